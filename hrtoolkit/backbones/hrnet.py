@@ -1,0 +1,266 @@
+"""HRNet: four resolutions side by side, exchanged repeatedly.
+
+Wang et al., "Deep High-Resolution Representation Learning for Visual Recognition", TPAMI 2020, arXiv:1908.07919.
+Modules carry the names of the official releases (`stage3.0.fuse_layers.0.2.0.weight`), which timm shares, so that
+their weights load without renaming.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hrtoolkit.registry import MODELS
+
+
+@dataclass(frozen=True)
+class HRNetSpec:
+    """Size of one HRNet; every channel count follows from these numbers, which are the arguments of `HRNet`."""
+
+    width: int = 32  # channels of the stride-4 branch; each coarser branch has twice as many
+    modules: tuple[int, int, int] = (1, 4, 3)  # exchange modules in stages 2, 3, 4
+    blocks: int = 4  # residual blocks per branch and module
+    layer1_blocks: int = 4  # bottleneck blocks before the resolutions split
+    layer1_planes: int = 64  # inner channels of those blocks; they give four times as many
+
+    @property
+    def branch_channels(self) -> tuple[int, int, int, int]:
+        return (self.width, self.width * 2, self.width * 4, self.width * 8)
+
+
+VARIANTS = MappingProxyType(
+    {
+        # "v1" has width 16 whatever its published name says.
+        "w18_small_v1": HRNetSpec(width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32),
+        "w18_small_v2": HRNetSpec(width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2),
+        **{f"w{width}": HRNetSpec(width=width) for width in (18, 30, 32, 40, 44, 48, 64)},
+    }
+)
+
+
+@MODELS.register_module()
+class HRNet(nn.Module):
+    """Keep a stride-4 map from start to end and exchange it with coarser ones (arXiv:1908.07919).
+
+    `HRNet(width=32)` is W32; `VARIANTS` names the numbers of all nine published sizes. What the originals differ in
+    are named arguments, because weights trained one way give other results the other way.
+
+    Convention: any input size works; a stride-2 convolution gives ceil(size / 2), and finer maps decide the size to
+    which coarser ones are upsampled.
+
+    Args:
+        width: channels of the stride-4 branch.
+        modules: exchange modules in stages 2, 3 and 4.
+        blocks: residual blocks per branch and module.
+        layer1_blocks: bottleneck blocks of the first stage.
+        layer1_planes: inner channels of those blocks.
+        num_outputs: maps that the last module keeps: 4 (V2: strides 4, 8, 16, 32) or 1 (V1, as in the pose releases,
+            whose last module lacks the layers towards the coarser maps).
+        fuse_upsample: how coarser maps are enlarged: "nearest" in the pose, classification and detection releases,
+            "bilinear" in face and segmentation.
+        align_corners: of bilinear enlarging; true in the official OCR segmentation weights.
+        bn_momentum: 0.01 in the face and segmentation releases, 0.1 elsewhere.
+        init: "normal" (deviation 0.001, the pose, face and segmentation releases) or "kaiming" (classification).
+    """
+
+    def __init__(
+        self,
+        width: int = 32,
+        modules: tuple[int, int, int] = (1, 4, 3),
+        blocks: int = 4,
+        layer1_blocks: int = 4,
+        layer1_planes: int = 64,
+        num_outputs: Literal[1, 4] = 4,
+        fuse_upsample: Literal["nearest", "bilinear"] = "nearest",
+        align_corners: bool = False,
+        bn_momentum: float = 0.1,
+        init: Literal["normal", "kaiming"] = "normal",
+    ):
+        super().__init__()
+        if num_outputs not in (1, 4):
+            raise ValueError(f"HRNet: num_outputs must be 1 (V1) or 4 (V2), got {num_outputs}")
+        if fuse_upsample not in ("nearest", "bilinear"):
+            raise ValueError(f"HRNet: fuse_upsample must be 'nearest' or 'bilinear', got {fuse_upsample!r}")
+        if init not in ("normal", "kaiming"):
+            raise ValueError(f"HRNet: init must be 'normal' or 'kaiming', got {init!r}")
+        self.spec = HRNetSpec(width, tuple(modules), blocks, layer1_blocks, layer1_planes)
+        channels = self.spec.branch_channels
+        upsample = Upsample(fuse_upsample, align_corners)
+
+        self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.conv2 = nn.Conv2d(64, 64, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        layer1_channels = layer1_planes * Bottleneck.expansion
+        self.layer1 = nn.Sequential(
+            *(Bottleneck(64 if n == 0 else layer1_channels, layer1_planes) for n in range(layer1_blocks))
+        )
+        self.transition1 = nn.ModuleList(
+            [
+                conv_bn(layer1_channels, channels[0], relu=True),
+                nn.Sequential(conv_bn(layer1_channels, channels[1], stride=2, relu=True)),
+            ]
+        )
+        self.stage2 = _stage(channels[:2], self.spec.modules[0], blocks, upsample)
+        self.transition2 = _new_branch(channels[:3])
+        self.stage3 = _stage(channels[:3], self.spec.modules[1], blocks, upsample)
+        self.transition3 = _new_branch(channels)
+        self.stage4 = _stage(channels, self.spec.modules[2], blocks, upsample, num_outputs)
+
+        self.out_channels = channels[:num_outputs]
+        self.out_strides = (4, 8, 16, 32)[:num_outputs]
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+            elif isinstance(module, nn.Conv2d) and init == "normal":
+                nn.init.normal_(module.weight, std=0.001)
+            elif isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Extract the maps of `out_channels` at `out_strides`, finest first.
+
+        Args:
+            images: [B, 3, H, W], normalised.
+        """
+        stem = self.relu(self.bn1(self.conv1(images)))
+        stem = self.relu(self.bn2(self.conv2(stem)))
+        stem = self.layer1(stem)
+        maps = self.stage2([transition(stem) for transition in self.transition1])
+        maps = self.stage3([*maps, self.transition2[-1](maps[-1])])
+        return self.stage4([*maps, self.transition3[-1](maps[-1])])
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions around an identity (He et al., CVPR 2016, arXiv:1512.03385)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + x)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 around an identity, or around a 1x1 projection where the channels change (arXiv:1512.03385)."""
+
+    expansion = 4
+
+    def __init__(self, in_channels: int, planes: int):
+        super().__init__()
+        out_channels = planes * self.expansion
+        self.conv1 = nn.Conv2d(in_channels, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = conv_bn(in_channels, out_channels, kernel=1) if in_channels != out_channels else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + self.downsample(x))
+
+
+class ExchangeModule(nn.Module):
+    """Residual blocks on every resolution, then every resolution sums what all of them send it.
+
+    Towards a finer map: 1x1 convolution, normalisation, upsampling. Towards a coarser one: a chain of stride-2
+    convolutions, the last of them without ReLU.
+    """
+
+    def __init__(self, channels: tuple[int, ...], blocks: int, num_outputs: int, upsample: Upsample):
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Sequential(*(BasicBlock(c) for _ in range(blocks))) for c in channels)
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleList(_fuse_layer(channels, source, target) for source in range(len(channels)))
+            for target in range(num_outputs)
+        )
+        self.upsample = upsample
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+        fused = []
+        for target, layers in enumerate(self.fuse_layers):
+            size_hw = maps[target].shape[-2:]
+            # Summed from the finest source upward, as the originals do: float sums depend on the order.
+            total = None
+            for source, (layer, x) in enumerate(zip(layers, maps, strict=True)):
+                y = layer(x)
+                if source > target:
+                    y = self.upsample(y, size_hw)
+                total = y if total is None else total + y
+            fused.append(self.relu(total))
+        return fused
+
+
+class Upsample(nn.Module):
+    """Enlarge a map to the exact size of another one; shared by all modules, owns no tensors."""
+
+    def __init__(self, mode: Literal["nearest", "bilinear"], align_corners: bool):
+        super().__init__()
+        self.mode = mode
+        self.align_corners = align_corners if mode == "bilinear" else None
+
+    def forward(self, x: Tensor, size_hw: tuple[int, int]) -> Tensor:
+        return F.interpolate(x, size=size_hw, mode=self.mode, align_corners=self.align_corners)
+
+
+class ExchangeStage(nn.Sequential):
+    """Exchange modules one after the other, on a list of maps."""
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        for module in self:
+            maps = module(maps)
+        return maps
+
+
+def conv_bn(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, relu: bool = False) -> nn.Sequential:
+    """Convolution without bias, padded to keep the size, and normalisation, with or without ReLU."""
+    layers = [
+        nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    ]
+    return nn.Sequential(*layers, nn.ReLU(inplace=True)) if relu else nn.Sequential(*layers)
+
+
+def _stage(
+    channels: tuple[int, ...], modules: int, blocks: int, upsample: Upsample, num_outputs: int | None = None
+) -> ExchangeStage:
+    every = len(channels)
+    last = num_outputs or every
+    return ExchangeStage(
+        *(ExchangeModule(channels, blocks, last if m == modules - 1 else every, upsample) for m in range(modules))
+    )
+
+
+def _new_branch(channels: tuple[int, ...]) -> nn.ModuleList:
+    """Identities for the branches that exist, and a stride-2 convolution that opens the last one from its neighbour."""
+    existing = [nn.Identity() for _ in channels[:-1]]
+    return nn.ModuleList([*existing, nn.Sequential(conv_bn(channels[-2], channels[-1], stride=2, relu=True))])
+
+
+def _fuse_layer(channels: tuple[int, ...], source: int, target: int) -> nn.Module:
+    if source == target:
+        return nn.Identity()
+    if source > target:
+        return conv_bn(channels[source], channels[target], kernel=1)
+    steps = target - source
+    keep = [conv_bn(channels[source], channels[source], stride=2, relu=True) for _ in range(steps - 1)]
+    return nn.Sequential(*keep, conv_bn(channels[source], channels[target], stride=2))

@@ -1,0 +1,37 @@
+"""The base of every benchmark metric: collect per process, score once, count nobody twice."""
+
+from __future__ import annotations
+
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+from mmengine.evaluator import BaseMetric
+
+
+class Metric(BaseMetric):
+    """A metric that any number of processes can share.
+
+    A subclass implements `process(data_batch, predictions)`, which appends one dict with a unique integer `index`
+    (the position of the sample in the dataset) for each prediction to `self.results`, and
+    `compute_metrics(results) -> dict`, which sees the results of all processes, each index once, in order of index.
+    What it needs to know of the data it finds in `self.dataset_meta`.
+    """
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Score what all processes have collected; every process gets the same numbers.
+
+        Args:
+            size: number of samples in the dataset.
+
+        Raises:
+            RuntimeError: predictions are missing for some samples of the dataset.
+        """
+        gathered = all_gather_object(self.results)
+        self.results = []
+        scores: list = [None]
+        if is_main_process():
+            by_index = {result["index"]: result for results in gathered for result in results}
+            if len(by_index) != size:
+                raise RuntimeError(f"{type(self).__name__}: {len(by_index)} predictions for {size} samples")
+            metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)])
+            scores = [{f"{self.prefix}/{name}" if self.prefix else name: value for name, value in metrics.items()}]
+        broadcast_object_list(scores)
+        return scores[0]

@@ -1,0 +1,109 @@
+"""Necks: `forward(list of maps) -> list of maps`, built with the channels and strides of the maps they receive.
+
+HighestResolution, Concat and Pyramid turn one backbone into HRNetV1, V2 and V2p (arXiv:1908.07919, Fig. 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hrtoolkit.registry import MODELS
+
+
+@MODELS.register_module()
+class HighestResolution(nn.Module):
+    """V1: keep the finest map alone.
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+    """
+
+    def __init__(self, in_channels: Sequence[int], in_strides: Sequence[int]):
+        super().__init__()
+        self.out_channels = (in_channels[0],)
+        self.out_strides = (in_strides[0],)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        return [maps[0]]
+
+
+@MODELS.register_module()
+class Concat(nn.Module):
+    """V2: enlarge every map to the finest one and join their channels, finest first.
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+        align_corners: of the bilinear enlarging; true in the official OCR segmentation weights.
+    """
+
+    def __init__(self, in_channels: Sequence[int], in_strides: Sequence[int], align_corners: bool = False):
+        super().__init__()
+        self.align_corners = align_corners
+        self.out_channels = (sum(in_channels),)
+        self.out_strides = (in_strides[0],)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        return [_concat(maps, self.align_corners)]
+
+
+@MODELS.register_module()
+class Pyramid(nn.Module):
+    """V2p: reduce the joined maps by a 1x1 convolution, average-pool them to several levels, smooth each by a 3x3.
+
+    Layers carry the official names, `reduction_conv.0` and `fpn_conv.{level}`.
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+        channels: channels of every level.
+        levels: number of levels; each is half as large as the one before, rounded down.
+        pool: "average" in all official configs, or "max".
+
+    Raises:
+        ValueError: on forward, the finest map is too small for the coarsest level.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        channels: int = 256,
+        levels: int = 5,
+        pool: Literal["average", "max"] = "average",
+    ):
+        super().__init__()
+        self.reduction_conv = nn.Sequential(nn.Conv2d(sum(in_channels), channels, 1))
+        self.fpn_conv = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(levels))
+        self.pool = {"average": F.avg_pool2d, "max": F.max_pool2d}[pool]
+        self.out_channels = (channels,) * levels
+        self.out_strides = tuple(in_strides[0] * 2**level for level in range(levels))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        coarsest = 2 ** (len(self.fpn_conv) - 1)
+        if min(maps[0].shape[-2:]) < coarsest:
+            size = tuple(maps[0].shape[-2:])
+            raise ValueError(
+                f"Pyramid: {len(self.fpn_conv)} levels need a finest map of at least {coarsest} rows and columns, "
+                f"got {size}; use larger images or fewer levels"
+            )
+        reduced = self.reduction_conv(_concat(maps, align_corners=False))
+        # Each level pools the reduced map itself: cascaded pooling would round odd sizes differently.
+        pooled = [reduced, *(self.pool(reduced, 2**level) for level in range(1, len(self.fpn_conv)))]
+        return [conv(x) for conv, x in zip(self.fpn_conv, pooled, strict=True)]
+
+
+def _concat(maps: list[Tensor], align_corners: bool) -> Tensor:
+    size_hw = maps[0].shape[-2:]
+    enlarged = [F.interpolate(x, size=size_hw, mode="bilinear", align_corners=align_corners) for x in maps[1:]]
+    return torch.cat([maps[0], *enlarged], dim=1)

@@ -1,0 +1,44 @@
+"""Metadata and dependencies of hrtoolkit."""
+
+from pathlib import Path
+
+from setuptools import setup
+
+setup(
+    name="hrtoolkit",
+    version="0.1.0",
+    description="One HRNet backbone for every task: pose, faces, detection, classification, segmentation",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.10",
+    # `tasks` is a generic name: packages are listed one by one, so that nothing else can slip in.
+    packages=[
+        "hrtoolkit",
+        "hrtoolkit.backbones",
+        "hrtoolkit.configs",
+        "hrtoolkit.data",
+        "hrtoolkit.engine",
+        "tasks",
+        "tasks.pose",
+    ],
+    package_dir={"hrtoolkit.configs": "configs"},
+    package_data={"hrtoolkit.configs": ["*/*.py"]},
+    install_requires=[
+        "torch>=2.4",
+        "torchvision",
+        "timm>=1.0",
+        "mmengine>=0.10.7",
+        "pycocotools>=2.0.8",
+        "opencv-python>=4.8",
+        "scipy",
+        "numpy>=1.26",
+        "rich",
+        "safetensors",  # the format of the weights that timm publishes; timm itself needs it
+    ],
+    extras_require={
+        "test": ["pytest", "ruff"],
+        "eval": ["faster-coco-eval"],
+        "logging": ["tensorboard"],
+    },
+)

@@ -1,0 +1,1 @@
+"""One package a task: its datasets, head, loss, post-processing and metrics."""
