@@ -1,7 +1,7 @@
 """Keypoints to heatmaps and back: codecs whose `encode` and `decode` belong together. Batched, on any device.
 
-Convention: points are (x, y) in pixels of the network input, pixel centres on integers; sizes are (height, width).
-A codec knows no size: the input's and the heatmap's come with each call, so one model serves any input size.
+Convention: points are (x, y) in pixels of the network input, pixel centres on integers; sizes are (height, width);
+`stride` is the number of input pixels a heatmap cell. A codec knows no size, so one model serves any input size.
 
     GaussianHeatmap   rounded centre, quarter-cell decoding          Xiao et al., ECCV 2018, arXiv:1804.06208
     DarkHeatmap       exact centre, Taylor decoding                  Zhang et al., CVPR 2020, arXiv:1910.06278
@@ -25,13 +25,13 @@ Size = tuple[int, int]
 class Codec(Protocol):
     """What a heatmap head needs of a codec."""
 
-    def encode(self, points: Tensor, visible: Tensor, input_hw: Size, heatmap_hw: Size) -> tuple[Tensor, Tensor]:
+    def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:
         """Draw points [B, K, 2] where visible [B, K] > 0; heatmaps [B, K, H, W] and weights [B, K].
 
         A weight is 0 where the point is not visible or its gaussian lies off the map.
         """
 
-    def decode(self, heatmaps: Tensor, input_hw: Size) -> tuple[Tensor, Tensor]:
+    def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         """Read one point per map [B, K, H, W]: points [B, K, 2] in input pixels, scores [B, K], the peak heights.
 
         A map without a positive value has no meaningful point: it gives cell (0, 0); callers threshold the score.
@@ -45,8 +45,7 @@ class Codec(Protocol):
 class GaussianHeatmap:
     """A gaussian around the nearest cell, read with a quarter-cell step towards the higher neighbour.
 
-    Convention: cell (u, v) stands for input pixel (stride * u, stride * v), stride = input size / heatmap size. Rounding
-    to the nearest cell costs up to half a cell; the published weights were trained and tested this way.
+    Convention: cell (u, v) stands for input pixel (stride * u, stride * v). Rounding to the nearest cell costs up to half a cell; the published weights were trained and tested this way.
 
     Args:
         sigma: deviation in cells; 2 for 256x192 inputs, 3 for 384x288.
@@ -57,12 +56,12 @@ class GaussianHeatmap:
         self.sigma = sigma
         self.flip_shift = flip_shift
 
-    def encode(self, points: Tensor, visible: Tensor, input_hw: Size, heatmap_hw: Size) -> tuple[Tensor, Tensor]:
-        centers = torch.floor(points / _strides(points, input_hw, heatmap_hw) + 0.5)
+    def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:
+        centers = torch.floor(points / stride + 0.5)
         weights = _weights(centers, visible, self.sigma, heatmap_hw)
         return draw_gaussians(centers, weights, self.sigma, heatmap_hw, window=centers), weights
 
-    def decode(self, heatmaps: Tensor, input_hw: Size) -> tuple[Tensor, Tensor]:
+    def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         heatmaps = heatmaps.float()
         height, width = heatmaps.shape[-2:]
         cells, scores = find_peaks(heatmaps)
@@ -71,7 +70,7 @@ class GaussianHeatmap:
         step_y = torch.sign(_at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1))
         inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1) & (scores > 0)
         points = cells + 0.25 * torch.stack([step_x, step_y], dim=-1) * inside[..., None]
-        return points * _strides(points, input_hw, (height, width)), scores
+        return points * stride, scores
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
         return flip_heatmaps(heatmaps, flip_order, shift=self.flip_shift)
@@ -94,12 +93,12 @@ class DarkHeatmap:
         self.blur_kernel = _check_kernel(blur_kernel)
         self.flip_shift = flip_shift
 
-    def encode(self, points: Tensor, visible: Tensor, input_hw: Size, heatmap_hw: Size) -> tuple[Tensor, Tensor]:
-        centers = points / _strides(points, input_hw, heatmap_hw)
+    def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:
+        centers = points / stride
         weights = _weights(centers, visible, self.sigma, heatmap_hw)
         return draw_gaussians(centers, weights, self.sigma, heatmap_hw), weights
 
-    def decode(self, heatmaps: Tensor, input_hw: Size) -> tuple[Tensor, Tensor]:
+    def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         heatmaps = heatmaps.float()
         height, width = heatmaps.shape[-2:]
         cells, scores = find_peaks(heatmaps)
@@ -117,7 +116,7 @@ class DarkHeatmap:
         inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2) & (scores > 0)
         step = _newton_step(gradient_x, gradient_y, xx, xy, yy)
         points = cells + torch.where(inside[..., None], step, 0.0)
-        return points * _strides(points, input_hw, (height, width)), scores
+        return points * stride, scores
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
         return flip_heatmaps(heatmaps, flip_order, shift=self.flip_shift)
@@ -127,8 +126,8 @@ class DarkHeatmap:
 class UDPHeatmap:
     """A gaussian around the exact centre on a grid whose first and last cells lie on the input's first and last pixels.
 
-    Convention: cell (u, v) stands for input pixel (u * (w - 1) / (W - 1), v * (h - 1) / (H - 1)), so mirrored maps are
-    aligned without a shift. Crops are cut with `unbiased=True`.
+    Convention: cell (u, v) stands for input pixel (u * (w - 1) / (W - 1), v * (h - 1) / (H - 1)), input w x h, map W x H,
+    so mirrored maps are aligned without a shift. Crops are cut with `unbiased=True`.
 
     Args:
         sigma: deviation in cells; 2 for 256x192 inputs, 3 for 384x288.
@@ -139,13 +138,13 @@ class UDPHeatmap:
         self.sigma = sigma
         self.blur_kernel = _check_kernel(blur_kernel)
 
-    def encode(self, points: Tensor, visible: Tensor, input_hw: Size, heatmap_hw: Size) -> tuple[Tensor, Tensor]:
-        centers = points / _strides(points, input_hw, heatmap_hw, unbiased=True)
+    def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:
+        centers = points / _unit_distances(points, heatmap_hw, stride)
         window = torch.floor(centers + 0.5)
         weights = _weights(window, visible, self.sigma, heatmap_hw)
         return draw_gaussians(centers, weights, self.sigma, heatmap_hw, window=window), weights
 
-    def decode(self, heatmaps: Tensor, input_hw: Size) -> tuple[Tensor, Tensor]:
+    def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         heatmaps = heatmaps.float()
         cells, scores = find_peaks(heatmaps)
         x, y = cells.unbind(-1)
@@ -160,7 +159,7 @@ class UDPHeatmap:
         tiny = torch.finfo(torch.float32).eps
         step = _newton_step(0.5 * (right - left), 0.5 * (down - up), xx + tiny, xy, yy + tiny)
         points = cells + torch.where(scores[..., None] > 0, step, 0.0)
-        return points * _strides(points, input_hw, heatmaps.shape[-2:], unbiased=True), scores
+        return points * _unit_distances(points, heatmaps.shape[-2:], stride), scores
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
         return flip_heatmaps(heatmaps, flip_order, shift=False)
@@ -232,11 +231,10 @@ def smooth(heatmaps: Tensor, kernel: int) -> Tensor:
     return blurred * (heatmaps.amax((-2, -1), keepdim=True) / blurred.amax((-2, -1), keepdim=True).clamp(min=1e-12))
 
 
-def _strides(like: Tensor, input_hw: Size, heatmap_hw: Size, unbiased: bool = False) -> Tensor:
-    """Input pixels a cell in x and y, on the device of `like`, without waiting for it."""
-    less = 1 if unbiased else 0
-    strides = [(input_hw[axis] - less) / (heatmap_hw[axis] - less) for axis in (1, 0)]
-    return torch.tensor(strides, dtype=torch.float32).to(like.device, non_blocking=True)
+def _unit_distances(like: Tensor, heatmap_hw: Size, stride: int) -> Tensor:
+    """Input pixels a cell in x and y when both grids share their first and last points, on the device of `like`."""
+    height, width = heatmap_hw
+    return like.new_tensor([(width * stride - 1) / (width - 1), (height * stride - 1) / (height - 1)])
 
 
 def _weights(centers: Tensor, visible: Tensor, sigma: float, heatmap_hw: Size) -> Tensor:

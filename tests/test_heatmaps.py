@@ -16,13 +16,13 @@ from hrtoolkit.heatmaps import (
     smooth,
 )
 
-INPUT, GRID = (256, 192), (64, 48)  # rows, columns
+GRID = (64, 48)  # rows and columns of the heatmaps of 256x192 inputs
 CROP_JOINTS = torch.tensor([[[101.3, 77.7], [3, 4], [190, 254], [95.5, 127.5]]])
 ALL = torch.ones(1, 4)
 
 
-def encode(codec, x, y, visible=1.0, input_hw=INPUT, heatmap_hw=GRID):
-    maps, weights = codec.encode(torch.tensor([[[x, y]]]), torch.tensor([[visible]]), input_hw, heatmap_hw)
+def encode(codec, x, y, visible=1.0, heatmap_hw=GRID):
+    maps, weights = codec.encode(torch.tensor([[[x, y]]]), torch.tensor([[visible]]), heatmap_hw, 4)
     return maps[0, 0], weights[0, 0].item()
 
 
@@ -59,7 +59,7 @@ def test_gaussian_profile_and_square_window():
     expected = [1, 0.8824968934059143, 0.6065306663513184, 0.32465243339538574, 0.1353352814912796, 0.04393693059682846]
     np.testing.assert_allclose(heatmap[19, 25:33], [*expected, 0.011108996346592903, 0], rtol=1e-5)
     assert heatmap[25, 31].item() == pytest.approx(0.00012340980174485594, rel=1e-5)  # the window keeps its corners
-    large, _ = encode(GaussianHeatmap(sigma=3), 143.5, 191.5, input_hw=(384, 288), heatmap_hw=(96, 72))
+    large, _ = encode(GaussianHeatmap(sigma=3), 143.5, 191.5, heatmap_hw=(96, 72))
     assert divmod(large.argmax().item(), 72)[::-1] == (36, 48)
     assert large.double().sum().item() == pytest.approx(56.382988572178874, abs=1e-5)
     assert (large > 0).sum() == 361
@@ -73,7 +73,7 @@ def test_quarter_offset_decoding_equals_the_official_one():
     maps[0, 3, 6, 4] = maps[0, 3, 2, 2] = 0.3  # a tie: the first in row order
     maps[0, 4, 3, 2] = 1  # equal neighbours: no step
     codec = GaussianHeatmap()
-    points, scores = codec.decode(maps, (32, 24))
+    points, scores = codec.decode(maps, 4)
     np.testing.assert_allclose(points[0] / 4, [[3.25, 3.75], [0, 0], [1, 3], [2, 2], [2, 3]])
     np.testing.assert_allclose(scores[0], [1, -0.5, 0.9, 0.3, 1], rtol=1e-6)
     to_image = geometry.invert_affine(geometry.crop_matrix((50, 80), (120, 160), (24, 32)))
@@ -93,29 +93,29 @@ def test_flip_mirrors_swaps_and_shifts():
 def test_flipped_maps_of_a_mirrored_input_agree_with_the_maps_of_the_input(codec):
     points = torch.tensor([[[60.0, 100.0], [120.0, 140.0]]])
     mirrored = torch.stack([191 - points[..., 0], points[..., 1]], dim=-1)[:, [1, 0]]
-    maps, _ = codec.encode(points, torch.ones(1, 2), INPUT, GRID)
-    back, _ = codec.encode(mirrored, torch.ones(1, 2), INPUT, GRID)
-    decoded, _ = codec.decode(codec.flip(back, [1, 0]), INPUT)
+    maps, _ = codec.encode(points, torch.ones(1, 2), GRID, 4)
+    back, _ = codec.encode(mirrored, torch.ones(1, 2), GRID, 4)
+    decoded, _ = codec.decode(codec.flip(back, [1, 0]), 4)
     # The unit-distance grid is aligned; the plain one is shifted by 1 cell for a misalignment of 3/4: 1 pixel is left,
     # and rounding to cells may add another quarter and a half.
     tolerance = 0.1 if isinstance(codec, UDPHeatmap) else 4.0
-    assert (decoded - codec.decode(maps, INPUT)[0]).abs().max() <= tolerance
+    assert (decoded - codec.decode(maps, 4)[0]).abs().max() <= tolerance
 
 
 def test_encode_and_decode_equal_the_published_codecs():
     plain = GaussianHeatmap()
-    decoded, _ = plain.decode(plain.encode(CROP_JOINTS, ALL, INPUT, GRID)[0], INPUT)
+    decoded, _ = plain.decode(plain.encode(CROP_JOINTS, ALL, GRID, 4)[0], 4)
     np.testing.assert_allclose(decoded[0], [[100, 76], [4, 4], [188, 252], [96, 128]])
 
     dark = DarkHeatmap()
-    maps, _ = dark.encode(CROP_JOINTS, ALL, INPUT, GRID)
+    maps, _ = dark.encode(CROP_JOINTS, ALL, GRID, 4)
     sums = [25.132741281036246, 14.353684989063884, 6.283185187883104, 25.132741059244196]
     np.testing.assert_allclose(maps.double().sum((-2, -1))[0], sums, atol=1e-5)
     expected = [[101.29930877685547, 77.69895935058594], [4, 4], [188, 252], [95.5002212524414, 127.5002212524414]]
-    np.testing.assert_allclose(dark.decode(maps, INPUT)[0][0], expected, atol=1e-3)
+    np.testing.assert_allclose(dark.decode(maps, 4)[0][0], expected, atol=1e-3)
 
     udp = UDPHeatmap()
-    maps, _ = udp.encode(CROP_JOINTS, ALL, INPUT, GRID)
+    maps, _ = udp.encode(CROP_JOINTS, ALL, GRID, 4)
     sums = [25.079604423044657, 14.26734676174965, 10.495380330683009, 25.061399596363117]
     np.testing.assert_allclose(maps.double().sum((-2, -1))[0], sums, atol=1e-5)
     expected = np.array(
@@ -127,7 +127,7 @@ def test_encode_and_decode_equal_the_published_codecs():
         ]
     )
     # Theirs are x / (W - 1) * w, undone when mapping to the image; ours are input pixels.
-    decoded = udp.decode(maps, INPUT)[0][0] * torch.tensor([192 / 191, 256 / 255])
+    decoded = udp.decode(maps, 4)[0][0] * torch.tensor([192 / 191, 256 / 255])
     np.testing.assert_allclose(decoded, expected, atol=1e-3)
 
 
@@ -144,8 +144,8 @@ def test_an_image_point_survives_crop_heatmap_and_back(codec, unbiased, crop_xy,
     matrix = geometry.crop_matrix((320, 240), (187.5, 250), (192, 256), unbiased=unbiased)
     crop_point = geometry.transform_points(np.array([[330.0, 250.0]]), matrix)
     np.testing.assert_allclose(crop_point[0], crop_xy, atol=1e-3)
-    maps, _ = codec.encode(torch.from_numpy(crop_point)[None].float(), torch.ones(1, 1), INPUT, GRID)
-    decoded = codec.decode(maps, INPUT)[0][0].double().numpy()
+    maps, _ = codec.encode(torch.from_numpy(crop_point)[None].float(), torch.ones(1, 1), GRID, 4)
+    decoded = codec.decode(maps, 4)[0][0].double().numpy()
     np.testing.assert_allclose(geometry.transform_points(decoded, geometry.invert_affine(matrix))[0], image_xy, atol=1e-3)
 
 
@@ -160,10 +160,10 @@ def test_an_image_point_survives_crop_heatmap_and_back(codec, unbiased, crop_xy,
 def test_decoders_on_analytic_gaussians(center, quarter, dark, udp):
     # Quarter: OpenMMLab moves each axis alone next to a border, (1, 30.75) and (46.25, 63); the official rule neither.
     maps = 0.8 * draw_gaussians(torch.tensor([[center]]), torch.ones(1, 1), 2.0, GRID)
-    np.testing.assert_allclose(GaussianHeatmap().decode(maps, GRID)[0][0, 0], quarter, atol=1e-4)
-    np.testing.assert_allclose(DarkHeatmap().decode(maps, GRID)[0][0, 0], dark, atol=1e-3)
-    np.testing.assert_allclose(UDPHeatmap().decode(maps, GRID)[0][0, 0], udp, atol=1e-3)
-    assert DarkHeatmap().decode(maps, GRID)[1].item() == maps.max().item()  # scores are those of the unsmoothed maps
+    np.testing.assert_allclose(GaussianHeatmap().decode(maps, 1)[0][0, 0], quarter, atol=1e-4)
+    np.testing.assert_allclose(DarkHeatmap().decode(maps, 1)[0][0, 0], dark, atol=1e-3)
+    np.testing.assert_allclose(UDPHeatmap().decode(maps, 1)[0][0, 0], udp, atol=1e-3)
+    assert DarkHeatmap().decode(maps, 1)[1].item() == maps.max().item()  # scores are those of the unsmoothed maps
 
 
 def test_smoothing_equals_opencv():
@@ -180,9 +180,9 @@ def test_decode_inverts_encode(codec):
     generator = torch.Generator().manual_seed(0)
     # Away from the border, where no decoder is exact.
     points = torch.rand(8, 17, 2, generator=generator) * torch.tensor([140.0, 200.0]) + 24
-    maps, weights = codec.encode(points, torch.ones(8, 17), INPUT, GRID)
+    maps, weights = codec.encode(points, torch.ones(8, 17), GRID, 4)
     assert weights.min() == 1
-    decoded, _ = codec.decode(maps, INPUT)
+    decoded, _ = codec.decode(maps, 4)
     # Rounding to the grid moves a point by at most half a cell, 2 input pixels; the exact ones lose far less.
     tolerance = 2.0 if isinstance(codec, GaussianHeatmap) else 0.05
     assert (decoded - points).abs().max() <= tolerance
@@ -196,7 +196,7 @@ def test_peaks_of_flat_or_negative_maps_are_the_first_cell():
 
 def test_decoding_loops_over_nothing_but_agrees_with_a_loop():
     maps = torch.rand(4, 5, 16, 12, generator=torch.Generator().manual_seed(1)) - 0.2
-    points, _ = GaussianHeatmap().decode(maps, (64, 48))
+    points, _ = GaussianHeatmap().decode(maps, 4)
     for b in range(4):
         for k in range(5):
             one = maps[b, k]

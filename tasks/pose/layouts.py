@@ -55,3 +55,51 @@ MPII = KeypointLayout(
         "left_elbow", "left_wrist",
     ),
 )  # fmt: skip
+
+LAYOUTS = {"coco": COCO, "mpii": MPII}
+
+# Where a scheme states no OKS fall-off, names that COCO knows take COCO's, others the mean of COCO's.
+DEFAULT_SIGMA = sum(COCO.sigmas) / len(COCO.sigmas)
+
+
+def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout:
+    """Turn what a config says of its keypoints into a layout: a known name, the fields of a layout, or a layout.
+
+    Raises:
+        ValueError: nothing is given, the name is unknown, or the fields do not make a layout.
+    """
+    if isinstance(layout, KeypointLayout):
+        return layout
+    if isinstance(layout, str) and layout in LAYOUTS:
+        return LAYOUTS[layout]
+    if isinstance(layout, dict):
+        return complete_layout(**layout)
+    raise ValueError(
+        f"a keypoint layout must be one of {sorted(LAYOUTS)} or a dict with at least `names`, got {layout!r}; "
+        "None is only possible where training data tells the names"
+    )
+
+
+def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=()) -> KeypointLayout:
+    """Fill in what a scheme does not state.
+
+    Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "l_hip", "r_hip"); OKS
+    fall-offs follow `DEFAULT_SIGMA`'s rule. A scheme with exactly COCO's names is COCO's.
+    """
+    names = tuple(names)
+    if names == COCO.names and not mirrored and not sigmas:
+        return COCO
+    if mirrored is None:
+        mirrored = [(name, partner) for name in names if (partner := _right_partner(name)) in names]
+    if not sigmas:
+        known = dict(zip(COCO.names, COCO.sigmas, strict=True))
+        sigmas = [known.get(name, DEFAULT_SIGMA) for name in names]
+    return KeypointLayout(names, mirrored, skeleton, sigmas, upper_body)
+
+
+def _right_partner(name: str) -> str | None:
+    words = name.replace("-", "_").split("_")
+    swap = {"left": "right", "l": "r", "Left": "Right", "L": "R"}
+    if not any(word in swap for word in words):
+        return None
+    return "_".join(swap.get(word, word) for word in words)

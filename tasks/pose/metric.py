@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scipy.io import loadmat
 
+from hrtoolkit.data.reading import read_json
+from hrtoolkit.errors import DataError
+from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
 from tasks.pose.layouts import MPII
@@ -101,12 +103,12 @@ class CocoKeypointMetric(Metric):
         ground_truth = self._read_ground_truth()
         people = self._build_results(results)
         if unknown := sorted({person["image_id"] for person in people} - ground_truth.imgs.keys()):
-            raise ValueError(
+            raise DataError(
                 f"{meta['ann_file']}: there are predictions of {len(unknown)} images that this file does not list "
                 f"(the first has the id {unknown[0]!r}); score them against the file that their boxes came from"
             )
         if self.out_file is not None:
-            write_json([{**person, "keypoints": person["keypoints"].tolist()} for person in people], self.out_file)
+            write_people(people, self.out_file)
         if "annotations" not in ground_truth.dataset:
             logger.warning("%s has no annotations: nothing to score (results: %s)", meta["ann_file"], self.out_file)
             return {}
@@ -128,13 +130,13 @@ class CocoKeypointMetric(Metric):
         """COCO's result records, image by image, best person first; their keypoints are still arrays ([3K])."""
         if not results:
             return []
-        sigmas = np.array(self.dataset_meta["layout"].sigmas)
+        layout = self.dataset_meta["layout"]
         keypoints = np.stack([person["keypoints"] for person in results]).astype(np.float64)
         keypoint_scores = np.stack([person["scores"] for person in results]).astype(np.float64)
-        if keypoints.shape[1:] != (len(sigmas), 2):
-            raise ValueError(
+        if keypoints.shape[1:] != (len(layout.names), 2):
+            raise DataError(
                 f"{self.dataset_meta['ann_file']}: predictions have {keypoints.shape[1]} keypoints, but its layout has "
-                f"{len(sigmas)}; give the model's head as many"
+                f"{len(layout.names)}; give the model's head as many"
             )
         areas = np.array([person["area"] for person in results], np.float64)
         scores = np.array([person["box_score"] for person in results], np.float64)
@@ -147,33 +149,32 @@ class CocoKeypointMetric(Metric):
         by_image = np.lexsort((-scores, image_of))
         kept, kept_scores = [], []
         for group in np.split(by_image, np.bincount(image_of).cumsum()[:-1]):
-            chosen, chosen_scores = np.arange(len(group)), scores[group]
-            if self.nms is not None:
-                oks = pairwise_oks(keypoints[group], areas[group], sigmas)
-            if self.nms == "oks":
-                chosen = oks_nms(scores[group], oks, self.nms_threshold)
-                chosen_scores = scores[group[chosen]]
-            elif self.nms == "soft":
-                chosen, chosen_scores = soft_oks_nms(scores[group], oks, self.nms_threshold)
+            chosen, chosen_scores = self._suppress(scores[group], keypoints[group], areas[group])
             kept.append(group[chosen])
             kept_scores.append(chosen_scores)
-        kept = np.concatenate(kept)
+        kept, kept_scores = np.concatenate(kept), np.concatenate(kept_scores)
         triplets = np.concatenate([keypoints, keypoint_scores[..., None]], axis=-1)[kept].reshape(len(kept), -1)
+        category_id = self.dataset_meta["category_id"]
         people = [
-            {
-                "image_id": image_id,
-                "category_id": self.dataset_meta["category_id"],
-                "keypoints": triplet,
-                "score": score,
-            }
+            {"image_id": image_id, "category_id": category_id, "keypoints": triplet, "score": score}
             for image_id, triplet, score in zip(
-                image_ids[image_of[kept]].tolist(), triplets, np.concatenate(kept_scores).tolist(), strict=True
+                image_ids[image_of[kept]].tolist(), triplets, kept_scores.tolist(), strict=True
             )
         ]
         if self.write_bbox:
             for person, index in zip(people, kept, strict=True):
                 person["bbox"] = np.asarray(results[index]["box"], np.float64).tolist()
         return people
+
+    def _suppress(self, scores: ndarray, keypoints: ndarray, areas: ndarray) -> tuple[ndarray, ndarray]:
+        """Which people of one image stay, and their scores."""
+        if self.nms is None:
+            return np.arange(len(scores)), scores
+        oks = pairwise_oks(keypoints, areas, np.array(self.dataset_meta["layout"].sigmas))
+        if self.nms == "soft":
+            return soft_oks_nms(scores, oks, self.nms_threshold)
+        kept = oks_nms(scores, oks, self.nms_threshold)
+        return kept, scores[kept]
 
     def _read_ground_truth(self) -> COCO:
         """The annotations, read once."""
@@ -187,25 +188,27 @@ class CocoKeypointMetric(Metric):
 def read_coco_annotations(ann_file: str, category_id: int) -> COCO:
     """COCO-format annotations such that pycocotools can score keypoints against them.
 
+    Where they are absent, `iscrowd` is 0, there are no `keypoints`, and `num_keypoints` is counted.
+
     Args:
         ann_file: json file.
         category_id: category whose keypoints are to be scored.
 
     Raises:
-        ValueError: an annotation of the category lacks what the score depends on.
+        DataError: the file cannot be read, or an annotation of the category lacks what the score depends on.
     """
-    with Path(ann_file).open() as file:
-        dataset = json.load(file)
+    dataset = read_json(ann_file)
     annotations = dataset.get("annotations", [])
     scored = [annotation for annotation in annotations if annotation["category_id"] == category_id]
-    needed = ("keypoints", "bbox", "area")
+    needed = ("bbox", "area")
     if lacking := [annotation for annotation in scored if any(field not in annotation for field in needed)]:
-        raise ValueError(
-            f"{ann_file}: {len(lacking)} of {len(scored)} annotations of category {category_id} lack one of {needed}, "
+        raise DataError(
+            f"{ann_file}: {len(lacking)} of {len(scored)} annotations of category {category_id} lack one of {needed}; "
             f"the first is annotation {lacking[0].get('id')}; add what is missing, average precision depends on it"
         )
     for annotation in scored:
         annotation.setdefault("iscrowd", 0)
+        annotation.setdefault("keypoints", [])
         annotation.setdefault("num_keypoints", sum(flag > 0 for flag in annotation["keypoints"][2::3]))
     # pycocotools finds annotations by id and marks a match by it: a repeated id hides a person, and id 0 never matches.
     for number, annotation in enumerate(annotations, start=1):
@@ -244,13 +247,13 @@ class MpiiPckMetric(Metric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """PCKh at the three thresholds, and of the parts at 0.5, in percent."""
         if self.out_file is not None:
-            write_json([{**person, "keypoints": person["keypoints"].tolist()} for person in results], self.out_file)
+            write_people(results, self.out_file)
         gt_file = self.dataset_meta["gt_file"]
         truth = read_mpii_truth(gt_file)
         if len(results) != len(truth["head_sizes"]):
-            raise ValueError(
-                f"{gt_file}: holds {len(truth['head_sizes'])} people, but there are {len(results)} predictions; PCKh needs "
-                "the whole validation set, in the order of its valid.json"
+            raise DataError(
+                f"{gt_file}: holds {len(truth['head_sizes'])} people, but there are {len(results)} predictions; PCKh "
+                "needs the whole validation set, in the order of its valid.json"
             )
         keypoints = np.stack([person["keypoints"] for person in results])
         return {
@@ -294,21 +297,22 @@ def pckh(
     return scores
 
 
-def read_mpii_truth(gt_file: str) -> dict[str, ndarray]:
+def read_mpii_truth(gt_file: str | None) -> dict[str, ndarray]:
     """The arguments `ground_truth`, `missing` and `head_sizes` of `pckh`, from the official gt_valid.mat.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file lacks a field.
+        DataError: none is given, it does not exist, or it lacks a field.
     """
     fields = {"pos_gt_src": "[16, 2, N]", "jnt_missing": "[16, N]", "headboxes_src": "[2, 2, N]"}
     advice = "take gt_valid.mat of the official HRNet release of the MPII annotations"
+    if gt_file is None:
+        raise DataError(f"PCKh needs the dataset's `gt_file`; {advice}")
     if not Path(gt_file).is_file():
-        raise FileNotFoundError(f"{gt_file}: no such file; {advice}")
+        raise DataError(f"{gt_file}: no such file; {advice}")
     content = loadmat(gt_file)
     if lacking := [f"{field} {shape}" for field, shape in fields.items() if field not in content]:
         present = sorted(name for name in content if not name.startswith("__"))
-        raise ValueError(f"{gt_file}: lacks {', '.join(lacking)}, it holds {present}; {advice}")
+        raise DataError(f"{gt_file}: lacks {', '.join(lacking)}, it holds {present}; {advice}")
     positions, missing, head_boxes = (content[field].astype(np.float64) for field in fields)
     return {
         "ground_truth": positions.transpose(2, 0, 1),
@@ -317,17 +321,8 @@ def read_mpii_truth(gt_file: str) -> dict[str, ndarray]:
     }
 
 
-def write_json(content: list, path: str | Path) -> None:
-    """Write a json file as a whole: a kill at any moment leaves the previous one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("w") as file:
-            # Not json.dump: it takes the slow encoder.
-            file.write(json.dumps(content))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def write_people(people: list[dict], path: str | Path) -> None:
+    """Write records with `keypoints` as arrays into a json file."""
+    with write_atomically(path) as file:
+        # Not json.dump: it takes the slow encoder.
+        file.write(json.dumps([{**person, "keypoints": person["keypoints"].tolist()} for person in people]))

@@ -1,0 +1,271 @@
+"""Weights from anywhere into a model, and our own checkpoints onto the disk.
+
+Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
+our own, official pose and classification releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x `head.`).
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import timm
+import torch
+from mmengine.logging import HistoryBuffer
+from torch import Tensor, nn
+
+from hrtoolkit.errors import CheckpointError
+from hrtoolkit.files import write_atomically
+
+WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+TIMM_PREFIX = "timm/"
+
+
+@dataclass
+class LoadReport:
+    """What became of every tensor of a checkpoint and of the model.
+
+    `str(report)` sums it up in a few lines; `report.details()` has every name.
+    """
+
+    source: str
+    kind: str  # what the keys look like, such as "official pose"
+    loaded: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)  # in the model, not in the file: keep their initial values
+    unexpected: list[str] = field(default_factory=list)  # in the file, not in the model: left unused
+    mis_shaped: dict[str, tuple[tuple, tuple]] = field(default_factory=dict)  # name -> shapes in file and model
+    adopted: dict[str, list[str]] = field(default_factory=dict)  # name -> output channels taken over by their names
+
+    @property
+    def ok(self) -> bool:
+        """Every tensor of the model was in the file, and the other way round, in the same shape."""
+        return self.fits and not self.unexpected
+
+    @property
+    def fits(self) -> bool:
+        """Every tensor of the model was in the file in the same shape; the file may hold more."""
+        return not self.missing and not self.mis_shaped and not self.adopted
+
+    def part_fits(self, part: str) -> bool:
+        """As `fits`, for one part of the model such as "backbone"."""
+        incomplete = [*self.missing, *self.mis_shaped, *self.adopted]
+        return not any(name.startswith(f"{part}.") for name in incomplete)
+
+    def __str__(self) -> str:
+        lines = [f"{self.source} ({self.kind})"]
+        parts = Counter(name.split(".")[0] for name in self.loaded)
+        names = [*self.loaded, *self.missing, *self.mis_shaped, *self.adopted]
+        for part, total in Counter(name.split(".")[0] for name in names).items():
+            if parts[part] == total:
+                lines.append(f"  {part}: all {total} tensors loaded")
+            else:
+                lines.append(f"  {part}: {parts[part]} of {total} tensors loaded")
+        for name, (in_file, in_model) in self.mis_shaped.items():
+            lines.append(f"  {name}: keeps its initial values, shape {in_file} in the file, {in_model} in the model")
+        for name, channels in self.adopted.items():
+            lines.append(f"  {name}: {len(channels)} channels taken over by name ({', '.join(channels)})")
+        if self.missing:
+            lines.append(f"  not in the file: {_summary(self.missing)}")
+        if self.unexpected:
+            lines.append(f"  not used: {_summary(self.unexpected)}")
+        return "\n".join(_shorten(lines))
+
+    def details(self) -> str:
+        """Every name under its heading."""
+        groups = {
+            "loaded": self.loaded,
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "mis-shaped": [f"{n}: {a} in the file, {b} in the model" for n, (a, b) in self.mis_shaped.items()],
+            "adopted by name": [f"{n}: {', '.join(channels)}" for n, channels in self.adopted.items()],
+        }
+        return "\n".join(f"{title} ({len(names)}):\n  " + "\n  ".join(names) for title, names in groups.items() if names)
+
+
+def load_checkpoint(model: nn.Module, source: str | Path | Mapping) -> LoadReport:
+    """Load what fits from a checkpoint of any known format, and tell what became of the rest.
+
+    Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
+    agree are taken over and the others keep their initial values.
+
+    Args:
+        model: a model of ours, or a backbone alone.
+        source: a file (.pth, .pt, .safetensors), "timm/NAME" for weights that timm downloads, or a loaded checkpoint.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds code, or holds no tensors.
+    """
+    checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
+    label = "checkpoint" if isinstance(source, Mapping) else str(source)
+    tensors, kind = _recognise(checkpoint, label)
+    parts = {name.split(".")[0] for name, _ in model.named_children()}
+    target = model.state_dict()
+    if "backbone" in parts:
+        tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
+    else:
+        tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
+
+    report = LoadReport(label, kind)
+    head = getattr(model, "head", None)
+    values = {}
+    for name, tensor in tensors.items():
+        rows = None
+        if name.startswith("head.") and name in target and hasattr(head, "output_names"):
+            rows = _shared_outputs(head, checkpoint, tensor, target[name])
+        if name not in target:
+            report.unexpected.append(name)
+        elif rows is not None:
+            theirs, ours = [a for a, _ in rows.values()], [b for _, b in rows.values()]
+            values[name] = target[name].clone()
+            values[name][ours] = tensor[theirs].to(values[name])
+            report.adopted[name] = list(rows)
+        elif tensor.shape != target[name].shape:
+            report.mis_shaped[name] = (tuple(tensor.shape), tuple(target[name].shape))
+        else:
+            values[name] = tensor
+            report.loaded.append(name)
+    # Files of torch 0.4 lack the batch counters, which only matter for cumulative averages.
+    report.missing = [n for n in target if n not in tensors and not n.endswith("num_batches_tracked")]
+    model.load_state_dict(values, strict=False)
+    return report
+
+
+def read_checkpoint(path: str | Path) -> Mapping:
+    """Read a checkpoint's content onto the CPU without running anything in it.
+
+    Args:
+        path: of a .pth, .pt or .safetensors file, or "timm/NAME".
+
+    Raises:
+        CheckpointError: see `load_checkpoint`.
+    """
+    if str(path).startswith(TIMM_PREFIX):
+        return _download_from_timm(str(path).removeprefix(TIMM_PREFIX))
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint file")
+    # Plain containers that OpenMMLab's and NumPy-carrying checkpoints hold besides tensors.
+    torch.serialization.add_safe_globals(
+        [np.ndarray, np.dtype, _numpy_reconstruct(), type(np.dtype("f8")), type(np.dtype("i8")), HistoryBuffer, Counter]
+    )
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{path}: refused, because it holds more than tensors and plain values, and reading that could run code "
+            f"({reason}). Ask its author for the bare state_dict"
+        ) from None
+    except (RuntimeError, EOFError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path}: damaged, or no checkpoint at all ({error}); download or copy it again") from None
+
+
+def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
+    """Write a checkpoint so that a kill or a full disk leaves the previous file whole.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    try:
+        with write_atomically(path, "wb") as file:
+            torch.save(checkpoint, file)
+    # torch reports a failed write of its own archive format as a RuntimeError.
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: could not be written ({error}); the previous file is untouched") from error
+
+
+def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]:
+    """Find the tensors, take off wrappers and foreign prefixes, and name the format."""
+    found = checkpoint
+    while not any(isinstance(value, Tensor) for value in found.values()):
+        nested = [found[key] for key in ("state_dict", "model", "model_state") if isinstance(found.get(key), Mapping)]
+        if not nested:
+            raise CheckpointError(f"{label}: no tensors found; its keys are {list(found)[:10]}")
+        found = nested[0]
+    tensors = {}
+    for name, tensor in found.items():
+        while name.startswith(WRAPPERS):
+            name = name.split(".", 1)[1]
+        if isinstance(tensor, Tensor) and not name.startswith("data_preprocessor."):
+            tensors[name] = tensor
+    tops = {name.split(".")[0] for name in tensors}
+    if "keypoint_head" in tops:
+        renamed = {name.replace("keypoint_head.", "head.", 1): tensor for name, tensor in tensors.items()}
+        return renamed, "OpenMMLab 0.x pose"
+    if "backbone" in tops:
+        ours = isinstance(meta := checkpoint.get("meta"), Mapping) and "hrtoolkit_version" in meta
+        return tensors, "hrtoolkit" if ours else "OpenMMLab"
+    if "incre_modules" in tops or "classifier" in tops:
+        return tensors, "official or timm classification"
+    if "final_layer.weight" in tensors:
+        return tensors, "official pose"
+    return tensors, "bare weights"
+
+
+def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Tensor]:
+    """Give bare names, as official releases and timm have them, to the backbone or else to the head."""
+    if any(name.startswith("backbone.") for name in tensors):
+        return tensors
+    return {
+        f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}": tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def _shared_outputs(
+    head: nn.Module, checkpoint: Mapping, theirs: Tensor, ours: Tensor
+) -> dict[str, tuple[int, int]] | None:
+    """Channels of equal name in file and model, name -> (file, model); None where a plain copy is right or nothing fits."""
+    names = tuple(head.output_names)
+    if not theirs.ndim or theirs.shape[1:] != ours.shape[1:] or ours.shape[:1] != (len(names),):
+        return None
+    file_names = _output_names(checkpoint) or head.published_names(len(theirs))
+    # A file that does not tell its names is trusted where the counts agree: there is nothing to match by.
+    if file_names is None or len(file_names) != len(theirs) or tuple(file_names) == names:
+        return None
+    if _output_names(checkpoint) is None and len(theirs) == len(names):
+        return None
+    return {name: (file_names.index(name), names.index(name)) for name in names if name in file_names}
+
+
+def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
+    """Names of the outputs where the file tells them: ours do, and OpenMMLab 1.x pose files."""
+    meta = checkpoint.get("meta")
+    if not isinstance(meta, Mapping):
+        return None
+    if meta.get("output_names"):
+        return tuple(meta["output_names"])
+    by_id = (meta.get("dataset_meta") or {}).get("keypoint_id2name")
+    return tuple(by_id[i] for i in sorted(by_id)) if by_id else None
+
+
+def _download_from_timm(name: str) -> Mapping:
+    try:
+        return timm.create_model(name, pretrained=True).state_dict()
+    except Exception as error:  # network, hub and model errors come in many types; all mean the same here
+        raise CheckpointError(
+            f"timm/{name}: timm could not give these weights ({type(error).__name__}: {str(error).splitlines()[0]}); "
+            "without a network, download the file elsewhere and name it instead"
+        ) from error
+
+
+def _numpy_reconstruct():
+    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2
+    return core.multiarray._reconstruct
+
+
+def _summary(names: list[str]) -> str:
+    """Names grouped by their first two components, with counts."""
+    groups = Counter(".".join(name.split(".")[:2]) for name in names)
+    return ", ".join(f"{group} ({count})" if count > 1 else group for group, count in groups.items())
+
+
+def _shorten(lines: list[str], most: int = 16) -> list[str]:
+    return lines if len(lines) <= most else [*lines[:most], f"  ... and {len(lines) - most} more lines; see details()"]

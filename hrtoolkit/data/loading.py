@@ -1,0 +1,133 @@
+"""From a dataset to batches: who gets which sample, in which order, and with which random numbers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+log = logging.getLogger(__name__)
+
+
+class Draw(NamedTuple):
+    """Asks a dataset for one sample with augmentation: everything random follows from these three numbers alone.
+
+    The same sample is the same whatever the number of workers or processes, and a resumed run stores no random state.
+    """
+
+    index: int
+    epoch: int
+    seed: int
+
+    def generator(self) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.epoch, self.index))
+
+
+class TrainSampler(Sampler[Draw]):
+    """Every sample once an epoch in a shuffled order, dealt to the processes in turn.
+
+    Where the number of samples is no multiple of the number of processes, the last ones are filled up from the start:
+    processes that train together take the same number of steps.
+
+    Args:
+        length: number of samples.
+        seed: of the order and of the augmentation.
+    """
+
+    def __init__(self, length: int, seed: int):
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+        self.rank, self.world_size = get_dist_info()
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.length // self.world_size)
+
+    def __iter__(self) -> Iterator[Draw]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
+        order = np.resize(order, len(self) * self.world_size)
+        for index in order[self.rank :: self.world_size]:
+            yield Draw(int(index), self.epoch, self.seed)
+
+
+class TestSampler(Sampler[int]):
+    """One run of neighbouring samples a process, nothing twice: people of one image stay together.
+
+    Args:
+        length: number of samples.
+    """
+
+    __test__ = False  # not a test case, whatever its name looks like to pytest
+
+    def __init__(self, length: int):
+        rank, world_size = get_dist_info()
+        self.indices = range(length * rank // world_size, length * (rank + 1) // world_size)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+def build_dataloader(
+    dataset: Dataset, batch_size: int = 32, num_workers: int = 4, *, training: bool, seed: int = 0
+) -> DataLoader:
+    """Batch a dataset for this process.
+
+    Args:
+        dataset: gives `{'image', 'targets', 'meta'}` for a `Draw` (training) or an int.
+        batch_size: samples a process and step.
+        num_workers: processes that read ahead; no more than there are CPU cores.
+        training: shuffle and augment; else every sample once, in order.
+        seed: of order and augmentation.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if num_workers > cores:
+        log.info("num_workers=%d, but this machine has %d cores: using %d", num_workers, cores, cores)
+        num_workers = cores
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=TrainSampler(len(dataset), seed) if training else TestSampler(len(dataset)),
+        num_workers=num_workers,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=num_workers > 0,
+        worker_init_fn=_init_worker,
+    )
+
+
+def collate(samples: list[dict]) -> dict:
+    """Join samples into a batch.
+
+    Args:
+        samples: each with `image` uint8 [H, W, 3], `targets` (a dict of arrays, the same shapes in every sample; may be
+            missing) and `meta` (a dict).
+
+    Returns:
+        `images` uint8 [B, 3, H, W], in channels_last order without a copy, `targets` stacked, `meta` a list of dicts.
+    """
+    images = torch.from_numpy(np.stack([sample["image"] for sample in samples]))
+    batch = {"images": images.permute(0, 3, 1, 2), "meta": [sample["meta"] for sample in samples]}
+    if "targets" in samples[0]:
+        batch["targets"] = {
+            name: torch.from_numpy(np.stack([sample["targets"][name] for sample in samples]))
+            for name in samples[0]["targets"]
+        }
+    return batch
+
+
+def _init_worker(worker: int) -> None:
+    # One worker is one core's work: OpenCV's own threads would fight over the others.
+    cv2.setNumThreads(0)

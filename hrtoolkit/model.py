@@ -1,0 +1,129 @@
+"""The one model class, preprocess -> backbone -> neck -> head, and how a config becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from mmengine import Config
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from hrtoolkit.config import load_config
+from hrtoolkit.registry import MODELS
+
+
+class Model(BaseModel):
+    """Backbone, neck and head in a row; mmengine's `train_step` and `val_step` call it by its modes.
+
+    Args:
+        backbone: `forward(images) -> maps`, with `out_channels` and `out_strides`.
+        neck: `forward(maps) -> maps`, or None to hand the backbone's maps to the head.
+        head: `forward(maps)`, `loss(maps, targets)`, `predict(maps, meta, flipped)`.
+        mean: of each RGB channel, 0..255; ImageNet's by default.
+        std: of each RGB channel.
+        flip_test: in mode "predict", also run the mirrored images and let the head average both results.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        neck: nn.Module | None,
+        head: nn.Module,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        flip_test: bool = False,
+    ):
+        super().__init__(data_preprocessor=BatchPreprocessor(mean, std))
+        self.backbone = backbone
+        self.neck = neck
+        self.head = head
+        self.flip_test = flip_test
+
+    def forward(
+        self,
+        images: Tensor,
+        targets: Any = None,
+        meta: list[dict] | None = None,
+        mode: Literal["tensor", "loss", "predict"] = "tensor",
+    ):
+        """Run the model.
+
+        Args:
+            images: float [B, 3, H, W], already normalised.
+            targets: what the head's `loss` asks for, in mode "loss".
+            meta: one dict an image, what the head's `predict` asks for, in mode "predict".
+            mode: "tensor" gives the head's raw output, "loss" named losses, "predict" a list with one dict each.
+        """
+        if mode == "tensor":
+            return self.head(self.extract(images))
+        if mode == "loss":
+            return self.head.loss(self.extract(images), targets)
+        if mode == "predict":
+            flipped = self.extract(images.flip(-1)) if self.flip_test else None
+            return self.head.predict(self.extract(images), meta, flipped)
+        raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+
+    def extract(self, images: Tensor) -> list[Tensor]:
+        """Maps that the head reads, from normalised images [B, 3, H, W]."""
+        maps = self.backbone(images)
+        return maps if self.neck is None else self.neck(maps)
+
+
+class BatchPreprocessor(nn.Module):
+    """Move a batch to the model's device and normalise its images there: uint8 travels at a quarter of the bytes.
+
+    Args:
+        mean: of each RGB channel, 0..255.
+        std: of each RGB channel.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        # Not persistent: the published weights hold no such entries.
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, batch: dict, training: bool = False) -> dict:
+        """Take `{'images': uint8 [B, 3, H, W], 'targets', 'meta'}` and give the same with float images, all on device.
+
+        Args:
+            batch: as collated.
+            training: unused; part of mmengine's interface.
+        """
+        device = self.mean.device
+        images = batch["images"].to(device, non_blocking=True, memory_format=torch.channels_last)
+        targets = tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch.get("targets"))
+        return {"images": (images - self.mean) / self.std, "targets": targets, "meta": batch.get("meta")}
+
+
+def build_model(config: str | Path | Config) -> Model:
+    """Build the model of a config on the CPU, with random weights.
+
+    Args:
+        config: path of a config file, or a Config; only its `model` is read.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    options = dict(load_config(config).model)
+    backbone = _build_part(options.pop("backbone"))
+    neck = head_input = backbone
+    if options.get("neck") is not None:
+        neck = head_input = _build_part(options["neck"], backbone)
+    else:
+        neck = None
+    options.pop("neck", None)
+    head = _build_part(options.pop("head"), head_input)
+    return Model(backbone, neck, head, **options)
+
+
+def _build_part(options: dict, source: nn.Module | None = None):
+    """Build a part after the parts inside it, telling it the channels and strides of the part before it."""
+    inner = {k: _build_part(v) if isinstance(v, dict) and "type" in v else v for k, v in options.items()}
+    if source is not None:
+        inner |= {"in_channels": source.out_channels, "in_strides": source.out_strides}
+    return MODELS.build(inner)

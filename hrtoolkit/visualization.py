@@ -1,0 +1,193 @@
+"""Pictures for people: skeletons, boxes, sheets of tiles, training curves.
+
+Convention: images are RGB uint8 [H, W, 3] and are never modified, a drawing function returns a new one; points are
+(x, y) in image pixels with pixel centres on integers; boxes are left, top, width, height.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrtoolkit.errors import UserError
+from hrtoolkit.files import write_atomically
+from hrtoolkit.structures import KeypointLayout
+
+Color = tuple[int, int, int]
+
+# First and second of a mirrored pair (left and right in most layouts), and what has no partner.
+FIRST, SECOND, SINGLE = (255, 128, 0), (0, 160, 255), (60, 220, 60)
+SUBPIXEL_BITS = 4  # OpenCV draws in fixed point: coordinates are given in 1/16 pixel
+CAPTION_HEIGHT = 18
+
+
+def draw_keypoints(
+    image: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, layout: KeypointLayout, color: Color | None = None
+) -> np.ndarray:
+    """Draw people as lines and dots; a line needs both of its ends.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        keypoints: [N, K, 2]; points that are not finite, or lie far outside the image, are left out.
+        visible: [N, K] bool, which keypoints to draw.
+        layout: names the lines and, through its mirrored pairs, the two sides.
+        color: one colour for everything instead of one a side.
+
+    Raises:
+        ValueError: the image is of another kind, or the shapes disagree with the layout.
+    """
+    canvas = _copy_image(image)
+    keypoints = np.asarray(keypoints, dtype=np.float64)
+    visible = np.asarray(visible, dtype=bool)
+    count = len(layout.names)
+    if keypoints.ndim != 3 or keypoints.shape[1:] != (count, 2) or visible.shape != keypoints.shape[:2]:
+        raise ValueError(
+            f"keypoints should be [N, {count}, 2] and visible [N, {count}] in a layout of {count} names, "
+            f"got {list(keypoints.shape)} and {list(visible.shape)}"
+        )
+    first, second = ({pair[side] for pair in layout.mirrored} for side in (0, 1))
+    side_colors = [FIRST if name in first else SECOND if name in second else SINGLE for name in layout.names]
+    # Four image sides away nothing shows any more, and OpenCV's integers would overflow before long.
+    reach = 4 * max(canvas.shape[:2])
+    with np.errstate(invalid="ignore"):
+        drawn = visible & (np.abs(keypoints) < reach).all(axis=-1)
+    width = max(1, round(max(canvas.shape[:2]) / 250))
+    fixed_points = np.where(drawn[..., None], np.rint(keypoints * 2**SUBPIXEL_BITS), 0).astype(int).tolist()
+    radius = int(1.5 * width * 2**SUBPIXEL_BITS)
+    for points, shown in zip(fixed_points, drawn, strict=True):
+        for a, b in layout.skeleton_indices():
+            if shown[a] and shown[b]:
+                line_color = color or (side_colors[a] if side_colors[a] == side_colors[b] else SINGLE)
+                cv2.line(canvas, points[a], points[b], line_color, width, cv2.LINE_AA, SUBPIXEL_BITS)
+        for index in np.flatnonzero(shown):
+            dot_color = color or side_colors[index]
+            cv2.circle(canvas, points[index], radius, dot_color, -1, cv2.LINE_AA, SUBPIXEL_BITS)
+    return canvas
+
+
+def draw_boxes(
+    image: np.ndarray, boxes_xywh: np.ndarray, labels: Sequence[str] | None = None, color: Color = (255, 230, 0)
+) -> np.ndarray:
+    """Draw boxes [N, 4], each with its label on the upper left corner; boxes that are not finite are left out."""
+    canvas = _copy_image(image)
+    boxes = np.asarray(boxes_xywh, dtype=np.float64).reshape(-1, 4)
+    if labels is not None and len(labels) != len(boxes):
+        raise ValueError(f"{len(labels)} labels for {len(boxes)} boxes")
+    reach = 4 * max(canvas.shape[:2])
+    width = max(1, round(max(canvas.shape[:2]) / 400))
+    for index, (left, top, box_width, box_height) in enumerate(boxes):
+        if not np.isfinite(boxes[index]).all():
+            continue
+        # The box covers whole pixels: its last one is a pixel before left + width.
+        corners = np.clip([left, top, left + box_width - 1, top + box_height - 1], -reach, reach)
+        x1, y1, x2, y2 = np.round(corners).astype(int).tolist()
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), color, width)
+        if labels is not None:
+            _write_text(canvas, labels[index], (x1, max(y1 - 14, 0)), background=color)
+    return canvas
+
+
+def make_sheet(
+    images: Sequence[np.ndarray],
+    columns: int = 4,
+    tile_hw: tuple[int, int] | None = None,
+    captions: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Lay images out in rows of `columns` tiles on a dark ground.
+
+    Each image is scaled to fit its tile with its aspect kept, and centred. Tiles measure `tile_hw`, by default the
+    largest height and width among the images; captions add a line of CAPTION_HEIGHT pixels under every tile.
+    """
+    images = [_copy_image(image) for image in images]
+    if not images or columns < 1:
+        raise ValueError(f"a sheet needs an image and a column, got {len(images)} images and {columns} columns")
+    if captions is not None and len(captions) != len(images):
+        raise ValueError(f"{len(captions)} captions for {len(images)} images")
+    height, width = tile_hw or tuple(max(image.shape[axis] for image in images) for axis in (0, 1))
+    step = height + (CAPTION_HEIGHT if captions is not None else 0)
+    columns = min(columns, len(images))
+    sheet = np.full((-(-len(images) // columns) * step, columns * width, 3), 24, np.uint8)
+    for index, image in enumerate(images):
+        scale = min(height / image.shape[0], width / image.shape[1])
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        if scale != 1:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        tile_top, tile_left = index // columns * step, index % columns * width
+        top, left = tile_top + (height - size[1]) // 2, tile_left + (width - size[0]) // 2
+        sheet[top : top + size[1], left : left + size[0]] = image
+        if captions is not None:
+            line = np.full((CAPTION_HEIGHT, width, 3), 24, np.uint8)  # a buffer of its own cuts long captions
+            _write_text(line, captions[index], (0, 2), background=(24, 24, 24), color=(235, 235, 235))
+            sheet[tile_top + height : tile_top + step, tile_left : tile_left + width] = line
+    return sheet
+
+
+def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write an RGB image in the format of the path's extension; a reader finds the old file or the whole new one.
+
+    Raises:
+        UserError: the extension names no image format, or the file cannot be written there.
+    """
+    path = Path(path)
+    if not path.suffix or not cv2.haveImageWriter(path.name):
+        raise UserError(f"{path}: images are not written in this format; end the name in .png or .jpg")
+    encoded, data = cv2.imencode(path.suffix, cv2.cvtColor(_copy_image(image), cv2.COLOR_RGB2BGR))
+    if not encoded:
+        raise UserError(f"{path}: an image of shape {list(image.shape)} cannot be stored as {path.suffix}")
+    _replace_file(path, data.tobytes())
+
+
+def plot_curves(
+    curves: Mapping[str, Sequence[tuple[float, float]]], path: str | os.PathLike, xlabel: str = "step"
+) -> None:
+    """Plot each named curve, a list of (x, y), in a panel of its own; values that are not finite leave a gap."""
+    from matplotlib.figure import Figure  # slow to import; a Figure of its own needs no display and no global state
+
+    if not curves:
+        raise ValueError(f"{path}: there is no curve to plot")
+    columns = min(3, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for (name, points), panel in zip(curves.items(), panels, strict=False):
+        x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
+        panel.plot(x, y, marker="." if len(x) < 30 else None, linewidth=1)
+        panel.set_title(name, fontsize=9)
+        panel.set_xlabel(xlabel, fontsize=8)
+        panel.tick_params(labelsize=7)
+        panel.grid(alpha=0.3)
+    for panel in panels:  # what zip left over
+        panel.set_axis_off()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=110)
+    _replace_file(Path(path), buffer.getvalue())
+
+
+def _copy_image(image: np.ndarray) -> np.ndarray:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        kind = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"an image should be an RGB uint8 array [H, W, 3], got {kind}")
+    return np.array(image, order="C")
+
+
+def _write_text(
+    canvas: np.ndarray, text: str, top_left: tuple[int, int], background: Color, color: Color = (0, 0, 0)
+) -> None:
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+    (width, height), baseline = cv2.getTextSize(text, font, scale, 1)
+    x, y = top_left
+    cv2.rectangle(canvas, (x, y), (x + width + 2, y + height + baseline), background, -1)
+    cv2.putText(canvas, text, (x + 2, y + height + 1), font, scale, color, 1, cv2.LINE_AA)
+
+
+def _replace_file(path: Path, data: bytes) -> None:
+    try:
+        with write_atomically(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,100 @@
+"""From the finest map to keypoints in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+from hrtoolkit import geometry
+from hrtoolkit.heatmaps import Codec, GaussianHeatmap, find_peaks
+from hrtoolkit.registry import MODELS
+from hrtoolkit.structures import KeypointLayout
+from tasks.pose.layouts import COCO, MPII, resolve_layout
+from tasks.pose.loss import KeypointMSE, heatmap_accuracy
+
+
+@MODELS.register_module()
+class HeatmapHead(nn.Module):
+    """One heatmap a keypoint by a 1x1 convolution on the finest map (arXiv:1902.09212, Sec. 3).
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+        layout: the keypoints: "coco", "mpii", a KeypointLayout or its fields; None takes them from the training data.
+        codec: draws and reads heatmaps; the official gaussian by default.
+        loss: `forward(heatmaps, targets, weights)`; the official mean squared error by default.
+
+    Raises:
+        ValueError: no layout is given, or it is not known.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        layout: str | dict | KeypointLayout | None = None,
+        codec: Codec | None = None,
+        loss: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.layout = resolve_layout(layout)
+        self.stride = in_strides[0]
+        self.codec = codec or GaussianHeatmap()
+        self.criterion = loss or KeypointMSE()
+        self.flip_order = self.layout.flip_order()
+        self.final_layer = nn.Conv2d(in_channels[0], len(self.layout.names), 1)
+        nn.init.normal_(self.final_layer.weight, std=0.001)
+        nn.init.zeros_(self.final_layer.bias)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Heatmaps [B, K, H, W] at the stride of the finest map."""
+        return self.final_layer(maps[0])
+
+    def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compare with `keypoints` [B, K, 2] (x, y in input pixels) where `visible` [B, K] is above 0."""
+        heatmaps = self(maps)
+        heatmap_hw = heatmaps.shape[-2:]
+        drawn, weights = self.codec.encode(targets["keypoints"], targets["visible"], heatmap_hw, self.stride)
+        cells, true_cells = find_peaks(heatmaps.detach())[0], find_peaks(drawn)[0]
+        return {
+            "loss_heatmap": self.criterion(heatmaps, drawn, weights),
+            "accuracy": heatmap_accuracy(cells, true_cells, weights, heatmap_hw),
+        }
+
+    def predict(self, maps: list[Tensor], meta: list[dict], flipped: list[Tensor] | None = None) -> list[dict]:
+        """Read each person's keypoints.
+
+        Args:
+            maps: of B crops.
+            meta: one dict a crop with its `matrix` (image pixels to input pixels); the rest is handed on.
+            flipped: maps of the mirrored crops, to be averaged with.
+
+        Returns:
+            each dict of `meta` with `keypoints` [K, 2] (x, y in image pixels) and `scores` [K], the peak heights.
+        """
+        heatmaps = self(maps)
+        if flipped is not None:
+            heatmaps = (heatmaps + self.codec.flip(self(flipped), self.flip_order)) / 2
+        points, scores = (t.cpu().numpy() for t in self.codec.decode(heatmaps, self.stride))
+        to_image = geometry.invert_affine(np.stack([m["matrix"] for m in meta]))
+        points = geometry.transform_points(points, to_image).astype(np.float32)
+        return [{**m, "keypoints": p, "scores": s} for m, p, s in zip(meta, points, scores, strict=True)]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What each output channel stands for: a checkpoint of another layout lends the channels of equal name."""
+        return self.layout.names
+
+    @staticmethod
+    def published_names(outputs: int) -> tuple[str, ...] | None:
+        """Keypoint names of an official or OpenMMLab file that does not tell: it is COCO's with 17, MPII's with 16."""
+        return {len(scheme.names): scheme.names for scheme in (COCO, MPII)}.get(outputs)
+
+    def describe(self) -> dict:
+        """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
+        return {
+            "codec": {"type": type(self.codec).__name__, **vars(self.codec)},
+            "layout": {"names": list(self.layout.names), "mirrored": [list(pair) for pair in self.layout.mirrored]},
+        }

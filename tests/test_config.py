@@ -1,0 +1,396 @@
+"""Configs: what is written is what is loaded, and mistakes come back together, each with its place."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine import Config
+
+import hrtoolkit.config
+from hrtoolkit.config import ConfigError, check_config, config_text, load_config
+from hrtoolkit.errors import UserError
+from hrtoolkit.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+
+GOOD = """
+_folder = "nowhere/at/all"
+model = dict(backbone=dict(type="CheckedBackbone", width=32), head=dict(type="CheckedHead"))
+train_dataloader = dict(batch_size=2, dataset=dict(type="CheckedDataset", data_root=_folder, ann_file="people.json",
+    transform=dict(type="CheckedTransform", size=(192, 256))))
+val_dataloader = dict(dataset=dict(type="CheckedWrapper", datasets=[
+    dict(type="CheckedDataset", data_root=_folder, ann_file="people.json"),
+    dict(type="CheckedDataset", ann_file="people.json")]))
+val_evaluator = [dict(type="CheckedMetric")]
+train_cfg = dict(max_epochs=3)
+optim_wrapper = dict(optimizer=dict(type="Adam", lr=1e-3), clip_grad=dict(max_norm=1.0))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
+    dict(type="MultiStepLR", milestones=[170, 200], gamma=0.1),
+]
+custom_hooks = [dict(type="EMAHook", momentum=0.01, priority=49)]
+"""
+
+
+class CheckedBackbone:
+    def __init__(self, width: int, upsample: "str | None" = None, stem: object = None): ...
+
+
+class CheckedHead:
+    def __init__(self, in_channels, in_strides, loss=None): ...
+
+
+class AnyBackbone:
+    def __init__(self, name: str, **options): ...
+
+
+class CheckedDataset:
+    how_to_get = "unpack people.zip"
+
+    def __init__(
+        self, ann_file: str, data_root: str = "data/checked", image_dir: str | None = None, transform=None
+    ): ...
+
+
+class CheckedWrapper:
+    def __init__(self, datasets): ...
+
+
+class CheckedTransform:
+    def __init__(self, size=(1, 1), inner=None): ...
+
+
+class CheckedMetric:
+    pass
+
+
+PARTS = {
+    MODELS: [CheckedBackbone, CheckedHead, AnyBackbone],
+    DATASETS: [CheckedDataset, CheckedWrapper],
+    TRANSFORMS: [CheckedTransform],
+    METRICS: [CheckedMetric],
+}
+
+
+@pytest.fixture(autouse=True)
+def parts(monkeypatch):
+    for registry, classes in PARTS.items():
+        for part in classes:
+            monkeypatch.setitem(registry.module_dict, part.__name__, part)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_config(text: str, name: str = "config.py") -> Path:
+        (tmp_path / name).write_text(text)
+        return tmp_path / name
+
+    return write_config
+
+
+def problems_of(config: Config, files: bool = False) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, files=files)
+    return caught.value.problems
+
+
+# Loading
+
+
+def test_names_with_an_underscore_imports_and_functions_stay_private(write):
+    path = write("import math\nfrom math import ceil\n_half = ceil(2.5)\ndef f(): ...\nseed = _half + int(math.pi)\n")
+    assert dict(load_config(path).items()) == {"seed": 6}
+
+
+def test_a_config_inherits_and_deletes(write):
+    write(GOOD, "base.py")
+    path = write(
+        '_base_ = "base.py"\nmodel = dict(head=dict(_delete_=True, type="Other"), flip_test=True)\n', "child.py"
+    )
+    model = load_config(path).model
+    assert model == {
+        "backbone": {"type": "CheckedBackbone", "width": 32},
+        "head": {"type": "Other"},
+        "flip_test": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 0.001),
+        ("a/b.pth", "a/b.pth"),
+        ("", ""),
+        ("x=y", "x=y"),
+        ("'3'", "3"),
+        ("(192, 256)", (192, 256)),
+        ("192,256", (192, 256)),
+        ("[1, 2]", [1, 2]),
+        ("{'a': {'b': 1}}", {"a": {"b": 1}}),
+        ("true", True),
+        ("FALSE", False),
+        ("none", None),
+        ("None", None),
+    ],
+)
+def test_values_of_overrides_are_python_literals_or_strings(text, value):
+    loaded = load_config(Config({"model": {"a": 0}}), [f"model.a={text}"]).model.a
+    assert loaded == value
+    assert isinstance(loaded, type(value))
+
+
+def test_overrides_reach_into_dicts_and_lists_and_add_names(write):
+    path = write(GOOD)
+    overrides = ["param_scheduler.0.end=3", "model.flip_test=True", "seed=1", "param_scheduler.1={'type': 'A'}"]
+    config = load_config(path, [*overrides, "param_scheduler.1.begin=2"])
+    assert (config.param_scheduler[0].end, config.model.flip_test, config.seed) == (3, True, 1)
+    assert config.param_scheduler[1] == {"type": "A", "begin": 2}
+
+
+def test_every_override_that_does_not_fit_is_named(write):
+    overrides = ["seed", "=3", "a..b=1", "modle.x=1", "param_scheduler.2.end=1", "param_scheduler.last.end=1"]
+    with pytest.raises(ConfigError, match=r"config\.py: 8 problems") as caught:
+        load_config(write(GOOD), [*overrides, "train_cfg.max_epochs.x=1", "model.backone.width=1"])
+    *syntax, near, index, name, value, nested = caught.value.problems
+    assert all("expected a.b=value" in problem for problem in syntax)
+    assert "the config has no 'modle'; did you mean 'model'?" in near
+    assert "param_scheduler is a list of 2, '2' is not an index" in index
+    assert "'last' is not an index" in name
+    assert "train_cfg.max_epochs is 3; set it as a whole" in value
+    assert "model has no 'backone'; did you mean 'backbone'?" in nested
+
+
+def test_a_given_config_is_copied():
+    config = Config({"model": {"a": [1]}})
+    load_config(config, ["model.a.0=2"])
+    assert config.model.a == [1]
+
+
+def test_data_root_reaches_every_dataset(write):
+    config = load_config(write(GOOD), data_root="elsewhere")
+    assert config.train_dataloader.dataset.data_root == "elsewhere"
+    # The second one does not state a data_root, but its class takes one; the wrapper does not.
+    assert [dataset.data_root for dataset in config.val_dataloader.dataset.datasets] == ["elsewhere"] * 2
+    assert "data_root" not in config.val_dataloader.dataset
+    assert "data_root" not in config.train_dataloader.dataset.transform
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = 0\nmodel = dict(a=1", r"line 2: '\(' was never closed: model = dict"),
+        ("seed = 0\n\nmodel = dict(a=1, a=2)", "line 3: keyword argument repeated: a"),
+        ("seed = 0\nwork_dir = sed", "line 2: NameError: name 'sed' is not defined"),
+        ("def f():\n    return 1 / 0\nseed = f()", "line 2: ZeroDivisionError"),
+    ],
+)
+def test_an_error_in_a_config_or_its_base_names_file_and_line(write, text, message):
+    with pytest.raises(ConfigError, match=rf"^\S*config\.py: 1 problem\n  \S*config\.py, {message}"):
+        load_config(write(text))
+    write(text, "base.py")
+    with pytest.raises(ConfigError, match=rf"child\.py: 1 problem\n  \S*base\.py, {message}"):
+        load_config(write("_base_ = ['./base.py']", "child.py"))
+
+
+def test_a_missing_base_is_named_with_the_line_and_near_files(write):
+    write("seed = 0", "schedule.py")
+    path = write("\n_base_ = ['schedul.py']")
+    with pytest.raises(ConfigError, match=r"line 2: no file .*schedul\.py, .*did you mean 'schedule\.py'\?"):
+        load_config(path)
+
+
+def test_a_missing_config_names_near_files(write, tmp_path):
+    write("seed = 0", "hrnet_w32.py")
+    with pytest.raises(ConfigError, match=r"no such file; did you mean '.*hrnet_w32\.py'\?"):
+        load_config(tmp_path / "hrnet_w23.py")
+
+
+def test_shipped_configs_go_by_name_from_any_folder(tmp_path, monkeypatch):
+    # Given a checkout with two configs of one name and one of its own, and someone who is elsewhere.
+    for name in ("pose/w32.py", "face/w32.py", "pose/w48.py"):
+        (tmp_path / "configs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "configs" / name).write_text(f"work_dir = {name!r}")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(hrtoolkit.config, "__file__", str(tmp_path / "hrtoolkit" / "config.py"))
+    for name in ("w48", "pose/w48.py", "configs/pose/w48.py"):
+        assert load_config(name).work_dir == "pose/w48.py"
+    with pytest.raises(ConfigError, match="face/w32, pose/w32"):
+        load_config("w32")
+    with pytest.raises(ConfigError, match="did you mean 'pose/w48'"):
+        load_config("w84.py")
+
+
+def test_a_failing_import_is_a_problem_of_the_config(write):
+    path = write('custom_imports = dict(imports=["tasks.juggling", "no_such_package"])')
+    with pytest.raises(ConfigError, match=r"custom_imports: cannot import 'tasks.juggling': No module") as caught:
+        load_config(path)
+    assert len(caught.value.problems) == 2
+
+
+# Checking
+
+
+def test_a_good_config_passes_and_an_error_can_be_told_from_a_fault(write):
+    check_config(load_config(write(GOOD)), files=False)
+    assert issubclass(ConfigError, UserError)
+    assert issubclass(ConfigError, ValueError)
+
+
+def test_all_mistakes_come_in_one_error_each_with_its_place(write):
+    path = write(GOOD)
+    config = load_config(
+        path,
+        [
+            "model.backbone.widht=3",
+            "model.backbone.width='32'",
+            "model.head.type=CheckedHaed",
+            "model.flip_tset=True",
+            "train_dataloader.batchsize=3",
+            "train_dataloader.training=True",
+            "train_dataloader.dataset.transform.type=CheckdTransform",
+            "val_dataloader.dataset.datasets.1.anfile=x",
+            "val_evaluator.0.typ=x",
+            "train_cfg.max_epoch=3",
+            "optim_wrapper.optimizer.lrr=1",
+            "optim_wrapper.acumulative_counts=1",
+            "param_scheduler.1.milestone=[1]",
+            "custom_hooks.0.type=EmaHook",
+            "validation=None",
+            "seed=zero",
+        ],
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, files=False)
+    assert str(caught.value).startswith(f"{path}: 16 problems\n  ")
+    expected = [
+        "model.backbone.widht: CheckedBackbone has no argument 'widht'; did you mean 'width'?",
+        "model.backbone.width: expected int, got '32'",
+        "model.head.type: there is no model 'CheckedHaed'; did you mean 'CheckedHead'",
+        "model.flip_tset: model has no argument 'flip_tset'; did you mean 'flip_test'?",
+        "train_dataloader.batchsize: train_dataloader has no argument 'batchsize'; did you mean 'batch_size'?",
+        "train_dataloader.training: train_dataloader has no argument 'training'; it takes dataset, batch_size",
+        "train_dataloader.dataset.transform.type: there is no transform 'CheckdTransform'; did you mean 'CheckedTrans",
+        "val_dataloader.dataset.datasets.1.anfile: CheckedDataset has no argument 'anfile'; did you mean 'ann_file'?",
+        "val_evaluator.0.typ: CheckedMetric has no argument 'typ'; it takes none",
+        "train_cfg.max_epoch: train_cfg has no argument 'max_epoch'; did you mean 'max_epochs'?",
+        "optim_wrapper.optimizer.lrr: Adam has no argument 'lrr'; did you mean 'lr'",
+        "optim_wrapper.acumulative_counts: optim_wrapper has no argument 'acumulative_counts'; did you mean 'accumul",
+        "param_scheduler.1.milestone: MultiStepLR has no argument 'milestone'; did you mean 'milestones'?",
+        "custom_hooks.0.type: there is no hook 'EmaHook'; did you mean 'EMAHook'",
+        "validation: a config has no 'validation'",
+        "seed: expected int, got 'zero'",
+    ]
+    assert all(any(problem.startswith(text) for problem in caught.value.problems) for text in expected)
+
+
+def test_missing_arguments_are_named_but_not_those_that_the_builder_passes():
+    config = Config({"model": {"backbone": {"type": "CheckedBackbone"}, "head": {"type": "CheckedHead"}}})
+    assert problems_of(config) == ["model.backbone: CheckedBackbone needs 'width'"]
+    config = Config({"model": {"backbone": {"type": "CheckedBackbone", "width": 1}}})
+    assert problems_of(config) == ["model: model needs 'head'"]
+
+
+def test_parts_inside_parts_are_checked_and_plain_data_is_not(write):
+    loss = {"terms": [{"type": "CheckedBackbone", "width": 1, "x": 1}], "y": 1}
+    config = load_config(write(GOOD), [f"model.head.loss={loss}"])
+    assert [problem.split(":")[0] for problem in problems_of(config)] == ["model.head.loss.terms.0.x"]
+
+
+def test_a_class_with_open_arguments_takes_any_and_a_type_may_be_an_object(write):
+    config = load_config(write(GOOD))
+    config.model.backbone = {"type": AnyBackbone, "name": "resnet18", "features": 3}
+    check_config(config, files=False)
+
+
+def test_an_unknown_type_without_near_names_points_to_custom_imports(write):
+    config = load_config(write(GOOD), ["model.head.type=Qqqq"])
+    assert problems_of(config) == ["model.head.type: there is no model 'Qqqq'; is its package in custom_imports?"]
+
+
+def test_things_that_are_no_parts_are_named(write):
+    config = load_config(
+        write(GOOD),
+        [
+            "model.head=3",
+            "model.neck=None",
+            "train_dataloader.dataset=None",
+            "train_cfg=[1]",
+            "custom_hooks=[{'momentum': 1}]",
+        ],
+    )
+    assert problems_of(config) == [
+        "model.head: expected dict(type=...), got 3",
+        "train_dataloader.dataset: expected dict(type=...), got None",
+        "train_cfg: expected a dict, got [1]",
+        "custom_hooks.0: expected dict(type=...), got {'momentum': 1}",
+    ]
+
+
+def test_sections_that_need_each_other_come_together(write):
+    config = load_config(write(GOOD), ["train_cfg=None", "val_evaluator=None", "model=None"])
+    assert problems_of(config) == [
+        "model: missing",
+        "train_cfg: missing; train_dataloader, train_cfg, optim_wrapper come together or not at all",
+        "val_evaluator: missing; val_dataloader needs it",
+    ]
+    training = ["train_dataloader=None", "train_cfg=None", "optim_wrapper=None"]
+    check_config(load_config(write(GOOD), training), files=False)
+
+
+def test_a_missing_data_root_is_one_problem_and_says_how_to_get_the_data(write):
+    places = ["train_dataloader.dataset", "val_dataloader.dataset.datasets.0", "val_dataloader.dataset.datasets.1"]
+    assert problems_of(load_config(write(GOOD), data_root="nowhere"), files=True) == [
+        ", ".join(f"{place}.data_root" for place in places) + ": no folder nowhere; unpack people.zip"
+    ]
+
+
+def test_missing_files_are_named_with_near_names(write, tmp_path):
+    path = write(GOOD)
+    (tmp_path / "poeple.json").touch()
+    images = ["train_dataloader.dataset.image_dir=train2017", "load_from=x.pth"]
+    problems = problems_of(load_config(path, images, data_root=tmp_path), files=True)
+    assert len(problems) == 3
+    assert re.search(r"ann_file, .*ann_file, .*: no file .*people\.json; did you mean 'poeple\.json'\?", problems[0])
+    assert problems[1].endswith(f"train_dataloader.dataset.image_dir: no folder {tmp_path / 'train2017'}")
+    assert problems[2] == "load_from: no file x.pth"
+
+
+def test_files_that_are_there_pass_in_both_layouts(write, tmp_path):
+    path = write(GOOD)
+    (tmp_path / "people.json").touch()
+    (tmp_path / "images" / "train2017").mkdir(parents=True)
+    overrides = ["train_dataloader.dataset.image_dir=train2017", "load_from=timm/hrnet_w32.ms_in1k"]
+    check_config(load_config(path, overrides, data_root=tmp_path))
+    check_config(load_config(path, ["load_from=https://example.org/x.pth"], data_root=tmp_path))
+
+
+# Writing
+
+
+def test_the_text_of_a_config_reads_back_as_the_same_config(write, tmp_path):
+    config = load_config(write(GOOD), ["model.flip_test=True", "work_dir=it's"])
+    again = Config.fromstring(config_text(config), ".py")
+    assert again.to_dict() == config.to_dict()
+    odd = Config({"a": {"type": Config, "path": tmp_path, "t": (1,)}, "b": {"x y": float("inf")}})
+    expected = {"a": {"type": "mmengine.config.config.Config", "path": str(tmp_path), "t": (1,)}, "b": odd.b}
+    assert Config.fromstring(config_text(odd), ".py").to_dict() == expected
+
+
+def test_the_tool_reports_every_config_and_its_exit_status(write, monkeypatch, capsys):
+    good = write(
+        "model = dict(backbone=dict(type='CheckedBackbone', width=1), head=dict(type='CheckedHead'))", "good.py"
+    )
+    bad = write("modle = 3", "bad.py")
+    tool = Path(hrtoolkit.config.__file__).parents[1] / "tools" / "check_config.py"
+    monkeypatch.setattr(sys, "argv", [str(tool), str(bad), str(good), "--set", "seed=1"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(tool), run_name="__main__")
+    assert left.value.code == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{bad}: 2 problems",
+        "  modle: a config has no 'modle'; did you mean 'model'?",
+        "  model: missing",
+        f"ok {good}",
+    ]

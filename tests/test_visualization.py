@@ -1,0 +1,112 @@
+"""Pictures: what is drawn where, and what must not disturb."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hrtoolkit import visualization
+from hrtoolkit.errors import UserError
+from hrtoolkit.structures import KeypointLayout
+
+LAYOUT = KeypointLayout(
+    names=("nose", "left_hand", "right_hand"),
+    mirrored=(("left_hand", "right_hand"),),
+    skeleton=(("nose", "left_hand"), ("left_hand", "right_hand")),
+)
+PERSON = np.array([[[20.0, 10.0], [80.0, 50.0], [20.0, 50.0]]])
+ALL_VISIBLE = np.ones((1, 3), bool)
+
+
+def blank(height: int = 60, width: int = 100) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def test_a_line_passes_through_the_middle_of_its_ends_and_the_input_stays():
+    image = blank()
+    drawn = visualization.draw_keypoints(image, PERSON, ALL_VISIBLE, LAYOUT)
+    assert drawn[30, 50].any() and drawn[50, 50].any()  # nose to left hand, hand to hand
+    assert not drawn[30, 20].any()  # nose and right hand are not joined
+    assert not image.any()
+
+
+def test_the_two_sides_differ_in_colour_unless_one_colour_is_asked_for():
+    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, LAYOUT)
+    for (x, y), color in zip(
+        PERSON[0].astype(int), (visualization.SINGLE, visualization.FIRST, visualization.SECOND), strict=True
+    ):
+        np.testing.assert_array_equal(drawn[y, x], color)
+    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, LAYOUT, color=(255, 255, 255))
+    assert (drawn[..., 0] == drawn[..., 2]).all() and drawn[10, 20, 0] == 255
+
+
+def test_a_line_needs_both_ends():
+    drawn = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), LAYOUT)
+    assert not drawn[30, 50].any() and not drawn[50, 80].any()
+    assert drawn[10, 20].any() and drawn[50, 20].any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e12])
+def test_points_that_cannot_be_drawn_are_left_out(bad):
+    keypoints = PERSON.copy()
+    keypoints[0, 1] = bad
+    without = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), LAYOUT)
+    np.testing.assert_array_equal(visualization.draw_keypoints(blank(), keypoints, ALL_VISIBLE, LAYOUT), without)
+    visualization.draw_boxes(blank(), np.array([[bad, 0, 10, 10], [0, 0, bad, 10]]), ["a", "b"])
+
+
+def test_nobody_and_a_mirrored_view_are_images_too():
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)[:, ::-1]
+    nobody = visualization.draw_keypoints(image, np.zeros((0, 3, 2)), np.zeros((0, 3), bool), LAYOUT)
+    np.testing.assert_array_equal(nobody, image)
+    np.testing.assert_array_equal(visualization.draw_boxes(image, np.zeros((0, 4)), []), image)
+
+
+def test_wrong_images_and_shapes_are_named():
+    with pytest.raises(ValueError, match=r"RGB uint8 array \[H, W, 3\], got float64 \[60, 100, 3\]"):
+        visualization.draw_keypoints(blank() / 255, PERSON, ALL_VISIBLE, LAYOUT)
+    with pytest.raises(ValueError, match=r"layout of 3 names, got \[1, 2, 2\]"):
+        visualization.draw_keypoints(blank(), PERSON[:, :2], ALL_VISIBLE, LAYOUT)
+    with pytest.raises(ValueError, match="1 labels for 2 boxes"):
+        visualization.draw_boxes(blank(), np.ones((2, 4)), ["one"])
+
+
+def test_a_box_runs_along_its_outermost_pixels():
+    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 30, 15]]), color=(255, 0, 0))
+    rows, columns = np.nonzero(drawn[..., 0])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 34, 10, 39)
+    assert not drawn[27, 25].any()
+
+
+def test_a_sheet_has_whole_rows_of_tiles_and_keeps_aspects():
+    white = np.full((20, 40, 3), 255, np.uint8)
+    sheet = visualization.make_sheet([white] * 5, columns=3, tile_hw=(40, 40), captions=list("abcde"))
+    assert sheet.shape == (2 * (40 + visualization.CAPTION_HEIGHT), 3 * 40, 3)
+    # 20 x 40 fits a 40 x 40 tile as it is, in its middle rows.
+    assert (sheet[10:30, :40] == 255).all() and (sheet[:10, :40] < 50).all()
+    assert visualization.make_sheet([white, blank(30, 10)]).shape == (30, 80, 3)
+    with pytest.raises(ValueError, match="got 0 images"):
+        visualization.make_sheet([])
+
+
+def test_an_image_comes_back_in_rgb(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (12, 17, 3), dtype=np.uint8)
+    visualization.write_image(tmp_path / "new" / "image.png", image)
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "new" / "image.png"))[..., ::-1], image)
+    assert len(list((tmp_path / "new").iterdir())) == 1  # nothing temporary is left
+
+
+def test_an_image_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"image\.txt: .*\.png or \.jpg"):
+        visualization.write_image(tmp_path / "image.txt", blank())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"image\.png cannot be written"):
+        visualization.write_image(tmp_path / "file" / "image.png", blank())
+
+
+def test_each_curve_gets_a_panel_even_with_gaps(tmp_path):
+    curves = {name: [(0, 1.0), (1, float("nan")), (2, 0.5)] for name in ("loss", "AP", "rate", "norm")}
+    visualization.plot_curves(curves, tmp_path / "curves.png", xlabel="epoch")
+    four = cv2.imread(str(tmp_path / "curves.png"))
+    visualization.plot_curves({"loss": curves["loss"]}, tmp_path / "curves.png")
+    one = cv2.imread(str(tmp_path / "curves.png"))
+    assert four.shape[0] > 1.5 * one.shape[0] and four.shape[1] > 2.5 * one.shape[1]  # 2 x 3 panels against 1
