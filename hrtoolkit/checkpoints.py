@@ -87,7 +87,7 @@ class LoadReport:
         return "\n".join(f"{title} ({len(names)}):\n  " + "\n  ".join(names) for title, names in groups.items() if names)
 
 
-def load_checkpoint(model: nn.Module, source: str | Path | Mapping) -> LoadReport:
+def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
     """Load what fits from a checkpoint of any known format, and tell what became of the rest.
 
     Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
@@ -96,12 +96,13 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping) -> LoadRepor
     Args:
         model: a model of ours, or a backbone alone.
         source: a file (.pth, .pt, .safetensors), "timm/NAME" for weights that timm downloads, or a loaded checkpoint.
+        label: what the report calls the source; by default its path.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds code, or holds no tensors.
     """
     checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
-    label = "checkpoint" if isinstance(source, Mapping) else str(source)
+    label = label or ("checkpoint" if isinstance(source, Mapping) else str(source))
     tensors, kind = _recognise(checkpoint, label)
     parts = {name.split(".")[0] for name, _ in model.named_children()}
     target = model.state_dict()

@@ -15,6 +15,8 @@ class Metric(BaseMetric):
     What it needs to know of the data it finds in `self.dataset_meta`.
     """
 
+    default_prefix = ""  # names stand alone: mmengine warns where this is None
+
     def evaluate(self, size: int) -> dict[str, float]:
         """Score what all processes have collected; every process gets the same numbers.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ class PersonDataset(Dataset):
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
-        return {"layout": self.layout}
+        return {"layout": asdict(self.layout)}
 
 
 @DATASETS.register_module()

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from hrtoolkit import geometry
+from hrtoolkit.errors import DataError
 from hrtoolkit.heatmaps import Codec, GaussianHeatmap, find_peaks
 from hrtoolkit.registry import MODELS
 from hrtoolkit.structures import KeypointLayout
@@ -81,6 +82,19 @@ class HeatmapHead(nn.Module):
         to_image = geometry.invert_affine(np.stack([m["matrix"] for m in meta]))
         points = geometry.transform_points(points, to_image).astype(np.float32)
         return [{**m, "keypoints": p, "scores": s} for m, p, s in zip(meta, points, scores, strict=True)]
+
+    def check_data(self, layout: str | dict | KeypointLayout) -> None:
+        """Refuse data whose keypoints are not this head's.
+
+        Raises:
+            DataError: other names, or another number of them.
+        """
+        ours, theirs = self.layout.names, resolve_layout(layout).names
+        if ours != theirs:
+            raise DataError(
+                f"the data has {len(theirs)} keypoints ({', '.join(theirs)}), the head has {len(ours)} "
+                f"({', '.join(ours)}); set model.head.layout=None to take them from the data"
+            )
 
     @property
     def output_names(self) -> tuple[str, ...]:

@@ -1,0 +1,235 @@
+"""What happens around the steps of a run: the progress line, checkpoints, pictures, and stopping on NaN."""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from hrtoolkit.errors import TrainingError
+from hrtoolkit.visualization import make_sheet, plot_curves, write_image
+
+log = logging.getLogger(__name__)
+
+
+class Progress(Hook):
+    """Tells how training goes: loss, metric so far, images/s, share of time waiting for data, time left.
+
+    On a terminal one line is rewritten in place; elsewhere a line comes every `seconds`. Losses are summed on the device
+    and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
+
+    Args:
+        headline: the metric to show.
+        seconds: between two lines.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(self, headline: str | None, seconds: float = 10.0):
+        self.headline = headline
+        self.live = sys.stdout.isatty() and is_main_process()
+        self.seconds = 0.5 if self.live else seconds
+        self.epoch_seconds: list[float] = []
+        self.val_seconds: list[float] = []
+
+    def before_train_epoch(self, runner) -> None:
+        self.sums: dict[str, torch.Tensor] = {}
+        self.steps = self.images = 0
+        self.waiting = 0.0
+        self.started = self.step_ended = self.shown = time.perf_counter()
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        self.waiting += time.perf_counter() - self.step_ended
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        for name, value in outputs.items():
+            self.sums[name] = self.sums.get(name, 0) + value.detach()
+        self.steps += 1
+        self.images += len(data_batch["images"]) * runner.world_size
+        now = time.perf_counter()
+        if now - self.shown > self.seconds:
+            self._show(self._line(runner))
+            self.shown = now
+        self.step_ended = time.perf_counter()
+
+    def after_train_epoch(self, runner) -> None:
+        means = {name: (total / self.steps).item() for name, total in self.sums.items()}
+        self.epoch_seconds.append(time.perf_counter() - self.started)
+        record = {"epoch": runner.epoch + 1, "lr": runner.optim_wrapper.get_lr()["lr"][0], **means}
+        runner.history.append(record)
+        runner.visualizer.add_scalars({k: v for k, v in record.items() if k != "epoch"}, step=runner.epoch + 1)
+        self._end_live_line()
+        log.info(self._line(runner))
+
+    def before_val_epoch(self, runner) -> None:
+        self.val_started = time.perf_counter()
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.val_seconds.append(time.perf_counter() - self.val_started)
+        runner.history[-1].update(metrics)
+        runner.visualizer.add_scalars(metrics, step=runner.epoch)
+        numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        log.info("epoch %d  validated in %s  %s", runner.epoch, format_seconds(self.val_seconds[-1]), numbers)
+        if is_main_process():
+            plot_curves(history_curves(runner.history), Path(runner.work_dir) / "curves.png", xlabel="epoch")
+
+    def _line(self, runner) -> str:
+        total = len(runner.train_dataloader)
+        seconds = time.perf_counter() - self.started
+        parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.steps}/{total}"]
+        parts += [f"{_short(name)} {_number(value.item() / self.steps)}" for name, value in self.sums.items()]
+        scores = [r[self.headline] for r in runner.history if self.headline in r]
+        if scores:
+            parts.append(f"{self.headline} {scores[-1]:.3f} (best {max(scores):.3f})")
+        parts.append(f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.1e}")
+        parts.append(f"{self.images / seconds:.0f} images/s")
+        parts.append(f"waiting for data {self.waiting / seconds:.0%}")
+        # An epoch's time from this epoch's pace; what validation adds from its mean so far.
+        epochs_left = runner.max_epochs - runner.epoch - self.steps / total
+        validating = sum(self.val_seconds) / max(len(self.val_seconds), 1) / runner.val_interval
+        left = epochs_left * (seconds * total / self.steps + validating)
+        parts.append(f"{format_seconds(left)} left")
+        return "  ".join(parts)
+
+    def _show(self, line: str) -> None:
+        if self.live:
+            width = shutil.get_terminal_size().columns
+            print(f"\r\x1b[2K{line[: width - 1]}", end="", flush=True)
+        else:
+            log.info(line)
+
+    def _end_live_line(self) -> None:
+        if self.live:
+            print("\r\x1b[2K", end="", flush=True)
+
+
+class StopOnNaN(Hook):
+    """Stops training when a loss is no longer a number, before anything is saved.
+
+    The flag stays on the device and is read every `interval` steps and before each checkpoint.
+
+    Args:
+        interval: steps between two looks at the flag.
+    """
+
+    priority = "ABOVE_NORMAL"
+
+    def __init__(self, interval: int = 50):
+        self.interval = interval
+        self.finite: torch.Tensor | None = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        finite = torch.isfinite(outputs["loss"].detach())
+        self.finite = finite if self.finite is None else self.finite & finite
+        if (batch_idx + 1) % self.interval == 0:
+            self._check(runner)
+
+    def after_train_epoch(self, runner) -> None:
+        self._check(runner)
+
+    def _check(self, runner) -> None:
+        if bool(self.finite):
+            return
+        last = Path(runner.work_dir) / "last.pth"
+        kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint had been saved yet"
+        raise TrainingError(
+            f"the loss became NaN or infinite in epoch {runner.epoch + 1}, at or before step {runner.iter + 1} of the run; "
+            f"training stopped, {kept}. Usual causes: a learning rate that is too high (now "
+            f"{runner.optim_wrapper.get_lr()['lr'][0]:.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken labels"
+        )
+
+
+class KeepCheckpoints(Hook):
+    """Keeps `last.pth`, whole after every epoch and enough to resume, and `best.pth`, the weights of the best metric.
+
+    Args:
+        headline: the metric that decides; higher is better.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, headline: str | None):
+        self.headline = headline
+
+    def after_train_epoch(self, runner) -> None:
+        runner.save_last()
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        if self.headline not in metrics:
+            return
+        scores = [record[self.headline] for record in runner.history if self.headline in record]
+        if len(scores) == 1 or metrics[self.headline] > max(scores[:-1]):
+            runner.save_best({self.headline: metrics[self.headline]})
+
+
+class Pictures(Hook):
+    """Draws the predictions of the first images that are evaluated, beside the truth.
+
+    Args:
+        folder: where the pictures go.
+        images: how many.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, folder: Path, images: int = 8):
+        self.folder = folder
+        self.images = images
+        self.latest: Path | None = None
+        self.predictions: dict = {}
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if not is_main_process():
+            return
+        for prediction in outputs:
+            known = prediction["image_id"] in self.predictions
+            if known or len(self.predictions) < self.images:
+                self.predictions.setdefault(prediction["image_id"], []).append(prediction)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self._write(runner.val_dataloader.dataset, f"epoch_{runner.epoch:03d}.jpg")
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.after_val_iter(runner, batch_idx, data_batch, outputs)
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        self._write(runner.test_dataloader.dataset, "test.jpg")
+
+    def _write(self, dataset, name: str) -> None:
+        if self.predictions:
+            drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
+            captions = [f"image {image_id}" for image_id in self.predictions]
+            self.latest = self.folder / name
+            write_image(self.latest, make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions))
+            self.predictions = {}
+
+
+def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:
+    """Turn the records of a run into one curve a number, without the ones that never were a number."""
+    names = dict.fromkeys(name for record in history for name in record if name != "epoch")
+    curves = {name: [(r["epoch"], r[name]) for r in history if math.isfinite(r.get(name, math.nan))] for name in names}
+    return {name: points for name, points in curves.items() if points}
+
+
+def format_seconds(seconds: float) -> str:
+    """Say a duration in the two units that matter: 42 s, 3 min 5 s, 2 h 10 min, 4 d 7 h."""
+    units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    for (large, size), (small, smaller) in zip(units, units[1:], strict=False):
+        if seconds >= size:
+            return f"{int(seconds // size)} {large} {int(seconds % size // smaller)} {small}"
+    return f"{seconds:.0f} s"
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("loss_") if name != "loss" else name
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if 0.01 <= abs(value) < 1000 else f"{value:.2e}"

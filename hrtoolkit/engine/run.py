@@ -1,0 +1,230 @@
+"""Train and test a config from start to end: what `tools/train.py` and `tools/test.py` call."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from mmengine import Config
+from mmengine.dist import is_main_process
+from mmengine.evaluator import Evaluator
+from mmengine.registry import HOOKS as MM_HOOKS
+from mmengine.runner import set_random_seed
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import Dataset
+
+from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
+from hrtoolkit.config import check_config
+from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.engine.hooks import KeepCheckpoints, Pictures, Progress, StopOnNaN
+from hrtoolkit.engine.optim import DeviceOptimWrapper
+from hrtoolkit.engine.runner import Runner, set_aside, start_distributed, start_logging
+from hrtoolkit.errors import CheckpointError, UserError
+from hrtoolkit.model import Model, build_model
+from hrtoolkit.registry import DATASETS, METRICS, TRANSFORMS
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def train(
+    config: Config,
+    work_dir: str | Path,
+    resume: bool = False,
+    precision: Precision = "float32",
+    compile: bool = False,
+    test_command: str = "python tools/test.py CONFIG",
+) -> dict[str, float]:
+    """Train a model, validate it as it goes, keep its last and its best weights, and sum up what came out.
+
+    Args:
+        config: as loaded; it is checked whole before anything is built.
+        work_dir: for checkpoints, log, curves and pictures. Results of an earlier run in it are moved aside.
+        resume: continue the run in `work_dir` after its last whole epoch, or start it if there is none.
+        precision: of convolutions and matrix products in training.
+        compile: compile the backbone (needs a C++ compiler on the CPU).
+        test_command: what the summary suggests for testing, without the checkpoint.
+
+    Returns:
+        the metrics of the best validation; empty without validation.
+
+    Raises:
+        UserError: anything that the person who started it can mend.
+    """
+    work_dir = Path(work_dir)
+    start_distributed()
+    check_config(config)
+    last = work_dir / "last.pth"
+    resume = resume and last.exists()
+    if not resume and is_main_process():
+        set_aside(work_dir)
+    start_logging(work_dir / "train.log")
+
+    seed = config.get("seed", 0)
+    set_random_seed(seed)
+    datasets = {"train": build_dataset(config.train_dataloader.dataset)}
+    if "val_dataloader" in config:
+        datasets["val"] = build_dataset(config.val_dataloader.dataset)
+    model = build_model_for(config, *datasets.values())
+    if config.get("load_from") and not resume:
+        start_from(model, config.load_from)
+    if compile:
+        model.backbone.compile()
+
+    evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
+    headline = evaluator.metrics[0].headline if evaluator else None
+    pictures = Pictures(work_dir / "pictures")
+    hooks = [Progress(headline), StopOnNaN(), KeepCheckpoints(headline), pictures]
+    runner = Runner(
+        config,
+        model,
+        work_dir,
+        train_dataloader=build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed),
+        train_cfg={"by_epoch": True, **config.train_cfg},
+        optim_wrapper={"type": DeviceOptimWrapper, **config.optim_wrapper, "precision": precision},
+        param_scheduler=config.get("param_scheduler"),
+        val_dataloader=build_loader(config.val_dataloader, datasets["val"], training=False) if evaluator else None,
+        val_cfg={} if evaluator else None,
+        val_evaluator=evaluator,
+        custom_hooks=[*hooks, *(MM_HOOKS.build(hook) for hook in config.get("custom_hooks", ()))],
+        load_from=str(last) if resume else None,
+        resume=resume,
+    )
+    log.info(
+        "training on %d samples, validating on %d; %d a step; all goes to %s",
+        len(datasets["train"]),
+        len(datasets.get("val", ())),
+        config.train_dataloader.get("batch_size", 32) * runner.world_size,
+        work_dir,
+    )
+    runner.train()
+
+    scored = [record for record in runner.history if headline in record]
+    best = max(scored, key=lambda record: record[headline]) if scored else {}
+    if is_main_process():
+        _print_summary(best, headline, work_dir, pictures.latest, f"{test_command} {work_dir / 'best.pth'} --flip")
+    return {name: best[name] for name in best if name not in ("epoch", "lr")}
+
+
+def test(
+    config: Config,
+    checkpoint: str | Path,
+    flip: bool = False,
+    pictures: str | Path | None = None,
+) -> dict[str, float]:
+    """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
+
+    Args:
+        config: as loaded; it is checked whole before anything is built.
+        checkpoint: a file of any known format that fits the model.
+        flip: average with the mirrored images.
+        pictures: folder for a few images with predictions beside the truth.
+
+    Returns:
+        the metrics by name.
+
+    Raises:
+        UserError: anything that the person who started it can mend.
+    """
+    start_distributed()
+    start_logging(None)
+    config.model.flip_test = flip or config.model.get("flip_test", False)
+    check_config(config)
+    loader = config.get("test_dataloader", config.get("val_dataloader"))
+    metric = config.get("test_evaluator", config.get("val_evaluator"))
+    if loader is None or metric is None:
+        raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
+    dataset = build_dataset(loader.dataset)
+    model = build_model_for(config, dataset)
+    content = read_checkpoint(checkpoint)
+    report = load_checkpoint(model, content, label=str(checkpoint))
+    log.info("%s", report)
+    if not report.fits:
+        raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
+    warn_of_other_settings(model, content)
+
+    hooks = [Pictures(Path(pictures))] if pictures else []
+    runner = Runner(
+        config,
+        model,
+        pictures or Path("work_dirs") / "test",
+        test_dataloader=build_loader(loader, dataset, training=False),
+        test_cfg={},
+        test_evaluator=build_evaluator(metric),
+        custom_hooks=hooks,
+    )
+    return runner.test()
+
+
+def build_dataset(options: dict) -> Dataset:
+    """Build a dataset around its transform."""
+    options = dict(options)
+    if options.get("transform") is not None:
+        options["transform"] = TRANSFORMS.build(options["transform"])
+    return DATASETS.build(options)
+
+
+def build_loader(options: dict, dataset: Dataset, **runtime):
+    """Build the batches of a dataset as its dataloader's config says."""
+    return build_dataloader(dataset, **{k: v for k, v in options.items() if k != "dataset"}, **runtime)
+
+
+def build_model_for(config: Config, *datasets: Dataset) -> Model:
+    """Build the model of a config, whose head takes what it leaves open (keypoint names, classes) from the data.
+
+    Raises:
+        DataError: data and head do not agree, in the number of keypoints for example.
+    """
+    for name, value in datasets[0].head_arguments().items():
+        if config.model.head.get(name) is None:
+            config.model.head[name] = value
+    model = build_model(config)
+    for dataset in datasets:
+        model.head.check_data(**dataset.head_arguments())
+    return model
+
+
+def build_evaluator(options: dict | list) -> Evaluator:
+    """Build one metric, or several."""
+    several = options if isinstance(options, list | tuple) else [options]
+    return Evaluator([METRICS.build(metric) for metric in several])
+
+
+def start_from(model: Model, source: str) -> LoadReport:
+    """Load weights to start from; the head may be another one, the backbone must fit.
+
+    Raises:
+        CheckpointError: the backbone's tensors are not all there in the right shape.
+    """
+    report = load_checkpoint(model, source)
+    if not report.part_fits("backbone"):
+        raise CheckpointError(f"this checkpoint belongs to another backbone:\n{report}")
+    log.info("starting from %s", report)
+    return report
+
+
+def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
+    """Say aloud where a model is tested in another way than its checkpoint was trained for."""
+    meta = checkpoint.get("meta")
+    stored = meta.get("head") if isinstance(meta, dict) else None
+    for name, value in model.head.describe().items():
+        if stored is not None and stored.get(name) != value:
+            log.warning("testing with another %s than the checkpoint was trained for: %s, not %s", name, value, stored.get(name))
+
+
+def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    if best:
+        table.add_row("best", f"[bold]{headline} {best[headline]:.3f}[/bold] in epoch {best['epoch']}")
+        table.add_row("weights", str(work_dir / "best.pth"))
+    table.add_row("to resume", str(work_dir / "last.pth"))
+    if pictures is not None:
+        table.add_row("pictures", f"{pictures}, {work_dir / 'curves.png'}")
+    if best:
+        table.add_row("next", command)
+    console = Console(soft_wrap=True)
+    console.print("\n[bold green]done[/bold green]")
+    console.print(table)

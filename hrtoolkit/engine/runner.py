@@ -1,0 +1,216 @@
+"""mmengine's Runner with its rough edges smoothed: our checkpoints, our log, several processes on CPU or CUDA."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import time
+from pathlib import Path
+
+import mmengine.runner
+import torch
+import torch.distributed as dist
+from mmengine import Config
+from mmengine.device import get_device
+from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook, SyncBuffersHook
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from torch import nn
+
+import hrtoolkit
+from hrtoolkit.checkpoints import read_checkpoint, write_checkpoint
+from hrtoolkit.config import config_text
+from hrtoolkit.errors import CheckpointError
+from hrtoolkit.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class Runner(mmengine.runner.Runner):
+    """mmengine's Runner around finished parts: what it builds itself is the optimiser and its schedules.
+
+    Args:
+        config: resolved; it is written to `work_dir/config.py` and into every checkpoint.
+        model: on any device; it is moved to the GPU where there is one.
+        work_dir: for checkpoints, pictures and logs.
+        **options: of mmengine's Runner: dataloaders, loops, evaluators, `optim_wrapper`, `param_scheduler`, hooks.
+    """
+
+    def __init__(self, config: Config, model: nn.Module, work_dir: str | Path, **options):
+        self.config = config
+        self.history: list[dict] = []  # one record an epoch, kept over resumes
+        super().__init__(
+            model=model,
+            work_dir=str(work_dir),
+            default_scope="hrtoolkit",
+            randomness={"seed": config.get("seed", 0)},
+            launcher="pytorch" if dist.is_initialized() else "none",
+            experiment_name=Path(config.filename).stem if config.filename else "run",
+            visualizer={
+                "type": "Visualizer",
+                "vis_backends": [{"type": f"{name}VisBackend"} for name in ("Local", *_tensorboard())],
+            },
+            **options,
+        )
+
+    @property
+    def plain_model(self) -> nn.Module:
+        """The model without what distributed training wraps around it."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    # Checkpoints
+
+    def save_last(self) -> None:
+        """Write `last.pth`, from which training resumes, after an epoch."""
+        self._save("last.pth", self._training_state(), epoch=self.epoch + 1)
+
+    def save_best(self, metrics: dict[str, float]) -> None:
+        """Write `best.pth`, the weights alone, with the metrics that they reached."""
+        self._save("best.pth", {}, epoch=self.epoch, metrics=metrics)
+
+    def _training_state(self) -> dict:
+        return {
+            "optimizer": self.optim_wrapper.state_dict(),
+            "param_schedulers": [scheduler.state_dict() for scheduler in self.param_schedulers or ()],
+        }
+
+    @master_only
+    def _save(self, name: str, state: dict, **meta) -> None:
+        model = self.plain_model
+        checkpoint = {
+            "meta": {
+                "hrtoolkit_version": hrtoolkit.__version__,
+                "torch_version": str(torch.__version__),
+                "config": config_text(self.config),
+                "head": model.head.describe(),
+                "output_names": list(getattr(model.head, "output_names", ())),
+                "flip_test": model.flip_test,
+                "iter": self.iter,
+                "seed": self.seed,
+                "history": self.history,
+                **meta,
+            },
+            "state_dict": model.state_dict(),
+            **state,
+        }
+        # Averaged weights take the place of the trained ones here.
+        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        if not state:
+            checkpoint.pop("ema_state_dict", None)
+        write_checkpoint(checkpoint, Path(self.work_dir) / name)
+
+    def resume(self, filename: str, **_) -> None:
+        """Continue after the last whole epoch of a run.
+
+        Args:
+            filename: its `last.pth`.
+
+        Raises:
+            CheckpointError: the file cannot be read, or is not a checkpoint to resume this model from.
+        """
+        checkpoint = dict(read_checkpoint(filename))
+        if "optimizer" not in checkpoint or "hrtoolkit_version" not in checkpoint.get("meta", {}):
+            raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        try:
+            self.plain_model.load_state_dict(checkpoint["state_dict"])
+            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{filename}: belongs to another model or optimiser: {error}") from None
+        for scheduler, state in zip(self.param_schedulers or (), checkpoint["param_schedulers"], strict=True):
+            scheduler.load_state_dict(state)
+        meta = checkpoint["meta"]
+        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
+        self.history = meta["history"]
+        self._has_loaded = True
+        log.info("resumed after epoch %d of %s", meta["epoch"], filename)
+
+    # What mmengine does in its own way
+
+    def wrap_model(self, _, model: nn.Module) -> nn.Module:
+        model = model.to(get_device()).to(memory_format=torch.channels_last)
+        if not self.distributed:
+            return model
+        devices = [int(os.environ["LOCAL_RANK"])] if torch.cuda.is_available() else None
+        return MMDistributedDataParallel(module=model, device_ids=devices, broadcast_buffers=False)
+
+    def _init_model_weights(self) -> None:
+        """Modules initialise themselves; mmengine would do it again, over loaded weights."""
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        self.register_hook(DistSamplerSeedHook())
+        self.register_hook(ParamSchedulerHook())
+        if self.distributed:
+            self.register_hook(SyncBuffersHook())
+
+    def build_logger(self, log_level: str = "INFO", **options):
+        # mmengine's own remarks matter only when something is wrong; ours go to the `hrtoolkit` logger.
+        return super().build_logger(log_level="WARNING", **options)
+
+    def _log_env(self, _: dict) -> None:
+        """Log what is needed to repeat the run; mmengine's report needs `distutils`, gone from Python 3.12."""
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+        log.info(
+            "hrtoolkit %s, torch %s, Python %s, %s%s, seed %d",
+            hrtoolkit.__version__,
+            torch.__version__,
+            platform.python_version(),
+            device,
+            f" x {self.world_size} processes" if self.distributed else "",
+            self.seed,
+        )
+
+    @master_only
+    def dump_config(self) -> None:
+        with write_atomically(Path(self.work_dir) / "config.py") as file:
+            file.write(config_text(self.config))
+
+
+def start_distributed() -> None:
+    """Join the other processes when torchrun started this one: nccl on CUDA, gloo on the CPU."""
+    if "LOCAL_RANK" not in os.environ or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def start_logging(file: Path | None) -> None:
+    """Send what the toolkit and the tasks log to the screen and, with the time, to a file.
+
+    Args:
+        file: to append to; None for the screen alone.
+    """
+    screen = logging.StreamHandler()
+    screen.setFormatter(logging.Formatter("%(message)s"))
+    handlers: list[logging.Handler] = [screen]
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(file, encoding="utf-8"))
+        handlers[-1].setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+    for name in ("hrtoolkit", "tasks"):
+        logger = logging.getLogger(name)
+        logger.handlers = handlers if is_main_process() else []
+        logger.propagate = False
+        logger.setLevel(logging.INFO if is_main_process() else logging.ERROR)
+
+
+def set_aside(work_dir: Path) -> None:
+    """Move the results of an earlier run in this folder to a folder of their own, so that nothing is overwritten."""
+    earlier = [work_dir / name for name in ("last.pth", "best.pth", "config.py", "curves.png", "pictures", "train.log")]
+    if not any(path.suffix == ".pth" and path.exists() for path in earlier):
+        return
+    aside = work_dir / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}"
+    aside.mkdir(parents=True)
+    for path in earlier:
+        if path.exists():
+            path.rename(aside / path.name)
+
+
+def _tensorboard() -> tuple[str, ...]:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        return ()
+    return ("Tensorboard",)
