@@ -84,7 +84,9 @@ class LoadReport:
             "mis-shaped": [f"{n}: {a} in the file, {b} in the model" for n, (a, b) in self.mis_shaped.items()],
             "adopted by name": [f"{n}: {', '.join(channels)}" for n, channels in self.adopted.items()],
         }
-        return "\n".join(f"{title} ({len(names)}):\n  " + "\n  ".join(names) for title, names in groups.items() if names)
+        return "\n".join(
+            f"{title} ({len(names)}):\n  " + "\n  ".join(names) for title, names in groups.items() if names
+        )
 
 
 def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
@@ -165,7 +167,9 @@ def read_checkpoint(path: str | Path) -> Mapping:
             f"({reason}). Ask its author for the bare state_dict"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path}: damaged, or no checkpoint at all ({error}); download or copy it again") from None
+        raise CheckpointError(
+            f"{path}: damaged, or no checkpoint at all ({error}); download or copy it again"
+        ) from None
 
 
 def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
@@ -223,7 +227,7 @@ def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Te
 def _shared_outputs(
     head: nn.Module, checkpoint: Mapping, theirs: Tensor, ours: Tensor
 ) -> dict[str, tuple[int, int]] | None:
-    """Channels of equal name in file and model, name -> (file, model); None where a plain copy is right or nothing fits."""
+    """Channels of equal name, name -> (in file, in model); None where a plain copy is right or nothing fits."""
     names = tuple(head.output_names)
     if not theirs.ndim or theirs.shape[1:] != ours.shape[1:] or ours.shape[:1] != (len(names),):
         return None

@@ -9,7 +9,7 @@ class DataError(UserError):
     """A dataset or one of its files is not as it should be."""
 
     def __init__(self, message: str):
-        # A loader's worker passes an error on as the text of its traceback: keep the sentence that was meant for people.
+        # A loader's worker passes an error on as the text of its traceback: keep the sentence meant for people.
         super().__init__(message.rsplit("DataError: ", 1)[-1].strip())
 
 

@@ -45,7 +45,8 @@ class Codec(Protocol):
 class GaussianHeatmap:
     """A gaussian around the nearest cell, read with a quarter-cell step towards the higher neighbour.
 
-    Convention: cell (u, v) stands for input pixel (stride * u, stride * v). Rounding to the nearest cell costs up to half a cell; the published weights were trained and tested this way.
+    Convention: cell (u, v) stands for input pixel (stride * u, stride * v). Rounding to the nearest cell costs up to
+    half a cell; the published weights were trained and tested this way.
 
     Args:
         sigma: deviation in cells; 2 for 256x192 inputs, 3 for 384x288.
@@ -110,9 +111,7 @@ class DarkHeatmap:
         gradient_y = 0.5 * (_at(log, x, y + 1) - _at(log, x, y - 1))
         xx = 0.25 * (_at(log, x + 2, y) - 2 * middle + _at(log, x - 2, y))
         yy = 0.25 * (_at(log, x, y + 2) - 2 * middle + _at(log, x, y - 2))
-        xy = 0.25 * (
-            _at(log, x + 1, y + 1) - _at(log, x + 1, y - 1) - _at(log, x - 1, y + 1) + _at(log, x - 1, y - 1)
-        )
+        xy = 0.25 * (_at(log, x + 1, y + 1) - _at(log, x + 1, y - 1) - _at(log, x - 1, y + 1) + _at(log, x - 1, y - 1))
         inside = (x > 1) & (x < width - 2) & (y > 1) & (y < height - 2) & (scores > 0)
         step = _newton_step(gradient_x, gradient_y, xx, xy, yy)
         points = cells + torch.where(inside[..., None], step, 0.0)
@@ -126,8 +125,9 @@ class DarkHeatmap:
 class UDPHeatmap:
     """A gaussian around the exact centre on a grid whose first and last cells lie on the input's first and last pixels.
 
-    Convention: cell (u, v) stands for input pixel (u * (w - 1) / (W - 1), v * (h - 1) / (H - 1)), input w x h, map W x H,
-    so mirrored maps are aligned without a shift. Crops are cut with `unbiased=True`.
+    Convention: with an input of w x h and a map of W x H pixels, cell (u, v) stands for input pixel
+    (u * (w - 1) / (W - 1), v * (h - 1) / (H - 1)); mirrored maps are aligned without a shift. Crops are cut with
+    `unbiased=True`.
 
     Args:
         sigma: deviation in cells; 2 for 256x192 inputs, 3 for 384x288.

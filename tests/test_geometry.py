@@ -91,7 +91,9 @@ def test_unbiased_crop_puts_first_and_last_pixel_centres_on_the_windows_edges():
     # Numbers of OpenMMLab's UDP crop, float32.
     expected = [[1.0186666250228882, 0, -230.47332763671875], [0, 1.0199999809265137, -117.29999542236328]]
     np.testing.assert_allclose(matrix, expected, rtol=1e-6)
-    rotated = geometry.crop_matrix((320, 240), (187.5, 250), (192, 256), angle=-30, unbiased=True)  # theirs is clockwise
+    rotated = geometry.crop_matrix(
+        (320, 240), (187.5, 250), (192, 256), angle=-30, unbiased=True
+    )  # theirs is clockwise
     expected = [
         [0.8821911811828613, -0.5093333125114441, -64.56116485595703],
         [0.5099999904632568, 0.883345901966095, -247.70301818847656],
@@ -102,8 +104,7 @@ def test_unbiased_crop_puts_first_and_last_pixel_centres_on_the_windows_edges():
 def test_mirroring_inside_the_matrix_equals_mirroring_the_image_first():
     rng = np.random.default_rng(0)
     image = cv2.GaussianBlur(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8), (0, 0), 2)
-    center, size = np.array([50.0, 40.0]), np.array([60.0, 80.0])
-    mirrored_center = np.array([119 - 50.0, 40.0])
+    size, mirrored_center = np.array([60.0, 80.0]), np.array([119 - 50.0, 40.0])
     folded = geometry.crop_matrix(mirrored_center, size, (48, 64), angle=20, mirror_width=120)
     plain = geometry.crop_matrix(mirrored_center, size, (48, 64), angle=20)
     a = cv2.warpAffine(image, folded, (48, 64)).astype(int)

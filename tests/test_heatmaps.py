@@ -84,7 +84,12 @@ def test_quarter_offset_decoding_equals_the_official_one():
 def test_flip_mirrors_swaps_and_shifts():
     maps = torch.arange(24.0).view(1, 4, 2, 3)
     flipped = flip_heatmaps(maps, [0, 2, 1, 3], shift=False)[0]
-    expected = [[[2, 1, 0], [5, 4, 3]], [[14, 13, 12], [17, 16, 15]], [[8, 7, 6], [11, 10, 9]], [[20, 19, 18], [23, 22, 21]]]
+    expected = [
+        [[2, 1, 0], [5, 4, 3]],
+        [[14, 13, 12], [17, 16, 15]],
+        [[8, 7, 6], [11, 10, 9]],
+        [[20, 19, 18], [23, 22, 21]],
+    ]
     np.testing.assert_array_equal(flipped, expected)
     np.testing.assert_array_equal(flip_heatmaps(maps, [0, 2, 1, 3], shift=True)[0, 0], [[2, 2, 1], [5, 5, 4]])
 
@@ -146,13 +151,20 @@ def test_an_image_point_survives_crop_heatmap_and_back(codec, unbiased, crop_xy,
     np.testing.assert_allclose(crop_point[0], crop_xy, atol=1e-3)
     maps, _ = codec.encode(torch.from_numpy(crop_point)[None].float(), torch.ones(1, 1), GRID, 4)
     decoded = codec.decode(maps, 4)[0][0].double().numpy()
-    np.testing.assert_allclose(geometry.transform_points(decoded, geometry.invert_affine(matrix))[0], image_xy, atol=1e-3)
+    np.testing.assert_allclose(
+        geometry.transform_points(decoded, geometry.invert_affine(matrix))[0], image_xy, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(
     ("center", "quarter", "dark", "udp"),
     [
-        ((20.3, 30.6), (20.25, 30.75), (20.29984474182129, 30.600236892700195), (20.30003547668457, 30.599973678588867)),
+        (
+            (20.3, 30.6),
+            (20.25, 30.75),
+            (20.29984474182129, 30.600236892700195),
+            (20.30003547668457, 30.599973678588867),
+        ),
         ((1.2, 30.6), (1, 31), (1, 31), (1.6668705940246582, 30.5999698638916)),
         ((46.4, 62.7), (46, 63), (46, 63), (45.632564544677734, 63.5)),
     ],
@@ -167,7 +179,13 @@ def test_decoders_on_analytic_gaussians(center, quarter, dark, udp):
 
 
 def test_smoothing_equals_opencv():
-    expected = [0.008812229292562288, 0.027143577143479373, 0.06511405659938269, 0.12164907301381962, 0.1769983568313557]
+    expected = [
+        0.008812229292562288,
+        0.027143577143479373,
+        0.06511405659938269,
+        0.12164907301381962,
+        0.1769983568313557,
+    ]
     np.testing.assert_allclose(cv2.getGaussianKernel(11, 0)[:5, 0], expected, rtol=1e-6)
     maps = torch.rand(2, 3, 20, 16, generator=torch.Generator().manual_seed(0))
     for one, result in zip(maps.flatten(0, 1), smooth(maps, 11).flatten(0, 1), strict=True):

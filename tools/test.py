@@ -21,9 +21,13 @@ def main() -> int:
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="of ours, an official release, or OpenMMLab")
     parser.add_argument("--data-root", metavar="DIR", help="folder that every dataset reads from")
     parser.add_argument("--flip", action="store_true", help="average with the mirrored images")
-    parser.add_argument("--boxes", metavar="FILE", help="detections in COCO's results format, instead of annotated boxes")
+    parser.add_argument(
+        "--boxes", metavar="FILE", help="detections in COCO's results format, instead of annotated boxes"
+    )
     parser.add_argument("--out", metavar="FILE", help="write the predictions, in the benchmark's results format")
-    parser.add_argument("--pictures", metavar="DIR", help="where a few drawn images go; beside the checkpoint by default")
+    parser.add_argument(
+        "--pictures", metavar="DIR", help="where a few drawn images go; beside the checkpoint by default"
+    )
     parser.add_argument(
         "--set", dest="overrides", metavar="a.b=c", nargs="+", action="extend", default=[], help="override values"
     )

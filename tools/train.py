@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("--work-dir", metavar="DIR", help="where everything goes; work_dirs/<config's name> by default")
     parser.add_argument("--resume", action="store_true", help="go on after the last whole epoch in the work folder")
     parser.add_argument("--amp", action="store_true", help="mixed precision: bfloat16, or float16 on older GPUs")
-    parser.add_argument("--compile", action="store_true", help="compile the backbone (on a CPU this needs a C++ compiler)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the backbone (on a CPU this needs a C++ compiler)"
+    )
     parser.add_argument("--seed", type=int, help="of weights, order and augmentation")
     parser.add_argument(
         "--set", dest="overrides", metavar="a.b=c", nargs="+", action="extend", default=[], help="override values"
@@ -38,7 +40,14 @@ def main() -> int:
             config.seed = args.seed
         work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
         data = f" --data-root {args.data_root}" if args.data_root else ""
-        train(config, work_dir, args.resume, precision, args.compile, test_command=f"python tools/test.py {args.config}{data}")
+        train(
+            config,
+            work_dir,
+            args.resume,
+            precision,
+            args.compile,
+            test_command=f"python tools/test.py {args.config}{data}",
+        )
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

@@ -8,9 +8,7 @@ train_dataloader = dict(
         data_root="data/coco",
         ann_file="annotations/person_keypoints_train2017.json",
         image_dir="train2017",
-        transform=dict(
-            type="TopDownAffine", input_size=(192, 256), half_body=0.3, scale=0.35, rotation=45.0, flip=0.5
-        ),
+        transform=dict(type="TopDownAffine", input_size=(192, 256), half_body=0.3, scale=0.35, rotation=45.0, flip=0.5),
     ),
 )
 val_dataloader = dict(

@@ -1,7 +1,7 @@
 """A small HRNet on the toy world, 128x96: the whole way from nothing to COCO AP in minutes on a laptop's CPU.
 
-    python tools/make_toy_data.py
-    python tools/train.py configs/pose/hrnet_toy.py
+python tools/make_toy_data.py
+python tools/train.py configs/pose/hrnet_toy.py
 """
 
 _base_ = "../_base_/coco_keypoints.py"
@@ -18,16 +18,16 @@ train_dataloader = dict(
     num_workers=2,
     dataset=dict(
         data_root="data/toy",
-        transform=dict(input_size=(96, 128), unbiased=True, half_body=0.0, scale=0.25, rotation=20.0),
+        transform=dict(input_size=(96, 128), unbiased=True, half_body=0.0, scale=0.15, rotation=10.0),
     ),
 )
 val_dataloader = dict(
     num_workers=2, dataset=dict(data_root="data/toy", transform=dict(input_size=(96, 128), unbiased=True))
 )
-train_cfg = dict(max_epochs=10, val_interval=2)
+train_cfg = dict(max_epochs=14, val_interval=4)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=2e-3))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=2e-5, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, T_max=14, eta_min=2e-5, convert_to_iter_based=True),
 ]
 seed = 0

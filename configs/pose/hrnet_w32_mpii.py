@@ -3,8 +3,8 @@
 Published: 90.3 PCKh, and 37.7 at "0.1" (which was 0.11) (arXiv:1902.09212, Table 3),
 flip test, from ImageNet weights; 32 people on each of 4 GPUs, Adam 1e-3.
 
-    python tools/train.py configs/pose/hrnet_w32_mpii.py --data-root DIR --set load_from=timm/hrnet_w32.ms_in1k
-    python tools/test.py configs/pose/hrnet_w32_mpii.py CHECKPOINT --data-root DIR --flip
+    python tools/train.py configs/pose/hrnet_w32_mpii.py --set load_from=timm/hrnet_w32.ms_in1k
+    python tools/test.py configs/pose/hrnet_w32_mpii.py CHECKPOINT --flip
 """
 
 _base_ = ["../_base_/mpii.py", "../_base_/pose_210_epochs.py"]

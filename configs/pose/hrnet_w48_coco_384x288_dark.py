@@ -1,11 +1,11 @@
 """HRNet-W48 top-down pose on COCO, 384x288 with DARK (arXiv:1910.06278).
 
-Published: 77.2 AP (OpenMMLab; 76.8 in arXiv:1910.06278), val2017 with the detector's boxes (person AP 56.4) and flip test, from
-ImageNet weights; 24 people on each of 4 GPUs, Adam 1e-3.
+Published: 77.2 AP (OpenMMLab; 76.8 in arXiv:1910.06278), val2017,
+boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 24 people on each of 4 GPUs, Adam 1e-3.
 The number needs crops and flip shift as OpenMMLab has them, which is what this config does.
 
-    python tools/train.py configs/pose/hrnet_w48_coco_384x288_dark.py --data-root DIR --set load_from=timm/hrnet_w48.ms_in1k
-    python tools/test.py configs/pose/hrnet_w48_coco_384x288_dark.py CHECKPOINT --data-root DIR --flip --boxes DETECTIONS.json
+    python tools/train.py configs/pose/hrnet_w48_coco_384x288_dark.py --set load_from=timm/hrnet_w48.ms_in1k
+    python tools/test.py configs/pose/hrnet_w48_coco_384x288_dark.py CHECKPOINT --flip --boxes DETECTIONS.json
 """
 
 _base_ = "hrnet_w48_coco_384x288.py"

@@ -3,8 +3,8 @@
 Published: 90.1 PCKh, and 33.7 at 0.1 (OpenMMLab; the official file was never uploaded),
 flip test, from ImageNet weights; 32 people on each of 4 GPUs, Adam 1e-3.
 
-    python tools/train.py configs/pose/hrnet_w48_mpii.py --data-root DIR --set load_from=timm/hrnet_w48.ms_in1k
-    python tools/test.py configs/pose/hrnet_w48_mpii.py CHECKPOINT --data-root DIR --flip
+    python tools/train.py configs/pose/hrnet_w48_mpii.py --set load_from=timm/hrnet_w48.ms_in1k
+    python tools/test.py configs/pose/hrnet_w48_mpii.py CHECKPOINT --flip
 """
 
 _base_ = ["../_base_/mpii.py", "../_base_/pose_210_epochs.py"]

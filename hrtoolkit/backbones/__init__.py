@@ -1,4 +1,4 @@
-"""Feature extractors: `forward(images [B, 3, H, W]) -> list of maps`, finest first, with `out_channels`, `out_strides`."""
+"""Feature extractors: images [B, 3, H, W] to a list of maps, finest first, of `out_channels` and `out_strides`."""
 
 from hrtoolkit.backbones.hrnet import HRNet
 from hrtoolkit.backbones.timm import TimmBackbone

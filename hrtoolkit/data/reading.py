@@ -25,15 +25,17 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path}: no such image; the annotations name it, so copy it there or correct the folder") from None
+        raise DataError(
+            f"{path}: no such image; the annotations name it, so copy it there or correct the folder"
+        ) from None
     image = None
     if data:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise DataError(f"{path}: not a readable image ({len(data)} bytes); copy or download it again")
+        raise DataError(f"{path}: not a readable image, or cut short ({len(data)} bytes); copy or download it again")
     mark = END_MARKS.get(data[:2])
     if mark is not None and mark not in data[-1024:] and _is_truncated(data):
-        raise DataError(f"{path}: the image is cut short after {len(data)} bytes; copy or download it again")
+        raise DataError(f"{path}: the image is cut short ({len(data)} bytes); copy or download it again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 

@@ -149,7 +149,7 @@ def make_person(
     """
     pose = POSES[rng.integers(len(POSES))]
     if yaw_degrees is None:
-        yaw_degrees = 180 * (rng.random() < 0.4) + np.clip(rng.normal(0, 20), -60, 60)
+        yaw_degrees = 180 * (rng.random() < 0.25) + np.clip(rng.normal(0, 20), -60, 60)
     yaw = _rotation(YAW, yaw_degrees)
     head_yaw = _rotation(YAW, yaw_degrees + rng.uniform(-20, 20))
     pitch_degrees = rng.uniform(*pose.pitch)
@@ -258,7 +258,7 @@ def _pick_color(rng: np.random.Generator, away_from: np.ndarray) -> np.ndarray:
 def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None) -> Scene:
     """Compose 1 to 4 people, now and then a crowd and things in front of them, on a textured ground.
 
-    A person of whom less than two fifths would show is left out, so that a scene may (seldom) hold nobody.
+    A person of whom less than three fifths would show is left out, so that a scene may (seldom) hold nobody.
 
     Args:
         rng: source of every choice.
@@ -267,11 +267,11 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
     height, width = (int(side) for side in (size_hw or rng.integers(256, 417, size=2)))
     image = _draw_background(rng, height, width)
     background = np.array(cv2.mean(image)[:3])
-    people = 1 + rng.choice(4, p=(0.35, 0.3, 0.2, 0.15))
-    heights = 60 * (0.98 * height / 60) ** (rng.random(people) ** 0.8)
+    people = 1 + rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))
+    heights = 75 * (0.98 * height / 75) ** (rng.random(people) ** 0.8)
     # Near to far: a taller person is nearer, a crowd is far away.
     figures = [_place(rng, make_person(rng, tall, background), height, width) for tall in sorted(heights)[::-1]]
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         figures.insert(rng.integers(len(figures)), _make_obstacle(rng, figures, height + width))
     if rng.random() < 0.1:
         figures.append(_make_crowd(rng, background, height, width))
@@ -283,7 +283,7 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
         silhouette = part_map > 0
         visible = silhouette & ~taken
         if figure.crowd or figure.keypoints is not None:
-            if np.count_nonzero(visible) < max(0.4 * np.count_nonzero(silhouette), 100):
+            if np.count_nonzero(visible) < max(0.6 * np.count_nonzero(silhouette), 100):
                 continue
             annotations.append(_annotate(figure, part_map, visible))
         taken |= silhouette
@@ -301,7 +301,7 @@ def _place(rng: np.random.Generator, figure: Figure, height: int, width: int) ->
     """Move a figure to a random place inside the image; one in four may stick out by up to 35 % of its size."""
     low, high = figure.bounds()
     size = high - low
-    slack = size * 0.35 if rng.random() < 0.25 else np.zeros(2)
+    slack = size * 0.3 if rng.random() < 0.15 else np.zeros(2)
     room = np.maximum((width, height) - size, 0) + 2 * slack
     return figure.moved(rng.random(2) * room - slack - low)
 

@@ -7,6 +7,7 @@ import math
 import shutil
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,8 +23,8 @@ log = logging.getLogger(__name__)
 class Progress(Hook):
     """Tells how training goes: loss, metric so far, images/s, share of time waiting for data, time left.
 
-    On a terminal one line is rewritten in place; elsewhere a line comes every `seconds`. Losses are summed on the device
-    and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
+    On a terminal one line is rewritten in place; elsewhere a line comes every `seconds`. Losses are summed on the
+    device and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
 
     Args:
         headline: the metric to show.
@@ -49,8 +50,10 @@ class Progress(Hook):
         self.waiting += time.perf_counter() - self.step_ended
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        losses = [name for name in outputs if name.startswith("loss_")]
         for name, value in outputs.items():
-            self.sums[name] = self.sums.get(name, 0) + value.detach()
+            if losses != [name]:  # a single loss is the sum itself: one name is enough
+                self.sums[name] = self.sums.get(name, 0) + value.detach()
         self.steps += 1
         self.images += len(data_batch["images"]) * runner.world_size
         now = time.perf_counter()
@@ -84,7 +87,7 @@ class Progress(Hook):
         total = len(runner.train_dataloader)
         seconds = time.perf_counter() - self.started
         parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.steps}/{total}"]
-        parts += [f"{_short(name)} {_number(value.item() / self.steps)}" for name, value in self.sums.items()]
+        parts += [f"{name} {_number(value.item() / self.steps)}" for name, value in self.sums.items()]
         scores = [r[self.headline] for r in runner.history if self.headline in r]
         if scores:
             parts.append(f"{self.headline} {scores[-1]:.3f} (best {max(scores):.3f})")
@@ -140,9 +143,10 @@ class StopOnNaN(Hook):
         last = Path(runner.work_dir) / "last.pth"
         kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint had been saved yet"
         raise TrainingError(
-            f"the loss became NaN or infinite in epoch {runner.epoch + 1}, at or before step {runner.iter + 1} of the run; "
-            f"training stopped, {kept}. Usual causes: a learning rate that is too high (now "
-            f"{runner.optim_wrapper.get_lr()['lr'][0]:.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken labels"
+            f"the loss became NaN or infinite in epoch {runner.epoch + 1}, at or before step {runner.iter + 1} of the "
+            f"run; training stopped, {kept}. Usual causes: a learning rate that is too high (now "
+            f"{runner.optim_wrapper.get_lr()['lr'][0]:.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken "
+            "labels"
         )
 
 
@@ -159,14 +163,14 @@ class KeepCheckpoints(Hook):
         self.headline = headline
 
     def after_train_epoch(self, runner) -> None:
-        runner.save_last()
+        runner.save_last(epoch=runner.epoch + 1)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        if self.headline not in metrics:
-            return
         scores = [record[self.headline] for record in runner.history if self.headline in record]
-        if len(scores) == 1 or metrics[self.headline] > max(scores[:-1]):
+        if self.headline in metrics and scores[-1] > max(scores[:-1], default=-math.inf):
             runner.save_best({self.headline: metrics[self.headline]})
+        # Once more, with the new score: a resumed run must know what its best was.
+        runner.save_last(epoch=runner.epoch)
 
 
 class Pictures(Hook):
@@ -221,14 +225,10 @@ def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:
 def format_seconds(seconds: float) -> str:
     """Say a duration in the two units that matter: 42 s, 3 min 5 s, 2 h 10 min, 4 d 7 h."""
     units = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
-    for (large, size), (small, smaller) in zip(units, units[1:], strict=False):
+    for (large, size), (small, smaller) in pairwise(units):
         if seconds >= size:
             return f"{int(seconds // size)} {large} {int(seconds % size // smaller)} {small}"
     return f"{seconds:.0f} s"
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("loss_") if name != "loss" else name
 
 
 def _number(value: float) -> str:

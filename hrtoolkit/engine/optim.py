@@ -11,7 +11,6 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 
-
 class DeviceOptimWrapper(OptimWrapper):
     """mmengine's OptimWrapper with mixed precision on CPU and CUDA alike.
 

@@ -9,10 +9,7 @@ from typing import Literal
 from mmengine import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import Evaluator
-from mmengine.registry import HOOKS as MM_HOOKS
 from mmengine.runner import set_random_seed
-from rich.console import Console
-from rich.table import Table
 from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
@@ -23,7 +20,7 @@ from hrtoolkit.engine.optim import DeviceOptimWrapper
 from hrtoolkit.engine.runner import Runner, set_aside, start_distributed, start_logging
 from hrtoolkit.errors import CheckpointError, UserError
 from hrtoolkit.model import Model, build_model
-from hrtoolkit.registry import DATASETS, METRICS, TRANSFORMS
+from hrtoolkit.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +86,7 @@ def train(
         val_dataloader=build_loader(config.val_dataloader, datasets["val"], training=False) if evaluator else None,
         val_cfg={} if evaluator else None,
         val_evaluator=evaluator,
-        custom_hooks=[*hooks, *(MM_HOOKS.build(hook) for hook in config.get("custom_hooks", ()))],
+        custom_hooks=[*hooks, *(HOOKS.build(hook) for hook in config.get("custom_hooks", ()))],
         load_from=str(last) if resume else None,
         resume=resume,
     )
@@ -212,19 +209,16 @@ def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
     stored = meta.get("head") if isinstance(meta, dict) else None
     for name, value in model.head.describe().items():
         if stored is not None and stored.get(name) != value:
-            log.warning("testing with another %s than the checkpoint was trained for: %s, not %s", name, value, stored.get(name))
+            log.warning(
+                "testing with another %s than the checkpoint was trained for: %s, not %s", name, value, stored.get(name)
+            )
 
 
 def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    if best:
-        table.add_row("best", f"[bold]{headline} {best[headline]:.3f}[/bold] in epoch {best['epoch']}")
-        table.add_row("weights", str(work_dir / "best.pth"))
-    table.add_row("to resume", str(work_dir / "last.pth"))
+    lines = {"to resume": work_dir / "last.pth"}
     if pictures is not None:
-        table.add_row("pictures", f"{pictures}, {work_dir / 'curves.png'}")
+        lines["pictures"] = f"{pictures} and {work_dir / 'curves.png'}"
     if best:
-        table.add_row("next", command)
-    console = Console(soft_wrap=True)
-    console.print("\n[bold green]done[/bold green]")
-    console.print(table)
+        best_line = f"{headline} {best[headline]:.3f} in epoch {best['epoch']}"
+        lines = {"best": best_line, "weights": work_dir / "best.pth", **lines, "next": command}
+    log.info("\ndone\n%s", "\n".join(f"  {name:10} {value}" for name, value in lines.items()))

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import time
+import warnings
 from pathlib import Path
 
 import mmengine.runner
@@ -43,7 +44,7 @@ class Runner(mmengine.runner.Runner):
         super().__init__(
             model=model,
             work_dir=str(work_dir),
-            default_scope="hrtoolkit",
+            default_scope=None,  # our parts come finished; a scope set here would outlive the run
             randomness={"seed": config.get("seed", 0)},
             launcher="pytorch" if dist.is_initialized() else "none",
             experiment_name=Path(config.filename).stem if config.filename else "run",
@@ -61,19 +62,13 @@ class Runner(mmengine.runner.Runner):
 
     # Checkpoints
 
-    def save_last(self) -> None:
-        """Write `last.pth`, from which training resumes, after an epoch."""
-        self._save("last.pth", self._training_state(), epoch=self.epoch + 1)
+    def save_last(self, epoch: int) -> None:
+        """Write `last.pth`, from which training resumes after that many whole epochs."""
+        self._save("last.pth", {"optimizer": self.optim_wrapper.state_dict()}, epoch=epoch)
 
     def save_best(self, metrics: dict[str, float]) -> None:
         """Write `best.pth`, the weights alone, with the metrics that they reached."""
         self._save("best.pth", {}, epoch=self.epoch, metrics=metrics)
-
-    def _training_state(self) -> dict:
-        return {
-            "optimizer": self.optim_wrapper.state_dict(),
-            "param_schedulers": [scheduler.state_dict() for scheduler in self.param_schedulers or ()],
-        }
 
     @master_only
     def _save(self, name: str, state: dict, **meta) -> None:
@@ -113,18 +108,34 @@ class Runner(mmengine.runner.Runner):
         if "optimizer" not in checkpoint or "hrtoolkit_version" not in checkpoint.get("meta", {}):
             raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        meta = checkpoint["meta"]
+        scheduled = self._replay_schedules(meta["epoch"])
         try:
             self.plain_model.load_state_dict(checkpoint["state_dict"])
             self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"{filename}: belongs to another model or optimiser: {error}") from None
-        for scheduler, state in zip(self.param_schedulers or (), checkpoint["param_schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        meta = checkpoint["meta"]
+        for group, values in zip(self.optim_wrapper.param_groups, scheduled, strict=True):
+            group.update(values)
         self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
         self.history = meta["history"]
         self._has_loaded = True
         log.info("resumed after epoch %d of %s", meta["epoch"], filename)
+
+    def _replay_schedules(self, epochs: int) -> list[dict[str, float]]:
+        """Step the schedules through whole epochs, and give the learning rate (and more) that each group then has.
+
+        A stored position would carry the old schedule's length along: this way a run can be resumed for longer.
+        """
+        schedulers = self.param_schedulers or []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch expects a step of the optimiser before one of a schedule
+            for _ in range(epochs):
+                for scheduler in schedulers:
+                    for _ in range(1 if scheduler.by_epoch else len(self.train_dataloader)):
+                        scheduler.step()
+        names = {scheduler.param_name for scheduler in schedulers}
+        return [{name: group[name] for name in names} for group in self.optim_wrapper.param_groups]
 
     # What mmengine does in its own way
 
@@ -150,7 +161,9 @@ class Runner(mmengine.runner.Runner):
 
     def _log_env(self, _: dict) -> None:
         """Log what is needed to repeat the run; mmengine's report needs `distutils`, gone from Python 3.12."""
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+        device = (
+            torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+        )
         log.info(
             "hrtoolkit %s, torch %s, Python %s, %s%s, seed %d",
             hrtoolkit.__version__,

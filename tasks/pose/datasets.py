@@ -146,9 +146,9 @@ class CocoKeypoints(PersonDataset):
     """
 
     how_to_get = (
-        "COCO 2017 is at https://cocodataset.org/#download (train2017.zip, val2017.zip and annotations_trainval2017.zip, "
-        "unpacked side by side); --data-root names the folder. Without it: python tools/make_toy_data.py makes "
-        "toy data for configs/pose/hrnet_toy.py"
+        "COCO 2017 is at https://cocodataset.org/#download: train2017.zip, val2017.zip and "
+        "annotations_trainval2017.zip, unpacked side by side; --data-root names the folder. Without it, "
+        "`python tools/make_toy_data.py` makes toy data for configs/pose/hrnet_toy.py"
     )
 
     def __init__(
@@ -221,8 +221,8 @@ class MpiiPose(PersonDataset):
     """
 
     how_to_get = (
-        "MPII's images are at http://human-pose.mpi-inf.mpg.de (mpii_human_pose_v1.tar.gz, below images/); the json files "
-        "and gt_valid.mat of the HRNet authors belong below annot/; --data-root names the folder"
+        "MPII's images are at http://human-pose.mpi-inf.mpg.de (mpii_human_pose_v1.tar.gz, below images/); the json "
+        "files and gt_valid.mat of the HRNet authors belong below annot/; --data-root names the folder"
     )
 
     def __init__(
@@ -335,7 +335,9 @@ def _select_annotated(annotations: list[dict], images: dict, num_keypoints: int,
         elif not any(flat):
             left_out.setdefault("no labelled keypoint", []).append(annotation["id"])
         elif len(flat) != 3 * num_keypoints:
-            raise DataError(f"{where} has {len(flat) / 3:g} keypoints, expected {num_keypoints} (x, y, visibility each)")
+            raise DataError(
+                f"{where} has {len(flat) / 3:g} keypoints, expected {num_keypoints} (x, y, visibility each)"
+            )
         elif len(annotation.get("bbox", ())) != 4:
             raise DataError(f"{where} has no `bbox` (left, top, width, height)")
         elif "area" not in annotation:

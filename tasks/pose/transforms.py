@@ -129,10 +129,8 @@ def half_body_window(
     """
     is_upper = np.array([name in layout.upper_body for name in layout.names])
     upper, lower = keypoints[is_upper & (visible > 0)], keypoints[~is_upper & (visible > 0)]
-    if prefer_upper and len(upper) > 2:
-        chosen = upper
-    else:
-        chosen = lower if len(lower) > 2 else upper
+    order = (upper, lower) if prefer_upper else (lower, upper)
+    chosen = next((half for half in order if len(half) > 2), upper)
     extent = np.ptp(chosen, axis=0) if len(chosen) else np.zeros(2)
     if len(chosen) < 2 or not extent.any():
         return None

@@ -1,0 +1,232 @@
+"""A whole run on a tiny network: training, resuming, testing, and what stops it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from mmengine import Config
+
+from hrtoolkit.checkpoints import read_checkpoint
+from hrtoolkit.config import ConfigError
+from hrtoolkit.engine import test as run_test
+from hrtoolkit.engine import train
+from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.errors import CheckpointError, DataError, TrainingError
+
+from ..conftest import REPOSITORY, edit_json
+
+
+def make_config(folder, **changes) -> Config:
+    def loader(**transform):
+        return dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=dict(
+                type="CocoKeypoints",
+                data_root=str(folder),
+                ann_file="people.json",
+                image_dir="images",
+                transform=dict(type="TopDownAffine", input_size=(48, 64), **transform),
+            ),
+        )
+
+    tiny = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8, num_outputs=1)
+    return Config(
+        {
+            **dict(
+                custom_imports=dict(imports=["tasks.pose"]),
+                model=dict(
+                    backbone=tiny,
+                    neck=dict(type="HighestResolution"),
+                    head=dict(type="HeatmapHead", layout="coco"),
+                ),
+                train_dataloader=loader(flip=0.5, rotation=30.0, scale=0.3),
+                val_dataloader=loader(),
+                val_evaluator=dict(type="CocoKeypointMetric"),
+                train_cfg=dict(max_epochs=2, val_interval=1),
+                optim_wrapper=dict(
+                    optimizer=dict(type="Adam", lr=1e-3), clip_grad=dict(max_norm=1.0), accumulative_counts=2
+                ),
+                param_scheduler=[
+                    dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=3),
+                    dict(type="MultiStepLR", by_epoch=True, milestones=[3], gamma=0.1),
+                ],
+                custom_hooks=[dict(type="EMAHook", momentum=0.1)],
+                seed=0,
+            ),
+            **changes,
+        }
+    )
+
+
+def assert_same(a, b, where=""):
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    else:
+        assert a == b or a != a, where
+
+
+def test_a_run_leaves_weights_pictures_curves_and_a_config(coco_folder, tmp_path):
+    work = tmp_path / "work"
+    metrics = train(make_config(coco_folder), work)
+    assert {"AP", "AR", "loss", "accuracy"} <= metrics.keys()
+    for name in ("last.pth", "best.pth", "config.py", "curves.png", "train.log", "pictures/epoch_002.jpg"):
+        assert (work / name).stat().st_size > 0, name
+    meta = read_checkpoint(work / "best.pth")["meta"]
+    assert meta["head"]["codec"] == {"type": "GaussianHeatmap", "sigma": 2.0, "flip_shift": True}
+    assert meta["output_names"][0] == "nose"
+    assert Config.fromstring(meta["config"], ".py").train_cfg.max_epochs == 2
+    tested = run_test(make_config(coco_folder), work / "best.pth")
+    assert tested["AP"] == metrics["AP"]  # the averaged weights are the ones that were validated and saved
+
+
+@pytest.mark.parametrize("how", ["killed in epoch 3", "extended after epoch 2"])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(how, coco_folder, tmp_path, monkeypatch):
+    def config(epochs):
+        return make_config(coco_folder, train_cfg=dict(max_epochs=epochs, val_interval=1))
+
+    train(config(4), tmp_path / "whole")
+    if how == "killed in epoch 3":
+        monkeypatch.setattr(Progress, "after_train_iter", kill_in_epoch_3)
+        with pytest.raises(KeyboardInterrupt):
+            train(config(4), tmp_path / "parts")
+        monkeypatch.undo()
+    else:
+        train(config(2), tmp_path / "parts")
+    train(config(4), tmp_path / "parts", resume=True)
+    whole, parts = (read_checkpoint(tmp_path / name / "last.pth") for name in ("whole", "parts"))
+    for part in ("state_dict", "ema_state_dict", "optimizer"):
+        assert_same(whole[part], parts[part], part)
+    assert_same(whole["meta"]["history"], parts["meta"]["history"])
+
+
+def kill_in_epoch_3(self, runner, batch_idx, data_batch=None, outputs=None):
+    if runner.epoch == 2:
+        raise KeyboardInterrupt
+    real_after_train_iter(self, runner, batch_idx, data_batch, outputs)
+
+
+real_after_train_iter = Progress.after_train_iter
+
+
+def test_an_earlier_run_is_moved_aside_not_overwritten(coco_folder, tmp_path):
+    for seed in (0, 1):
+        train(make_config(coco_folder, seed=seed, train_cfg=dict(max_epochs=1)), tmp_path / "work")
+    (aside,) = (tmp_path / "work").glob("earlier_*")
+    assert read_checkpoint(aside / "last.pth")["meta"]["seed"] == 0
+    assert read_checkpoint(tmp_path / "work" / "last.pth")["meta"]["seed"] == 1
+
+
+def test_a_nan_loss_stops_training_and_keeps_the_last_good_checkpoint(coco_folder, tmp_path, monkeypatch):
+    from tasks.pose.loss import KeypointMSE
+
+    steps = []
+
+    def poisoned(self, heatmaps, targets, weights):
+        steps.append(1)
+        return heatmaps.float().mean() * (float("nan") if len(steps) > 3 else 1.0)
+
+    monkeypatch.setattr(KeypointMSE, "forward", poisoned)
+    with pytest.raises(TrainingError, match=r"NaN or infinite in epoch 2.*last good checkpoint is .*last\.pth"):
+        train(make_config(coco_folder), tmp_path / "work")
+    checkpoint = read_checkpoint(tmp_path / "work" / "last.pth")
+    assert checkpoint["meta"]["epoch"] == 1
+    assert all(t.isfinite().all() for t in checkpoint["state_dict"].values())
+
+
+def test_starting_weights_must_fit_the_backbone(coco_folder, tmp_path):
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1)), tmp_path / "first")
+    best = str(tmp_path / "first" / "best.pth")
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1), load_from=best), tmp_path / "second")
+    wider = make_config(coco_folder, load_from=best)
+    wider.model.backbone.width = 6
+    with pytest.raises(CheckpointError, match=r"belongs to another backbone(.|\n)*backbone: \d+ of \d+ tensors"):
+        train(wider, tmp_path / "third")
+    wider = make_config(coco_folder)
+    wider.model.backbone.width = 6
+    with pytest.raises(CheckpointError, match="does not fit the model"):
+        run_test(wider, best)
+
+
+def test_testing_in_another_way_is_said_aloud(coco_folder, tmp_path, capsys):
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1)), tmp_path / "work")
+    config = make_config(coco_folder)
+    config.model.head.codec = dict(type="UDPHeatmap")
+    run_test(config, tmp_path / "work" / "best.pth")
+    assert "testing with another codec than the checkpoint was trained for" in capsys.readouterr().err
+
+
+def test_keypoints_are_taken_from_the_data_where_the_head_leaves_them_open(coco_folder, tmp_path):
+    def own(content):
+        content["categories"] = [{"id": 1, "name": "cat", "keypoints": ["left_ear", "right_ear", "tail"]}]
+        for annotation in content["annotations"]:
+            annotation["keypoints"] = annotation["keypoints"][:9]
+            annotation["num_keypoints"] = sum(v > 0 for v in annotation["keypoints"][2::3])
+
+    edit_json(coco_folder / "people.json", own)
+    config = make_config(coco_folder)
+    config.model.head.layout = None
+    assert "AP" in train(config, tmp_path / "work")
+    assert read_checkpoint(tmp_path / "work" / "best.pth")["meta"]["output_names"] == ["left_ear", "right_ear", "tail"]
+    with pytest.raises(DataError, match=r"the data has 3 keypoints .* the head has 17"):
+        train(make_config(coco_folder), tmp_path / "other")
+
+
+def test_all_mistakes_of_a_config_come_together(tmp_path):
+    config = make_config(tmp_path / "nowhere", optim_wraper=dict())
+    config.model.backbone.widht = 3
+    with pytest.raises(ConfigError) as error:
+        train(config, tmp_path / "work")
+    text = str(error.value)
+    assert "model.backbone.widht" in text and "'width'" in text
+    assert "optim_wraper" in text
+    assert "nowhere" in text and "cocodataset.org" in text and "make_toy_data" in text
+    assert not (tmp_path / "work").exists()
+
+
+def run_tool(*arguments, processes=0):
+    launcher = (
+        ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--master_port=29731"] if processes else []
+    )
+    command = [sys.executable, *launcher, *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_the_tools_give_the_same_numbers_with_one_process_and_two(coco_folder, tmp_path):
+    from hrtoolkit.config import config_text
+
+    path = tmp_path / "tiny.py"
+    path.write_text(config_text(make_config(coco_folder, train_cfg=dict(max_epochs=1))))
+    trained = run_tool("tools/train.py", path, "--work-dir", tmp_path / "work", processes=2)
+    assert trained.returncode == 0, trained.stderr
+    assert "best.pth" in trained.stderr + trained.stdout
+    lines = []
+    for processes in (0, 2):
+        out = tmp_path / f"results{processes}.json"
+        tested = run_tool(
+            "tools/test.py", path, tmp_path / "work" / "best.pth", "--flip", "--out", out, processes=processes
+        )
+        assert tested.returncode == 0, tested.stderr
+        lines.append(json.loads(tested.stdout.splitlines()[-1]))
+        assert len(json.loads(out.read_text())) == 3
+    assert lines[0] == lines[1]
+    assert (tmp_path / "work" / "pictures" / "test.jpg").exists()
+
+
+def test_a_mistake_at_the_command_line_is_one_sentence_without_a_traceback(tmp_path):
+    result = run_tool("tools/train.py", "configs/pose/hrnet_w32_coco.py", "--data-root", tmp_path / "nowhere")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "error: " in result.stderr and "cocodataset.org" in result.stderr

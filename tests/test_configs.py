@@ -1,0 +1,46 @@
+"""Every config in the repository is valid and builds."""
+
+import pytest
+import torch
+
+from hrtoolkit import build_model
+from hrtoolkit.config import check_config, load_config
+
+from .conftest import REPOSITORY
+
+CONFIGS = sorted(p for p in (REPOSITORY / "configs").glob("*/*.py") if not p.parent.name.startswith("_"))
+
+
+def test_configs_were_found():
+    names = {path.stem for path in CONFIGS}
+    sizes = {
+        f"hrnet_w{w}_coco{size}{kind}" for w in (32, 48) for size in ("", "_384x288") for kind in ("", "_dark", "_udp")
+    }
+    assert names >= sizes | {"hrnet_w32_mpii", "hrnet_w48_mpii", "hrnet_toy"}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_is_valid_builds_and_has_a_header(path):
+    config = load_config(path)
+    check_config(config, files=False)
+    with torch.device("meta"):
+        model = build_model(config)
+    width, height = config.val_dataloader.dataset.transform.input_size
+    with torch.no_grad():
+        output = model.eval()(torch.empty(1, 3, height, width, device="meta"))
+    assert output.shape == (1, len(model.head.layout.names), height // 4, width // 4)
+    header = path.read_text().split('"""')[1]
+    assert f"python tools/train.py configs/{path.parent.name}/{path.name}" in header
+    assert "Published: " in header or "toy" in path.stem
+
+
+def test_published_sizes_of_the_pose_models():
+    for name, parameters in (
+        ("hrnet_w32_coco", 28_536_113),
+        ("hrnet_w48_coco", 63_595_745),
+        ("hrnet_w32_mpii", 28_536_080),
+    ):
+        with torch.device("meta"):
+            model = build_model(REPOSITORY / "configs" / "pose" / f"{name}.py")
+        assert sum(p.numel() for p in model.parameters()) == parameters
+        assert len(model.state_dict()) == 1754
