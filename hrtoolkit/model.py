@@ -12,7 +12,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from hrtoolkit.config import load_config
+from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.registry import MODELS
 
 
@@ -107,17 +107,18 @@ def build_model(config: str | Path | Config) -> Model:
         config: path of a config file, or a Config; only its `model` is read.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or a part refuses its arguments.
     """
-    options = dict(load_config(config).model)
-    backbone = _build_part(options.pop("backbone"))
-    neck = head_input = backbone
-    if options.get("neck") is not None:
-        neck = head_input = _build_part(options["neck"], backbone)
-    else:
-        neck = None
-    options.pop("neck", None)
-    head = _build_part(options.pop("head"), head_input)
+    config = load_config(config)
+    options = dict(config.model)
+    try:
+        backbone = last = _build_part(options.pop("backbone"))
+        neck = options.pop("neck", None)
+        if neck is not None:
+            neck = last = _build_part(neck, backbone)
+        head = _build_part(options.pop("head"), last)
+    except ValueError as error:
+        raise ConfigError(config.filename or "config", [f"model: {error}"]) from error
     return Model(backbone, neck, head, **options)
 
 

@@ -7,6 +7,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,20 +24,17 @@ log = logging.getLogger(__name__)
 class Progress(Hook):
     """Tells how training goes: loss, metric so far, images/s, share of time waiting for data, time left.
 
-    On a terminal one line is rewritten in place; elsewhere a line comes every `seconds`. Losses are summed on the
-    device and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
+    Losses are summed on the device and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
 
     Args:
         headline: the metric to show.
-        seconds: between two lines.
     """
 
     priority = "NORMAL"
 
-    def __init__(self, headline: str | None, seconds: float = 10.0):
+    def __init__(self, headline: str | None):
         self.headline = headline
-        self.live = sys.stdout.isatty() and is_main_process()
-        self.seconds = 0.5 if self.live else seconds
+        self.line = Line()
         self.epoch_seconds: list[float] = []
         self.val_seconds: list[float] = []
 
@@ -44,7 +42,7 @@ class Progress(Hook):
         self.sums: dict[str, torch.Tensor] = {}
         self.steps = self.images = 0
         self.waiting = 0.0
-        self.started = self.step_ended = self.shown = time.perf_counter()
+        self.started = self.step_ended = time.perf_counter()
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         self.waiting += time.perf_counter() - self.step_ended
@@ -56,10 +54,7 @@ class Progress(Hook):
                 self.sums[name] = self.sums.get(name, 0) + value.detach()
         self.steps += 1
         self.images += len(data_batch["images"]) * runner.world_size
-        now = time.perf_counter()
-        if now - self.shown > self.seconds:
-            self._show(self._line(runner))
-            self.shown = now
+        self.line.show(lambda: self._text(runner))
         self.step_ended = time.perf_counter()
 
     def after_train_epoch(self, runner) -> None:
@@ -68,8 +63,8 @@ class Progress(Hook):
         record = {"epoch": runner.epoch + 1, "lr": runner.optim_wrapper.get_lr()["lr"][0], **means}
         runner.history.append(record)
         runner.visualizer.add_scalars({k: v for k, v in record.items() if k != "epoch"}, step=runner.epoch + 1)
-        self._end_live_line()
-        log.info(self._line(runner))
+        self.line.end()
+        log.info(self._text(runner))
 
     def before_val_epoch(self, runner) -> None:
         self.val_started = time.perf_counter()
@@ -83,7 +78,7 @@ class Progress(Hook):
         if is_main_process():
             plot_curves(history_curves(runner.history), Path(runner.work_dir) / "curves.png", xlabel="epoch")
 
-    def _line(self, runner) -> str:
+    def _text(self, runner) -> str:
         total = len(runner.train_dataloader)
         seconds = time.perf_counter() - self.started
         parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.steps}/{total}"]
@@ -101,14 +96,64 @@ class Progress(Hook):
         parts.append(f"{format_seconds(left)} left")
         return "  ".join(parts)
 
-    def _show(self, line: str) -> None:
+
+class EvaluationProgress(Hook):
+    """Tells how far validation or testing is, and how fast it goes."""
+
+    def __init__(self):
+        self.line = Line()
+
+    def before_val_epoch(self, runner) -> None:
+        self.started = time.perf_counter()
+        self.images = 0
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self._count(data_batch, batch_idx + 1, len(runner.val_dataloader))
+
+    def before_test_epoch(self, runner) -> None:
+        self.before_val_epoch(runner)
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self._count(data_batch, batch_idx + 1, len(runner.test_dataloader))
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.line.end()
+
+    def after_test_epoch(self, runner, metrics=None) -> None:
+        self.line.end()
+
+    def _count(self, batch: dict, steps: int, total: int) -> None:
+        self.images += len(batch["images"])
+        seconds = time.perf_counter() - self.started
+        left = format_seconds(seconds * (total - steps) / steps)
+        self.line.show(lambda: f"evaluating {steps}/{total}  {self.images / seconds:.0f} images/s  {left} left")
+
+
+class Line:
+    """One line of progress: rewritten in place on a terminal, logged now and then elsewhere.
+
+    Args:
+        seconds: between two lines where there is no terminal.
+    """
+
+    def __init__(self, seconds: float = 10.0):
+        self.live = sys.stdout.isatty() and is_main_process()
+        self.seconds = 0.5 if self.live else seconds
+        self.shown = time.perf_counter()
+
+    def show(self, text: Callable[[], str]) -> None:
+        """Show what `text` gives, if it is time for it; it is not called otherwise."""
+        if time.perf_counter() - self.shown < self.seconds:
+            return
         if self.live:
             width = shutil.get_terminal_size().columns
-            print(f"\r\x1b[2K{line[: width - 1]}", end="", flush=True)
+            print(f"\r\x1b[2K{text()[: width - 1]}", end="", flush=True)
         else:
-            log.info(line)
+            log.info(text())
+        self.shown = time.perf_counter()
 
-    def _end_live_line(self) -> None:
+    def end(self) -> None:
+        """Clear the way for other output."""
         if self.live:
             print("\r\x1b[2K", end="", flush=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from torch.utils.data import Dataset
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
 from hrtoolkit.config import check_config
 from hrtoolkit.data.loading import build_dataloader
-from hrtoolkit.engine.hooks import KeepCheckpoints, Pictures, Progress, StopOnNaN
+from hrtoolkit.engine.hooks import EvaluationProgress, KeepCheckpoints, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.optim import DeviceOptimWrapper
 from hrtoolkit.engine.runner import Runner, set_aside, start_distributed, start_logging
 from hrtoolkit.errors import CheckpointError, UserError
@@ -74,7 +75,7 @@ def train(
     evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
     headline = evaluator.metrics[0].headline if evaluator else None
     pictures = Pictures(work_dir / "pictures")
-    hooks = [Progress(headline), StopOnNaN(), KeepCheckpoints(headline), pictures]
+    hooks = [Progress(headline), EvaluationProgress(), StopOnNaN(), KeepCheckpoints(headline), pictures]
     runner = Runner(
         config,
         model,
@@ -143,17 +144,18 @@ def test(
         raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
     warn_of_other_settings(model, content)
 
-    hooks = [Pictures(Path(pictures))] if pictures else []
-    runner = Runner(
-        config,
-        model,
-        pictures or Path("work_dirs") / "test",
-        test_dataloader=build_loader(loader, dataset, training=False),
-        test_cfg={},
-        test_evaluator=build_evaluator(metric),
-        custom_hooks=hooks,
-    )
-    return runner.test()
+    hooks = [EvaluationProgress(), *([Pictures(Path(pictures))] if pictures else [])]
+    with tempfile.TemporaryDirectory() as scratch:  # mmengine's own log; nothing in it is worth keeping
+        runner = Runner(
+            config,
+            model,
+            scratch,
+            test_dataloader=build_loader(loader, dataset, training=False),
+            test_cfg={},
+            test_evaluator=build_evaluator(metric),
+            custom_hooks=hooks,
+        )
+        return runner.test()
 
 
 def build_dataset(options: dict) -> Dataset:
