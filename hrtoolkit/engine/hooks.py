@@ -254,7 +254,7 @@ class Pictures(Hook):
     def _write(self, dataset, name: str) -> None:
         if self.predictions:
             drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
-            captions = [f"image {image_id}" for image_id in self.predictions]
+            captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
             self.latest = self.folder / name
             write_image(self.latest, make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions))
             self.predictions = {}
