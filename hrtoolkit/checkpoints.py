@@ -97,7 +97,8 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
 
     Args:
         model: a model of ours, or a backbone alone.
-        source: a file (.pth, .pt, .safetensors), "timm/NAME" for weights that timm downloads, or a loaded checkpoint.
+        source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
+            checkpoint.
         label: what the report calls the source; by default its path.
 
     Raises:
@@ -142,14 +143,14 @@ def read_checkpoint(path: str | Path) -> Mapping:
     """Read a checkpoint's content onto the CPU without running anything in it.
 
     Args:
-        path: of a .pth, .pt or .safetensors file, or "timm/NAME".
+        path: of a .pth, .pt or .safetensors file, its URL, or "timm/NAME".
 
     Raises:
         CheckpointError: see `load_checkpoint`.
     """
     if str(path).startswith(TIMM_PREFIX):
         return _download_from_timm(str(path).removeprefix(TIMM_PREFIX))
-    path = Path(path)
+    path = _download(str(path)) if "://" in str(path) else Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
     # Plain containers that OpenMMLab's and NumPy-carrying checkpoints hold besides tensors.
@@ -249,6 +250,20 @@ def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
         return tuple(meta["output_names"])
     by_id = (meta.get("dataset_meta") or {}).get("keypoint_id2name")
     return tuple(by_id[i] for i in sorted(by_id)) if by_id else None
+
+
+def _download(url: str) -> Path:
+    """Fetch a file once into torch's cache; later calls find it there."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path))
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{url}: could not be downloaded ({error}); fetch it elsewhere and name the file"
+            ) from None
+    return path
 
 
 def _download_from_timm(name: str) -> Mapping:

@@ -28,12 +28,20 @@ class Metric(BaseMetric):
         """
         gathered = all_gather_object(self.results)
         self.results = []
-        scores: list = [None]
+        outcome: list = [None]
         if is_main_process():
-            by_index = {result["index"]: result for results in gathered for result in results}
-            if len(by_index) != size:
-                raise RuntimeError(f"{type(self).__name__}: {len(by_index)} predictions for {size} samples")
-            metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)])
-            scores = [{f"{self.prefix}/{name}" if self.prefix else name: value for name, value in metrics.items()}]
-        broadcast_object_list(scores)
-        return scores[0]
+            try:
+                outcome = [self._score(gathered, size)]
+            except Exception as error:  # whatever it is, the other processes must not wait for numbers for ever
+                outcome = [error]
+        broadcast_object_list(outcome)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def _score(self, gathered: list[list[dict]], size: int) -> dict[str, float]:
+        by_index = {result["index"]: result for results in gathered for result in results}
+        if len(by_index) != size:
+            raise RuntimeError(f"{type(self).__name__}: {len(by_index)} predictions for {size} samples")
+        metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)])
+        return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in metrics.items()}

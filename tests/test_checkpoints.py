@@ -84,6 +84,17 @@ def test_safetensors_load_too(official, tmp_path):
     assert_same_weights(model, official)
 
 
+def test_a_url_is_fetched_once_and_a_broken_one_is_said(official, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
+    torch.save(official, tmp_path / "file.pth")
+    url = (tmp_path / "file.pth").as_uri()
+    assert load_checkpoint(make_model(), url).ok
+    (tmp_path / "file.pth").unlink()
+    assert load_checkpoint(make_model(), url).ok
+    with pytest.raises(CheckpointError, match=r"other\.pth: could not be downloaded"):
+        load_checkpoint(make_model(), (tmp_path / "other.pth").as_uri())
+
+
 def test_a_classification_file_fills_the_backbone_and_tells_the_rest(official):
     v2 = randomise(HRNet(**{k: v for k, v in TINY.items() if k != "type"}).state_dict())
     file = {

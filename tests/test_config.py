@@ -202,7 +202,7 @@ def test_a_missing_base_is_named_with_the_line_and_near_files(write):
 
 def test_a_missing_config_names_near_files(write, tmp_path):
     write("seed = 0", "hrnet_w32.py")
-    with pytest.raises(ConfigError, match=r"no such file; did you mean '.*hrnet_w32\.py'\?"):
+    with pytest.raises(ConfigError, match=r"no such file; did you mean '.*hrnet_w32\.py'"):
         load_config(tmp_path / "hrnet_w23.py")
 
 

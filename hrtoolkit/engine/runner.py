@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -195,7 +196,7 @@ def start_logging(file: Path | None) -> None:
     Args:
         file: to append to; None for the screen alone.
     """
-    screen = logging.StreamHandler()
+    screen = logging.StreamHandler(sys.stdout)
     screen.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [screen]
     if file is not None:
