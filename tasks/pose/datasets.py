@@ -111,13 +111,17 @@ class PersonDataset(Dataset):
             predictions: of one image, with `index`, `keypoints` and `scores`.
             score_threshold: keypoints below it are not drawn.
         """
-        people = [prediction["index"] for prediction in predictions]
-        image = self.read_image(self.person_images[people[0]])
-        in_image = self.person_images == self.person_images[people[0]]
-        truth = draw_keypoints(image, self.keypoints[in_image], self.visible[in_image] > 0, self.layout)
+        position = int(self.person_images[predictions[0]["index"]])
+        image = self.read_image(position)
+        truth = draw_keypoints(image, *self.true_keypoints(position), self.layout)
         points = np.stack([prediction["keypoints"] for prediction in predictions])
         shown = np.stack([prediction["scores"] for prediction in predictions]) > score_threshold
         return np.hstack([truth, draw_keypoints(image, points, shown, self.layout)])
+
+    def true_keypoints(self, image: int) -> tuple[np.ndarray, np.ndarray]:
+        """Annotated keypoints [N, K, 2] of the image at a position, and which of them are labelled [N, K]."""
+        in_image = self.person_images == image
+        return self.keypoints[in_image], self.visible[in_image] > 0
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
@@ -163,14 +167,14 @@ class CocoKeypoints(PersonDataset):
     ):
         root = Path(data_root)
         self.ann_file = root / ann_file
-        content = _read_coco(self.ann_file)
+        content = _read_coco(self.ann_file, needs_annotations=box_file is None)
         chosen = _find_category(content["categories"], category, self.ann_file)
         self.category_id = chosen["id"]
         layout = _layout_of(chosen, layout, self.ann_file)
 
         images = {image["id"]: image for image in content["images"]}
+        annotations = [a for a in content.get("annotations", ()) if a["category_id"] == self.category_id]
         if box_file is None:
-            annotations = [a for a in content["annotations"] if a["category_id"] == self.category_id]
             people = _select_annotated(annotations, images, len(layout.names), self.ann_file)
         else:
             people = _select_detected(root / box_file, images, self.category_id, len(layout.names))
@@ -180,6 +184,12 @@ class CocoKeypoints(PersonDataset):
         order = np.argsort(person_images, kind="stable")
         centers, sizes = geometry.box_to_center(people["window"][order])
         folder = _find_image_folder(root, image_dir)
+        # Detected people carry no keypoints; pictures show the annotated ones all the same.
+        self._annotated: dict[int, list] = {}
+        if box_file is not None:
+            for annotation in annotations:
+                if any(annotation.get("keypoints", ())):
+                    self._annotated.setdefault(position[annotation["image_id"]], []).append(annotation["keypoints"])
         super().__init__(
             layout,
             transform,
@@ -193,6 +203,12 @@ class CocoKeypoints(PersonDataset):
             people["box"][order],
             people["score"][order],
         )
+
+    def true_keypoints(self, image: int) -> tuple[np.ndarray, np.ndarray]:
+        if image not in self._annotated:
+            return super().true_keypoints(image)
+        keypoints = np.array(self._annotated[image], dtype=np.float32).reshape(-1, len(self.layout.names), 3)
+        return keypoints[..., :2], keypoints[..., 2] > 0
 
     @property
     def metainfo(self) -> dict:
@@ -277,15 +293,15 @@ class MpiiPose(PersonDataset):
         return {"gt_file": self.gt_file, "layout": self.layout}
 
 
-def _read_coco(path: Path) -> dict:
+def _read_coco(path: Path, needs_annotations: bool) -> dict:
     content = read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
-    for section in ("images", "annotations", "categories"):
+    for section in ("images", "categories", *(["annotations"] if needs_annotations else [])):
         if not content.get(section):
             raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's keypoint format")
     for section, fields in (("images", {"id", "file_name", "width", "height"}), ("annotations", {"id", "image_id"})):
-        for position, entry in enumerate(content[section]):
+        for position, entry in enumerate(content.get(section, ())):
             if missing := fields - entry.keys():
                 raise DataError(f"{path}: {section}[{position}] lacks {sorted(missing)}")
     return content

@@ -99,6 +99,20 @@ def test_detections_replace_annotated_boxes(coco_folder):
     assert len(dataset) == 2
     assert dataset[0]["meta"]["box_score"] == pytest.approx(0.4)
     np.testing.assert_allclose(dataset.centers[0], (16, 55))  # neither cleaned nor clipped
+    # Pictures show the annotated people all the same: two of them in image 11.
+    keypoints, visible = dataset.true_keypoints(0)
+    assert keypoints.shape == (2, 17, 2)
+    assert visible.sum() == 17 + 9
+
+
+def test_detections_need_no_annotations_as_on_a_test_set(coco_folder):
+    (coco_folder / "boxes.json").write_text(
+        json.dumps([{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}])
+    )
+    edit_json(coco_folder / "people.json", lambda c: c.pop("annotations"))
+    dataset = load(coco_folder, box_file="boxes.json")
+    prediction = {"index": 0, "keypoints": np.zeros((17, 2), np.float32), "scores": np.ones(17)}
+    assert dataset.draw([prediction]).shape == (120, 320, 3)
 
 
 def test_a_file_with_its_own_keypoints_needs_no_code(coco_folder):
