@@ -6,17 +6,19 @@ our own, official pose and classification releases, timm, and OpenMMLab's (0.x `
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlparse
 
 import numpy as np
 import safetensors.torch
 import timm
 import torch
-from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 
 from hrtoolkit.errors import CheckpointError
@@ -153,16 +155,14 @@ def read_checkpoint(path: str | Path) -> Mapping:
     path = _download(str(path)) if "://" in str(path) else Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
-    # Plain containers that OpenMMLab's and NumPy-carrying checkpoints hold besides tensors.
-    torch.serialization.add_safe_globals(
-        [np.ndarray, np.dtype, _numpy_reconstruct(), type(np.dtype("f8")), type(np.dtype("i8")), HistoryBuffer, Counter]
-    )
+    torch.serialization.add_safe_globals(SAFE_GLOBALS)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it names {named[1]}" if named else "torch does not write such files"
         raise CheckpointError(
             f"{path}: refused, because it holds more than tensors and plain values, and reading that could run code "
             f"({reason}). Ask its author for the bare state_dict"
@@ -171,6 +171,9 @@ def read_checkpoint(path: str | Path) -> Mapping:
         raise CheckpointError(
             f"{path}: damaged, or no checkpoint at all ({error}); download or copy it again"
         ) from None
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not tensors by name")
+    return content
 
 
 def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
@@ -190,11 +193,10 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
 def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]:
     """Find the tensors, take off wrappers and foreign prefixes, and name the format."""
     found = checkpoint
-    while not any(isinstance(value, Tensor) for value in found.values()):
-        nested = [found[key] for key in ("state_dict", "model", "model_state") if isinstance(found.get(key), Mapping)]
-        if not nested:
-            raise CheckpointError(f"{label}: no tensors found; its keys are {list(found)[:10]}")
-        found = nested[0]
+    while nested := [key for key in ("state_dict", "model", "model_state") if isinstance(found.get(key), Mapping)]:
+        found = found[nested[0]]
+    if not any(isinstance(value, Tensor) for value in found.values()):
+        raise CheckpointError(f"{label}: no tensors found; its keys are {list(found)[:10]}")
     tensors = {}
     for name, tensor in found.items():
         while name.startswith(WRAPPERS):
@@ -232,11 +234,12 @@ def _shared_outputs(
     names = tuple(head.output_names)
     if not theirs.ndim or theirs.shape[1:] != ours.shape[1:] or ours.shape[:1] != (len(names),):
         return None
-    file_names = _output_names(checkpoint) or head.published_names(len(theirs))
+    told = _output_names(checkpoint)
     # A file that does not tell its names is trusted where the counts agree: there is nothing to match by.
-    if file_names is None or len(file_names) != len(theirs) or tuple(file_names) == names:
+    if told is None and len(theirs) == len(names):
         return None
-    if _output_names(checkpoint) is None and len(theirs) == len(names):
+    file_names = told or head.published_names(len(theirs))
+    if file_names is None or len(file_names) != len(theirs) or file_names == names:
         return None
     return {name: (file_names.index(name), names.index(name)) for name in names if name in file_names}
 
@@ -254,7 +257,10 @@ def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
 
 def _download(url: str) -> Path:
     """Fetch a file once into torch's cache; later calls find it there."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
+    name = PurePosixPath(urlparse(url).path)
+    # Releases share names such as model_best.pth: the address tells them apart.
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{name.stem}-{digest}{name.suffix}"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -276,9 +282,33 @@ def _download_from_timm(name: str) -> Mapping:
         ) from error
 
 
-def _numpy_reconstruct():
-    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2
-    return core.multiarray._reconstruct
+def _safe_globals() -> list[Callable]:
+    """What checkpoints may name besides tensors, all of it data: NumPy arrays and numbers, and loss histories."""
+    numeric = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
+    plain = [Counter, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in numeric}]
+    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2, and files of both are about
+    numpy_functions = [
+        _stand_in(f"numpy.{package}.multiarray.{name}", getattr(core.multiarray, name))
+        for package in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    ]
+    # OpenMMLab 1.x files keep loss histories, and in them methods by way of `getattr`: neither is wanted here.
+    history = type("HistoryBuffer", (), {"__module__": "mmengine.logging.history_buffer"})
+    return [*plain, *numpy_functions, history, _stand_in("builtins.getattr", lambda *_: None)]
+
+
+def _stand_in(name: str, function: Callable) -> Callable:
+    """A function that torch finds under that name: it knows what is allowed by module and name."""
+
+    def call(*args):
+        return function(*args)
+
+    call.__module__, call.__qualname__ = name.rsplit(".", 1)
+    call.__name__ = call.__qualname__  # what torch before 2.5 looks at
+    return call
+
+
+SAFE_GLOBALS = _safe_globals()
 
 
 def _summary(names: list[str]) -> str:

@@ -234,7 +234,9 @@ def smooth(heatmaps: Tensor, kernel: int) -> Tensor:
 def _unit_distances(like: Tensor, heatmap_hw: Size, stride: int) -> Tensor:
     """Input pixels a cell in x and y when both grids share their first and last points, on the device of `like`."""
     height, width = heatmap_hw
-    return like.new_tensor([(width * stride - 1) / (width - 1), (height * stride - 1) / (height - 1)])
+    distances = [(width * stride - 1) / (width - 1), (height * stride - 1) / (height - 1)]
+    # By way of the CPU: `new_tensor` on the device waits for the device.
+    return torch.tensor(distances, dtype=like.dtype).to(like.device, non_blocking=True)
 
 
 def _weights(centers: Tensor, visible: Tensor, sigma: float, heatmap_hw: Size) -> Tensor:

@@ -12,9 +12,11 @@ class Metric(BaseMetric):
     A subclass implements `process(data_batch, predictions)`, which appends one dict with a unique integer `index`
     (the position of the sample in the dataset) for each prediction to `self.results`, and
     `compute_metrics(results) -> dict`, which sees the results of all processes, each index once, in order of index.
-    What it needs to know of the data it finds in `self.dataset_meta`.
+    What it needs to know of the data it finds in `self.dataset_meta`. Its `headline` names the number that decides
+    which weights are best; higher is better.
     """
 
+    headline: str
     default_prefix = ""  # names stand alone: mmengine warns where this is None
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -44,4 +46,9 @@ class Metric(BaseMetric):
         if len(by_index) != size:
             raise RuntimeError(f"{type(self).__name__}: {len(by_index)} predictions for {size} samples")
         metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)])
-        return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in metrics.items()}
+        # Plain numbers: they go into checkpoints and json.
+        return {self.full_name(name): float(value) for name, value in metrics.items()}
+
+    def full_name(self, name: str) -> str:
+        """What a number of this metric is called in results: with the prefix, where there is one."""
+        return f"{self.prefix}/{name}" if self.prefix else name

@@ -3,8 +3,10 @@
 import pickle
 import zipfile
 
+import numpy as np
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.backbones import HRNet
@@ -162,20 +164,62 @@ class Evil:
         return os.system, ("touch evil_was_here",)
 
 
+def test_numbers_and_histories_of_other_frameworks_are_read_along(official, tmp_path):
+    history = HistoryBuffer()
+    history.update(0.5)
+    meta = {"perf": np.float64(0.74), "sigmas": np.float32([0.026]), "ids": np.arange(2), "known": np.array([True])}
+    content = {
+        "state_dict": official,
+        "meta": {"dataset_meta": meta},
+        "message_hub": {"log_scalars": {"loss": history}},
+    }
+    torch.save(content, tmp_path / "numpy2.pth")
+    # NumPy 1 calls the same functions by another path.
+    with zipfile.ZipFile(tmp_path / "numpy2.pth") as old, zipfile.ZipFile(tmp_path / "numpy1.pth", "w") as new:
+        for item in old.infolist():
+            new.writestr(item.filename, old.read(item).replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    for name in ("numpy1.pth", "numpy2.pth"):
+        assert load_checkpoint(make_model(), tmp_path / name).ok
+        read = read_checkpoint(tmp_path / name)["meta"]["dataset_meta"]
+        assert read["perf"] == 0.74 and read["sigmas"][0] == np.float32(0.026) and read["known"][0]
+
+
+def test_getattr_in_a_pickle_reaches_nothing(tmp_path):
+    class Reach:
+        def __reduce__(self):
+            return getattr, (torch.Tensor, "__subclasses__")
+
+    torch.save({"state_dict": {"a": torch.zeros(1)}, "x": Reach()}, tmp_path / "file.pth")
+    assert read_checkpoint(tmp_path / "file.pth")["x"] is None
+
+
+def test_tensors_beside_the_weights_do_not_hide_them(official):
+    assert load_checkpoint(make_model(), {"epoch": torch.tensor(3), "state_dict": official}).ok
+
+
+def test_files_of_one_name_at_two_addresses_are_two_files(official, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
+    for folder, value in (("a", 1.0), ("b", 2.0)):
+        (tmp_path / folder).mkdir()
+        torch.save({"x": torch.full((1,), value)}, tmp_path / folder / "model_best.pth")
+    read = [read_checkpoint((tmp_path / folder / "model_best.pth").as_uri())["x"].item() for folder in "ab"]
+    assert read == [1.0, 2.0]
+
+
 def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": Evil()}, "evil.pth")
     (tmp_path / "raw.pth").write_bytes(pickle.dumps(Evil()))
-    for name in ("evil.pth", "raw.pth"):
-        with pytest.raises(CheckpointError, match=rf"{name}: refused, because it holds more than tensors"):
+    for name, reason in (("evil.pth", "it names posix.system"), ("raw.pth", "torch does not write such files")):
+        with pytest.raises(CheckpointError, match=rf"{name}: refused, because it holds more than tensors.*{reason}"):
             read_checkpoint(name)
     assert not (tmp_path / "evil_was_here").exists()
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "no tensors"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "no tensors", "a list"])
 def test_unreadable_files_have_one_clear_error(damage, official, tmp_path):
     path = tmp_path / "file.pth"
-    torch.save(official if damage != "no tensors" else {"epoch": 1}, path)
+    torch.save({"no tensors": {"epoch": 1}, "a list": [torch.zeros(1)]}.get(damage, official), path)
     if damage == "missing":
         path.unlink()
     elif damage == "empty":
@@ -184,7 +228,11 @@ def test_unreadable_files_have_one_clear_error(damage, official, tmp_path):
         path.write_bytes(path.read_bytes()[:1000])
     elif damage == "text":
         path.write_text("not found")
-    expected = {"missing": "no such checkpoint file", "no tensors": "no tensors found"}.get(damage, "damaged|refused")
+    expected = {
+        "missing": "no such checkpoint file",
+        "no tensors": "no tensors found",
+        "a list": "holds a list, not tensors by name",
+    }.get(damage, "damaged|refused")
     with pytest.raises(CheckpointError, match=rf"file\.pth: .*({expected})"):
         load_checkpoint(make_model(), path)
 
