@@ -254,7 +254,7 @@ _TRANSFORM = _Rule(TRANSFORMS, nested=True)
 _METRIC = _Rule(METRICS)
 _HOOK = _Rule(HOOKS, extra=("priority",))
 _OPTIMIZER = _Rule(mm.OPTIMIZERS, hidden=("params",))
-_OPTIM_WRAPPER = _Rule(mm.OPTIM_WRAPPERS, extra=("constructor", "paramwise_cfg"))
+_OPTIM_WRAPPER = _Rule(hidden=("precision",), extra=("constructor", "paramwise_cfg"))
 # LinearLR and its kin fill in `param_name`, LinearParamScheduler and its kin ask for it.
 _SCHEDULER = _Rule(
     mm.PARAM_SCHEDULERS, hidden=("optimizer",), optional=("param_name",), extra=("convert_to_iter_based",)
@@ -264,11 +264,11 @@ _BY_KEY = {"transform": _TRANSFORM, "transforms": _TRANSFORM, "dataset": _DATASE
 
 def _check_sections(config: Config) -> Iterator[tuple[str, str]]:
     import mmengine.hooks  # noqa: F401 (fills mmengine's registry)
-    from mmengine.optim import OptimWrapper
-    from mmengine.runner import EpochBasedTrainLoop
 
     from hrtoolkit.data.loading import build_dataloader
-    from hrtoolkit.model import Model  # not at the top: it loads configs itself
+    from hrtoolkit.engine.loop import TrainLoop  # not at the top: the engine and the model load configs themselves
+    from hrtoolkit.engine.optim import DeviceOptimWrapper
+    from hrtoolkit.model import Model
 
     # Who receives a section, by which rule, and which of its keys hold parts.
     runtime = [p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -276,11 +276,11 @@ def _check_sections(config: Config) -> Iterator[tuple[str, str]]:
         "custom_imports": (import_modules_from_strings, _Rule(), {}),
         "model": (Model, _Rule(optional=("neck",)), {"backbone": _MODEL, "neck": _MODEL, "head": _MODEL}),
         **dict.fromkeys(DATALOADERS, (build_dataloader, _Rule(hidden=tuple(runtime)), {"dataset": _DATASET})),
-        "train_cfg": (EpochBasedTrainLoop, _Rule(hidden=("runner", "dataloader")), {}),
-        "optim_wrapper": (OptimWrapper, _OPTIM_WRAPPER, {"optimizer": _OPTIMIZER}),
+        "train_cfg": (TrainLoop, _Rule(hidden=("runner", "dataloader")), {}),
+        "optim_wrapper": (DeviceOptimWrapper, _OPTIM_WRAPPER, {"optimizer": _OPTIMIZER}),
     }
     parts = {"val_evaluator": _METRIC, "test_evaluator": _METRIC, "param_scheduler": _SCHEDULER, "custom_hooks": _HOOK}
-    plain = {"load_from": str, "work_dir": str, "seed": int}
+    plain = {"load_from": str, "work_dir": str, "seed": int, "base_batch_size": int, "sync_batchnorm": bool}
 
     present = {name for name, value in config.items() if value is not None}
     for name, value in config.items():

@@ -19,3 +19,7 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """Training cannot go on."""
+
+
+class TrainingStopped(UserError):
+    """Training was asked to stop, saved its state, and can be resumed."""

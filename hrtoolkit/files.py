@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from hrtoolkit.errors import UserError
 
 
 @contextmanager
@@ -30,3 +34,20 @@ def write_atomically(path: str | Path, mode: str = "w") -> Iterator[IO]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> None:
+    """Make sure, before hours of work, that a file can be written there; its folder is made if needed.
+
+    Raises:
+        UserError: it cannot.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -45,6 +46,7 @@ class TrainSampler(Sampler[Draw]):
         self.length = length
         self.seed = seed
         self.epoch = 0
+        self.start = 0  # samples of this process to leave out, because they were seen before a resumed run was stopped
         self.rank, self.world_size = get_dist_info()
 
     def set_epoch(self, epoch: int) -> None:
@@ -56,7 +58,7 @@ class TrainSampler(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
         order = np.resize(order, len(self) * self.world_size)
-        for index in order[self.rank :: self.world_size]:
+        for index in order[self.rank :: self.world_size][self.start :]:
             yield Draw(int(index), self.epoch, self.seed)
 
 
@@ -131,3 +133,6 @@ def collate(samples: list[dict]) -> dict:
 def _init_worker(worker: int) -> None:
     # One worker is one core's work: OpenCV's own threads would fight over the others.
     cv2.setNumThreads(0)
+    # The process that reads the batches decides when to stop, and ends its workers by SIGTERM.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: the progress line, checkpoints, pictures, and stopping on NaN."""
+"""What happens around the steps of a run: the progress line, pictures, and stopping on NaN."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce, all_reduce_dict, is_main_process
 from mmengine.hooks import Hook
 
-from hrtoolkit.errors import TrainingError
+from hrtoolkit.errors import TrainingError, UserError
 from hrtoolkit.visualization import make_sheet, plot_curves, write_image
 
 log = logging.getLogger(__name__)
@@ -24,23 +24,20 @@ log = logging.getLogger(__name__)
 class Progress(Hook):
     """Tells how training goes: loss, metric so far, images/s, share of time waiting for data, time left.
 
-    Losses are summed on the device and read only when a line is due. Each epoch's numbers are kept in `runner.history`.
-
-    Args:
-        headline: the metric to show.
+    Losses are summed on the device and read only when a line is due. Each epoch's numbers are kept in `runner.history`;
+    what an unfinished epoch has summed up travels in its checkpoint.
     """
 
     priority = "NORMAL"
 
-    def __init__(self, headline: str | None):
-        self.headline = headline
+    def __init__(self):
         self.line = Line()
-        self.epoch_seconds: list[float] = []
         self.val_seconds: list[float] = []
+        self.sums: dict[str, torch.Tensor] = {}
+        self.summed = 0  # steps in `sums`
 
     def before_train_epoch(self, runner) -> None:
-        self.sums: dict[str, torch.Tensor] = {}
-        self.steps = self.images = 0
+        self.steps = self.images = 0  # of this process, since it started or since the epoch began
         self.waiting = 0.0
         self.started = self.step_ended = time.perf_counter()
 
@@ -52,19 +49,33 @@ class Progress(Hook):
         for name, value in outputs.items():
             if losses != [name]:  # a single loss is the sum itself: one name is enough
                 self.sums[name] = self.sums.get(name, 0) + value.detach()
+        self.summed += 1
         self.steps += 1
         self.images += len(data_batch["images"]) * runner.world_size
         self.line.show(lambda: self._text(runner))
         self.step_ended = time.perf_counter()
 
     def after_train_epoch(self, runner) -> None:
-        means = {name: (total / self.steps).item() for name, total in self.sums.items()}
-        self.epoch_seconds.append(time.perf_counter() - self.started)
+        means = {name: (total / self.summed).item() for name, total in self._sums_of_all().items()}
         record = {"epoch": runner.epoch + 1, "lr": runner.optim_wrapper.get_lr()["lr"][0], **means}
         runner.history.append(record)
         runner.visualizer.add_scalars({k: v for k, v in record.items() if k != "epoch"}, step=runner.epoch + 1)
         self.line.end()
         log.info(self._text(runner))
+        self.sums, self.summed = {}, 0
+
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        checkpoint["progress"] = {"sums": self._sums_of_all(), "summed": self.summed}
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        self.sums, self.summed = checkpoint["progress"]["sums"], checkpoint["progress"]["summed"]
+
+    def _sums_of_all(self) -> dict[str, torch.Tensor]:
+        """Sums of the losses, averaged over the processes."""
+        sums = {name: total.clone() for name, total in self.sums.items()}
+        if sums:
+            all_reduce_dict(sums, "mean")
+        return sums
 
     def before_val_epoch(self, runner) -> None:
         self.val_started = time.perf_counter()
@@ -81,16 +92,16 @@ class Progress(Hook):
     def _text(self, runner) -> str:
         total = len(runner.train_dataloader)
         seconds = time.perf_counter() - self.started
-        parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.steps}/{total}"]
-        parts += [f"{name} {_number(value.item() / self.steps)}" for name, value in self.sums.items()]
-        scores = [r[self.headline] for r in runner.history if self.headline in r]
+        parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.summed}/{total}"]
+        parts += [f"{name} {_number(value.item() / self.summed)}" for name, value in self.sums.items()]
+        scores = [r[runner.headline] for r in runner.history if runner.headline in r]
         if scores:
-            parts.append(f"{self.headline} {scores[-1]:.3f} (best {max(scores):.3f})")
+            parts.append(f"{runner.headline} {scores[-1]:.3f} (best {max(scores):.3f})")
         parts.append(f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.1e}")
         parts.append(f"{self.images / seconds:.0f} images/s")
         parts.append(f"waiting for data {self.waiting / seconds:.0%}")
         # An epoch's time from this epoch's pace; what validation adds from its mean so far.
-        epochs_left = runner.max_epochs - runner.epoch - self.steps / total
+        epochs_left = runner.max_epochs - runner.epoch - self.summed / total
         validating = sum(self.val_seconds) / max(len(self.val_seconds), 1) / runner.val_interval
         left = epochs_left * (seconds * total / self.steps + validating)
         parts.append(f"{format_seconds(left)} left")
@@ -110,17 +121,13 @@ class EvaluationProgress(Hook):
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         self._count(data_batch, batch_idx + 1, len(runner.val_dataloader))
 
-    def before_test_epoch(self, runner) -> None:
-        self.before_val_epoch(runner)
-
     def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         self._count(data_batch, batch_idx + 1, len(runner.test_dataloader))
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.line.end()
 
-    def after_test_epoch(self, runner, metrics=None) -> None:
-        self.line.end()
+    before_test_epoch, after_test_epoch = before_val_epoch, after_val_epoch
 
     def _count(self, batch: dict, steps: int, total: int) -> None:
         self.images += len(batch["images"])
@@ -182,8 +189,16 @@ class StopOnNaN(Hook):
     def after_train_epoch(self, runner) -> None:
         self._check(runner)
 
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        self._check(runner)
+
     def _check(self, runner) -> None:
-        if bool(self.finite):
+        if self.finite is None:  # nothing was trained since the last look
+            return
+        finite = self.finite.to(torch.uint8)
+        all_reduce(finite, "min")
+        self.finite = None
+        if finite:
             return
         last = Path(runner.work_dir) / "last.pth"
         kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint had been saved yet"
@@ -193,29 +208,6 @@ class StopOnNaN(Hook):
             f"{runner.optim_wrapper.get_lr()['lr'][0]:.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken "
             "labels"
         )
-
-
-class KeepCheckpoints(Hook):
-    """Keeps `last.pth`, whole after every epoch and enough to resume, and `best.pth`, the weights of the best metric.
-
-    Args:
-        headline: the metric that decides; higher is better.
-    """
-
-    priority = "VERY_LOW"
-
-    def __init__(self, headline: str | None):
-        self.headline = headline
-
-    def after_train_epoch(self, runner) -> None:
-        runner.save_last(epoch=runner.epoch + 1)
-
-    def after_val_epoch(self, runner, metrics=None) -> None:
-        scores = [record[self.headline] for record in runner.history if self.headline in record]
-        if self.headline in metrics and scores[-1] > max(scores[:-1], default=-math.inf):
-            runner.save_best({self.headline: metrics[self.headline]})
-        # Once more, with the new score: a resumed run must know what its best was.
-        runner.save_last(epoch=runner.epoch)
 
 
 class Pictures(Hook):
@@ -245,19 +237,23 @@ class Pictures(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         self._write(runner.val_dataloader.dataset, f"epoch_{runner.epoch:03d}.jpg")
 
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        self.after_val_iter(runner, batch_idx, data_batch, outputs)
-
     def after_test_epoch(self, runner, metrics=None) -> None:
         self._write(runner.test_dataloader.dataset, "test.jpg")
+
+    after_test_iter = after_val_iter
 
     def _write(self, dataset, name: str) -> None:
         if self.predictions:
             drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
             captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
-            self.latest = self.folder / name
-            write_image(self.latest, make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions))
             self.predictions = {}
+            try:
+                sheet = make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions)
+                write_image(self.folder / name, sheet)
+            except UserError as error:  # numbers matter more than pictures
+                log.warning("no pictures: %s", error)
+            else:
+                self.latest = self.folder / name
 
 
 def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -9,18 +10,41 @@ from typing import Literal
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+from torch.optim import Optimizer
+
+log = logging.getLogger(__name__)
+
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+def choose_mixed_precision() -> Precision:
+    """bfloat16, or float16 on GPUs that could only imitate it."""
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float16"
+    if not torch.cuda.is_available() and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
+        log.warning("this CPU has no bfloat16 instructions: mixed precision will be slower than float32 here")
+    return "bfloat16"
 
 
 class DeviceOptimWrapper(OptimWrapper):
     """mmengine's OptimWrapper with mixed precision on CPU and CUDA alike.
 
     Args:
+        optimizer: updates the parameters.
+        accumulative_counts: steps whose gradients are added up before an update.
+        clip_grad: options of `torch.nn.utils.clip_grad_norm_`, or of `clip_grad_value_` with type="value".
         precision: of convolutions and matrix products; weights and losses stay float32.
-        **options: `optimizer`, `accumulative_counts`, `clip_grad` as in mmengine.
     """
 
-    def __init__(self, precision: Literal["float32", "bfloat16", "float16"] = "float32", **options):
-        super().__init__(**options)
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        accumulative_counts: int = 1,
+        clip_grad: dict | None = None,
+        precision: Precision = "float32",
+    ):
+        super().__init__(optimizer, accumulative_counts, clip_grad)
         self.dtype = getattr(torch, precision)
         # Only float16 is so short of range that gradients need scaling.
         self.scaler = torch.amp.GradScaler(enabled=self.dtype == torch.float16)

@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 from mmengine import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.evaluator import Evaluator
 from mmengine.runner import set_random_seed
 from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
-from hrtoolkit.config import check_config
+from hrtoolkit.config import check_config, load_config
 from hrtoolkit.data.loading import build_dataloader
-from hrtoolkit.engine.hooks import EvaluationProgress, KeepCheckpoints, Pictures, Progress, StopOnNaN
-from hrtoolkit.engine.optim import DeviceOptimWrapper
-from hrtoolkit.engine.runner import Runner, set_aside, start_distributed, start_logging
-from hrtoolkit.errors import CheckpointError, UserError
+from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
+from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
+from hrtoolkit.engine.loop import TrainLoop
+from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision
+from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
+from hrtoolkit.errors import CheckpointError, TrainingError, UserError
+from hrtoolkit.files import check_writable
 from hrtoolkit.model import Model, build_model
 from hrtoolkit.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["float32", "bfloat16", "float16"]
-
 
 def train(
-    config: Config,
+    config: str | Path | Config,
     work_dir: str | Path,
     resume: bool = False,
-    precision: Precision = "float32",
+    amp: bool | Precision = False,
     compile: bool = False,
     test_command: str = "python tools/test.py CONFIG",
 ) -> dict[str, float]:
     """Train a model, validate it as it goes, keep its last and its best weights, and sum up what came out.
 
     Args:
-        config: as loaded; it is checked whole before anything is built.
+        config: a file or what was loaded from it; it is checked whole before anything is built.
         work_dir: for checkpoints, log, curves and pictures. Results of an earlier run in it are moved aside.
-        resume: continue the run in `work_dir` after its last whole epoch, or start it if there is none.
-        precision: of convolutions and matrix products in training.
+        resume: continue the run in `work_dir` where its `last.pth` was written, or start it if there is none.
+        amp: mixed precision, of the given kind or of the one that suits the device.
         compile: compile the backbone (needs a C++ compiler on the CPU).
         test_command: what the summary suggests for testing, without the checkpoint.
 
@@ -54,51 +57,70 @@ def train(
     """
     work_dir = Path(work_dir)
     start_distributed()
+    start_logging()
+    config = load_config(config)
     check_config(config)
+    check_writable(work_dir / "last.pth")
     last = work_dir / "last.pth"
     resume = resume and last.exists()
-    if not resume and is_main_process():
-        set_aside(work_dir)
-    start_logging(work_dir / "train.log")
 
-    seed = config.get("seed", 0)
+    # A section that is None is as good as missing.
+    seed = config.get("seed") or 0
     set_random_seed(seed)
     datasets = {"train": build_dataset(config.train_dataloader.dataset)}
-    if "val_dataloader" in config:
+    if config.get("val_dataloader"):
         datasets["val"] = build_dataset(config.val_dataloader.dataset)
+    evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
     model = build_model_for(config, *datasets.values())
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
+    if config.get("sync_batchnorm") and is_distributed():
+        model = synchronise_batchnorm(model)
     if compile:
         model.backbone.compile()
 
-    evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
-    headline = evaluator.metrics[0].headline if evaluator else None
+    # From here on it is this run's folder.
+    if is_main_process():
+        if not resume:
+            set_aside(work_dir)
+        log_to_file(work_dir / "train.log")
+    headline = evaluator.metrics[0].full_name(evaluator.metrics[0].headline) if evaluator else None
     pictures = Pictures(work_dir / "pictures")
-    hooks = [Progress(headline), EvaluationProgress(), StopOnNaN(), KeepCheckpoints(headline), pictures]
+    train_loader = build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)
+    precision = amp if isinstance(amp, str) else choose_mixed_precision() if amp else "float32"
     runner = Runner(
         config,
         model,
         work_dir,
-        train_dataloader=build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed),
-        train_cfg={"by_epoch": True, **config.train_cfg},
-        optim_wrapper={"type": DeviceOptimWrapper, **config.optim_wrapper, "precision": precision},
+        headline,
+        train_dataloader=train_loader,
+        train_cfg={"type": TrainLoop, **config.train_cfg},
+        optim_wrapper={
+            "type": DeviceOptimWrapper,
+            **config.optim_wrapper,
+            "optimizer": scale_learning_rate(config, train_loader.batch_size),
+            "precision": precision,
+        },
         param_scheduler=config.get("param_scheduler"),
         val_dataloader=build_loader(config.val_dataloader, datasets["val"], training=False) if evaluator else None,
         val_cfg={} if evaluator else None,
         val_evaluator=evaluator,
-        custom_hooks=[*hooks, *(HOOKS.build(hook) for hook in config.get("custom_hooks", ()))],
+        custom_hooks=[
+            *(Progress(), EvaluationProgress(), StopOnNaN(), pictures),
+            *(HOOKS.build(hook) for hook in config.get("custom_hooks") or ()),
+        ],
         load_from=str(last) if resume else None,
         resume=resume,
     )
     log.info(
-        "training on %d samples, validating on %d; %d a step; all goes to %s",
+        "training on %d samples, validating on %d, in %s; all goes to %s",
         len(datasets["train"]),
         len(datasets.get("val", ())),
-        config.train_dataloader.get("batch_size", 32) * runner.world_size,
+        precision,
         work_dir,
     )
-    runner.train()
+    with explaining_lost_processes(last):
+        runner.train()
 
     scored = [record for record in runner.history if headline in record]
     best = max(scored, key=lambda record: record[headline]) if scored else {}
@@ -108,18 +130,22 @@ def train(
 
 
 def test(
-    config: Config,
+    config: str | Path | Config,
     checkpoint: str | Path,
     flip: bool = False,
     pictures: str | Path | None = None,
+    boxes: str | Path | None = None,
+    out: str | Path | None = None,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
 
     Args:
-        config: as loaded; it is checked whole before anything is built.
+        config: a file or what was loaded from it; it is checked whole before anything is built.
         checkpoint: a file of any known format that fits the model.
         flip: average with the mirrored images.
         pictures: folder for a few images with predictions beside the truth.
+        boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
+        out: file for the predictions, the (first) metric's `out_file`.
 
     Returns:
         the metrics by name.
@@ -128,13 +154,20 @@ def test(
         UserError: anything that the person who started it can mend.
     """
     start_distributed()
-    start_logging(None)
-    config.model.flip_test = flip or config.model.get("flip_test", False)
-    check_config(config)
-    loader = config.get("test_dataloader", config.get("val_dataloader"))
-    metric = config.get("test_evaluator", config.get("val_evaluator"))
-    if loader is None or metric is None:
+    start_logging()
+    config = load_config(config)
+    if flip:
+        config.model.flip_test = True
+    loader = config.get("test_dataloader") or config.get("val_dataloader")
+    metrics = config.get("test_evaluator") or config.get("val_evaluator")
+    if loader is None or metrics is None:
         raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
+    if boxes is not None:
+        loader.dataset.box_file = str(Path(boxes).absolute())
+    if out is not None:
+        check_writable(out)
+        (metrics[0] if isinstance(metrics, list | tuple) else metrics).out_file = str(out)
+    check_config(config)
     dataset = build_dataset(loader.dataset)
     model = build_model_for(config, dataset)
     content = read_checkpoint(checkpoint)
@@ -152,10 +185,11 @@ def test(
             scratch,
             test_dataloader=build_loader(loader, dataset, training=False),
             test_cfg={},
-            test_evaluator=build_evaluator(metric),
+            test_evaluator=build_evaluator(metrics),
             custom_hooks=hooks,
         )
-        return runner.test()
+        with explaining_lost_processes():
+            return runner.test()
 
 
 def build_dataset(options: dict) -> Dataset:
@@ -214,6 +248,53 @@ def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
             log.warning(
                 "testing with another %s than the checkpoint was trained for: %s, not %s", name, value, stored.get(name)
             )
+
+
+def scale_learning_rate(config: Config, batch_size: int) -> dict:
+    """Fit the learning rate to the global batch by the linear rule (Goyal et al., arXiv:1706.02677), and log both.
+
+    Only configs that say by `base_batch_size` which global batch their learning rate is meant for are scaled.
+
+    Args:
+        config: holds the optimiser's options.
+        batch_size: samples a process and step.
+
+    Returns:
+        options of the optimiser.
+    """
+    optimizer, base = dict(config.optim_wrapper.optimizer), config.get("base_batch_size")
+    accumulated = config.optim_wrapper.get("accumulative_counts", 1)
+    global_batch = batch_size * get_world_size() * accumulated
+    scaling = ""
+    if base is not None:
+        scaling = f", from {optimizer['lr']:g} for {base}"
+        optimizer["lr"] = optimizer["lr"] * global_batch / base
+    log.info(
+        "global batch %d (%d a process and step, %d processes, %d steps accumulated); learning rate %s%s",
+        *(global_batch, batch_size, get_world_size(), accumulated, optimizer.get("lr", "the optimiser's own"), scaling),
+    )
+    return optimizer
+
+
+@contextmanager
+def explaining_lost_processes(checkpoint: Path | None = None) -> Iterator[None]:
+    """Turn what torch says when a process of the run has died into one sentence.
+
+    Args:
+        checkpoint: to resume from.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error).strip()
+        resume = f"; {checkpoint} is whole: --resume goes on from it" if checkpoint and checkpoint.exists() else ""
+        if "DataLoader worker" in text:
+            raise TrainingError(
+                f"a process that reads data died, most often for want of memory: lower num_workers{resume} ({text})"
+            ) from error
+        if is_distributed() and re.search("gloo|nccl|connection|peer", text, re.IGNORECASE):
+            raise TrainingError(f"another process of this run died; its own message tells why{resume}") from error
+        raise
 
 
 def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:

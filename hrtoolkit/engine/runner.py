@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 import warnings
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 import mmengine.runner
@@ -30,23 +31,28 @@ log = logging.getLogger(__name__)
 
 
 class Runner(mmengine.runner.Runner):
-    """mmengine's Runner around finished parts: what it builds itself is the optimiser and its schedules.
+    """mmengine's Runner around finished parts: what it builds itself is the loop, the optimiser and its schedules.
 
     Args:
         config: resolved; it is written to `work_dir/config.py` and into every checkpoint.
         model: on any device; it is moved to the GPU where there is one.
         work_dir: for checkpoints, pictures and logs.
+        headline: the metric that decides which weights are best.
         **options: of mmengine's Runner: dataloaders, loops, evaluators, `optim_wrapper`, `param_scheduler`, hooks.
     """
 
-    def __init__(self, config: Config, model: nn.Module, work_dir: str | Path, **options):
+    def __init__(self, config: Config, model: nn.Module, work_dir: str | Path, headline: str | None = None, **options):
         self.config = config
-        self.history: list[dict] = []  # one record an epoch, kept over resumes
+        self.headline = headline
+        # Kept over resumes: one record an epoch, and how many epochs had been trained at the last validation.
+        self.history: list[dict] = []
+        self.validated_epoch = 0
+        self.unsaved: CheckpointError | None = None  # why the last checkpoint could not be written
         super().__init__(
             model=model,
             work_dir=str(work_dir),
             default_scope=None,  # our parts come finished; a scope set here would outlive the run
-            randomness={"seed": config.get("seed", 0)},
+            randomness={"seed": config.get("seed") or 0},
             launcher="pytorch" if dist.is_initialized() else "none",
             experiment_name=Path(config.filename).stem if config.filename else "run",
             visualizer={
@@ -63,16 +69,17 @@ class Runner(mmengine.runner.Runner):
 
     # Checkpoints
 
-    def save_last(self, epoch: int) -> None:
-        """Write `last.pth`, from which training resumes after that many whole epochs."""
-        self._save("last.pth", {"optimizer": self.optim_wrapper.state_dict()}, epoch=epoch)
+    def save_last(self) -> None:
+        """Write `last.pth`, from which training goes on with the next step."""
+        samples = self.train_loop.step * self._global_batch
+        self._save("last.pth", {"optimizer": self.optim_wrapper.state_dict()}, samples=samples)
 
     def save_best(self, metrics: dict[str, float]) -> None:
         """Write `best.pth`, the weights alone, with the metrics that they reached."""
-        self._save("best.pth", {}, epoch=self.epoch, metrics=metrics)
+        self._save("best.pth", {}, metrics=metrics)
 
-    @master_only
     def _save(self, name: str, state: dict, **meta) -> None:
+        """Every process comes here: hooks put together what the processes know; the first one writes."""
         model = self.plain_model
         checkpoint = {
             "meta": {
@@ -82,9 +89,10 @@ class Runner(mmengine.runner.Runner):
                 "head": model.head.describe(),
                 "output_names": list(getattr(model.head, "output_names", ())),
                 "flip_test": model.flip_test,
-                "iter": self.iter,
+                "epoch": self.epoch,
                 "seed": self.seed,
                 "history": self.history,
+                "validated_epoch": self.validated_epoch,
                 **meta,
             },
             "state_dict": model.state_dict(),
@@ -94,10 +102,17 @@ class Runner(mmengine.runner.Runner):
         self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
         if not state:
             checkpoint.pop("ema_state_dict", None)
-        write_checkpoint(checkpoint, Path(self.work_dir) / name)
+        if not is_main_process():
+            return
+        try:
+            write_checkpoint(checkpoint, Path(self.work_dir) / name)
+            self.unsaved = None
+        except CheckpointError as error:  # a full disk may be cleared while training goes on
+            self.unsaved = error
+            log.error("%s", error)
 
     def resume(self, filename: str, **_) -> None:
-        """Continue after the last whole epoch of a run.
+        """Go on after the last step of a run that is in its checkpoint.
 
         Args:
             filename: its `last.pth`.
@@ -110,7 +125,9 @@ class Runner(mmengine.runner.Runner):
             raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         meta = checkpoint["meta"]
-        scheduled = self._replay_schedules(meta["epoch"])
+        # Counted in samples: batch size and number of processes may be others than before.
+        epoch, step = meta["epoch"], meta["samples"] // self._global_batch
+        scheduled = self._replay_schedules(epoch, step)
         try:
             self.plain_model.load_state_dict(checkpoint["state_dict"])
             self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
@@ -118,22 +135,27 @@ class Runner(mmengine.runner.Runner):
             raise CheckpointError(f"{filename}: belongs to another model or optimiser: {error}") from None
         for group, values in zip(self.optim_wrapper.param_groups, scheduled, strict=True):
             group.update(values)
-        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
-        self.history = meta["history"]
+        self.train_loop.start_at(epoch, step)
+        self.history, self.validated_epoch = meta["history"], meta["validated_epoch"]
         self._has_loaded = True
-        log.info("resumed after epoch %d of %s", meta["epoch"], filename)
+        log.info("resumed after %d epochs and %d steps of %s", epoch, step, filename)
 
-    def _replay_schedules(self, epochs: int) -> list[dict[str, float]]:
-        """Step the schedules through whole epochs, and give the learning rate (and more) that each group then has.
+    @property
+    def _global_batch(self) -> int:
+        return self.train_dataloader.batch_size * self.world_size
+
+    def _replay_schedules(self, epochs: int, steps: int) -> list[dict[str, float]]:
+        """Step the schedules through epochs and steps, and give the learning rate (and more) each group then has.
 
         A stored position would carry the old schedule's length along: this way a run can be resumed for longer.
         """
         schedulers = self.param_schedulers or []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch expects a step of the optimiser before one of a schedule
-            for _ in range(epochs):
+            for epoch in range(epochs + 1):
+                steps_done = len(self.train_dataloader) if epoch < epochs else steps
                 for scheduler in schedulers:
-                    for _ in range(1 if scheduler.by_epoch else len(self.train_dataloader)):
+                    for _ in range(int(epoch < epochs) if scheduler.by_epoch else steps_done):
                         scheduler.step()
         names = {scheduler.param_name for scheduler in schedulers}
         return [{name: group[name] for name in names} for group in self.optim_wrapper.param_groups]
@@ -145,7 +167,8 @@ class Runner(mmengine.runner.Runner):
         if not self.distributed:
             return model
         devices = [int(os.environ["LOCAL_RANK"])] if torch.cuda.is_available() else None
-        return MMDistributedDataParallel(module=model, device_ids=devices, broadcast_buffers=False)
+        # Before each step it copies the first process's BatchNorm statistics to all, as resuming does.
+        return MMDistributedDataParallel(module=model, device_ids=devices)
 
     def _init_model_weights(self) -> None:
         """Modules initialise themselves; mmengine would do it again, over loaded weights."""
@@ -154,7 +177,7 @@ class Runner(mmengine.runner.Runner):
         self.register_hook(DistSamplerSeedHook())
         self.register_hook(ParamSchedulerHook())
         if self.distributed:
-            self.register_hook(SyncBuffersHook())
+            self.register_hook(SyncBuffersHook())  # validation shall find the same statistics in every process
 
     def build_logger(self, log_level: str = "INFO", **options):
         # mmengine's own remarks matter only when something is wrong; ours go to the `hrtoolkit` logger.
@@ -181,28 +204,28 @@ class Runner(mmengine.runner.Runner):
             file.write(config_text(self.config))
 
 
-def start_distributed() -> None:
-    """Join the other processes when torchrun started this one: nccl on CUDA, gloo on the CPU."""
-    if "LOCAL_RANK" not in os.environ or dist.is_initialized():
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-
-def start_logging(file: Path | None) -> None:
-    """Send what the toolkit and the tasks log to the screen and, with the time, to a file.
-
-    Args:
-        file: to append to; None for the screen alone.
-    """
+def start_logging() -> None:
+    """Send what the toolkit and the tasks log to the screen, and keep it for `log_to_file`."""
     screen = logging.StreamHandler(sys.stdout)
     screen.setFormatter(logging.Formatter("%(message)s"))
-    handlers: list[logging.Handler] = [screen]
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(file, encoding="utf-8"))
-        handlers[-1].setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+    _set_handlers([screen, MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)])
+
+
+def log_to_file(file: Path) -> None:
+    """Append to a file, with the time, what was logged since `start_logging` and what is to come."""
+    to_file = logging.FileHandler(file, encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
+    handlers = []
+    for handler in logging.getLogger("hrtoolkit").handlers:
+        if isinstance(handler, MemoryHandler):
+            handler.setTarget(to_file)
+            handler.flush()
+            handler = to_file
+        handlers.append(handler)
+    _set_handlers(handlers)
+
+
+def _set_handlers(handlers: list[logging.Handler]) -> None:
     for name in ("hrtoolkit", "tasks"):
         logger = logging.getLogger(name)
         logger.handlers = handlers if is_main_process() else []

@@ -14,7 +14,9 @@ from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.hooks import Progress
-from hrtoolkit.errors import CheckpointError, DataError, TrainingError
+from hrtoolkit.engine.runner import Runner
+from hrtoolkit.errors import CheckpointError, DataError, TrainingError, UserError
+from hrtoolkit.model import Model
 
 from ..conftest import REPOSITORY, edit_json
 
@@ -230,3 +232,88 @@ def test_a_mistake_at_the_command_line_is_one_sentence_without_a_traceback(tmp_p
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert "error: " in result.stderr and "cocodataset.org" in result.stderr
+
+
+def test_sections_that_are_none_count_as_missing(coco_folder, tmp_path):
+    without = dict.fromkeys(["val_dataloader", "custom_hooks", "param_scheduler", "load_from", "seed"])
+    assert train(make_config(coco_folder, train_cfg=dict(max_epochs=1), **without), tmp_path / "work") == {}
+    assert not (tmp_path / "work" / "best.pth").exists()
+    with pytest.raises(UserError, match="nothing to test on"):
+        run_test(make_config(coco_folder, **without), tmp_path / "work" / "last.pth", boxes="boxes.json")
+
+
+def test_a_metric_with_a_prefix_still_decides_which_weights_are_best(coco_folder, tmp_path):
+    metric = [dict(type="CocoKeypointMetric", prefix="val")]
+    metrics = train(make_config(coco_folder, val_evaluator=metric), tmp_path / "work")
+    assert read_checkpoint(tmp_path / "work" / "best.pth")["meta"]["metrics"] == {"val/AP": metrics["val/AP"]}
+
+
+def test_a_failed_start_leaves_the_earlier_run_where_it_is(coco_folder, tmp_path):
+    config = make_config(coco_folder, train_cfg=dict(max_epochs=1))
+    train(config, tmp_path / "work")
+    before = sorted(path.name for path in (tmp_path / "work").iterdir())
+    edit_json(coco_folder / "people.json", lambda content: content["annotations"].clear())
+    with pytest.raises(DataError):
+        train(config, tmp_path / "work")
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == before
+
+
+def test_weights_of_the_earlier_run_in_the_same_folder_can_be_started_from(coco_folder, tmp_path):
+    best = tmp_path / "work" / "best.pth"
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1)), tmp_path / "work")
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1), load_from=str(best)), tmp_path / "work")
+    assert best.exists()
+
+
+@pytest.mark.parametrize("place", ["validation", "best"])
+def test_a_run_that_ended_in_validation_is_validated_when_it_is_resumed(place, coco_folder, tmp_path, monkeypatch):
+    train(make_config(coco_folder), tmp_path / "whole")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    target = {"validation": (Model, "val_step"), "best": (Runner, "save_best")}[place]
+    monkeypatch.setattr(*target, killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(coco_folder), tmp_path / "parts")
+    monkeypatch.undo()
+    train(make_config(coco_folder), tmp_path / "parts", resume=True)
+    for name in ("last.pth", "best.pth"):
+        whole, parts = (read_checkpoint(tmp_path / run / name) for run in ("whole", "parts"))
+        assert_same(whole["state_dict"], parts["state_dict"])
+        assert_same(whole["meta"]["history"], parts["meta"]["history"])
+
+
+def test_a_full_disk_is_said_and_training_goes_on(coco_folder, tmp_path, monkeypatch, capsys):
+    saved = torch.save
+
+    def full_disk(checkpoint, file):
+        if checkpoint["meta"]["epoch"] == 1:
+            raise OSError(28, "No space left on device")
+        saved(checkpoint, file)
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    train(make_config(coco_folder), tmp_path / "work")
+    assert "last.pth: could not be written ([Errno 28] No space left on device)" in capsys.readouterr().out
+    assert read_checkpoint(tmp_path / "work" / "last.pth")["meta"]["epoch"] == 2
+
+
+def test_an_unwritable_place_is_said_before_anything_starts(coco_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/work/last\.pth: cannot be written"):
+        train(make_config(coco_folder), tmp_path / "file" / "work")
+    train(make_config(coco_folder, train_cfg=dict(max_epochs=1)), tmp_path / "work")
+    best = tmp_path / "work" / "best.pth"
+    with pytest.raises(UserError, match=r"file/out\.json: cannot be written"):
+        run_test(make_config(coco_folder), best, out=tmp_path / "file" / "out.json")
+    assert "AP" in run_test(make_config(coco_folder), best, pictures=tmp_path / "file" / "pictures")
+
+
+def test_the_learning_rate_follows_the_global_batch(coco_folder, tmp_path, capsys):
+    config = make_config(coco_folder, base_batch_size=16, param_scheduler=None, train_cfg=dict(max_epochs=1))
+    train(config, tmp_path / "work")
+    assert read_checkpoint(tmp_path / "work" / "last.pth")["meta"]["history"][0]["lr"] == 1e-3 * 4 / 16
+    said = "global batch 4 (2 a process and step, 1 processes, 2 steps accumulated); learning rate 0.00025, from 0.001"
+    assert said in capsys.readouterr().out
+    # The written config says what it was given: trained again, it is scaled once, not twice.
+    assert Config.fromfile(tmp_path / "work" / "config.py").optim_wrapper.optimizer.lr == 1e-3

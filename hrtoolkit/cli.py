@@ -1,0 +1,42 @@
+"""What the command-line tools share: the arguments that name a config, and how mistakes end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from hrtoolkit.errors import TrainingStopped, UserError
+
+
+def make_parser(description: str, several: bool = False) -> argparse.ArgumentParser:
+    """Start a parser with CONFIG, --data-root and --set, as `args.config` (`configs`), `data_root` and `overrides`.
+
+    Args:
+        description: what the tool does, with examples.
+        several: take any number of configs.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    name, number = ("configs", "+") if several else ("config", None)
+    parser.add_argument(name, metavar="CONFIG", nargs=number, help="file, or name of a shipped config")
+    parser.add_argument("--data-root", metavar="DIR", help="folder that every dataset reads from")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="a.b=c", nargs="+", action="extend", default=[], help="override values"
+    )
+    return parser
+
+
+def run_tool(main: Callable[[], int | None]) -> None:
+    """Run a tool and leave: 0 or what it returns, and after a mistake 1 with one sentence instead of a traceback."""
+    try:
+        code = main() or 0
+    except TrainingStopped as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        code = 143  # what a shell gives after SIGTERM
+    except UserError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        code = 130
+    sys.exit(code)

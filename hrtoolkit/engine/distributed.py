@@ -1,0 +1,51 @@
+"""Several processes: joining them, and BatchNorm over the batches of all."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def start_distributed() -> None:
+    """Join the other processes when torchrun started this one: nccl on CUDA, gloo on the CPU."""
+    if "LOCAL_RANK" not in os.environ or dist.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def synchronise_batchnorm(model: nn.Module) -> nn.Module:
+    """Let every BatchNorm of a model, in place, normalise over the batches of all processes; names and weights stay."""
+    if torch.cuda.is_available():
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                synchronised = CpuSyncBatchNorm(child.num_features, child.eps, child.momentum)
+                synchronised.load_state_dict(child.state_dict())
+                setattr(parent, name, synchronised)
+    return model
+
+
+class CpuSyncBatchNorm(nn.BatchNorm2d):
+    """BatchNorm over the batches of all processes, for the CPU, where torch's SyncBatchNorm refuses to run."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        values = x.float()
+        count = all_reduce(values.new_tensor(values.numel() / values.shape[1]))
+        mean = all_reduce(values.sum((0, 2, 3))) / count
+        centered = values - mean[:, None, None]
+        variance = all_reduce(centered.square().sum((0, 2, 3))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centered * scale[:, None, None] + self.bias[:, None, None]).to(x)

@@ -1,0 +1,185 @@
+"""The training loop: steps, checkpoints, validation, and leaving in good order when asked to.
+
+A run can end at any moment and go on at the step of its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from mmengine.runner import EpochBasedTrainLoop
+from torch import nn
+from torch.utils.data import DataLoader
+
+from hrtoolkit.errors import CheckpointError, TrainingStopped
+
+log = logging.getLogger(__name__)
+
+
+class TrainLoop(EpochBasedTrainLoop):
+    """Train for whole epochs, validating and saving in between.
+
+    `last.pth` is written after every epoch, after every validation, every `save_minutes`, and when the run is asked to
+    stop (SIGTERM, Ctrl-C); `best.pth` when a validation beats all earlier ones.
+
+    Args:
+        runner: an engine `Runner`.
+        dataloader: of training batches.
+        max_epochs: how long.
+        val_interval: epochs between two validations; the last epoch is always validated.
+        save_minutes: minutes between two checkpoints within an epoch.
+    """
+
+    def __init__(
+        self, runner, dataloader: DataLoader, max_epochs: int, val_interval: int = 1, save_minutes: float = 10.0
+    ):
+        super().__init__(runner, dataloader, max_epochs, val_interval=val_interval)
+        self.save_minutes = save_minutes
+        self.step = 0  # steps done in this epoch
+
+    def start_at(self, epoch: int, step: int) -> None:
+        """Go on after whole epochs and some steps of the next one."""
+        self._epoch, self.step = epoch, step
+        self._iter = epoch * len(self.dataloader) + step
+
+    def run(self) -> nn.Module:
+        self.runner.call_hook("before_train")
+        self.saved = time.monotonic()
+        with StopRequest() as self.request:
+            # The run may have ended between an epoch and its validation.
+            if self.step == 0 and self.runner.validated_epoch < self._epoch:
+                self.validate_if_due()
+            while self._epoch < self._max_epochs and not self.stop_training:
+                self.run_epoch()
+                self.runner.save_last()
+                self.validate_if_due()
+        self.runner.call_hook("after_train")
+        if self.runner.unsaved is not None:
+            raise self.runner.unsaved
+        return self.runner.model
+
+    def run_epoch(self) -> None:
+        steps = len(self.dataloader)
+        self.dataloader.sampler.start = self.step * self.dataloader.batch_size
+        # Gradients are accumulated within an epoch: nothing of them is left over at its end.
+        self.runner.optim_wrapper.initialize_count_status(nn.Identity(), self.step, steps)
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        for batch in self.dataloader:
+            # What is random in a step follows from its number: no random state has to be stored.
+            seeds = np.random.SeedSequence((self.runner.seed, self._iter, self.runner.rank))
+            torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
+            self.run_iter(self.step, batch)
+            self.step += 1
+            # Not between two steps of one accumulation: its gradients are in no checkpoint.
+            if self.step < steps and self.runner.optim_wrapper.should_update():
+                self.save_or_stop()
+        self.dataloader.sampler.start = 0
+        self.runner.call_hook("after_train_epoch")
+        self._epoch, self.step = self._epoch + 1, 0
+
+    def save_or_stop(self) -> None:
+        """Save if it is time to; save and leave if somebody asks for it."""
+        save = time.monotonic() - self.saved > 60 * self.save_minutes
+        save, stop = self.request.agree(save, self.request.made)
+        if save or stop:
+            self.runner.save_last()
+            self.saved = time.monotonic()
+        if stop:
+            self.request.leave(self.runner.unsaved, f"step {self.step} of epoch {self._epoch + 1}")
+
+    def validate_if_due(self) -> None:
+        """Validate, keep the weights if they are the best so far, and save with the new score."""
+        if self.request.made:
+            self.request.leave(self.runner.unsaved, f"epoch {self._epoch}")
+        last = self._epoch == self._max_epochs
+        if self.runner.val_loop is None or not (last or self._epoch % self.val_interval == 0):
+            return
+        with self.request.leaving_at_once(f"epoch {self._epoch}, before its validation was done"):
+            metrics = self.runner.val_loop.run()
+        self.runner.validated_epoch = self._epoch
+        headline = self.runner.headline
+        earlier = [record[headline] for record in self.runner.history[:-1] if headline in record]
+        if metrics.get(headline, -math.inf) > max(earlier, default=-math.inf):
+            self.runner.save_best({headline: metrics[headline]})
+        self.runner.save_last()
+
+
+class StopRequest:
+    """Notes SIGTERM (pre-emption) and Ctrl-C while a run is on, so that it can stop between two steps.
+
+    A second Ctrl-C stops at once.
+    """
+
+    def __enter__(self) -> StopRequest:
+        self.made = False
+        self.at_once: str | None = None
+        self.earlier = {}
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self.earlier[number] = signal.signal(number, self._note)
+        # Beside the gradients' way: asking must not wait for the GPU.
+        self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
+        self.answer: tuple[dist.Work, torch.Tensor] | None = None
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.earlier.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.at_once is not None:
+            self.leave(None, self.at_once)
+        if self.made and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.made = True
+        log.warning("%s: stopping after this step", signal.Signals(number).name)
+
+    @contextmanager
+    def leaving_at_once(self, where: str) -> Iterator[None]:
+        """Within this, nothing is worth waiting for: the checkpoint is written, and validation can be repeated."""
+        self.at_once = where
+        yield
+        self.at_once = None
+
+    def leave(self, unsaved: CheckpointError | None, where: str) -> NoReturn:
+        """End the run.
+
+        Args:
+            unsaved: why the last checkpoint could not be written, if so.
+            where: what has been done.
+
+        Raises:
+            TrainingStopped: always, but for `unsaved`.
+        """
+        raise unsaved or TrainingStopped(f"stopped after {where}; the same command with --resume goes on there")
+
+    def agree(self, *wishes: bool) -> list[bool]:
+        """What any process wished for, the same in all of them.
+
+        With several processes the answer is that to the call before, which by now is there without waiting.
+        """
+        if self.group is None:
+            return list(wishes)
+        answered = [False] * len(wishes)
+        if self.answer is not None:
+            work, gathered = self.answer
+            work.wait()
+            answered = gathered.bool().tolist()
+        if any(answered):
+            self.answer = None  # what is wished for now was answered just so
+        else:
+            gathered = torch.tensor(wishes, dtype=torch.uint8)
+            self.answer = dist.all_reduce(gathered, dist.ReduceOp.MAX, group=self.group, async_op=True), gathered
+        return answered
