@@ -35,6 +35,7 @@ class Progress(Hook):
         self.val_seconds: list[float] = []
         self.sums: dict[str, torch.Tensor] = {}
         self.summed = 0  # steps in `sums`
+        self.plotted = time.perf_counter()
 
     def before_train_epoch(self, runner) -> None:
         self.steps = self.images = 0  # of this process, since it started or since the epoch began
@@ -86,7 +87,15 @@ class Progress(Hook):
         runner.visualizer.add_scalars(metrics, step=runner.epoch)
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         log.info("epoch %d  validated in %s  %s", runner.epoch, format_seconds(self.val_seconds[-1]), numbers)
-        if is_main_process():
+        if time.perf_counter() - self.plotted > 30:  # plotting takes a second: not after every quick epoch
+            self._plot(runner)
+
+    def after_train(self, runner) -> None:
+        self._plot(runner)
+
+    def _plot(self, runner) -> None:
+        self.plotted = time.perf_counter()
+        if is_main_process() and runner.history:
             plot_curves(history_curves(runner.history), Path(runner.work_dir) / "curves.png", xlabel="epoch")
 
     def _text(self, runner) -> str:

@@ -201,9 +201,8 @@ def run_tool(*arguments, processes=0):
         ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--master_port=29731"] if processes else []
     )
     command = [sys.executable, *launcher, *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
 
 
 def test_the_tools_give_the_same_numbers_with_one_process_and_two(coco_folder, tmp_path):

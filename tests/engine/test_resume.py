@@ -1,0 +1,104 @@
+"""A run may be killed or asked to stop at any moment: resumed, it ends with the same weights, bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from hrtoolkit.checkpoints import read_checkpoint
+from hrtoolkit.config import config_text
+from hrtoolkit.data.loading import Draw, TrainSampler
+from hrtoolkit.engine import train
+from hrtoolkit.errors import TrainingStopped
+from hrtoolkit.registry import HOOKS
+
+from ..conftest import REPOSITORY
+from .test_run import assert_same, make_config
+
+
+@HOOKS.register_module()
+class SignalAtStep(Hook):
+    """Sends this process a signal in one step of the run, and draws random numbers that training then depends on."""
+
+    def __init__(self, step=None, number=signal.SIGTERM, rank=0):
+        self.step = step
+        self.number = number
+        self.rank = rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        data_batch["targets"]["keypoints"] += torch.randn(2)
+        if runner.iter + 1 == self.step and runner.rank == self.rank:
+            os.kill(os.getpid(), self.number)
+
+
+def make_long_config(folder, workers=0, **signal_options):
+    """Three steps an epoch, three epochs, gradients of two steps added up, a validation after two epochs."""
+    hooks = [dict(type="EMAHook", momentum=0.1), dict(type="SignalAtStep", **signal_options)]
+    config = make_config(folder, custom_hooks=hooks, train_cfg=dict(max_epochs=3, val_interval=2, save_minutes=0.0))
+    config.train_dataloader.batch_size, config.train_dataloader.num_workers = 1, workers
+    return config
+
+
+def assert_same_runs(*folders):
+    whole, parts = (read_checkpoint(folder / "last.pth") for folder in folders)
+    for part in ("state_dict", "ema_state_dict", "optimizer", "progress"):
+        assert_same(whole[part], parts[part], part)
+    assert_same(whole["meta"]["history"], parts["meta"]["history"])
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "workers", "last_step"),
+    [(2, "SIGTERM", 0, 2), (4, "SIGINT", 2, 5), (6, "SIGTERM", 2, 6), (9, "SIGTERM", 0, 9)],
+)
+def test_a_stopped_run_saves_between_two_updates_and_goes_on_there(
+    step, number, workers, last_step, coco_folder, tmp_path
+):
+    train(make_long_config(coco_folder), tmp_path / "whole")
+    stopping = make_long_config(coco_folder, workers, step=step, number=int(signal.Signals[number]))
+    with pytest.raises(TrainingStopped, match="--resume goes on there"):
+        train(stopping, tmp_path / "parts")
+    meta = read_checkpoint(tmp_path / "parts" / "last.pth")["meta"]
+    assert 3 * meta["epoch"] + meta["samples"] == last_step
+    train(make_long_config(coco_folder, workers), tmp_path / "parts", resume=True)
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(coco_folder, tmp_path):
+    config = make_config(coco_folder, train_cfg=dict(max_epochs=40, val_interval=20, save_minutes=0.0))
+    train(config, tmp_path / "whole")
+    (tmp_path / "tiny.py").write_text(config_text(config))
+    command = [sys.executable, "tools/train.py", tmp_path / "tiny.py", "--work-dir", tmp_path / "parts", "--resume"]
+    rng, kills = random.Random(0), 0
+    for _ in range(20):
+        before = _last_change(tmp_path / "parts")
+        with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as run:
+            while run.poll() is None and (kills == 2 or _last_change(tmp_path / "parts") == before):
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.3))  # it saves every few milliseconds now: some kills hit a file half written
+            if run.poll() is None:
+                run.kill()
+                kills += 1
+        if run.returncode == 0:
+            break
+    assert run.returncode == 0 and kills == 2
+    assert_same_runs(tmp_path / "whole", tmp_path / "parts")
+
+
+def _last_change(folder):
+    file = folder / "last.pth"
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+def test_the_sampler_seeks_instead_of_reading_again():
+    sampler = TrainSampler(10, seed=3)
+    sampler.set_epoch(2)
+    everything = list(sampler)
+    sampler.start = 4
+    assert list(sampler) == everything[4:]
+    assert len(sampler) == 10 and isinstance(everything[0], Draw)
