@@ -16,6 +16,7 @@ setup(
     packages=[
         "hrtoolkit",
         "hrtoolkit.backbones",
+        "hrtoolkit.config",
         "hrtoolkit.configs",
         "hrtoolkit.data",
         "hrtoolkit.engine",

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from mmengine import Config
 
-import hrtoolkit.config
+import hrtoolkit.config.load
 from hrtoolkit.config import ConfigError, check_config, config_text, load_config
 from hrtoolkit.errors import UserError
 from hrtoolkit.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+
+from .conftest import REPOSITORY
 
 GOOD = """
 _folder = "nowhere/at/all"
@@ -213,7 +215,7 @@ def test_shipped_configs_go_by_name_from_any_folder(tmp_path, monkeypatch):
         (tmp_path / "configs" / name).write_text(f"work_dir = {name!r}")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(hrtoolkit.config, "__file__", str(tmp_path / "hrtoolkit" / "config.py"))
+    monkeypatch.setattr(hrtoolkit.config.load, "__file__", str(tmp_path / "hrtoolkit" / "config" / "load.py"))
     for name in ("w48", "pose/w48.py", "configs/pose/w48.py"):
         assert load_config(name).work_dir == "pose/w48.py"
     with pytest.raises(ConfigError, match="face/w32, pose/w32"):
@@ -383,7 +385,7 @@ def test_the_tool_reports_every_config_and_its_exit_status(write, monkeypatch, c
         "model = dict(backbone=dict(type='CheckedBackbone', width=1), head=dict(type='CheckedHead'))", "good.py"
     )
     bad = write("modle = 3", "bad.py")
-    tool = Path(hrtoolkit.config.__file__).parents[1] / "tools" / "check_config.py"
+    tool = REPOSITORY / "tools" / "check_config.py"
     monkeypatch.setattr(sys, "argv", [str(tool), str(bad), str(good), "--set", "seed=1"])
     with pytest.raises(SystemExit) as left:
         runpy.run_path(str(tool), run_name="__main__")

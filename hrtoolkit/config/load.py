@@ -1,0 +1,209 @@
+"""Load a config and override what the command line says.
+
+A config is a Python file as mmengine reads it (`_base_`, `_delete_`). Its top-level names are fixed
+(`hrtoolkit.config.check` lists them); names that begin with an underscore, imports and functions stay private to the
+file.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import importlib
+import math
+import os
+import pprint
+import reprlib
+import traceback
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from hrtoolkit.config.values import find_datasets, suggest
+from hrtoolkit.errors import UserError
+
+
+class ConfigError(UserError, ValueError):
+    """A config that cannot be used, with all its problems at once.
+
+    Args:
+        source: the config's file, or another name for it.
+        problems: one line each.
+    """
+
+    def __init__(self, source: str | Path, problems: Iterable[str]):
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem" + "s" * (len(self.problems) != 1)
+        super().__init__("\n  ".join([f"{source}: {count}", *self.problems]))
+
+
+def load_config(
+    source: str | Path | Config, overrides: Iterable[str] = (), data_root: str | Path | None = None
+) -> Config:
+    """Read a config, import what its `custom_imports` name, and apply what the command line says.
+
+    Args:
+        source: a file, the name of a shipped config such as "pose/hrnet_w32_coco", or a Config, which is copied.
+        overrides: `a.b=value`, where value is a Python literal or else a string; `true`, `false` and `none` may be
+            written in any case. Elements of a list go by index, as in `param_scheduler.0.end=3`. The last name may be
+            new, the ones before it may not; a dict is replaced, not merged.
+        data_root: folder that every dataset reads from, those inside other datasets too.
+
+    Raises:
+        ConfigError: the file is missing or cannot be run, an import fails, or an override does not fit.
+    """
+    config = copy.deepcopy(source) if isinstance(source, Config) else _read_file(_find_file(source))
+    if problems := [problem for text in overrides if (problem := _override_(config, text))]:
+        raise ConfigError(config_name(config), problems)
+    if problems := list(_import_custom(config)):
+        raise ConfigError(config_name(config), problems)
+    if data_root is not None:
+        for _, options, parameters in find_datasets(config):
+            if "data_root" in options or "data_root" in parameters:
+                options["data_root"] = str(data_root)
+    return config
+
+
+def config_text(config: Config) -> str:
+    """Write a config as Python text, bases and overrides resolved; `Config.fromstring(text, ".py")` reads it back.
+
+    Classes become their dotted names and paths become strings; other objects cannot be read back.
+    """
+    sections = _to_literals(config.to_dict())
+    return "".join(f"{name} = {pprint.pformat(v, width=120, sort_dicts=False)}\n" for name, v in sections.items())
+
+
+def config_name(config: Config) -> str:
+    """What messages call a config: its file, where it has one."""
+    return config.filename or "config"
+
+
+def _find_file(source: str | Path) -> Path:
+    path = Path(source).expanduser()
+    for candidate in (path, Path(f"{path}.py")):
+        if candidate.is_file():
+            return candidate
+    # An installed package holds the configs inside, a checkout beside it.
+    package = Path(__file__).parents[1]
+    folder = next((p / "configs" for p in (package, package.parent) if (p / "configs").is_dir()), Path("configs"))
+    files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
+    shipped = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+    wanted = path.as_posix().removesuffix(".py")
+    matches = [name for name in shipped if f"/configs/{name}".endswith(f"/{wanted}")]
+    if len(matches) == 1:
+        return shipped[matches[0]]
+    if matches:
+        raise ConfigError(source, [f"no such file, and several shipped configs end so: {', '.join(matches)}"])
+    known = {Path(name).name: name for name in shipped} | {p.stem: str(p) for p in path.parent.glob("*.py")}
+    raise ConfigError(source, ["no such file" + suggest(Path(wanted).name, known)])
+
+
+def _read_file(path: Path) -> Config:
+    files = _compile_files(path) if path.suffix == ".py" else {}
+    try:
+        config = Config.fromfile(path, import_custom_modules=False, lazy_import=False)
+    except Exception as error:  # a config is a program: anything can happen in it
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        where = f"{files[lines[-1].filename]}, line {lines[-1].lineno}: " if lines else ""
+        raise ConfigError(path, [f"{where}{type(error).__name__}: {error}"]) from error
+    for name in [name for name, value in config.items() if name.startswith("_") or callable(value)]:
+        config.pop(name)
+    return config
+
+
+def _compile_files(root: Path) -> dict[str, Path]:
+    """Compile a config and its bases, because mmengine does not say in which of them an error is.
+
+    Returns:
+        each file as to be shown, by its absolute path.
+    """
+    files: dict[str, Path] = {}
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        files[os.path.abspath(path)] = path  # noqa: PTH100 (as mmengine does it: links are not followed)
+        try:
+            compile(path.read_bytes(), str(path), "exec")
+        except SyntaxError as error:
+            line = f": {error.text.strip()}" if error.text else ""
+            raise ConfigError(root, [f"{path}, line {error.lineno}: {error.msg}{line}"]) from None
+        for base, line in _find_bases(ast.parse(path.read_bytes())):
+            file = Path(os.path.normpath(path.parent / base))
+            if not file.is_file():
+                near = suggest(file.name, {p.name: p.name for p in file.parent.glob("*.py")})
+                raise ConfigError(root, [f"{path}, line {line}: no file {file}, which _base_ names{near}"])
+            if os.path.abspath(file) not in files and file.suffix == ".py":  # noqa: PTH100
+                waiting.append(file)
+    return files
+
+
+def _find_bases(module: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "_base_":
+            for base in node.value.elts if isinstance(node.value, ast.List | ast.Tuple) else [node.value]:
+                # Computed names and those of other packages ("mmdet::...") are left to mmengine.
+                if isinstance(base, ast.Constant) and isinstance(base.value, str) and "::" not in base.value:
+                    yield base.value, base.lineno
+
+
+def _override_(config: Config, text: str) -> str | None:
+    """Apply one override, or say why it cannot be applied."""
+    name, equals, value = text.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        return f"override {text!r}: expected a.b=value"
+    node = config._cfg_dict
+    for depth, key in enumerate(keys):
+        above, last = ".".join(keys[:depth]), depth == len(keys) - 1
+        if isinstance(node, list):
+            if not key.isdecimal() or int(key) >= len(node):
+                return f"override {text!r}: {above} is a list of {len(node)}, {key!r} is not an index of it"
+            key = int(key)
+        elif not isinstance(node, dict):
+            return f"override {text!r}: {above} is {reprlib.repr(node)}; set it as a whole"
+        elif key not in node and not last:
+            return f"override {text!r}: {above or 'the config'} has no {key!r}{suggest(key, list(node))}"
+        if last:
+            node[key] = ConfigDict(value=_parse_value(value.strip()))["value"]
+        else:
+            node = node[key]
+    return None
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.capitalize() if text.lower() in ("true", "false", "none") else text)
+    except (ValueError, SyntaxError, TypeError):
+        return text
+
+
+def _import_custom(config: Config) -> Iterator[str]:
+    custom = config.get("custom_imports")
+    modules = custom.get("imports") if isinstance(custom, dict) else None
+    for module in [modules] if isinstance(modules, str) else modules or ():
+        try:
+            importlib.import_module(str(module))
+        except ImportError as error:
+            if not custom.get("allow_failed_imports"):
+                yield f"custom_imports: cannot import {module!r}: {error}"
+
+
+def _to_literals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_literals(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_to_literals(item) for item in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return _NonFinite(value)
+    if callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    return str(value) if isinstance(value, Path) else value
+
+
+class _NonFinite(float):
+    """Written as Python can read it."""
+
+    def __repr__(self) -> str:
+        return f"float({super().__repr__()!r})"
