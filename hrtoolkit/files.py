@@ -36,6 +36,12 @@ def write_atomically(path: str | Path, mode: str = "w") -> Iterator[IO]:
         unfinished.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed processes left behind in a folder while they were in `write_atomically`."""
+    for path in folder.glob(".*.unfinished"):
+        path.unlink(missing_ok=True)
+
+
 def check_writable(path: str | Path) -> None:
     """Make sure, before hours of work, that a file can be written there; its folder is made if needed.
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
@@ -108,6 +109,19 @@ def build_dataloader(
         persistent_workers=num_workers > 0,
         worker_init_fn=_init_worker,
     )
+
+
+@contextmanager
+def stopping_workers(*loaders: DataLoader) -> Iterator[None]:
+    """End the loaders' processes afterwards: those still there when Python exits die with a traceback."""
+    try:
+        yield
+    finally:
+        for loader in loaders:
+            if (
+                loader._iterator is not None
+            ):  # where a loader with persistent workers keeps them; torch has no public way
+                loader._iterator._shutdown_workers()
 
 
 def collate(samples: list[dict]) -> dict:

@@ -17,14 +17,14 @@ from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
 from hrtoolkit.config import check_config, load_config
-from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.errors import CheckpointError, TrainingError, UserError
-from hrtoolkit.files import check_writable
+from hrtoolkit.files import check_writable, remove_unfinished
 from hrtoolkit.model import Model, build_model
 from hrtoolkit.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 
@@ -81,28 +81,31 @@ def train(
 
     # From here on it is this run's folder.
     if is_main_process():
+        remove_unfinished(work_dir)
         if not resume:
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
     headline = evaluator.metrics[0].full_name(evaluator.metrics[0].headline) if evaluator else None
     pictures = Pictures(work_dir / "pictures")
-    train_loader = build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)
+    loaders = {"train": build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)}
+    if evaluator:
+        loaders["val"] = build_loader(config.val_dataloader, datasets["val"], training=False)
     precision = amp if isinstance(amp, str) else choose_mixed_precision() if amp else "float32"
     runner = Runner(
         config,
         model,
         work_dir,
         headline,
-        train_dataloader=train_loader,
+        train_dataloader=loaders["train"],
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
             "type": DeviceOptimWrapper,
             **config.optim_wrapper,
-            "optimizer": scale_learning_rate(config, train_loader.batch_size),
+            "optimizer": scale_learning_rate(config, loaders["train"].batch_size),
             "precision": precision,
         },
         param_scheduler=config.get("param_scheduler"),
-        val_dataloader=build_loader(config.val_dataloader, datasets["val"], training=False) if evaluator else None,
+        val_dataloader=loaders.get("val"),
         val_cfg={} if evaluator else None,
         val_evaluator=evaluator,
         custom_hooks=[
@@ -119,7 +122,7 @@ def train(
         precision,
         work_dir,
     )
-    with explaining_lost_processes(last):
+    with explaining_lost_processes(last), stopping_workers(*loaders.values()):
         runner.train()
 
     scored = [record for record in runner.history if headline in record]
@@ -177,18 +180,19 @@ def test(
         raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
     warn_of_other_settings(model, content)
 
+    loader = build_loader(loader, dataset, training=False)
     hooks = [EvaluationProgress(), *([Pictures(Path(pictures))] if pictures else [])]
     with tempfile.TemporaryDirectory() as scratch:  # mmengine's own log; nothing in it is worth keeping
         runner = Runner(
             config,
             model,
             scratch,
-            test_dataloader=build_loader(loader, dataset, training=False),
+            test_dataloader=loader,
             test_cfg={},
             test_evaluator=build_evaluator(metrics),
             custom_hooks=hooks,
         )
-        with explaining_lost_processes():
+        with explaining_lost_processes(), stopping_workers(loader):
             return runner.test()
 
 

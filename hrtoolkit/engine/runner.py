@@ -18,6 +18,7 @@ from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook, SyncBuffersHook
+from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
@@ -55,12 +56,11 @@ class Runner(mmengine.runner.Runner):
             randomness={"seed": config.get("seed") or 0},
             launcher="pytorch" if dist.is_initialized() else "none",
             experiment_name=Path(config.filename).stem if config.filename else "run",
-            visualizer={
-                "type": "Visualizer",
-                "vis_backends": [{"type": f"{name}VisBackend"} for name in ("Local", *_tensorboard())],
-            },
+            visualizer={"type": "Visualizer", "vis_backends": _tensorboard(Path(work_dir) / "tensorboard")},
             **options,
         )
+        if is_main_process():
+            Path(self._log_dir).rmdir()  # made for mmengine's log, which is ours here
 
     @property
     def plain_model(self) -> nn.Module:
@@ -150,13 +150,17 @@ class Runner(mmengine.runner.Runner):
         A stored position would carry the old schedule's length along: this way a run can be resumed for longer.
         """
         schedulers = self.param_schedulers or []
+        every_step = [scheduler for scheduler in schedulers if not scheduler.by_epoch]
+        every_epoch = [scheduler for scheduler in schedulers if scheduler.by_epoch]
+        # Side by side, as in training: each changes the value that the one before it has left.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch expects a step of the optimiser before one of a schedule
             for epoch in range(epochs + 1):
-                steps_done = len(self.train_dataloader) if epoch < epochs else steps
-                for scheduler in schedulers:
-                    for _ in range(int(epoch < epochs) if scheduler.by_epoch else steps_done):
+                for _ in range((len(self.train_dataloader) if epoch < epochs else steps) if every_step else 0):
+                    for scheduler in every_step:
                         scheduler.step()
+                for scheduler in every_epoch if epoch < epochs else ():
+                    scheduler.step()
         names = {scheduler.param_name for scheduler in schedulers}
         return [{name: group[name] for name in names} for group in self.optim_wrapper.param_groups]
 
@@ -179,9 +183,9 @@ class Runner(mmengine.runner.Runner):
         if self.distributed:
             self.register_hook(SyncBuffersHook())  # validation shall find the same statistics in every process
 
-    def build_logger(self, log_level: str = "INFO", **options):
+    def build_logger(self, **_) -> MMLogger:
         # mmengine's own remarks matter only when something is wrong; ours go to the `hrtoolkit` logger.
-        return super().build_logger(log_level="WARNING", **options)
+        return MMLogger.get_instance(self.experiment_name, log_level="WARNING")
 
     def _log_env(self, _: dict) -> None:
         """Log what is needed to repeat the run; mmengine's report needs `distutils`, gone from Python 3.12."""
@@ -235,7 +239,8 @@ def _set_handlers(handlers: list[logging.Handler]) -> None:
 
 def set_aside(work_dir: Path) -> None:
     """Move the results of an earlier run in this folder to a folder of their own, so that nothing is overwritten."""
-    earlier = [work_dir / name for name in ("last.pth", "best.pth", "config.py", "curves.png", "pictures", "train.log")]
+    names = ("last.pth", "best.pth", "config.py", "curves.png", "pictures", "tensorboard", "train.log")
+    earlier = [work_dir / name for name in names]
     if not any(path.suffix == ".pth" and path.exists() for path in earlier):
         return
     aside = work_dir / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}"
@@ -245,9 +250,9 @@ def set_aside(work_dir: Path) -> None:
             path.rename(aside / path.name)
 
 
-def _tensorboard() -> tuple[str, ...]:
+def _tensorboard(folder: Path) -> list[dict]:
     try:
         import tensorboard  # noqa: F401
     except ImportError:
-        return ()
-    return ("Tensorboard",)
+        return []
+    return [{"type": "TensorboardVisBackend", "save_dir": str(folder)}]

@@ -40,7 +40,16 @@ class SignalAtStep(Hook):
 def make_long_config(folder, workers=0, **signal_options):
     """Three steps an epoch, three epochs, gradients of two steps added up, a validation after two epochs."""
     hooks = [dict(type="EMAHook", momentum=0.1), dict(type="SignalAtStep", **signal_options)]
-    config = make_config(folder, custom_hooks=hooks, train_cfg=dict(max_epochs=3, val_interval=2, save_minutes=0.0))
+    schedules = [  # the second changes what the first leaves, in every step
+        dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=7),
+        dict(type="CosineAnnealingLR", by_epoch=True, T_max=3, eta_min=1e-5, convert_to_iter_based=True),
+    ]
+    config = make_config(
+        folder,
+        custom_hooks=hooks,
+        param_scheduler=schedules,
+        train_cfg=dict(max_epochs=3, val_interval=2, save_minutes=0.0),
+    )
     config.train_dataloader.batch_size, config.train_dataloader.num_workers = 1, workers
     return config
 
