@@ -6,6 +6,8 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from mmengine.dist import is_main_process
+
 from hrtoolkit.errors import TrainingStopped, UserError
 
 
@@ -31,7 +33,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
     try:
         code = main() or 0
     except TrainingStopped as stop:
-        print(f"\n{stop}", file=sys.stderr)
+        if is_main_process():
+            print(f"\n{stop}", file=sys.stderr)
         code = 143  # what a shell gives after SIGTERM
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)

@@ -147,6 +147,6 @@ def collate(samples: list[dict]) -> dict:
 def _init_worker(worker: int) -> None:
     # One worker is one core's work: OpenCV's own threads would fight over the others.
     cv2.setNumThreads(0)
-    # The process that reads the batches decides when to stop, and ends its workers by SIGTERM.
+    # The process that reads the batches decides when to stop: a signal to all of them must not take its workers away.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(300))  # should it fail to end this worker, that does

@@ -101,7 +101,7 @@ class TrainLoop(EpochBasedTrainLoop):
 
     def validate_if_due(self) -> None:
         """Validate, keep the weights if they are the best so far, and save with the new score."""
-        if self.request.made:
+        if self.request.made_anywhere():
             self.request.leave(self.runner.unsaved, f"epoch {self._epoch}")
         last = self._epoch == self._max_epochs
         if self.runner.val_loop is None or not (last or self._epoch % self.val_interval == 0):
@@ -164,6 +164,14 @@ class StopRequest:
             TrainingStopped: always, but for `unsaved`.
         """
         raise unsaved or TrainingStopped(f"stopped after {where}; the same command with --resume goes on there")
+
+    def made_anywhere(self) -> bool:
+        """Whether any process was asked to stop; waits for the others."""
+        if self.group is None:
+            return self.made
+        made = torch.tensor(self.made, dtype=torch.uint8)
+        dist.all_reduce(made, dist.ReduceOp.MAX, group=self.group)
+        return bool(made)
 
     def agree(self, *wishes: bool) -> list[bool]:
         """What any process wished for, the same in all of them.

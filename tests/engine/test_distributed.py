@@ -16,7 +16,7 @@ from hrtoolkit.model import build_model
 from tasks.pose.datasets import CocoKeypoints
 
 from ..conftest import edit_json
-from .test_run import make_config, run_tool
+from .test_run import assert_same, make_config, run_tool
 
 
 @pytest.fixture
@@ -128,6 +128,24 @@ def test_the_death_of_one_process_ends_the_run_with_one_sentence_and_a_checkpoin
     resumed = run_tool("tools/train.py", path, "--work-dir", work, "--resume", processes=2)
     assert resumed.returncode == 0, resumed.stderr
     assert read_checkpoint(work / "last.pth")["meta"]["epoch"] == 4
+
+
+def test_two_processes_stop_after_the_same_step_and_go_on_as_if_they_had_not(four_people, tmp_path):
+    config = make_config(four_people, custom_hooks=[dict(type="SignalAtStep")], train_cfg=dict(max_epochs=3))
+    config.custom_imports.imports.append("tests.engine.test_resume")
+    config.train_dataloader.batch_size = config.optim_wrapper.accumulative_counts = 1
+    path = tmp_path / "tiny.py"
+    path.write_text(config_text(config))
+    stop_one = ["--set", "custom_hooks.0.step=3", "custom_hooks.0.rank=1"]
+    runs = [("whole", [], 0), ("parts", stop_one, 1), ("parts", ["--resume"], 0)]
+    for work, options, code in runs:
+        ended = run_tool("tools/train.py", path, "--work-dir", tmp_path / work, *options, processes=2)
+        assert bool(ended.returncode) == code, ended.stderr
+        if code:
+            assert "stopped after epoch 2" in ended.stderr or "stopped after step" in ended.stderr
+    whole, parts = (read_checkpoint(tmp_path / work / "last.pth") for work in ("whole", "parts"))
+    assert_same(whole["state_dict"], parts["state_dict"])
+    assert_same(whole["optimizer"], parts["optimizer"])
 
 
 def test_the_death_of_a_process_that_reads_data_is_explained(four_people, tmp_path, monkeypatch):
