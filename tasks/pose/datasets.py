@@ -24,6 +24,10 @@ from tasks.pose.layouts import MPII, complete_layout, resolve_layout
 
 log = logging.getLogger(__name__)
 
+REQUIRED_FIELDS = {
+    "images": {"id", "file_name", "width", "height"},
+    "annotations": {"id", "image_id", "category_id"},
+}
 PADDING = 1.25  # of every person's window, in training and at test time
 
 
@@ -173,7 +177,7 @@ class CocoKeypoints(PersonDataset):
         layout = _layout_of(chosen, layout, self.ann_file)
 
         images = {image["id"]: image for image in content["images"]}
-        annotations = [a for a in content.get("annotations", ()) if a["category_id"] == self.category_id]
+        annotations = [a for a in content["annotations"] if a["category_id"] == self.category_id]
         if box_file is None:
             people = _select_annotated(annotations, images, len(layout.names), self.ann_file)
         else:
@@ -300,10 +304,18 @@ def _read_coco(path: Path, needs_annotations: bool) -> dict:
     for section in ("images", "categories", *(["annotations"] if needs_annotations else [])):
         if not content.get(section):
             raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's keypoint format")
-    for section, fields in (("images", {"id", "file_name", "width", "height"}), ("annotations", {"id", "image_id"})):
-        for position, entry in enumerate(content.get(section, ())):
+    content.setdefault("annotations", [])
+    for section, fields in REQUIRED_FIELDS.items():
+        for position, entry in enumerate(content[section]):
             if missing := fields - entry.keys():
                 raise DataError(f"{path}: {section}[{position}] lacks {sorted(missing)}")
+    listed = {image["id"] for image in content["images"]}
+    for annotation in content["annotations"]:
+        if annotation["image_id"] not in listed:
+            raise DataError(
+                f"{path}: annotation {annotation['id']} belongs to image {annotation['image_id']}, which the file does "
+                "not list"
+            )
     return content
 
 
@@ -343,8 +355,6 @@ def _select_annotated(annotations: list[dict], images: dict, num_keypoints: int,
     labelled = []
     for annotation in annotations:
         where = f"{path}: annotation {annotation['id']}"
-        if annotation["image_id"] not in images:
-            raise DataError(f"{where} belongs to image {annotation['image_id']}, which the file does not list")
         flat = annotation.get("keypoints", ())
         if annotation.get("iscrowd", 0):
             left_out.setdefault("crowd", []).append(annotation["id"])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import re
+
 from hrtoolkit.structures import KeypointLayout
+
+log = logging.getLogger(__name__)
 
 COCO = KeypointLayout(
     names=(
@@ -61,6 +66,10 @@ LAYOUTS = {"coco": COCO, "mpii": MPII}
 # Where a scheme states no OKS fall-off, names that COCO knows take COCO's, others the mean of COCO's.
 DEFAULT_SIGMA = sum(COCO.sigmas) / len(COCO.sigmas)
 
+LEFT_TO_RIGHT = {"left": "right", "l": "r"}
+WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+SIDE = re.compile("left|right|[lr]$", re.IGNORECASE)
+
 
 def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout:
     """Turn what a config says of its keypoints into a layout: a known name, the fields of a layout, or a layout.
@@ -83,23 +92,50 @@ def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout
 def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=()) -> KeypointLayout:
     """Fill in what a scheme does not state.
 
-    Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "l_hip", "r_hip"); OKS
-    fall-offs follow `DEFAULT_SIGMA`'s rule. A scheme with exactly COCO's names is COCO's.
+    Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "LHip", "RHip"); a name that
+    tells a side without a partner is warned of. OKS fall-offs follow `DEFAULT_SIGMA`'s rule. A scheme with exactly
+    COCO's names is COCO's.
     """
     names = tuple(names)
     if names == COCO.names and not mirrored and not sigmas:
         return COCO
     if mirrored is None:
-        mirrored = [(name, partner) for name in names if (partner := _right_partner(name)) in names]
+        mirrored = _mirrored_by_name(names)
     if not sigmas:
         known = dict(zip(COCO.names, COCO.sigmas, strict=True))
         sigmas = [known.get(name, DEFAULT_SIGMA) for name in names]
     return KeypointLayout(names, mirrored, skeleton, sigmas, upper_body)
 
 
-def _right_partner(name: str) -> str | None:
-    words = name.replace("-", "_").split("_")
-    swap = {"left": "right", "l": "r", "Left": "Right", "L": "R"}
-    if not any(word in swap for word in words):
-        return None
-    return "_".join(swap.get(word, word) for word in words)
+def _mirrored_by_name(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = [(name, partner) for name in names if (partner := _swap_side(name, LEFT_TO_RIGHT)) in names]
+    # A single letter may stand for anything ("L5" is a vertebra); "left" without a right is a slip of the pen.
+    words = {"left": "right", "right": "left"}
+    alone = [name for name in names if _swap_side(name, words) and not any(name in pair for pair in pairs)]
+    if alone:
+        log.warning(
+            "keypoints %s tell a side but have no mirror partner by name, so mirroring leaves them in place; "
+            "state the pairs in the dataset's layout, as in layout=dict(mirrored=[(%r, ...)])",
+            alone,
+            alone[0],
+        )
+    return pairs
+
+
+def _swap_side(name: str, sides: dict[str, str]) -> str | None:
+    """Exchange the words of a name that tell a side, whatever joins them; None where there is none.
+
+    Words are told apart by other characters and by case (leftEye, LEye), and one may begin with a side (lefteye).
+    """
+
+    def swap(match: re.Match) -> str:
+        word = match[0]
+        side = SIDE.match(word)
+        if side is None or side[0].lower() not in sides:
+            return word
+        other = sides[side[0].lower()]
+        other = other.upper() if side[0].isupper() else other.capitalize() if word[0].isupper() else other
+        return other + word[side.end() :]
+
+    swapped = WORD.sub(swap, name)
+    return None if swapped == name else swapped

@@ -119,14 +119,17 @@ def half_body_window(
     Args:
         keypoints: [K, 2] (x, y) in image pixels.
         visible: [K], above 0 where labelled.
-        layout: tells which keypoints are the upper body.
+        layout: tells which keypoints are the upper body; one that does not has no halves.
         prefer_upper: take the upper body if it has more than two keypoints; else the lower body comes first.
         aspect: width / height of the window.
         padding: factor on the extent of the keypoints.
 
     Returns:
-        centre [2], the mean of the keypoints, and size [2], or None when fewer than two keypoints are left.
+        centre [2], the mean of the keypoints, and size [2], or None when the layout has no halves or fewer than two
+        keypoints are left.
     """
+    if not layout.upper_body:
+        return None
     is_upper = np.array([name in layout.upper_body for name in layout.names])
     upper, lower = keypoints[is_upper & (visible > 0)], keypoints[~is_upper & (visible > 0)]
     order = (upper, lower) if prefer_upper else (lower, upper)

@@ -105,6 +105,14 @@ def test_detections_replace_annotated_boxes(coco_folder):
     assert visible.sum() == 17 + 9
 
 
+def test_detections_do_not_excuse_annotations_of_unlisted_images(coco_folder):
+    detections = [{"image_id": 13, "category_id": 1, "bbox": [30, 30, 50, 60], "score": 0.5}]
+    (coco_folder / "boxes.json").write_text(json.dumps(detections))
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][0].update(image_id=99))
+    with pytest.raises(DataError, match="annotation 1 belongs to image 99, which the file does not list"):
+        load(coco_folder, box_file="boxes.json")
+
+
 def test_detections_need_no_annotations_as_on_a_test_set(coco_folder):
     (coco_folder / "boxes.json").write_text(
         json.dumps([{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}])
@@ -145,6 +153,10 @@ MISTAKES = {
     "dangling image": (
         lambda p: edit_json(p, lambda c: c["annotations"][0].update(image_id=99)),
         "annotation 1 belongs to image 99, which the file does not list",
+    ),
+    "no category": (
+        lambda p: edit_json(p, lambda c: c["annotations"][1].pop("category_id")),
+        r"people\.json: annotations\[1\] lacks \['category_id'\]",
     ),
     "too few keypoints": (
         lambda p: edit_json(p, lambda c: c["annotations"][0].update(keypoints=[1, 2, 2])),

@@ -8,7 +8,7 @@ from hrtoolkit import geometry
 from hrtoolkit.errors import DataError
 from hrtoolkit.heatmaps import UDPHeatmap
 from tasks.pose.head import HeatmapHead
-from tasks.pose.layouts import COCO, complete_layout
+from tasks.pose.layouts import COCO
 from tasks.pose.loss import KeypointMSE, heatmap_accuracy
 
 INDEX = torch.arange(2 * 3 * 4 * 5, dtype=torch.float64).view(2, 3, 4, 5)
@@ -92,12 +92,3 @@ def test_other_keypoints_in_the_data_are_refused():
 def test_unknown_layouts_are_answered_with_the_known_ones():
     with pytest.raises(ValueError, match=r"one of \['coco', 'mpii'\] or a dict .*, got 'cocoo'"):
         HeatmapHead((8,), (4,), layout="cocoo")
-
-
-def test_mirror_partners_and_sigmas_follow_from_names():
-    layout = complete_layout(names=["left_eye", "right_eye", "tail", "l_paw", "r_paw"])
-    assert layout.mirrored == (("left_eye", "right_eye"), ("l_paw", "r_paw"))
-    assert layout.flip_order() == [1, 0, 2, 4, 3]
-    # COCO's own for the names it knows, the mean of COCO's for the others.
-    assert layout.sigmas == pytest.approx((0.025, 0.025, 0.0669411, 0.0669411, 0.0669411), abs=1e-6)
-    assert complete_layout(names=COCO.names) is COCO

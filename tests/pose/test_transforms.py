@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hrtoolkit.data.loading import Draw
+from hrtoolkit.structures import KeypointLayout
 from tasks.pose.layouts import COCO
 from tasks.pose.transforms import TopDownAffine, half_body_window
 
@@ -29,6 +30,8 @@ def test_half_body_needs_two_keypoints_apart():
     only_nose = (K == 0).astype(int)
     assert half_body_window(POINTS, only_nose, COCO, True, 0.75, 1.5) is None
     assert half_body_window(np.zeros((17, 2)), VISIBLE, COCO, True, 0.75, 1.5) is None
+    no_halves = KeypointLayout(COCO.names)
+    assert half_body_window(POINTS, VISIBLE, no_halves, True, 0.75, 1.5) is None
 
 
 def crop(transform, rng=None, image=None):

@@ -1,0 +1,43 @@
+"""What a keypoint scheme leaves unsaid follows from its names."""
+
+import pytest
+
+from tasks.pose.layouts import COCO, complete_layout
+
+
+def test_mirror_partners_and_sigmas_follow_from_names():
+    layout = complete_layout(names=["left_eye", "right_eye", "tail", "l_paw", "r_paw"])
+    assert layout.mirrored == (("left_eye", "right_eye"), ("l_paw", "r_paw"))
+    assert layout.flip_order() == [1, 0, 2, 4, 3]
+    # COCO's own for the names it knows, the mean of COCO's for the others.
+    assert layout.sigmas == pytest.approx((0.025, 0.025, 0.0669411, 0.0669411, 0.0669411), abs=1e-6)
+    assert complete_layout(names=COCO.names) is COCO
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("left-eye", "right-eye"),
+        ("Left Eye", "Right Eye"),
+        ("LEFT EYE", "RIGHT EYE"),
+        ("leftEye", "rightEye"),
+        ("eyeLeft", "eyeRight"),
+        ("lefteye", "righteye"),
+        ("LEye", "REye"),
+        ("lEye", "rEye"),
+        ("front.l.paw", "front.r.paw"),
+        ("paw_L1", "paw_R1"),
+    ],
+)
+def test_partners_are_found_however_names_are_spelled(left, right, caplog):
+    assert complete_layout(names=["tail", right, left]).mirrored == ((left, right),)
+    assert not caplog.records
+
+
+def test_a_side_without_a_partner_is_warned_of(caplog):
+    assert complete_layout(names=["left_ear", "right_eye", "bright spot", "L5", "kneel"]).mirrored == ()
+    (record,) = caplog.records
+    assert "['left_ear', 'right_eye'] tell a side but have no mirror partner" in record.getMessage()
+    caplog.clear()
+    complete_layout(names=["left_ear", "right_eye"], mirrored=[])
+    assert not caplog.records
