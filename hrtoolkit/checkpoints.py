@@ -10,7 +10,7 @@ import hashlib
 import pickle
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
@@ -53,9 +53,9 @@ class LoadReport:
         """Every tensor of the model was in the file in the same shape; the file may hold more."""
         return not self.missing and not self.mis_shaped and not self.adopted
 
-    def part_fits(self, part: str) -> bool:
-        """As `fits`, for one part of the model such as "backbone"."""
-        incomplete = [*self.missing, *self.mis_shaped, *self.adopted]
+    def part_fits(self, part: str, but: Collection[str] = ()) -> bool:
+        """As `fits`, for one part of the model such as "backbone", whatever became of the names in `but`."""
+        incomplete = {*self.missing, *self.mis_shaped, *self.adopted} - set(but)
         return not any(name.startswith(f"{part}.") for name in incomplete)
 
     def __str__(self) -> str:

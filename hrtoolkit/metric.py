@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 
@@ -40,6 +41,13 @@ class Metric(BaseMetric):
         if isinstance(outcome[0], Exception):
             raise outcome[0]
         return outcome[0]
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Pictures of the last evaluation by name, RGB uint8 [H, W, 3], such as a confusion matrix; none by default.
+
+        Called after `evaluate`, in the main process alone.
+        """
+        return {}
 
     def _score(self, gathered: list[list[dict]], size: int) -> dict[str, float]:
         by_index = {result["index"]: result for results in gathered for result in results}

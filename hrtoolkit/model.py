@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +26,13 @@ class Model(BaseModel):
         mean: of each RGB channel, 0..255; ImageNet's by default.
         std: of each RGB channel.
         flip_test: in mode "predict", also run the mirrored images and let the head average both results.
+        augment: `augment(images, targets, meta) -> images, targets`, changes training batches on the device after
+            normalisation, such as mixup; what is random in it must follow from `meta`.
+        frozen: names of modules that are not trained ("backbone.layer1"): their weights get no gradients and their
+            BatchNorm keeps its statistics.
+
+    Raises:
+        ValueError: a name in `frozen` is no module of the model.
     """
 
     def __init__(
@@ -36,12 +43,28 @@ class Model(BaseModel):
         mean: Sequence[float] = (123.675, 116.28, 103.53),
         std: Sequence[float] = (58.395, 57.12, 57.375),
         flip_test: bool = False,
+        augment: Callable | None = None,
+        frozen: Sequence[str] = (),
     ):
-        super().__init__(data_preprocessor=BatchPreprocessor(mean, std))
+        super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
         self.backbone = backbone
         self.neck = neck
         self.head = head
         self.flip_test = flip_test
+        self.frozen = tuple(frozen)
+        for name in self.frozen:
+            try:
+                self.get_submodule(name).requires_grad_(False)
+            except AttributeError:
+                parts = [f"{a}.{b}" for a, part in self.named_children() for b, _ in part.named_children()]
+                raise ValueError(f"frozen: the model has no module {name!r}, but {', '.join(parts)}") from None
+
+    def train(self, mode: bool = True) -> Model:
+        """Switch to training, but for what is frozen, or to evaluation."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
 
     def forward(
         self,
@@ -79,10 +102,12 @@ class BatchPreprocessor(nn.Module):
     Args:
         mean: of each RGB channel, 0..255.
         std: of each RGB channel.
+        augment: of training batches, see `Model`.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]):
+    def __init__(self, mean: Sequence[float], std: Sequence[float], augment: Callable | None = None):
         super().__init__()
+        self.augment = augment
         # Not persistent: the published weights hold no such entries.
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -92,12 +117,15 @@ class BatchPreprocessor(nn.Module):
 
         Args:
             batch: as collated.
-            training: unused; part of mmengine's interface.
+            training: augment the batch, where the model has something for that.
         """
         device = self.mean.device
         images = batch["images"].to(device, non_blocking=True, memory_format=torch.channels_last)
         targets = tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch.get("targets"))
-        return {"images": (images - self.mean) / self.std, "targets": targets, "meta": batch.get("meta")}
+        images, meta = (images - self.mean) / self.std, batch.get("meta")
+        if training and self.augment is not None:
+            images, targets = self.augment(images, targets, meta)
+        return {"images": images, "targets": targets, "meta": meta}
 
 
 def build_model(config: str | Path | Config) -> Model:
@@ -117,14 +145,18 @@ def build_model(config: str | Path | Config) -> Model:
         if neck is not None:
             neck = last = _build_part(neck, backbone)
         head = _build_part(options.pop("head"), last)
+        return Model(backbone, neck, head, **_build_inner(options))
     except ValueError as error:
         raise ConfigError(config.filename or "config", [f"model: {error}"]) from error
-    return Model(backbone, neck, head, **options)
 
 
 def _build_part(options: dict, source: nn.Module | None = None):
     """Build a part after the parts inside it, telling it the channels and strides of the part before it."""
-    inner = {k: _build_part(v) if isinstance(v, dict) and "type" in v else v for k, v in options.items()}
+    inner = _build_inner(options)
     if source is not None:
         inner |= {"in_channels": source.out_channels, "in_strides": source.out_strides}
     return MODELS.build(inner)
+
+
+def _build_inner(options: dict) -> dict:
+    return {k: _build_part(v) if isinstance(v, dict) and "type" in v else v for k, v in options.items()}

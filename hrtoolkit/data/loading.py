@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,27 @@ class Draw(NamedTuple):
 
     def generator(self) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.epoch, self.index))
+
+
+@contextmanager
+def global_seed(seed: int) -> Iterator[None]:
+    """Seed Python's, NumPy's and torch's own generators for a while, and put them back afterwards.
+
+    For borrowed transforms that draw from them: inside, they follow from the seed alone.
+
+    Args:
+        seed: below 2 ** 32.
+    """
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach for the GPUs too
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 class TrainSampler(Sampler[Draw]):

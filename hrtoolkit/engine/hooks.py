@@ -220,7 +220,7 @@ class StopOnNaN(Hook):
 
 
 class Pictures(Hook):
-    """Draws the predictions of the first images that are evaluated, beside the truth.
+    """Draws the predictions of the first images that are evaluated, beside the truth, and what the metrics draw.
 
     Args:
         folder: where the pictures go.
@@ -244,25 +244,29 @@ class Pictures(Hook):
                 self.predictions.setdefault(prediction["image_id"], []).append(prediction)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        self._write(runner.val_dataloader.dataset, f"epoch_{runner.epoch:03d}.jpg")
+        self._write(runner.val_dataloader.dataset, runner.val_evaluator, f"epoch_{runner.epoch:03d}")
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        self._write(runner.test_dataloader.dataset, "test.jpg")
+        self._write(runner.test_dataloader.dataset, runner.test_evaluator, "test")
 
     after_test_iter = after_val_iter
 
-    def _write(self, dataset, name: str) -> None:
-        if self.predictions:
-            drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
-            captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
-            self.predictions = {}
-            try:
-                sheet = make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions)
-                write_image(self.folder / name, sheet)
-            except UserError as error:  # numbers matter more than pictures
-                log.warning("no pictures: %s", error)
-            else:
-                self.latest = self.folder / name
+    def _write(self, dataset, evaluator, name: str) -> None:
+        if not self.predictions:  # in all but the main process
+            return
+        drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
+        captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
+        self.predictions = {}
+        try:
+            sheet = make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions)
+            write_image(self.folder / f"{name}.jpg", sheet)
+            for metric in evaluator.metrics:
+                for title, picture in metric.draw().items():
+                    write_image(self.folder / f"{name}_{metric.full_name(title).replace('/', '_')}.png", picture)
+        except UserError as error:  # numbers matter more than pictures
+            log.warning("no pictures: %s", error)
+        else:
+            self.latest = self.folder / f"{name}.jpg"
 
 
 def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+import timm.optim
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 log = logging.getLogger(__name__)
 
+OPTIMIZERS.register_module("Lamb", module=timm.optim.Lamb)  # torch has none
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

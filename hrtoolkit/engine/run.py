@@ -128,7 +128,7 @@ def train(
     scored = [record for record in runner.history if headline in record]
     best = max(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
-        _print_summary(best, headline, work_dir, pictures.latest, f"{test_command} {work_dir / 'best.pth'} --flip")
+        _print_summary(best, headline, work_dir, pictures.latest, f"{test_command} {work_dir / 'best.pth'}")
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
 
 
@@ -233,11 +233,19 @@ def build_evaluator(options: dict | list) -> Evaluator:
 def start_from(model: Model, source: str) -> LoadReport:
     """Load weights to start from; the head may be another one, the backbone must fit.
 
+    Weights of a backbone that gives its finest map alone start one that gives all of them, and the log says so.
+
     Raises:
         CheckpointError: the backbone's tensors are not all there in the right shape.
     """
     report = load_checkpoint(model, source)
-    if not report.part_fits("backbone"):
+    extra = tuple(f"backbone.{name}" for name in getattr(model.backbone, "coarse_output_parts", ()))
+    new = [name for name in report.missing if name.startswith(extra)]
+    if new:
+        log.warning(
+            "%s has no weights for the coarser outputs: %d tensors of the backbone start anew", source, len(new)
+        )
+    if not report.part_fits("backbone", but=new):
         raise CheckpointError(f"this checkpoint belongs to another backbone:\n{report}")
     log.info("starting from %s", report)
     return report

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from mmengine import Config
@@ -14,9 +15,11 @@ from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.engine.run import start_from
 from hrtoolkit.engine.runner import Runner
 from hrtoolkit.errors import CheckpointError, DataError, TrainingError, UserError
-from hrtoolkit.model import Model
+from hrtoolkit.model import Model, build_model
+from hrtoolkit.registry import METRICS
 
 from ..conftest import REPOSITORY, edit_json
 
@@ -160,6 +163,21 @@ def test_starting_weights_must_fit_the_backbone(coco_folder, tmp_path):
         run_test(wider, best)
 
 
+def test_weights_of_one_output_start_a_network_that_gives_four(coco_folder, tmp_path, capsys):
+    one = make_config(coco_folder)
+    train(one, tmp_path / "one")
+    four = make_config(coco_folder, load_from=str(tmp_path / "one" / "best.pth"))
+    four.model.backbone.num_outputs = 4
+    four.model.neck = dict(type="Concat")
+    model = build_model(four)
+    report = start_from(model, four.load_from)
+    said = capsys.readouterr().out
+    new = [name for name in report.missing if name.startswith("backbone.")]
+    assert new and all(name.startswith("backbone.stage4.0.fuse_layers.") for name in new)
+    assert f"has no weights for the coarser outputs: {len(new)} tensors of the backbone start anew" in said
+    assert "backbone.stage4.0.fuse_layers.0.1.0.weight" in report.loaded
+
+
 def test_testing_in_another_way_is_said_aloud(coco_folder, tmp_path, capsys):
     train(make_config(coco_folder, train_cfg=dict(max_epochs=1)), tmp_path / "work")
     config = make_config(coco_folder)
@@ -245,6 +263,17 @@ def test_a_metric_with_a_prefix_still_decides_which_weights_are_best(coco_folder
     metric = [dict(type="CocoKeypointMetric", prefix="val")]
     metrics = train(make_config(coco_folder, val_evaluator=metric), tmp_path / "work")
     assert read_checkpoint(tmp_path / "work" / "best.pth")["meta"]["metrics"] == {"val/AP": metrics["val/AP"]}
+
+
+def test_what_a_metric_draws_lies_beside_the_pictures(coco_folder, tmp_path):
+    @METRICS.register_module(force=True)
+    class DrawingMetric(METRICS.get("CocoKeypointMetric")):
+        def draw(self):
+            return {"bars": np.zeros((4, 6, 3), np.uint8)}
+
+    train(make_config(coco_folder, val_evaluator=dict(type="DrawingMetric", prefix="coco")), tmp_path)
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert {"epoch_002.jpg", "epoch_002_coco_bars.png"} <= names
 
 
 def test_a_failed_start_leaves_the_earlier_run_where_it_is(coco_folder, tmp_path):
