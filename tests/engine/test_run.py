@@ -115,6 +115,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(how, coco_folder,
     assert_same(whole["meta"]["history"], parts["meta"]["history"])
 
 
+def test_the_number_of_workers_changes_nothing(coco_folder, tmp_path):
+    for workers in (0, 2):
+        config = make_config(coco_folder)
+        config.train_dataloader.num_workers = config.val_dataloader.num_workers = workers
+        train(config, tmp_path / str(workers))
+    none, two = (read_checkpoint(tmp_path / name / "last.pth") for name in ("0", "2"))
+    assert_same(none["state_dict"], two["state_dict"])
+    assert_same(none["meta"]["history"], two["meta"]["history"])
+
+
 def kill_in_epoch_3(self, runner, batch_idx, data_batch=None, outputs=None):
     if runner.epoch == 2:
         raise KeyboardInterrupt
