@@ -68,9 +68,14 @@ class Model(BaseModel):
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
     def extract(self, images: Tensor) -> list[Tensor]:
-        """Maps that the head reads, from normalised images [B, 3, H, W]."""
-        maps = self.backbone(images)
-        return maps if self.neck is None else self.neck(maps)
+        """Maps that the head reads, from normalised images [B, 3, H, W] and of their dtype.
+
+        Backbone and neck compute in the precision of the backbone's weights; `hrtoolkit.inference.fold` can lower it.
+        """
+        dtype = next(self.backbone.parameters()).dtype
+        maps = self.backbone(images.to(dtype))
+        maps = maps if self.neck is None else self.neck(maps)
+        return maps if dtype == images.dtype else [x.to(images.dtype) for x in maps]
 
 
 class BatchPreprocessor(nn.Module):
