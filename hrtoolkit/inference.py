@@ -15,8 +15,6 @@ from hrtoolkit.model import Model
 
 log = logging.getLogger(__name__)
 
-COMPILED_BLOCKS = (Bottleneck, ExchangeModule)
-
 
 def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     """Make a copy for inference, in which every BatchNorm that can be is part of the convolution before it.
@@ -29,7 +27,7 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
         dtype: in which backbone and neck compute, bfloat16 or float16 where the device has instructions for it; heads
             read float32.
     """
-    folded = copy.deepcopy(model).eval().requires_grad_(False)
+    folded = copy.deepcopy(model).eval()
     for part in (folded.backbone, folded.neck, folded.head):
         if part is not None and any(_is_batchnorm(module) for module in part.modules()):
             fold_batchnorm_(part)
@@ -67,6 +65,7 @@ def fold_batchnorm_(net: nn.Module) -> list[str]:
         source, norm = node.args[0], modules[node.target]
         if not _is_batchnorm(norm) or source.op != "call_module" or type(modules[source.target]) is not nn.Conv2d:
             continue
+        # One reader, one call each: nobody else sees what changes.
         if len(source.users) == 1 and times_called[node.target] == times_called[source.target] == 1:
             net.set_submodule(source.target, fuse_conv_bn_eval(modules[source.target], norm))
             net.set_submodule(node.target, nn.Identity())
@@ -75,19 +74,21 @@ def fold_batchnorm_(net: nn.Module) -> list[str]:
 
 
 def compile_blocks(net: nn.Module) -> None:
-    """Compile the repeated blocks of a net in place, each kind once for all of its places.
+    """Compile the bottlenecks and exchange modules of an HRNet in place, or another net as a whole.
 
-    A net without blocks of HRNet is compiled as a whole. Parameters keep their names. Compiling itself happens in the
-    first calls; code is kept on disk by torch, which makes the next process quick.
+    Exchange modules of a stage share their code in training, which is why they are compiled one by one. Parameters keep
+    their names. Compiling itself happens in the first calls, once for each input size; torch keeps the code on disk.
 
     Args:
-        net: backbone or whole model, for training or, when folded, for inference.
+        net: backbone or whole model. In eval mode its weights are taken for constants and laid out for the convolutions
+            beforehand: do not change them later.
     """
-    # Every branch width and map size is a variant of the same code; torch gives up after eight by default.
+    options = None if net.training else {"freezing": True}
+    # All blocks of a kind are variants of one code, by channels and sizes; torch gives up after eight by default.
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
-    blocks = [module for module in net.modules() if isinstance(module, COMPILED_BLOCKS)]
+    blocks = [module for module in net.modules() if isinstance(module, Bottleneck | ExchangeModule)]
     for block in blocks or [net]:
-        block.compile(dynamic=False)
+        block.compile(dynamic=False, options=options)
 
 
 def _is_batchnorm(module: nn.Module) -> bool:

@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from hrtoolkit.backbones.hrnet import HRNet
+from hrtoolkit.backbones.hrnet import BasicBlock, HRNet
 from hrtoolkit.inference import compile_blocks, fold, fold_batchnorm_
 from hrtoolkit.model import Model
 from hrtoolkit.necks import HighestResolution
@@ -30,8 +30,9 @@ def randomize_(net):
         elif isinstance(module, nn.BatchNorm2d):
             module.weight.data.uniform_(0.5, 1.0, generator=generator)
             module.bias.data.uniform_(-0.5, 0.5, generator=generator)
-            module.running_mean.uniform_(-0.5, 0.5, generator=generator)
-            module.running_var.uniform_(0.5, 1.5, generator=generator)
+            if module.track_running_stats:
+                module.running_mean.uniform_(-0.5, 0.5, generator=generator)
+                module.running_var.uniform_(0.5, 1.5, generator=generator)
     return net.eval()
 
 
@@ -160,29 +161,41 @@ def test_a_net_that_cannot_be_traced_is_left_alone_and_named(caplog):
     assert "Branching keeps its BatchNorms" in caplog.text
 
 
-needs_compiler = pytest.mark.skipif(not shutil.which("c++"), reason="compiling for the CPU needs a C++ compiler")
+@pytest.fixture
+def traced_only(monkeypatch):
+    """Compile to what Python runs, without machine code: seconds instead of a minute, and no C++ compiler."""
+    compile = nn.Module.compile
+    monkeypatch.setattr(nn.Module, "compile", lambda self, dynamic, options: compile(self, backend="eager"))
+    torch._dynamo.reset()
 
 
-@needs_compiler
-def test_compiled_blocks_give_the_same_and_keep_the_official_names():
-    model = make_model()
-    compiled = copy.deepcopy(model)
-    compile_blocks(compiled)
-    assert compiled.state_dict().keys() == model.state_dict().keys()
-    images = torch.randn(2, 3, 64, 96, generator=seeded())
-    with torch.no_grad():
-        assert (compiled(images) - model(images)).abs().max() < 1e-4
-
-
-@needs_compiler
-def test_compiled_blocks_train_with_the_same_gradients():
-    plain = HRNet(**TINY, num_outputs=1)
-    randomize_(plain).train()
+def test_compiled_blocks_train_alike_and_keep_their_official_names(traced_only):
+    plain = randomize_(HRNet(**TINY, num_outputs=1)).train()
     compiled = copy.deepcopy(plain)
     compile_blocks(compiled)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+    assert compiled.layer1[0]._compiled_call_impl and compiled.stage4[0]._compiled_call_impl
     images = torch.randn(2, 3, 64, 64, generator=seeded())
     for net in (plain, compiled):
         net(images)[0].square().mean().backward()
     for (name, a), b in zip(plain.named_parameters(), compiled.parameters(), strict=True):
         assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-6), name
-    assert torch.allclose(plain.bn1.running_mean, compiled.bn1.running_mean)
+    for (name, a), b in zip(plain.named_buffers(), compiled.buffers(), strict=True):
+        assert torch.allclose(a, b), name
+
+
+def test_a_net_without_blocks_is_compiled_as_a_whole(traced_only):
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    compile_blocks(net)
+    assert net._compiled_call_impl and not net[0]._compiled_call_impl
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="compiling for the CPU needs a C++ compiler")
+def test_machine_code_of_a_folded_block_gives_the_same():
+    block = randomize_(BasicBlock(4))
+    compiled = copy.deepcopy(block)
+    assert fold_batchnorm_(compiled) == ["bn1", "bn2"]
+    compile_blocks(compiled)
+    x = torch.randn(2, 4, 16, 16, generator=seeded())
+    with torch.no_grad():
+        assert (compiled(x) - block(x)).abs().max() < 1e-4

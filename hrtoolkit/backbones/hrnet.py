@@ -292,10 +292,11 @@ def _checkpointed(block: nn.Module, x: Tensor | list[Tensor]) -> Tensor | list[T
 def _keeping_statistics(block: nn.Module) -> Iterator[None]:
     """Run BatchNorms without a second update of their running statistics by the same batch."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum, norm.num_batches_tracked = 0.0, norm.num_batches_tracked.clone()
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, (momentum, batches) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches
