@@ -22,6 +22,7 @@ import timm
 import torch
 from mmengine import Config
 from mmengine.device import get_device
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -113,8 +114,8 @@ def benchmark(
         `machine`, a description, `data`, what was read, and `results`, one dict a timing.
     """
     machine = describe_machine()
-    console = Console(stderr=True)
-    console.print(machine)
+    console = Console(stderr=True, soft_wrap=True)
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
     device = torch.device(get_device())
     # One core's work, as in a loader's process.
     cv2.setNumThreads(0)
@@ -416,7 +417,9 @@ def time_stage(stage: str, forms: dict[str, Form], items: int, rounds: int, devi
 
 def make_table(timings: Sequence[Timing]) -> Table:
     """Lay timings out for the screen."""
-    table = Table("stage", "form", "items", "ms", "items/s", "ratio", "first call, s", "memory, MiB")
+    table = Table("stage", "form", "items", "ms", "items/s", "ratio", "first s", "MiB", box=SIMPLE, padding=(0, 1))
+    for column in table.columns:
+        column.no_wrap = True
     for column in table.columns[2:]:
         column.justify = "right"
     previous = None
