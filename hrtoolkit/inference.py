@@ -28,14 +28,15 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
             read float32.
     """
     folded = copy.deepcopy(model).eval()
-    for part in (folded.backbone, folded.neck, folded.head):
-        if part is not None and any(_is_batchnorm(module) for module in part.modules()):
+    for part in folded.children():
+        if any(_is_batchnorm(module) for module in part.modules()):
             fold_batchnorm_(part)
     for module in folded.modules():
         if isinstance(module, ExchangeModule):
             module.nest_sums = True
-    for part in filter(None, (folded.backbone, folded.neck)):
-        part.to(dtype)
+    folded.backbone.to(dtype)
+    if folded.neck is not None:
+        folded.neck.to(dtype)
     return folded.to(memory_format=torch.channels_last)
 
 
@@ -62,13 +63,13 @@ def fold_batchnorm_(net: nn.Module) -> list[str]:
     times_called = Counter(node.target for node in calls)
     folded = []
     for node in calls:
-        source, norm = node.args[0], modules[node.target]
+        norm, source = modules[node.target], next(iter(node.all_input_nodes), None)
         if not _is_batchnorm(norm) or source.op != "call_module" or type(modules[source.target]) is not nn.Conv2d:
             continue
         # One reader, one call each: nobody else sees what changes.
         if len(source.users) == 1 and times_called[node.target] == times_called[source.target] == 1:
-            net.set_submodule(source.target, fuse_conv_bn_eval(modules[source.target], norm))
-            net.set_submodule(node.target, nn.Identity())
+            _replace(net, source.target, fuse_conv_bn_eval(modules[source.target], norm))
+            _replace(net, node.target, nn.Identity())
             folded.append(node.target)
     return folded
 
@@ -85,7 +86,7 @@ def compile_blocks(net: nn.Module) -> None:
     """
     options = None if net.training else {"freezing": True}
     # All blocks of a kind are variants of one code, by channels and sizes; torch gives up after eight by default.
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 64)
+    torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 64)
     blocks = [module for module in net.modules() if isinstance(module, Bottleneck | ExchangeModule)]
     for block in blocks or [net]:
         block.compile(dynamic=False, options=options)
@@ -93,3 +94,8 @@ def compile_blocks(net: nn.Module) -> None:
 
 def _is_batchnorm(module: nn.Module) -> bool:
     return type(module) in (nn.BatchNorm2d, nn.SyncBatchNorm) and module.track_running_stats
+
+
+def _replace(net: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(net.get_submodule(parent), child, module)

@@ -1,17 +1,23 @@
 """Folded and compiled forms against the model they come from."""
 
 import copy
+import json
 import shutil
 
+import numpy as np
 import pytest
 import timm
 import torch
 from torch import nn
 
 from hrtoolkit.backbones.hrnet import BasicBlock, HRNet
+from hrtoolkit.engine import test as run_test
+from hrtoolkit.engine.run import build_dataset, build_model_for
 from hrtoolkit.inference import compile_blocks, fold, fold_batchnorm_
 from hrtoolkit.model import Model
 from hrtoolkit.necks import HighestResolution
+
+from .engine.test_run import make_config
 
 TINY = {"width": 4, "modules": (1, 1, 1), "blocks": 1, "layer1_blocks": 1, "layer1_planes": 8}
 
@@ -199,3 +205,22 @@ def test_machine_code_of_a_folded_block_gives_the_same():
     x = torch.randn(2, 4, 16, 16, generator=seeded())
     with torch.no_grad():
         assert (compiled(x) - block(x)).abs().max() < 1e-4
+
+
+def test_testing_gives_the_same_predictions_in_every_form(coco_folder, traced_only):
+    config = make_config(coco_folder)
+    model = randomize_(build_model_for(config, build_dataset(config.val_dataloader.dataset)))
+    torch.save(model.state_dict(), coco_folder / "weights.pth")
+
+    def predict(name, **options):
+        out = coco_folder / f"{name}.json"
+        run_test(make_config(coco_folder), coco_folder / "weights.pth", out=out, **options)
+        return np.array([person["keypoints"] for person in json.loads(out.read_text())]).reshape(-1, 17, 3)
+
+    plain = predict("plain")
+    assert len(plain) == 3 and plain[..., 2].std() > 0.01
+    for name, options in (("folded", {"folded": True}), ("compiled", {"folded": True, "compile": True})):
+        np.testing.assert_allclose(predict(name, **options), plain, atol=1e-4)
+    half = predict("half", amp="bfloat16")
+    assert not np.array_equal(half, plain)
+    np.testing.assert_allclose(half[..., 2], plain[..., 2], atol=0.1 * plain[..., 2].max())
