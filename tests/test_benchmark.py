@@ -94,6 +94,7 @@ def test_timm_gets_the_same_weights_and_does_the_same_work(config, tmp_path):
 
 def test_every_uncompiled_stage_runs_and_reports(config, monkeypatch, capsys):
     monkeypatch.setattr("hrtoolkit.engine.benchmark.compile_blocks", lambda net: None)
+    monkeypatch.setattr("hrtoolkit.engine.benchmark.half_precisions", lambda device: ("bfloat16",))
     report = benchmark(config, pose, batches=(1, 2), rounds=1, decoded=4, evaluated=100)
     stages = {(timing["stage"], timing["items"]) for timing in report["results"]}
     assert stages == {

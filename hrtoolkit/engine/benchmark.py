@@ -310,8 +310,10 @@ def build_pair(config: Config, dataset: Dataset, device: torch.device) -> tuple[
 
 
 def half_precisions(device: torch.device) -> tuple[str, ...]:
-    """Mixed precisions to time on a device."""
-    return ("bfloat16", "float16") if device.type == "cuda" else ("bfloat16",)
+    """Half precisions that a device has instructions for: imitated ones would take minutes and tell nothing."""
+    if device.type == "cuda":
+        return ("bfloat16", "float16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("float16",)
+    return () if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2") else ("bfloat16",)
 
 
 def describe_machine() -> dict[str, str]:
