@@ -75,21 +75,24 @@ def fold_batchnorm_(net: nn.Module) -> list[str]:
 
 
 def compile_blocks(net: nn.Module) -> None:
-    """Compile the bottlenecks and exchange modules of an HRNet in place, or another net as a whole.
+    """Compile a net in place: for training the bottlenecks and exchange modules of an HRNet, each kind once.
 
-    Exchange modules of a stage share their code in training, which is why they are compiled one by one. Parameters keep
-    their names. Compiling itself happens in the first calls, once for each input size; torch keeps the code on disk.
+    Parameters keep their names. Compiling happens in the first call with each batch and input size; torch keeps the
+    code on disk.
 
     Args:
-        net: backbone or whole model. In eval mode its weights are taken for constants and laid out for the convolutions
-            beforehand: do not change them later.
+        net: backbone or whole model. In eval mode, and where it has no such blocks, it is compiled as a whole: its
+            weights are taken for constants and laid out for the convolutions beforehand, so that blocks have no code in
+            common. Do not change them later.
     """
-    options = None if net.training else {"freezing": True}
     # All blocks of a kind are variants of one code, by channels and sizes; torch gives up after eight by default.
     torch._dynamo.config.cache_size_limit = max(torch._dynamo.config.cache_size_limit, 64)
+    if not net.training:
+        net.compile(dynamic=False, options={"freezing": True})
+        return
     blocks = [module for module in net.modules() if isinstance(module, Bottleneck | ExchangeModule)]
     for block in blocks or [net]:
-        block.compile(dynamic=False, options=options)
+        block.compile(dynamic=False)
 
 
 def _is_batchnorm(module: nn.Module) -> bool:

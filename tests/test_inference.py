@@ -171,7 +171,7 @@ def test_a_net_that_cannot_be_traced_is_left_alone_and_named(caplog):
 def traced_only(monkeypatch):
     """Compile to what Python runs, without machine code: seconds instead of a minute, and no C++ compiler."""
     compile = nn.Module.compile
-    monkeypatch.setattr(nn.Module, "compile", lambda self, dynamic, options: compile(self, backend="eager"))
+    monkeypatch.setattr(nn.Module, "compile", lambda self, dynamic, options=None: compile(self, backend="eager"))
     torch._dynamo.reset()
 
 
@@ -190,10 +190,13 @@ def test_compiled_blocks_train_alike_and_keep_their_official_names(traced_only):
         assert torch.allclose(a, b), name
 
 
-def test_a_net_without_blocks_is_compiled_as_a_whole(traced_only):
+def test_nets_without_blocks_or_in_eval_mode_are_compiled_as_a_whole(traced_only):
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
     compile_blocks(net)
     assert net._compiled_call_impl and not net[0]._compiled_call_impl
+    net = HRNet(**TINY).eval()
+    compile_blocks(net)
+    assert net._compiled_call_impl and not net.stage4[0]._compiled_call_impl
 
 
 @pytest.mark.skipif(not shutil.which("c++"), reason="compiling for the CPU needs a C++ compiler")
