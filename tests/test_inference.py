@@ -227,3 +227,17 @@ def test_testing_gives_the_same_predictions_in_every_form(coco_folder, traced_on
     half = predict("half", amp="bfloat16")
     assert not np.array_equal(half, plain)
     np.testing.assert_allclose(half[..., 2], plain[..., 2], atol=0.1 * plain[..., 2].max())
+
+
+def test_images_are_normalised_by_channel_in_channels_last_order():
+    model = make_model()
+    images = torch.randint(0, 256, (2, 3, 7, 5), dtype=torch.uint8, generator=seeded())
+    kept = images.clone()
+    expected = (images - torch.tensor([123.675, 116.28, 103.53]).view(1, 3, 1, 1)) / torch.tensor(
+        [58.395, 57.12, 57.375]
+    ).view(1, 3, 1, 1)
+    for given in (images, images.to(memory_format=torch.channels_last), images.float()):
+        got = model.data_preprocessor({"images": given})["images"]
+        assert torch.equal(got, expected)
+        assert got.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(images, kept)

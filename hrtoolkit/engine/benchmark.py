@@ -140,7 +140,8 @@ def benchmark(
             add("decode", *decode_forms(dataset, model, workload, decoded, device))
         if "evaluate" in stages:
             add("evaluate", *evaluate_forms(config, workload, Path(scratch), evaluated), rounds=1)
-    Console().print(make_table(timings))
+    # Where the output goes into a file rich takes it for 80 columns wide and would cut names off.
+    Console(width=max(Console().width, 100)).print(make_table(timings))
     return {"machine": machine, "data": data, "results": [asdict(timing) for timing in timings]}
 
 
@@ -181,14 +182,14 @@ def read_forms(dataset: Dataset, workload: Workload) -> tuple[dict[str, Form], i
 
 def crop_forms(dataset: Dataset, model: Model, workload: Workload) -> tuple[dict[str, Form], int]:
     """From files to normalised network input on the CPU, for neighbouring samples as at test time."""
-    count = min(len(dataset), 100)
+    batches = [range(first, first + 32) for first in range(0, min(len(dataset), 96) - 31, 32)]
     preprocess = copy.deepcopy(model.data_preprocessor).cpu()
     mean, std = preprocess.mean.flatten().tolist(), preprocess.std.flatten().tolist()
     forms = {
-        "plain": lambda: torch.stack([workload.crop(dataset, index, mean, std) for index in range(count)]),
-        "hrtoolkit": lambda: preprocess(collate([dataset[index] for index in range(count)])),
+        "plain": lambda: [torch.stack([workload.crop(dataset, i, mean, std) for i in batch]) for batch in batches],
+        "hrtoolkit": lambda: [preprocess(collate([dataset[i] for i in batch])) for batch in batches],
     }
-    return forms, count
+    return forms, 32 * len(batches)
 
 
 def forward_forms(config: Config, dataset: Dataset, batch: int, device: torch.device) -> tuple[dict[str, Form], int]:
