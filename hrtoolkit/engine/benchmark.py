@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import math
 import os
 import platform
@@ -78,7 +77,7 @@ class Timing:
         seconds: of one call, median of the rounds.
         ratio: seconds of the baseline over seconds of this form, median of the rounds.
         first_seconds: of the first call, in which compiled forms are compiled.
-        memory_mib: most memory that one call took on top of what was there, where that is measured.
+        memory_mib: of training steps, see `training_memory`.
     """
 
     stage: str
@@ -371,25 +370,26 @@ def measure(
     return {name: (first[name], times[name]) for name in forms}
 
 
-def peak_memory(call: Form, device: torch.device) -> float | None:
-    """MiB that a call needs at most on top of what is there before; None where the system does not tell."""
-    status = Path("/proc/self/status")
+def training_memory(step: Form, device: torch.device) -> float:
+    """MiB that a training step takes on top of what was there: its peak on CUDA, else what its backward pass needs.
+
+    The resident set of a CPU process would tell less: what was freed before is taken again without growing it.
+    """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        call()
+        step()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    if not status.exists():
-        return None
+    kept = {}
 
-    def read(field: str) -> int:  # KiB
-        return int(re.search(rf"{field}:\s+(\d+)", status.read_text())[1])
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
 
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark back to what is resident now
-    before = read("VmRSS")
-    call()
-    return (read("VmHWM") - before) / 1024
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        step()
+    return sum(kept.values()) / 2**20
 
 
 def time_stage(stage: str, forms: dict[str, Form], items: int, rounds: int, device: torch.device) -> list[Timing]:
@@ -412,7 +412,7 @@ def time_stage(stage: str, forms: dict[str, Form], items: int, rounds: int, devi
             seconds=statistics.median(times),
             ratio=statistics.median(b / t for b, t in zip(baseline, times, strict=True)),
             first_seconds=first,
-            memory_mib=peak_memory(forms[name], device) if stage == "train" else None,
+            memory_mib=training_memory(forms[name], device) if stage == "train" else None,
         )
         for name, (first, times) in measured.items()
     ]
