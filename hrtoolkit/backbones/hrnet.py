@@ -7,12 +7,16 @@ their weights load without renaming.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hrtoolkit.registry import MODELS
 
@@ -65,6 +69,8 @@ class HRNet(nn.Module):
         align_corners: of bilinear enlarging; true in the official OCR segmentation weights.
         bn_momentum: 0.01 in the face and segmentation releases, 0.1 elsewhere.
         init: "normal" (deviation 0.001, the pose, face and segmentation releases) or "kaiming" (classification).
+        checkpoint_activations: in training keep only what enters each exchange module and recompute what is inside it
+            for the gradient: less memory, about a third more time.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class HRNet(nn.Module):
         align_corners: bool = False,
         bn_momentum: float = 0.1,
         init: Literal["normal", "kaiming"] = "normal",
+        checkpoint_activations: bool = False,
     ):
         super().__init__()
         if num_outputs not in (1, 4):
@@ -112,6 +119,7 @@ class HRNet(nn.Module):
         self.transition3 = _new_branch(channels)
         self.stage4 = _stage(channels, self.spec.modules[2], blocks, upsample, num_outputs)
 
+        self.checkpoint_activations = checkpoint_activations
         self.out_channels = channels[:num_outputs]
         self.out_strides = (4, 8, 16, 32)[:num_outputs]
         # What a network of one output lacks (names begin so): it can start this one all the same.
@@ -133,10 +141,15 @@ class HRNet(nn.Module):
         """
         stem = self.relu(self.bn1(self.conv1(images)))
         stem = self.relu(self.bn2(self.conv2(stem)))
-        stem = self.layer1(stem)
-        maps = self.stage2([transition(stem) for transition in self.transition1])
-        maps = self.stage3([*maps, self.transition2[-1](maps[-1])])
-        return self.stage4([*maps, self.transition3[-1](maps[-1])])
+        stem = self._run(self.layer1, stem)
+        maps = self._run(self.stage2, [transition(stem) for transition in self.transition1])
+        maps = self._run(self.stage3, [*maps, self.transition2[-1](maps[-1])])
+        return self._run(self.stage4, [*maps, self.transition3[-1](maps[-1])])
+
+    def _run(self, blocks: nn.Sequential, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+        for block in blocks:
+            x = _checkpointed(block, x) if self.checkpoint_activations and self.training else block(x)
+        return x
 
 
 class BasicBlock(nn.Module):
@@ -184,7 +197,8 @@ class ExchangeModule(nn.Module):
     """Residual blocks on every resolution, then every resolution sums what all of them send it.
 
     Towards a finer map: 1x1 convolution, normalisation, upsampling. Towards a coarser one: a chain of stride-2
-    convolutions, the last of them without ReLU.
+    convolutions, the last of them without ReLU. With `nest_sums` (set by `hrtoolkit.inference.fold`), what comes from
+    coarser maps is summed on its way up where that is the same sum.
     """
 
     def __init__(self, channels: tuple[int, ...], blocks: int, num_outputs: int, upsample: Upsample):
@@ -196,21 +210,33 @@ class ExchangeModule(nn.Module):
         )
         self.upsample = upsample
         self.relu = nn.ReLU(inplace=True)
+        self.nest_sums = False
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+        nested = self.nest_sums and self._can_nest(maps)
         fused = []
         for target, layers in enumerate(self.fuse_layers):
-            size_hw = maps[target].shape[-2:]
+            sent = [layer(x) for layer, x in zip(layers, maps, strict=True)]
+            if nested:
+                while len(sent) > target + 1:
+                    coarsest = sent.pop()
+                    sent[-1] = sent[-1] + self.upsample(coarsest, maps[len(sent) - 1].shape[-2:])
             # Summed from the finest source upward, as the originals do: float sums depend on the order.
             total = None
-            for source, (layer, x) in enumerate(zip(layers, maps, strict=True)):
-                y = layer(x)
+            for source, y in enumerate(sent):
                 if source > target:
-                    y = self.upsample(y, size_hw)
+                    y = self.upsample(y, maps[target].shape[-2:])
                 total = y if total is None else total + y
             fused.append(self.relu(total))
         return fused
+
+    def _can_nest(self, maps: list[Tensor]) -> bool:
+        """Whether enlarging step by step is enlarging at once: nearest, and each map twice as large as the next."""
+        sizes = [tuple(x.shape[-2:]) for x in maps]
+        return self.upsample.mode == "nearest" and all(
+            fine == (2 * coarse[0], 2 * coarse[1]) for fine, coarse in pairwise(sizes)
+        )
 
 
 class Upsample(nn.Module):
@@ -225,15 +251,6 @@ class Upsample(nn.Module):
         return F.interpolate(x, size=size_hw, mode=self.mode, align_corners=self.align_corners)
 
 
-class ExchangeStage(nn.Sequential):
-    """Exchange modules one after the other, on a list of maps."""
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        for module in self:
-            maps = module(maps)
-        return maps
-
-
 def conv_bn(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, relu: bool = False) -> nn.Sequential:
     """Convolution without bias, padded to keep the size, and normalisation, with or without ReLU."""
     layers = [
@@ -245,10 +262,10 @@ def conv_bn(in_channels: int, out_channels: int, kernel: int = 3, stride: int = 
 
 def _stage(
     channels: tuple[int, ...], modules: int, blocks: int, upsample: Upsample, num_outputs: int | None = None
-) -> ExchangeStage:
+) -> nn.Sequential:
     every = len(channels)
     last = num_outputs or every
-    return ExchangeStage(
+    return nn.Sequential(
         *(ExchangeModule(channels, blocks, last if m == modules - 1 else every, upsample) for m in range(modules))
     )
 
@@ -267,3 +284,22 @@ def _fuse_layer(channels: tuple[int, ...], source: int, target: int) -> nn.Modul
     steps = target - source
     keep = [conv_bn(channels[source], channels[source], stride=2, relu=True) for _ in range(steps - 1)]
     return nn.Sequential(*keep, conv_bn(channels[source], channels[target], stride=2))
+
+
+def _checkpointed(block: nn.Module, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    """Run a block, keeping its input alone for the backward pass, which runs it again."""
+    return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _keeping_statistics(block)))
+
+
+@contextmanager
+def _keeping_statistics(block: nn.Module) -> Iterator[None]:
+    """Run BatchNorms without a second update of their running statistics by the same batch."""
+    norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
+    kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, kept, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from mmengine import Config
 from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.evaluator import Evaluator
@@ -25,6 +26,7 @@ from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_p
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.errors import CheckpointError, TrainingError, UserError
 from hrtoolkit.files import check_writable, remove_unfinished
+from hrtoolkit.inference import compile_blocks, fold
 from hrtoolkit.model import Model, build_model
 from hrtoolkit.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
 
@@ -46,7 +48,7 @@ def train(
         work_dir: for checkpoints, log, curves and pictures. Results of an earlier run in it are moved aside.
         resume: continue the run in `work_dir` where its `last.pth` was written, or start it if there is none.
         amp: mixed precision, of the given kind or of the one that suits the device.
-        compile: compile the backbone (needs a C++ compiler on the CPU).
+        compile: compile the backbone's blocks (needs a C++ compiler on the CPU).
         test_command: what the summary suggests for testing, without the checkpoint.
 
     Returns:
@@ -77,7 +79,7 @@ def train(
     if config.get("sync_batchnorm") and is_distributed():
         model = synchronise_batchnorm(model)
     if compile:
-        model.backbone.compile()
+        compile_blocks(model.backbone)
 
     # From here on it is this run's folder.
     if is_main_process():
@@ -90,7 +92,7 @@ def train(
     loaders = {"train": build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)}
     if evaluator:
         loaders["val"] = build_loader(config.val_dataloader, datasets["val"], training=False)
-    precision = amp if isinstance(amp, str) else choose_mixed_precision() if amp else "float32"
+    precision = choose_precision(amp)
     runner = Runner(
         config,
         model,
@@ -139,6 +141,9 @@ def test(
     pictures: str | Path | None = None,
     boxes: str | Path | None = None,
     out: str | Path | None = None,
+    folded: bool = False,
+    amp: bool | Precision = False,
+    compile: bool = False,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
 
@@ -149,6 +154,9 @@ def test(
         pictures: folder for a few images with predictions beside the truth.
         boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
         out: file for the predictions, the (first) metric's `out_file`.
+        folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
+        amp: fold, and compute backbone and neck in half precision: of the given kind, or what suits the device.
+        compile: compile the backbone's blocks (needs a C++ compiler on the CPU).
 
     Returns:
         the metrics by name.
@@ -179,6 +187,10 @@ def test(
     if not report.fits:
         raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
     warn_of_other_settings(model, content)
+    if folded or amp:
+        model = fold(model, getattr(torch, choose_precision(amp)))
+    if compile:
+        compile_blocks(model.backbone.eval())
 
     loader = build_loader(loader, dataset, training=False)
     hooks = [EvaluationProgress(), *([Pictures(Path(pictures))] if pictures else [])]
@@ -194,6 +206,11 @@ def test(
         )
         with explaining_lost_processes(), stopping_workers(loader):
             return runner.test()
+
+
+def choose_precision(amp: bool | Precision) -> Precision:
+    """What `--amp` means here: the precision that it names, or the one that suits the device."""
+    return amp if isinstance(amp, str) else choose_mixed_precision() if amp else "float32"
 
 
 def build_dataset(options: dict) -> Dataset:

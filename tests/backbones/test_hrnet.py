@@ -126,3 +126,32 @@ def test_every_parameter_of_both_forms_gets_a_gradient():
         net = HRNet(**TINY, num_outputs=num_outputs)
         sum(x.sum() for x in net(torch.rand(2, 3, 64, 64))).backward()
         assert [name for name, p in net.named_parameters() if p.grad is None] == []
+
+
+def test_checkpointed_activations_change_neither_losses_nor_gradients_nor_statistics():
+    options = {**TINY, "width": 16, "modules": (1, 2, 2), "blocks": 2, "num_outputs": 1}
+    plain = HRNet(**options, init="kaiming")
+    checkpointed = HRNet(**options, checkpoint_activations=True)
+    checkpointed.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    losses, saved = [], []
+    for net in (plain, checkpointed):
+        kept = 0
+
+        def keep(tensor):
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = net(images)[0].square().mean()
+        loss.backward()
+        losses.append(loss)
+        saved.append(kept)
+    assert torch.equal(*losses)
+    for (name, a), b in zip(plain.named_parameters(), checkpointed.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), name
+    # Running statistics take a batch in once, though its blocks run twice.
+    for (name, a), b in zip(plain.named_buffers(), checkpointed.buffers(), strict=True):
+        assert torch.equal(a, b), name
+    assert saved[1] < saved[0] / 2

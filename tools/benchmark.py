@@ -1,0 +1,47 @@
+"""Time every stage of a config beside plain baselines: a table with ratios, the last line as json.
+
+python tools/benchmark.py
+python tools/benchmark.py configs/pose/hrnet_w48_coco.py --data-root /data/coco --stages crop forward --batches 1 32
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # the baselines are test oracles and belong to no package
+
+from hrtoolkit.cli import run_tool  # noqa: E402
+from hrtoolkit.config import load_config  # noqa: E402
+from hrtoolkit.engine.benchmark import STAGES, benchmark  # noqa: E402
+from hrtoolkit.files import check_writable, write_atomically  # noqa: E402
+from tests.reference import pose  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", default="configs/pose/hrnet_w32_coco.py", help="%(default)s by default"
+    )
+    parser.add_argument("--data-root", metavar="DIR", help="folder of the validation data; without it they are made up")
+    parser.add_argument("--set", dest="overrides", metavar="a.b=c", nargs="+", default=[], help="override values")
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES, help="all by default")
+    parser.add_argument(
+        "--batches", type=int, nargs="+", default=(1, 8), metavar="N", help="of the forward pass; the largest trains"
+    )
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="forms take turns this often")
+    parser.add_argument("--out", metavar="FILE", help="write the results as json")
+    args = parser.parse_args()
+    if args.out:
+        check_writable(args.out)
+    config = load_config(args.config, args.overrides, args.data_root)
+    text = json.dumps(benchmark(config, pose, args.stages, args.batches, args.rounds))
+    if args.out:
+        with write_atomically(args.out) as file:
+            file.write(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    run_tool(main)
