@@ -14,10 +14,11 @@ class Metric(BaseMetric):
     (the position of the sample in the dataset) for each prediction to `self.results`, and
     `compute_metrics(results) -> dict`, which sees the results of all processes, each index once, in order of index.
     What it needs to know of the data it finds in `self.dataset_meta`. Its `headline` names the number that decides
-    which weights are best; higher is better.
+    which weights are best; higher is better, up to `maximum`.
     """
 
     headline: str
+    maximum = 1.0
     default_prefix = ""  # names stand alone: mmengine warns where this is None
 
     def evaluate(self, size: int) -> dict[str, float]:

@@ -92,6 +92,23 @@ def draw_boxes(
     return canvas
 
 
+def draw_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """Lay a heatmap over an image: the higher, the more opaque, from blue to red.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        heatmap: [h, w], from 0 to 1.
+        scale: image pixels a cell in x and y; the first cell lies on the first pixel.
+    """
+    canvas = _copy_image(image)
+    matrix = np.array([[scale[0], 0, 0], [0, scale[1], 0]], dtype=np.float64)
+    heat = cv2.warpAffine(np.asarray(heatmap, np.float32), matrix, canvas.shape[1::-1], flags=cv2.INTER_LINEAR)
+    heat = np.clip(heat, 0, 1)
+    colors = cv2.cvtColor(cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_JET), cv2.COLOR_BGR2RGB)
+    opacity = heat[..., None]
+    return np.rint(canvas * (1 - opacity) + colors * opacity).astype(np.uint8)
+
+
 def make_sheet(
     images: Sequence[np.ndarray],
     columns: int = 4,

@@ -110,3 +110,15 @@ def test_each_curve_gets_a_panel_even_with_gaps(tmp_path):
     visualization.plot_curves({"loss": curves["loss"]}, tmp_path / "curves.png")
     one = cv2.imread(str(tmp_path / "curves.png"))
     assert four.shape[0] > 1.5 * one.shape[0] and four.shape[1] > 2.5 * one.shape[1]  # 2 x 3 panels against 1
+
+
+def test_a_heatmap_lies_over_the_image_where_its_cells_are():
+    image = np.full((60, 100, 3), 100, np.uint8)
+    heatmap = np.zeros((15, 25), np.float32)
+    heatmap[5, 10] = 1
+    drawn = visualization.draw_heatmap(image, heatmap, scale=(4, 4))
+    np.testing.assert_array_equal(drawn[20, 40], (128, 0, 0))  # opaque, and red
+    untouched = np.ones((60, 100), bool)
+    untouched[17:24, 37:44] = False  # linear between neighbouring cells
+    np.testing.assert_array_equal(drawn[untouched], image[untouched])
+    assert image.min() == 100

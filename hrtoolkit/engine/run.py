@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
 from hrtoolkit.config import check_config, load_config
+from hrtoolkit.data.doctor import check_before_training
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
@@ -73,6 +74,7 @@ def train(
     if config.get("val_dataloader"):
         datasets["val"] = build_dataset(config.val_dataloader.dataset)
     evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
+    check_before_training(datasets, evaluator)
     model = build_model_for(config, *datasets.values())
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)

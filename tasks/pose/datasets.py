@@ -6,29 +6,41 @@ One sample is one person. At test time people of one image are neighbours, and t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from hrtoolkit import geometry
+from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
 from hrtoolkit.visualization import draw_keypoints
+from tasks.pose.checks import check_images, check_layout, check_symmetry, find_owners, look_up, select_annotated
+from tasks.pose.coco import Images, read_annotations, read_detections
 from tasks.pose.layouts import MPII, complete_layout, resolve_layout
 
 log = logging.getLogger(__name__)
 
-REQUIRED_FIELDS = {
-    "images": {"id", "file_name", "width", "height"},
-    "annotations": {"id", "image_id", "category_id"},
-}
 PADDING = 1.25  # of every person's window, in training and at test time
+
+
+class People(NamedTuple):
+    """N people, those of one image side by side."""
+
+    images: np.ndarray  # [N] int32, which image each person is in
+    centers: np.ndarray  # [N, 2] float32, (x, y) of each person's window in image pixels
+    sizes: np.ndarray  # [N, 2] float32, width and height of the window, padded
+    keypoints: np.ndarray  # [N, K, 2] float32, (x, y) in image pixels
+    visible: np.ndarray  # [N, K] uint8, above 0 where a keypoint is labelled
+    boxes: np.ndarray  # [N, 4] float32, left, top, width, height, as annotated or detected
+    box_scores: np.ndarray  # [N] float32, 1 for annotated people
 
 
 class PersonDataset(Dataset):
@@ -39,41 +51,32 @@ class PersonDataset(Dataset):
         transform: crops one person, such as `TopDownAffine`.
         image_paths: of M images.
         image_ids: M ids, as the annotations have them.
-        person_images: [N] which image each person is in, ascending.
-        centers: [N, 2] (x, y) of each person's window in image pixels.
-        sizes: [N, 2] width and height of the window, padded.
-        keypoints: [N, K, 2] (x, y) in image pixels.
-        visible: [N, K], above 0 where a keypoint is labelled.
-        boxes: [N, 4] left, top, width, height, as annotated or detected.
-        box_scores: [N], 1 for annotated people.
+        image_sizes: [M, 2] width and height as annotated, 0 where annotations do not tell.
+        people: who the samples are.
+        annotated: who is annotated, where that is somebody else; None takes `people`.
+        findings: what is wrong with the files.
     """
 
     def __init__(
         self,
         layout: KeypointLayout,
         transform: Callable[..., dict],
-        image_paths: Sequence[Path],
-        image_ids: Sequence[int | str],
-        person_images: np.ndarray,
-        centers: np.ndarray,
-        sizes: np.ndarray,
-        keypoints: np.ndarray,
-        visible: np.ndarray,
-        boxes: np.ndarray,
-        box_scores: np.ndarray,
+        image_paths: Iterable[Path],
+        image_ids: Sequence[int | str] | np.ndarray,
+        image_sizes: np.ndarray,
+        people: People,
+        annotated: People | None,
+        findings: list[Finding],
     ):
         self.layout = layout
         self.transform = transform
-        # Byte strings in one array: loader workers share it instead of touching a million Python objects.
+        # Everything lies in few arrays: loader workers share them instead of touching a million Python objects.
         self.image_paths = np.array([str(path).encode() for path in image_paths])
         self.image_ids = np.array(image_ids)
-        self.person_images = person_images.astype(np.int32)
-        self.centers = centers.astype(np.float32)
-        self.sizes = sizes.astype(np.float32)
-        self.keypoints = keypoints.astype(np.float32)
-        self.visible = visible.astype(np.uint8)
-        self.boxes = boxes.astype(np.float32)
-        self.box_scores = box_scores.astype(np.float32)
+        self.image_sizes = image_sizes.astype(np.int32)
+        self.person_images, self.centers, self.sizes, self.keypoints, self.visible, self.boxes, self.box_scores = people
+        self.annotated = people if annotated is None else annotated
+        self.findings = findings
         self._last_image: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
@@ -122,10 +125,41 @@ class PersonDataset(Dataset):
         shown = np.stack([prediction["scores"] for prediction in predictions]) > score_threshold
         return np.hstack([truth, draw_keypoints(image, points, shown, self.layout)])
 
+    def draw_sample(self, sample: dict) -> np.ndarray:
+        """Draw one sample as the network gets it, with its keypoints, RGB uint8 [h, w, 3]."""
+        targets = sample["targets"]
+        return draw_keypoints(sample["image"], targets["keypoints"][None], targets["visible"][None] > 0, self.layout)
+
     def true_keypoints(self, image: int) -> tuple[np.ndarray, np.ndarray]:
         """Annotated keypoints [N, K, 2] of the image at a position, and which of them are labelled [N, K]."""
-        in_image = self.person_images == image
-        return self.keypoints[in_image], self.visible[in_image] > 0
+        in_image = self.annotated.images == image
+        return self.annotated.keypoints[in_image], self.annotated.visible[in_image] > 0
+
+    def truth(self) -> list[dict]:
+        """The annotated people in the form of predictions, which the metric must find perfect."""
+        people = self.annotated
+        labelled = people.visible[..., None] > 0
+        # A keypoint that is not labelled goes to the middle of the others: it must not make two people look alike.
+        middle = (people.keypoints * labelled).sum(axis=1, keepdims=True) / np.maximum(labelled.sum(axis=1), 1)[:, None]
+        keypoints = np.where(labelled, people.keypoints, middle)
+        image_ids = self.image_ids[people.images].tolist()
+        return [
+            {
+                "index": index,
+                "image_id": image_id,
+                "keypoints": keypoints[index],
+                "scores": labelled[index, :, 0].astype(np.float32),
+                "box": people.boxes[index],
+                "box_score": 1.0,
+                "area": float(people.sizes[index].prod()),
+            }
+            for index, image_id in enumerate(image_ids)
+        ]
+
+    def image_files(self) -> ImageFiles:
+        """The images that have people."""
+        used = np.unique(self.person_images)
+        return ImageFiles(self.image_paths[used], self.image_ids[used], self.image_sizes[used])
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
@@ -137,7 +171,7 @@ class CocoKeypoints(PersonDataset):
     """COCO person keypoints, or any keypoint file in COCO's format with its own names (https://cocodataset.org).
 
     Kept are annotations that are no crowds, have an area, a box with extent inside the image, and a labelled keypoint;
-    what is left out is logged with counts.
+    what is left out is logged with counts, and all that is wrong with the file is in `findings`.
 
     Args:
         transform: crops one person.
@@ -148,9 +182,10 @@ class CocoKeypoints(PersonDataset):
             says; None takes names and skeleton from the file, mirror partners from left and right in the names.
         box_file: detections in COCO's results format, used instead of annotated boxes.
         category: name of the category; None takes the only one with keypoints.
+        strict: refuse files with faults that stop training; the data doctor goes on with the sound records.
 
     Raises:
-        DataError: a file is missing or malformed, nobody is left, or keypoint counts disagree.
+        DataError: a file is missing or malformed, nobody is left, or records have faults that stop training.
     """
 
     how_to_get = (
@@ -168,51 +203,47 @@ class CocoKeypoints(PersonDataset):
         layout: str | dict | None = None,
         box_file: str | None = None,
         category: str | None = None,
+        strict: bool = True,
     ):
         root = Path(data_root)
         self.ann_file = root / ann_file
-        content = _read_coco(self.ann_file, needs_annotations=box_file is None)
-        chosen = _find_category(content["categories"], category, self.ann_file)
+        findings = Findings(self.ann_file)
+        images, annotations, categories = read_annotations(self.ann_file, findings, needs_annotations=box_file is None)
+        chosen = _find_category(categories, category, self.ann_file)
         self.category_id = chosen["id"]
         layout = _layout_of(chosen, layout, self.ann_file)
-
-        images = {image["id"]: image for image in content["images"]}
-        annotations = [a for a in content["annotations"] if a["category_id"] == self.category_id]
-        if box_file is None:
-            people = _select_annotated(annotations, images, len(layout.names), self.ann_file)
-        else:
-            people = _select_detected(root / box_file, images, self.category_id, len(layout.names))
-        # Sorted by image, in the file's order within one.
-        position = {image_id: i for i, image_id in enumerate(images)}
-        person_images = np.array([position[image_id] for image_id in people["image_id"]])
-        order = np.argsort(person_images, kind="stable")
-        centers, sizes = geometry.box_to_center(people["window"][order])
-        folder = _find_image_folder(root, image_dir)
-        # Detected people carry no keypoints; pictures show the annotated ones all the same.
-        self._annotated: dict[int, list] = {}
+        check_layout(layout, findings)
+        check_images(images, findings)
+        owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
+        positions, keypoints, left_out = select_annotated(
+            images, annotations, owners, self.category_id, layout, findings
+        )
+        count = len(annotations.ids)
+        _log_use(self.ann_file, len(positions), count, "annotations", left_out)
+        boxes, owners = annotations.boxes[positions], owners[positions]
+        del annotations  # a million people are some hundred megabytes: no more copies of them than needed
+        windows = geometry.clip_boxes(boxes, images.sizes[owners])
+        annotated = people = _order_people(owners, windows, boxes, np.ones(len(boxes)), keypoints, len(layout.names))
+        del keypoints
+        check_symmetry(annotated.keypoints, annotated.visible, layout, findings)
         if box_file is not None:
-            for annotation in annotations:
-                if any(annotation.get("keypoints", ())):
-                    self._annotated.setdefault(position[annotation["image_id"]], []).append(annotation["keypoints"])
+            people = _read_detected(root / box_file, images, self.category_id, len(layout.names), findings)
+        elif not len(people.images):
+            what = f"none of {count} annotations is usable{_counts(left_out)}"
+            findings.append(Finding("stop", findings.where, what, (), 0, "is it the right file, and `category`?"))
+        if strict or not len(people.images):
+            findings.raise_stops()
+        folder = _find_image_folder(root, image_dir)
         super().__init__(
             layout,
             transform,
-            [folder / image["file_name"] for image in images.values()],
-            list(images),
-            person_images[order],
-            centers,
-            sizes * PADDING,
-            people["keypoints"][order, :, :2],
-            people["keypoints"][order, :, 2],
-            people["box"][order],
-            people["score"][order],
+            (folder / name.decode() for name in images.names.tolist()),
+            images.ids,
+            images.sizes,
+            people,
+            annotated,
+            findings,
         )
-
-    def true_keypoints(self, image: int) -> tuple[np.ndarray, np.ndarray]:
-        if image not in self._annotated:
-            return super().true_keypoints(image)
-        keypoints = np.array(self._annotated[image], dtype=np.float32).reshape(-1, len(self.layout.names), 3)
-        return keypoints[..., :2], keypoints[..., 2] > 0
 
     @property
     def metainfo(self) -> dict:
@@ -235,9 +266,10 @@ class MpiiPose(PersonDataset):
         ann_file: list of people with image, center, scale, joints and joints_vis, below `data_root`.
         image_dir: folder of the images, below `data_root`.
         gt_file: gt_valid.mat for the metric, below `data_root`; None where nothing is evaluated.
+        strict: refuse files with faults that stop training; the data doctor goes on with the sound records.
 
     Raises:
-        DataError: a file is missing or malformed, or a person lacks a field.
+        DataError: a file is missing or malformed, or people lack a field.
     """
 
     how_to_get = (
@@ -252,20 +284,17 @@ class MpiiPose(PersonDataset):
         ann_file: str,
         image_dir: str = "images",
         gt_file: str | None = None,
+        strict: bool = True,
     ):
         root = Path(data_root)
-        people = read_json(root / ann_file)
+        records = read_json(root / ann_file)
         self.gt_file = None if gt_file is None else str(root / gt_file)
-        if not isinstance(people, list) or not people:
+        if not isinstance(records, list) or not records:
             raise DataError(f"{root / ann_file}: expected a list of people, as in MPII's annot/train.json")
-        for index, person in enumerate(people):
-            if missing := {"image", "center", "scale", "joints", "joints_vis"} - person.keys():
-                raise DataError(f"{root / ann_file}: person {index} lacks {sorted(missing)}")
-            if len(person["joints"]) != len(MPII.names) or len(person["joints_vis"]) != len(MPII.names):
-                raise DataError(
-                    f"{root / ann_file}: person {index} has {len(person['joints'])} joints and "
-                    f"{len(person['joints_vis'])} flags, MPII has {len(MPII.names)}"
-                )
+        findings = Findings(root / ann_file)
+        people = _sound_people(records, findings)
+        if strict or not people:
+            findings.raise_stops()
         # The metric counts people in the file's order: windows of one image are neighbours there already.
         names = list(dict.fromkeys(person["image"] for person in people))
         position = {name: i for i, name in enumerate(names)}
@@ -277,19 +306,35 @@ class MpiiPose(PersonDataset):
         sizes = 200 * np.where(known, PADDING * scales, scales)
         centers -= 1
         boxes = np.concatenate([centers - sizes[:, None] / 2, np.repeat(sizes[:, None], 2, axis=1)], axis=1)
+        keypoints = np.array([person["joints"] for person in people], dtype=np.float32) - 1
+        visible = np.array([person["joints_vis"] for person in people], dtype=np.float32) > 0
+        indices = np.arange(len(people))
+        findings.add("note", "people without a labelled joint", indices[~visible.any(axis=1)], "they teach nothing")
+        findings.add("stop", "people whose `scale` is not above 0", indices[~(scales > 0)], "correct it")
+        check_symmetry(keypoints, visible, MPII, findings)
+        if strict:
+            findings.raise_stops()
         super().__init__(
             MPII,
             transform,
             [root / image_dir / name for name in names],
             names,
-            np.array([position[person["image"]] for person in people]),
-            centers,
-            np.repeat(sizes[:, None], 2, axis=1),
-            np.array([person["joints"] for person in people], dtype=np.float64) - 1,
-            np.array([person["joints_vis"] for person in people], dtype=np.float64),
-            boxes,
-            np.ones(len(people)),
+            np.zeros((len(names), 2)),
+            People(
+                np.array([position[person["image"]] for person in people], dtype=np.int32),
+                centers.astype(np.float32),
+                np.repeat(sizes[:, None], 2, axis=1).astype(np.float32),
+                keypoints,
+                visible.astype(np.uint8),
+                boxes.astype(np.float32),
+                np.ones(len(people), np.float32),
+            ),
+            None,
+            findings,
         )
+
+    def truth(self) -> list[dict]:
+        return super().truth() if self.gt_file is not None else []
 
     @property
     def metainfo(self) -> dict:
@@ -297,26 +342,21 @@ class MpiiPose(PersonDataset):
         return {"gt_file": self.gt_file, "layout": self.layout}
 
 
-def _read_coco(path: Path, needs_annotations: bool) -> dict:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
-    for section in ("images", "categories", *(["annotations"] if needs_annotations else [])):
-        if not content.get(section):
-            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's keypoint format")
-    content.setdefault("annotations", [])
-    for section, fields in REQUIRED_FIELDS.items():
-        for position, entry in enumerate(content[section]):
-            if missing := fields - entry.keys():
-                raise DataError(f"{path}: {section}[{position}] lacks {sorted(missing)}")
-    listed = {image["id"] for image in content["images"]}
-    for annotation in content["annotations"]:
-        if annotation["image_id"] not in listed:
-            raise DataError(
-                f"{path}: annotation {annotation['id']} belongs to image {annotation['image_id']}, which the file does "
-                "not list"
+def _sound_people(records: list[dict], findings: Findings) -> list[dict]:
+    """People of an MPII file who have all fields in the right number."""
+    sound, lacking, miscounted = [], [], []
+    for index, person in enumerate(records):
+        if missing := {"image", "center", "scale", "joints", "joints_vis"} - person.keys():
+            lacking.append(f"person {index} lacks {sorted(missing)}")
+        elif len(person["joints"]) != len(MPII.names) or len(person["joints_vis"]) != len(MPII.names):
+            miscounted.append(
+                f"person {index} has {len(person['joints'])} joints and {len(person['joints_vis'])} flags"
             )
-    return content
+        else:
+            sound.append(person)
+    findings.add("stop", "people who lack a field", lacking, "add it or remove them")
+    findings.add("stop", f"people without {len(MPII.names)} joints", miscounted, "correct or remove them")
+    return sound
 
 
 def _find_category(categories: list[dict], name: str | None, path: Path) -> dict:
@@ -350,91 +390,69 @@ def _layout_of(category: dict, layout: str | dict | KeypointLayout | None, path:
     return stated
 
 
-def _select_annotated(annotations: list[dict], images: dict, num_keypoints: int, path: Path) -> dict[str, np.ndarray]:
-    left_out: dict[str, list] = {}
-    labelled = []
-    for annotation in annotations:
-        where = f"{path}: annotation {annotation['id']}"
-        flat = annotation.get("keypoints", ())
-        if annotation.get("iscrowd", 0):
-            left_out.setdefault("crowd", []).append(annotation["id"])
-        elif not any(flat):
-            left_out.setdefault("no labelled keypoint", []).append(annotation["id"])
-        elif len(flat) != 3 * num_keypoints:
-            raise DataError(
-                f"{where} has {len(flat) / 3:g} keypoints, expected {num_keypoints} (x, y, visibility each)"
-            )
-        elif len(annotation.get("bbox", ())) != 4:
-            raise DataError(f"{where} has no `bbox` (left, top, width, height)")
-        elif "area" not in annotation:
-            raise DataError(f"{where} has no `area`, which COCO's metric needs; width x height of its box will do")
-        else:
-            labelled.append(annotation)
+def _order_people(
+    owners: np.ndarray,
+    windows: np.ndarray,
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    keypoints: np.ndarray | None,
+    count: int,
+) -> People:
+    """Sort people by image, in the file's order within one.
 
-    ids = np.array([a["id"] for a in labelled])
-    boxes = np.array([a["bbox"] for a in labelled], dtype=np.float64).reshape(-1, 4)
-    owners = [images[a["image_id"]] for a in labelled]
-    image_wh = np.array([(image["width"], image["height"]) for image in owners]).reshape(-1, 2)
-    windows = geometry.clip_boxes(boxes, image_wh)
-    empty = {
-        "area of zero": np.array([a["area"] <= 0 for a in labelled], dtype=bool),
-        "box of zero size": (windows[:, 2:] <= 0).any(axis=1),
+    Args:
+        owners: [N] position of each person's image.
+        windows: [N, 4] left, top, width, height, not padded.
+        boxes: [N, 4].
+        scores: [N].
+        keypoints: [N, K, 3] (x, y, visibility), or None where there are none.
+        count: K.
+    """
+    order = np.argsort(owners, kind="stable")
+    centers, sizes = geometry.box_to_center(windows[order])
+    if keypoints is None:
+        points, visible = np.zeros((len(order), count, 2), np.float32), np.zeros((len(order), count), np.uint8)
+    else:
+        points = keypoints[..., :2][order].astype(np.float32, copy=False)
+        visible = (keypoints[..., 2] > 0)[order].astype(np.uint8)
+    return People(
+        owners[order].astype(np.int32),
+        centers.astype(np.float32),
+        (sizes * PADDING).astype(np.float32),
+        points,
+        visible,
+        boxes[order].astype(np.float32),
+        scores[order].astype(np.float32),
+    )
+
+
+def _read_detected(path: Path, images: Images, category_id: int | str, count: int, findings: Findings) -> People:
+    detections = read_detections(path, findings)
+    owners = look_up(detections.image_ids, images.ids)
+    other = detections.category_ids != category_id
+    unlisted = ~other & (owners < 0)
+    empty = ~other & ~unlisted & ~(detections.boxes[:, 2:] > 0).all(axis=1)
+    kept = ~(other | unlisted | empty)
+    left_out = {
+        "another category": int(other.sum()),
+        "an image that the annotations do not list": int(unlisted.sum()),
+        "box of zero size": int(empty.sum()),
     }
-    for reason, is_empty in empty.items():
-        if is_empty.any():
-            left_out[reason] = ids[is_empty].tolist()
-    kept = np.flatnonzero(~np.any(list(empty.values()), axis=0))
-    _log_left_out(path, len(kept), len(annotations), "annotations", left_out)
-    if not len(kept):
-        raise DataError(f"{path}: none of {len(annotations)} annotations is usable: {_counts(left_out)}")
-    keypoints = np.array([labelled[i]["keypoints"] for i in kept], dtype=np.float64)
-    return {
-        "image_id": np.array([labelled[i]["image_id"] for i in kept]),
-        "window": windows[kept],
-        "box": boxes[kept],
-        "keypoints": keypoints.reshape(len(kept), num_keypoints, 3),
-        "score": np.ones(len(kept)),
-    }
+    _log_use(path, int(kept.sum()), len(kept), "detections", left_out)
+    if not kept.any():
+        raise DataError(f"{path}: none of {len(kept)} detections is usable{_counts(left_out)}")
+    # Detections are neither cleaned nor clipped in the official protocol.
+    boxes = detections.boxes[kept]
+    return _order_people(owners[kept], boxes, boxes, detections.scores[kept], None, count)
 
 
-def _select_detected(path: Path, images: dict, category_id: int, num_keypoints: int) -> dict[str, np.ndarray]:
-    detections = read_json(path)
-    if not isinstance(detections, list):
-        raise DataError(f"{path}: expected COCO's results format, a list of detections")
-    kept, left_out = [], {}
-    for index, detection in enumerate(detections):
-        if missing := {"image_id", "category_id", "bbox", "score"} - detection.keys():
-            raise DataError(f"{path}: detection {index} lacks {sorted(missing)}")
-        if detection["category_id"] != category_id:
-            left_out.setdefault("another category", []).append(index)
-        elif detection["image_id"] not in images:
-            left_out.setdefault("an image that the annotations do not list", []).append(index)
-        elif min(detection["bbox"][2:]) <= 0:
-            left_out.setdefault("box of zero size", []).append(index)
-        else:
-            kept.append(detection)
-    _log_left_out(path, len(kept), len(detections), "detections", left_out)
-    if not kept:
-        raise DataError(f"{path}: none of {len(detections)} detections is usable: {_counts(left_out)}")
-    boxes = np.array([d["bbox"] for d in kept], dtype=np.float64)
-    return {
-        "image_id": np.array([d["image_id"] for d in kept]),
-        "window": boxes,  # detections are neither cleaned nor clipped in the official protocol
-        "box": boxes,
-        "keypoints": np.zeros((len(kept), num_keypoints, 3)),
-        "score": np.array([d["score"] for d in kept]),
-    }
+def _log_use(path: Path, used: int, total: int, what: str, left_out: dict[str, int]) -> None:
+    log.info("%s: %d of %d %s used%s", path, used, total, what, _counts(left_out))
 
 
-def _log_left_out(path: Path, kept: int, total: int, what: str, left_out: dict[str, list]) -> None:
-    log.info("%s: %d of %d %s used%s", path, kept, total, what, f" ({_counts(left_out)})" if left_out else "")
-    for reason in ("area of zero", "box of zero size"):
-        if reason in left_out:
-            log.warning("%s: left out for a %s: %s %s", path, reason, what, left_out[reason][:20])
-
-
-def _counts(left_out: dict[str, list]) -> str:
-    return ", ".join(f"{len(ids)} left out: {reason}" for reason, ids in left_out.items())
+def _counts(left_out: dict[str, int]) -> str:
+    counts = ", ".join(f"{count} left out: {reason}" for reason, count in left_out.items() if count)
+    return f" ({counts})" if counts else ""
 
 
 def _find_image_folder(root: Path, image_dir: str) -> Path:

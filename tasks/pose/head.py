@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hrtoolkit import geometry
@@ -12,6 +13,7 @@ from hrtoolkit.errors import DataError
 from hrtoolkit.heatmaps import Codec, GaussianHeatmap, find_peaks
 from hrtoolkit.registry import MODELS
 from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.visualization import draw_heatmap
 from tasks.pose.layouts import COCO, MPII, resolve_layout
 from tasks.pose.loss import KeypointMSE, heatmap_accuracy
 
@@ -82,6 +84,27 @@ class HeatmapHead(nn.Module):
         to_image = geometry.invert_affine(np.stack([m["matrix"] for m in meta]))
         points = geometry.transform_points(points, to_image).astype(np.float32)
         return [{**m, "keypoints": p, "scores": s} for m, p, s in zip(meta, points, scores, strict=True)]
+
+    def draw_targets(self, images: Tensor, targets: dict[str, Tensor]) -> list[np.ndarray]:
+        """Draw what `loss` compares with over its images.
+
+        Args:
+            images: uint8 [B, 3, H, W].
+            targets: as for `loss`.
+
+        Returns:
+            B pictures, RGB uint8 [H, W, 3], with the highest of all heatmaps at each place.
+        """
+        height, width = (-(-side // self.stride) for side in images.shape[-2:])
+        drawn, _ = self.codec.encode(targets["keypoints"], targets["visible"], (height, width), self.stride)
+        # Only the codec knows where its cells lie in the image: ask it for the middle one, which no border disturbs.
+        middle = torch.zeros(1, 1, height, width)
+        middle[..., height // 2, width // 2] = 1
+        x, y = self.codec.decode(middle, self.stride)[0][0, 0].tolist()
+        scale = (x / (width // 2), y / (height // 2))
+        pictures = images.permute(0, 2, 3, 1).numpy()
+        maps = drawn.amax(dim=1).numpy()
+        return [draw_heatmap(picture, heatmap, scale) for picture, heatmap in zip(pictures, maps, strict=True)]
 
     def check_data(self, layout: str | dict | KeypointLayout) -> None:
         """Refuse data whose keypoints are not this head's.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 from hrtoolkit.structures import KeypointLayout
-
-log = logging.getLogger(__name__)
 
 COCO = KeypointLayout(
     names=(
@@ -92,34 +89,27 @@ def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout
 def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=()) -> KeypointLayout:
     """Fill in what a scheme does not state.
 
-    Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "LHip", "RHip"); a name that
-    tells a side without a partner is warned of. OKS fall-offs follow `DEFAULT_SIGMA`'s rule. A scheme with exactly
-    COCO's names is COCO's.
+    Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "LHip", "RHip"). OKS
+    fall-offs follow `DEFAULT_SIGMA`'s rule. A scheme with exactly COCO's names is COCO's.
     """
     names = tuple(names)
     if names == COCO.names and not mirrored and not sigmas:
         return COCO
     if mirrored is None:
-        mirrored = _mirrored_by_name(names)
+        mirrored, _ = partners_by_name(names)
     if not sigmas:
         known = dict(zip(COCO.names, COCO.sigmas, strict=True))
         sigmas = [known.get(name, DEFAULT_SIGMA) for name in names]
     return KeypointLayout(names, mirrored, skeleton, sigmas, upper_body)
 
 
-def _mirrored_by_name(names: tuple[str, ...]) -> list[tuple[str, str]]:
+def partners_by_name(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Pairs of names that differ in left/right alone, and names that tell a side without a partner."""
     pairs = [(name, partner) for name in names if (partner := _swap_side(name, LEFT_TO_RIGHT)) in names]
     # A single letter may stand for anything ("L5" is a vertebra); "left" without a right is a slip of the pen.
     words = {"left": "right", "right": "left"}
     alone = [name for name in names if _swap_side(name, words) and not any(name in pair for pair in pairs)]
-    if alone:
-        log.warning(
-            "keypoints %s tell a side but have no mirror partner by name, so mirroring leaves them in place; "
-            "state the pairs in the dataset's layout, as in layout=dict(mirrored=[(%r, ...)])",
-            alone,
-            alone[0],
-        )
-    return pairs
+    return pairs, alone
 
 
 def _swap_side(name: str, sides: dict[str, str]) -> str | None:

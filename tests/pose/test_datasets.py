@@ -84,7 +84,8 @@ def test_left_out_annotations_are_counted(coco_folder, caplog):
         "2 of 5 annotations used (1 left out: crowd, 1 left out: no labelled keypoint, 1 left out: box of zero size)"
     )
     assert expected in caplog.text
-    assert "box of zero size: annotations [2]" in caplog.text
+    (finding,) = [finding for finding in dataset.findings if "box of zero size" in finding.what]
+    assert (finding.level, finding.ids, finding.count) == ("warning", (2,), 1)
 
 
 def test_detections_replace_annotated_boxes(coco_folder):
@@ -109,7 +110,7 @@ def test_detections_do_not_excuse_annotations_of_unlisted_images(coco_folder):
     detections = [{"image_id": 13, "category_id": 1, "bbox": [30, 30, 50, 60], "score": 0.5}]
     (coco_folder / "boxes.json").write_text(json.dumps(detections))
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][0].update(image_id=99))
-    with pytest.raises(DataError, match="annotation 1 belongs to image 99, which the file does not list"):
+    with pytest.raises(DataError, match=r"of an image that the file does not list: 1 \(annotation 1 of image 99\)"):
         load(coco_folder, box_file="boxes.json")
 
 
@@ -148,21 +149,36 @@ MISTAKES = {
     "no annotations": (lambda p: edit_json(p, lambda c: c.update(annotations=[])), "'annotations' is missing or empty"),
     "nobody usable": (
         lambda p: edit_json(p, lambda c: c.update(annotations=c["annotations"][3:])),
-        "none of 2 annotations is usable: 1 left out: crowd, 1 left out: no labelled keypoint",
+        r"none of 2 annotations is usable \(1 left out: crowd, 1 left out: no labelled keypoint\)",
     ),
     "dangling image": (
         lambda p: edit_json(p, lambda c: c["annotations"][0].update(image_id=99)),
-        "annotation 1 belongs to image 99, which the file does not list",
+        r"of an image that the file does not list: 1 \(annotation 1 of image 99\)",
     ),
     "no category": (
         lambda p: edit_json(p, lambda c: c["annotations"][1].pop("category_id")),
-        r"people\.json: annotations\[1\] lacks \['category_id'\]",
+        r"people\.json: annotations that lack \['category_id'\]: 1 \(annotations\[1\] with id 2\)",
     ),
     "too few keypoints": (
         lambda p: edit_json(p, lambda c: c["annotations"][0].update(keypoints=[1, 2, 2])),
-        "annotation 1 has 1 keypoints, expected 17",
+        r"annotations without 17 keypoints of x, y and visibility: 1 \(annotation 1 has 1\)",
     ),
-    "no area": (lambda p: edit_json(p, lambda c: c["annotations"][0].pop("area")), "annotation 1 has no `area`"),
+    "no area": (
+        lambda p: edit_json(p, lambda c: c["annotations"][0].pop("area")),
+        r"annotations without an `area`.*: 1 \(1\)",
+    ),
+    "ids of two kinds": (
+        lambda p: edit_json(p, lambda c: c["annotations"][1].update(id="two")),
+        "ids should be all numbers or all texts",
+    ),
+    "words for numbers": (
+        lambda p: edit_json(p, lambda c: c["annotations"][1].update(bbox=["a", "b", "c", "d"])),
+        r"something else than numbers where numbers belong: 1 \(annotations\[1\] with id 2\)",
+    ),
+    "several at once": (
+        lambda p: edit_json(p, lambda c: (c["annotations"][0].update(image_id=99), c["annotations"][1].pop("area"))),
+        r"(?s)annotation 1 of image 99.*without an `area`",
+    ),
     "no names": (lambda p: edit_json(p, lambda c: c["categories"][0].pop("keypoints")), "lists no keypoint names"),
 }
 
@@ -210,6 +226,37 @@ def test_mpii_centres_scales_and_joints_follow_the_official_rule(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps([person]))
     with pytest.raises(DataError, match=r"person 0 lacks \['scale'\]"):
         MpiiPose(TopDownAffine((256, 256)), tmp_path, "train.json")
+
+
+def test_ids_may_be_texts(coco_folder):
+    def rename(content):
+        for image in content["images"]:
+            image["id"] = f"image {image['id']}"
+        for annotation in content["annotations"]:
+            annotation["image_id"] = f"image {annotation['image_id']}"
+
+    edit_json(coco_folder / "people.json", rename)
+    assert [load(coco_folder)[i]["meta"]["image_id"] for i in range(3)] == ["image 11", "image 11", "image 12"]
+
+
+def test_packing_in_pieces_changes_nothing(coco_folder, monkeypatch):
+    whole = load(coco_folder)
+    monkeypatch.setattr("tasks.pose.coco.PACKED", 2)
+    pieces = load(coco_folder)
+    for name in ("image_paths", "image_ids", "person_images", "centers", "keypoints", "visible", "boxes"):
+        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
+
+
+def test_people_are_kept_in_arrays_alone(coco_folder):
+    # A loader worker that touches a Python object copies its page: what grows with the data must not be objects.
+    (coco_folder / "boxes.json").write_text(
+        json.dumps([{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}])
+    )
+    for dataset in (load(coco_folder), load(coco_folder, box_file="boxes.json")):
+        held = [*vars(dataset).values(), *dataset.annotated]
+        arrays = [value for value in held if isinstance(value, np.ndarray)]
+        assert len(arrays) > 10 and all(array.dtype.kind != "O" for array in arrays)
+        assert not any(isinstance(value, dict | list) and len(value) > 3 for value in held)
 
 
 def test_the_picture_shows_truth_and_prediction_side_by_side(coco_folder):

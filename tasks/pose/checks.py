@@ -1,0 +1,338 @@
+"""What can be wrong with annotated people; every fault becomes a finding with the first records that have it.
+
+Tolerances were set on COCO 2017, whose annotations are not perfect either: its own files give notes, no warnings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hrtoolkit import geometry
+from hrtoolkit.data.doctor import Findings
+from hrtoolkit.structures import KeypointLayout
+from tasks.pose.coco import Annotations, Images
+from tasks.pose.layouts import COCO, DEFAULT_SIGMA, partners_by_name
+
+EDGE = 2.0  # pixels that a box or a keypoint may lie outside the image
+BOX_MARGIN = 0.5  # of the box's longer side, that a keypoint may lie outside the box
+SAMPLED = 20_000  # people that statistics look at
+FEW = 30  # labelled pairs are too few for statistics
+ASYMMETRY = 0.4  # mean distance between a joint and its partner's mirror image, in deviations of the joint,
+CERTAINTY = 4.5  # and in standard errors of that mean
+
+
+def check_images(images: Images, findings: Findings) -> None:
+    """Find repeated ids and file names, and sizes of zero."""
+    again = _repeated(images.ids)
+    findings.add(
+        "stop",
+        "images with the id of another one",
+        images.ids[again],
+        "annotations would land in the wrong picture; give every image an id of its own",
+    )
+    again = _repeated(images.names)
+    findings.add(
+        "warning",
+        "images listed again under another id",
+        images.ids[again],
+        "people in them are trained on and counted more than once; list each file once",
+    )
+    findings.add(
+        "stop",
+        "images whose `width` or `height` is not above 0",
+        images.ids[~(images.sizes > 0).all(axis=1)],
+        "boxes cannot be cut to the image; write the true size",
+    )
+
+
+def find_owners(images: Images, annotations: Annotations, category_ids: list, findings: Findings) -> np.ndarray:
+    """Look up the image of every annotation by its position [A], -1 where the file lists none; check ids on the way.
+
+    Args:
+        images: of the file.
+        annotations: of the file.
+        category_ids: ids that the file's categories have.
+        findings: gets what is wrong.
+    """
+    owners = look_up(annotations.image_ids, images.ids)
+    pairs = zip(annotations.ids[owners < 0].tolist(), annotations.image_ids[owners < 0].tolist(), strict=True)
+    findings.add(
+        "stop",
+        "annotations of an image that the file does not list",
+        [f"annotation {a} of image {b}" for a, b in pairs],
+        "add the images or remove the annotations",
+    )
+    unknown = ~np.isin(annotations.category_ids, np.array(category_ids))
+    pairs = zip(annotations.ids[unknown].tolist(), annotations.category_ids[unknown].tolist(), strict=True)
+    findings.add(
+        "stop",
+        "annotations of a category that the file does not list",
+        [f"annotation {a} of category {b}" for a, b in pairs],
+        "add the categories or correct `category_id`",
+    )
+    again = _repeated(annotations.ids)
+    findings.add(
+        "warning",
+        "annotations with the id of another one",
+        annotations.ids[again],
+        "the scores here do not depend on it, but pycocotools by itself keeps only one of them; number them anew",
+    )
+    findings.add(
+        "warning",
+        "annotations with the id 0",
+        annotations.ids[annotations.ids == 0],
+        "pycocotools by itself never counts it as matched (the scores here number annotations anew); count from 1",
+    )
+    return owners
+
+
+def select_annotated(
+    images: Images,
+    annotations: Annotations,
+    owners: np.ndarray,
+    category_id: int | str,
+    layout: KeypointLayout,
+    findings: Findings,
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Choose the annotations that can be trained on, and find what is wrong with all of them.
+
+    Chosen are those that are no crowds, have an area, a box with extent inside the image, and a labelled keypoint.
+
+    Args:
+        images: of the file.
+        annotations: of the file.
+        owners: [A] position of each annotation's image, or -1.
+        category_id: of the people.
+        layout: of their keypoints.
+        findings: gets what is wrong.
+
+    Returns:
+        positions of the N chosen annotations, their keypoints [N, K, 3] (x, y, visibility), and how many others were
+        left out for which reason.
+    """
+    count = len(layout.names)
+    ids, lengths = annotations.ids, annotations.lengths
+    people = (annotations.category_ids == category_id) & (owners >= 0) if len(ids) else np.zeros(0, bool)
+    left_out = {"crowd": int((people & annotations.crowd).sum())}
+    people &= ~annotations.crowd
+
+    wrong = people & (lengths > 0) & (lengths != 3 * count)
+    findings.add(
+        "stop",
+        f"annotations without {count} keypoints of x, y and visibility",
+        [f"annotation {a} has {n / 3:g}" for a, n in zip(ids[wrong].tolist(), lengths[wrong].tolist(), strict=True)],
+        "correct them, or give the keypoints' names in the dataset's `layout`",
+    )
+    complete = people & (lengths == 3 * count)
+    keypoints = annotations.keypoints
+    if not complete.all():
+        keypoints = keypoints[np.repeat(complete, lengths)]
+    keypoints = keypoints.reshape(-1, count, 3)
+    positions = np.flatnonzero(complete)
+
+    labelled = keypoints[..., 2] > 0  # NaN is not
+    flags = keypoints[..., 2]
+    findings.add(
+        "warning",
+        "annotations with visibilities other than 0, 1 and 2",
+        ids[positions[~((flags == 0) | (flags == 1) | (flags == 2)).all(axis=1)]],
+        "all above 0 count as labelled; write 0 not labelled, 1 hidden, 2 visible",
+    )
+    infinite = (labelled & ~np.isfinite(keypoints[..., :2]).all(axis=-1)).any(axis=1)
+    findings.add("stop", "annotations with keypoints that are not finite", ids[positions[infinite]], "correct them")
+    stated = annotations.num_keypoints[positions]
+    findings.add(
+        "warning",
+        "annotations whose `num_keypoints` is not the number of labelled ones",
+        ids[positions[(stated >= 0) & (stated != labelled.sum(axis=1))]],
+        "COCO's metric leaves people out whose number is 0; correct it or remove the field",
+    )
+    seen = labelled.any(axis=1)
+    empty = people & (lengths == 0)
+    empty[positions[~seen]] = True
+    left_out["no labelled keypoint"] = int(empty.sum())
+    findings.add("note", "annotations without a labelled keypoint", ids[empty], "they are not trained on")
+    if seen.any():
+        never = ~labelled.any(axis=0)
+        names = [name for name, is_never in zip(layout.names, never, strict=True) if is_never]
+        findings.add(
+            "warning", "keypoints that nobody has labelled", names, "the model cannot learn them; check the layout"
+        )
+
+    chosen = seen & ~infinite
+    if not chosen.all():
+        keypoints, positions = keypoints[chosen], positions[chosen]
+    boxes, areas = annotations.boxes[positions], annotations.areas[positions]
+    no_box, no_area = ~np.isfinite(boxes).all(axis=1), ~np.isfinite(areas)
+    findings.add("stop", "annotations without a `bbox` (left, top, width, height)", ids[positions[no_box]], "add it")
+    findings.add(
+        "stop",
+        "annotations without an `area`, which COCO's metric needs",
+        ids[positions[no_area]],
+        "add it; width x height of the box will do",
+    )
+    image_wh = images.sizes[owners[positions]]
+    zero_area, lies_outside = areas <= 0, (geometry.clip_boxes(boxes, image_wh)[:, 2:] <= 0).any(axis=1)
+    remedy = "they are not trained on, but the metric counts them as missed; correct or remove them"
+    findings.add("warning", "annotations with an `area` of zero", ids[positions[zero_area]], remedy)
+    findings.add("warning", "annotations with a box of zero size in the image", ids[positions[lies_outside]], remedy)
+    left_out["area of zero"] = int(zero_area.sum())
+    left_out["box of zero size"] = int((lies_outside & ~zero_area).sum())
+    usable = ~(no_box | no_area | zero_area | lies_outside)
+    if not usable.all():
+        keypoints, positions = keypoints[usable], positions[usable]
+        boxes, image_wh = boxes[usable], image_wh[usable]
+    check_places(ids[positions], keypoints, boxes, image_wh, findings)
+    return positions, keypoints, left_out
+
+
+def check_places(
+    ids: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, image_wh: np.ndarray, findings: Findings
+) -> None:
+    """Find boxes beyond the image, and keypoints outside the image or far outside their box.
+
+    Args:
+        ids: [N], of the people.
+        keypoints: [N, K, 3] (x, y, visibility).
+        boxes: [N, 4] left, top, width, height.
+        image_wh: [N, 2].
+        findings: gets what is wrong.
+    """
+    corner = boxes[:, :2] + boxes[:, 2:]
+    beyond = ((boxes[:, :2] < -EDGE) | (corner > image_wh + EDGE)).any(axis=1)
+    findings.add("warning", "boxes that reach beyond the image", ids[beyond], "they are cut; check the image's size")
+    low, high = _reach(keypoints)
+    beyond = ((low < -EDGE) | (high > image_wh - 1 + EDGE)).any(axis=1)
+    findings.add(
+        "warning", "annotations with keypoints outside the image", ids[beyond], "check x and y, and the image's size"
+    )
+    margin = BOX_MARGIN * boxes[:, 2:].max(axis=1, keepdims=True)
+    beyond = ((low < boxes[:, :2] - margin) | (high > corner + margin)).any(axis=1)
+    findings.add(
+        "warning",
+        "annotations with keypoints far outside their box",
+        ids[beyond],
+        "crops follow the box: the keypoints may be cut off, or belong to somebody else",
+    )
+
+
+def check_layout(layout: KeypointLayout, findings: Findings) -> None:
+    """Find keypoints whose mirror partner is missing or odd, and tolerances that nobody stated.
+
+    Args:
+        layout: of the dataset.
+        findings: gets what is wrong.
+    """
+    paired = {name for pair in layout.mirrored for name in pair}
+    pairs, alone = partners_by_name(layout.names)
+    stated = {frozenset(pair) for pair in layout.mirrored}
+    split = [f"{a} and {b}" for a, b in pairs if frozenset((a, b)) not in stated]
+    remedy = (
+        "mirroring confuses them; state the pairs in the dataset's layout, as in layout=dict(mirrored=[(a, b), ...])"
+    )
+    findings.add("warning", "keypoints that are left and right by name, but no mirrored pair", split, remedy)
+    findings.add(
+        "warning",
+        "keypoints that tell a side by name, but have no mirror partner",
+        [name for name in alone if name not in paired],
+        remedy,
+    )
+    sigmas = dict(zip(layout.names, layout.sigmas, strict=False))
+    findings.add(
+        "stop",
+        "keypoints whose OKS fall-off is not above 0",
+        [name for name in layout.names if not sigmas.get(name, 0) > 0],
+        "nothing can score; state positive `sigmas` in the dataset's layout",
+    )
+    findings.add(
+        "note",
+        f"keypoints that COCO does not know and whose OKS fall-off nobody stated, so that it is the mean of COCO's, "
+        f"{DEFAULT_SIGMA:.3f}",
+        [name for name in layout.names if name not in COCO.names and sigmas.get(name) == DEFAULT_SIGMA],
+        "AP depends on it; state `sigmas` in the dataset's layout where you know better",
+    )
+
+
+def check_symmetry(keypoints: np.ndarray, visible: np.ndarray, layout: KeypointLayout, findings: Findings) -> None:
+    """Find, by statistics over people, mirrored pairs that are none and pairs in which left and right are exchanged.
+
+    A mirrored set of people should look like the set itself. So each keypoint should on average lie where its mirror
+    partner lies in the mirrored person, measured from the mean of the labelled keypoints in units of their spread.
+    And whether left lies to the right of right (a person who faces the camera) should be the same for all pairs of a
+    person.
+
+    Args:
+        keypoints: [N, K, 2] (x, y).
+        visible: [N, K], above 0 where labelled.
+        layout: names the pairs.
+        findings: gets what is wrong.
+    """
+    if len(keypoints) > SAMPLED:
+        chosen = np.sort(np.random.default_rng(0).choice(len(keypoints), SAMPLED, replace=False))
+        keypoints, visible = keypoints[chosen], visible[chosen]
+    labelled = visible > 0
+    points = np.where(labelled[..., None], keypoints, np.nan).astype(np.float64)
+    enough = labelled.sum(axis=1) >= 3
+    points = points[enough]
+    if len(points) < FEW:
+        return
+    points -= np.nanmean(points, axis=1, keepdims=True)
+    spread = np.sqrt(np.nanmean((points**2).sum(axis=-1), axis=1))
+    points = points[spread > 0] / spread[spread > 0][:, None, None]
+    order = layout.flip_order()
+    counts = np.isfinite(points[..., 0]).sum(axis=0)
+    with np.errstate(all="ignore"):  # a keypoint that nobody has gives NaN, which is not above anything
+        mean = np.nansum(points, axis=0) / counts[:, None]
+        variance = np.nansum((points - mean) ** 2, axis=0) / counts[:, None]
+        difference = np.abs(mean - mean[order] * [-1, 1])
+        deviation = np.sqrt((variance + variance[order]) / 2)
+        error = np.sqrt(variance / counts[:, None] + variance[order] / counts[order][:, None])
+        odd = ((difference > ASYMMETRY * deviation) & (difference > CERTAINTY * error)).any(axis=1)
+    odd &= np.minimum(counts, counts[order]) >= FEW
+    names = [(layout.names[k], layout.names[order[k]]) for k in np.flatnonzero(odd) if k <= order[k]]
+    findings.add(
+        "warning",
+        "keypoints that do not look mirrored in mirrored data",
+        [f"{a} and {b}" if a != b else f"{a}, which has no partner" for a, b in names],
+        "pairs in the layout's `mirrored` may be wrong or missing, unless everybody faces the same way; look at the "
+        "pictures of tools/browse_data.py",
+    )
+
+    if len(layout.mirrored) < 3:
+        return
+    first, second = np.array([[layout.names.index(name) for name in pair] for pair in layout.mirrored]).T
+    side = np.nan_to_num(np.sign(points[:, first, 0] - points[:, second, 0]))
+    others = np.sign(side.sum(axis=1, keepdims=True) - side)
+    told = (side != 0) & (others != 0)
+    with np.errstate(invalid="ignore"):
+        agreement = ((side == others) & told).sum(axis=0) / told.sum(axis=0)
+    exchanged = (told.sum(axis=0) >= FEW) & (agreement < 0.35)
+    findings.add(
+        "warning",
+        "pairs in which left and right look exchanged, judged by the other pairs",
+        [f"{a} and {b}" for (a, b), is_odd in zip(layout.mirrored, exchanged, strict=True) if is_odd],
+        "compare the order of the names with the file's keypoints; `mirrored` names the same side first in every pair",
+    )
+
+
+def look_up(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Position of the first of `ids` [M] that equals each of `values` [N]; -1 where there is none."""
+    if not len(ids) or not len(values) or ids.dtype.kind != values.dtype.kind:
+        return np.full(len(values), -1)
+    order = np.argsort(ids, kind="stable")
+    found = order[np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)]
+    return np.where(ids[found] == values, found, -1)
+
+
+def _repeated(values: np.ndarray) -> np.ndarray:
+    """Positions of all but the first of equal values."""
+    first = np.zeros(len(values), dtype=bool)
+    first[np.unique(values, return_index=True)[1]] = True
+    return np.flatnonzero(~first)
+
+
+def _reach(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest (x, y) [N, 2] of the labelled among keypoints [N, K, 3]."""
+    labelled = keypoints[..., 2:] > 0
+    points = keypoints[..., :2]
+    return np.where(labelled, points, np.inf).min(axis=1), np.where(labelled, points, -np.inf).max(axis=1)

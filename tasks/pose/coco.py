@@ -1,0 +1,224 @@
+"""Keypoint files in COCO's format as flat arrays: a million people, no million objects (https://cocodataset.org).
+
+Files are read record by record and packed a few thousand at a time. Records that cannot be packed are findings; what
+the others say is checked in `tasks.pose.checks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hrtoolkit.data.doctor import Findings
+from hrtoolkit.data.reading import stream_json
+from hrtoolkit.errors import DataError
+
+PACKED = 4096  # records that are Python objects at a time
+NO_BOX = (np.nan,) * 4
+
+
+class Images(NamedTuple):
+    """M images of a file, in its order."""
+
+    ids: np.ndarray  # [M] integers or texts
+    names: np.ndarray  # [M] byte strings
+    sizes: np.ndarray  # [M, 2] width and height
+
+
+class Annotations(NamedTuple):
+    """A annotations of a file, in its order and of every category; what is absent is NaN, or -1 for a count."""
+
+    ids: np.ndarray  # [A] integers or texts, like the next two
+    image_ids: np.ndarray
+    category_ids: np.ndarray
+    crowd: np.ndarray  # [A] bool
+    areas: np.ndarray  # [A]
+    boxes: np.ndarray  # [A, 4] left, top, width, height
+    num_keypoints: np.ndarray  # [A]
+    lengths: np.ndarray  # [A] how many of `keypoints` belong to each annotation
+    keypoints: np.ndarray  # [sum of lengths] x, y, visibility, ... of all annotations one after another
+
+
+class Detections(NamedTuple):
+    """D boxes of a file in COCO's results format."""
+
+    image_ids: np.ndarray  # [D]
+    category_ids: np.ndarray  # [D]
+    boxes: np.ndarray  # [D, 4] left, top, width, height
+    scores: np.ndarray  # [D]
+
+
+def read_annotations(
+    path: Path, findings: Findings, needs_annotations: bool = True
+) -> tuple[Images, Annotations, list[dict]]:
+    """Read a keypoint file; the last are its categories as they stand there.
+
+    Args:
+        path: of the json file.
+        findings: gets the records that cannot be used.
+        needs_annotations: refuse a file without annotations.
+
+    Raises:
+        DataError: the file cannot be read, or is not in COCO's format.
+    """
+    images = _Table("images", {"id", "file_name", "width", "height"}, _pack_images, path, findings)
+    annotations = _Table("annotations", {"id", "image_id", "category_id"}, _pack_annotations, path, findings)
+    categories: list[dict] = []
+    takers = {"images": images.append, "annotations": annotations.append, "categories": categories.append}
+    for section, record in stream_json(path):
+        if section == "":
+            raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
+        if section in takers:
+            takers[section](record)
+    counts = {"images": images.count, "categories": len(categories), "annotations": annotations.count}
+    for section, count in counts.items():
+        if not count and (needs_annotations or section != "annotations"):
+            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's keypoint format")
+    for position, category in enumerate(categories):
+        if not isinstance(category, dict) or not {"id", "name"} <= category.keys():
+            raise DataError(f"{path}: categories[{position}] needs `id` and `name`, it is {category!r}")
+    return Images(*images.columns()), Annotations(*annotations.columns()), categories
+
+
+def read_detections(path: Path, findings: Findings) -> Detections:
+    """Read boxes in COCO's results format.
+
+    Args:
+        path: of the json file.
+        findings: gets the detections that cannot be used.
+
+    Raises:
+        DataError: the file cannot be read, or is no list.
+    """
+    table = _Table("detections", {"image_id", "category_id", "bbox", "score"}, _pack_detections, path, findings)
+    for section, record in stream_json(path):
+        if section != "" or not isinstance(record, dict):
+            raise DataError(f"{path}: expected COCO's results format, a list of detections")
+        table.append(record)
+    return Detections(*table.columns())
+
+
+class _Table:
+    """Records on their way into arrays."""
+
+    def __init__(self, name: str, required: set[str], pack: Callable, path: Path, findings: Findings):
+        self.name, self.required, self.pack, self.path, self.findings = name, required, pack, path, findings
+        self.count = 0
+        self.pending: list = []
+        self.packed = [_Column(empty) for empty in pack([])]
+        self.faulty: dict[str, list[str]] = {}
+
+    def append(self, record: dict) -> None:
+        self.pending.append(record)
+        self.count += 1
+        if len(self.pending) == PACKED:
+            self._pack_pending()
+
+    def columns(self) -> list[np.ndarray]:
+        self._pack_pending()
+        for fault, ids in self.faulty.items():
+            self.findings.add("stop", f"{self.name} {fault}", ids, "correct or remove them")
+        return [column.finish() for column in self.packed]
+
+    def _pack_pending(self) -> None:
+        records, self.pending = self.pending, []
+        try:
+            packed = self.pack(records)
+        except (AttributeError, KeyError, TypeError, ValueError):  # one of them at least: look at each
+            first = self.count - len(records)
+            sound = [r for position, r in enumerate(records, start=first) if not self._is_faulty(r, position)]
+            try:
+                packed = self.pack(sound)
+            except TypeError as error:  # sound one by one, but not of one kind
+                raise DataError(f"{self.path}: {self.name}: {error}") from None
+        for column, part in zip(self.packed, packed, strict=True):
+            if len(column.rows) and column.rows.dtype.kind != part.dtype.kind and len(part):
+                raise DataError(f"{self.path}: ids in {self.name} are numbers in one place and texts in another")
+            column.extend(part)
+
+    def _is_faulty(self, record, position: int) -> bool:
+        where = f"{self.name}[{position}]"
+        if not isinstance(record, dict):
+            fault = "that are no json objects"
+        elif missing := self.required - record.keys():
+            fault = f"that lack {sorted(missing)}"
+        else:
+            try:
+                self.pack([record])
+            except (AttributeError, TypeError, ValueError):
+                fault = "with something else than numbers where numbers belong"
+            else:
+                return False
+        if isinstance(record, dict) and "id" in record:
+            where += f" with id {record['id']!r}"
+        self.faulty.setdefault(fault, []).append(where)
+        return True
+
+
+class _Column:
+    """An array that grows in place: pieces that wait to be joined would double the peak and leave holes in the heap."""
+
+    def __init__(self, empty: np.ndarray):
+        self.rows, self.count = empty.copy(), 0  # its own memory, which can be resized
+
+    def extend(self, part: np.ndarray) -> None:
+        total = self.count + len(part)
+        if part.dtype.kind in "SU" and (not self.count or part.dtype.itemsize > self.rows.dtype.itemsize):
+            self.rows = self.rows.astype(part.dtype)  # longer texts
+        if total > len(self.rows):
+            self.rows.resize((max(total, 2 * len(self.rows)), *part.shape[1:]), refcheck=False)
+        self.rows[self.count : total] = part
+        self.count = total
+
+    def finish(self) -> np.ndarray:
+        self.rows.resize((self.count, *self.rows.shape[1:]), refcheck=False)
+        return self.rows
+
+
+def _pack_images(records: list[dict]) -> tuple[np.ndarray, ...]:
+    return (
+        _pack_ids([r["id"] for r in records]),
+        np.array([r["file_name"].encode() for r in records], dtype=np.bytes_),
+        np.array([(r["width"], r["height"]) for r in records], dtype=np.float64).reshape(-1, 2),
+    )
+
+
+def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
+    keypoints = [r.get("keypoints") or () for r in records]
+    boxes = [r.get("bbox") or NO_BOX for r in records]
+    lengths = np.array([len(values) for values in keypoints], dtype=np.int32)
+    return (
+        _pack_ids([r["id"] for r in records]),
+        _pack_ids([r["image_id"] for r in records]),
+        _pack_ids([r["category_id"] for r in records]),
+        np.array([r.get("iscrowd") or 0 for r in records], dtype=bool),
+        np.array([r.get("area") for r in records], dtype=np.float64),  # None becomes NaN
+        np.array([box if len(box) == 4 else NO_BOX for box in boxes], dtype=np.float64).reshape(-1, 4),
+        np.array([r.get("num_keypoints", -1) for r in records], dtype=np.int32),
+        lengths,
+        np.fromiter(chain.from_iterable(keypoints), np.float32, count=int(lengths.sum())),
+    )
+
+
+def _pack_detections(records: list[dict]) -> tuple[np.ndarray, ...]:
+    return (
+        _pack_ids([r["image_id"] for r in records]),
+        _pack_ids([r["category_id"] for r in records]),
+        np.array([r["bbox"] for r in records], dtype=np.float64).reshape(-1, 4),
+        np.array([r["score"] for r in records], dtype=np.float64),
+    )
+
+
+def _pack_ids(values: list) -> np.ndarray:
+    """Integers or texts; numbers with a fraction of zero count as integers."""
+    ids = np.array(values) if values else np.empty(0, np.int64)
+    if ids.dtype.kind == "f" and (ids == np.floor(ids)).all():
+        ids = ids.astype(np.int64)
+    texts = sum(isinstance(value, str) for value in values)
+    if ids.ndim != 1 or ids.dtype.kind not in "iU" or texts not in (0, len(values)):
+        raise TypeError(f"ids should be all numbers or all texts, they begin with {values[:3]}")
+    return ids

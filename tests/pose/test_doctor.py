@@ -1,0 +1,292 @@
+"""The data doctor: every planted fault is found, with the record's id, and clean data passes."""
+
+import json
+import logging
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.evaluator import Evaluator
+
+from hrtoolkit.data.doctor import Findings, check_before_training, examine
+from hrtoolkit.engine import train
+from hrtoolkit.errors import DataError
+from tasks.pose.checks import check_symmetry
+from tasks.pose.datasets import CocoKeypoints, MpiiPose
+from tasks.pose.layouts import COCO, complete_layout
+from tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
+from tasks.pose.transforms import TopDownAffine
+
+from ..conftest import edit_json
+from ..engine.test_run import make_config
+
+
+def load(folder, strict=False, **options):
+    return CocoKeypoints(TopDownAffine((48, 64)), folder, "people.json", "images", strict=strict, **options)
+
+
+def find(folder, other=None, read_images=True, **options):
+    """Findings of a folder as validation data, and as training data another one."""
+    datasets = {} if other is None else {"train": load(other)}
+    return examine(datasets | {"val": load(folder, **options)}, {"val": Evaluator(CocoKeypointMetric())}, read_images)
+
+
+def annotation(content, annotation_id):
+    return next(a for a in content["annotations"] if a["id"] == annotation_id)
+
+
+def change(annotation_id, **values):
+    return lambda folder: edit_json(folder / "people.json", lambda c: annotation(c, annotation_id).update(values))
+
+
+def edit(action):
+    return lambda folder: edit_json(folder / "people.json", action)
+
+
+def shrink(folder):
+    cv2.imwrite(str(folder / "images" / "12.jpg"), np.zeros((60, 80, 3), np.uint8))
+
+
+def cut_short(folder):
+    path = folder / "images" / "12.jpg"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def swap_knees(content):
+    names = content["categories"][0]["keypoints"]
+    names[13], names[14] = "knee_one", "knee_two"
+
+
+# What is done to the folder, the level and a part of the finding, and the record that it must name.
+FAULTS = {
+    "image id twice": (
+        edit(lambda c: c["images"].append({**c["images"][0], "file_name": "13.jpg"})),
+        ("stop", "images with the id of another one", 11),
+    ),
+    "image twice": (
+        edit(lambda c: c["images"].append({**c["images"][0], "id": 14})),
+        ("warning", "listed again under another id", 14),
+    ),
+    "image without size": (
+        edit(lambda c: c["images"][1].update(width=0)),
+        ("stop", "`width` or `height` is not above 0", 12),
+    ),
+    "annotation id twice": (change(3, id=1), ("warning", "annotations with the id of another one", 1)),
+    "annotation id 0": (change(3, id=0), ("warning", "annotations with the id 0", 0)),
+    "dangling image": (
+        change(3, image_id=99),
+        ("stop", "image that the file does not list", "annotation 3 of image 99"),
+    ),
+    "dangling category": (change(3, category_id=7), ("stop", "category that the file", "annotation 3 of category 7")),
+    "area of zero": (change(3, area=0), ("warning", "`area` of zero", 3)),
+    "no area": (edit(lambda c: annotation(c, 3).pop("area")), ("stop", "without an `area`", 3)),
+    "no box": (edit(lambda c: annotation(c, 3).pop("bbox")), ("stop", "without a `bbox`", 3)),
+    "box of zero size": (change(3, bbox=[70, 20, 0, 90]), ("warning", "box of zero size", 3)),
+    "box outside": (change(3, bbox=[70, 20, 160, 110]), ("warning", "beyond the image", 3)),
+    "box elsewhere": (change(3, bbox=[2, 2, 15, 20]), ("warning", "far outside their box", 3)),
+    "keypoint outside": (
+        edit(lambda c: annotation(c, 3)["keypoints"].__setitem__(0, 900)),
+        ("warning", "keypoints outside the image", 3),
+    ),
+    "keypoint not finite": (
+        edit(lambda c: annotation(c, 3)["keypoints"].__setitem__(0, None)),
+        ("stop", "not finite", 3),
+    ),
+    "too few keypoints": (change(3, keypoints=[1, 2, 2]), ("stop", "without 17 keypoints", "annotation 3 has 1")),
+    "odd visibility": (
+        edit(lambda c: annotation(c, 3)["keypoints"].__setitem__(2, 0.5)),
+        ("warning", "visibilities other than", 3),
+    ),
+    "nothing labelled": (change(3, keypoints=[0] * 51), ("note", "without a labelled keypoint", 3)),
+    "wrong count": (change(3, num_keypoints=0), ("warning", "`num_keypoints` is not the number", 3)),
+    "joint never labelled": (
+        edit(lambda c: [a["keypoints"].__setitem__(slice(0, 3), [0, 0, 0]) for a in c["annotations"]]),
+        ("warning", "nobody has labelled", "nose"),
+    ),
+    "side without partner": (
+        edit(lambda c: c["categories"][0]["keypoints"].__setitem__(13, "left_thing")),
+        ("warning", "have no mirror partner", "left_thing"),
+    ),
+    "unknown keypoint": (
+        edit(lambda c: c["categories"][0]["keypoints"].__setitem__(0, "tail")),
+        ("note", "OKS fall-off nobody stated", "tail"),
+    ),
+    "image missing": (lambda f: (f / "images" / "12.jpg").unlink(), ("stop", "missing or cannot be read", "12: ")),
+    "image cut short": (cut_short, ("stop", "missing or cannot be read", "12: ")),
+    "image of another size": (shrink, ("stop", "another size", "12: 80 x 60, annotated 160 x 120")),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found_with_its_record(name, coco_folder):
+    plant, (level, what, record) = FAULTS[name]
+    before = {finding.what for finding in find(coco_folder)}
+    plant(coco_folder)
+    new = [finding for finding in find(coco_folder) if finding.what not in before]
+    if name == "nothing labelled":  # the clean folder has one annotation like that
+        new = [finding for finding in find(coco_folder) if finding.count == 2]
+    matching = [finding for finding in new if finding.level == level and what in finding.what]
+    assert len(matching) == 1, [str(finding) for finding in new]
+    assert any(str(i).startswith(record) if isinstance(record, str) else i == record for i in matching[0].ids)
+    assert str(record) in str(matching[0])
+    if level == "stop" and "image" not in name.split()[0]:
+        with pytest.raises(DataError, match=what):
+            load(coco_folder, strict=True)
+
+
+def test_clean_data_has_no_findings_but_notes(coco_folder):
+    assert [finding.level for finding in find(coco_folder)] == ["note"]
+
+
+def test_all_faults_are_reported_together(coco_folder):
+    for name in ("dangling category", "image cut short", "side without partner"):
+        FAULTS[name][0](coco_folder)
+    change(2, area=0)(coco_folder)
+    findings = find(coco_folder)
+    for what in ("category that", "cannot be read", "mirror partner", "`area` of zero", "ground truth scored"):
+        assert any(what in finding.what for finding in findings), what
+
+
+@pytest.mark.parametrize("mirrored", [[], [("left_eye", "right_ear"), ("left_ear", "right_eye")]])
+def test_pairs_that_the_names_tell_and_the_layout_does_not_are_found(coco_folder, mirrored):
+    layout = dict(names=COCO.names, mirrored=mirrored, sigmas=[s * 2 for s in COCO.sigmas])
+    (finding,) = [f for f in find(coco_folder, layout=layout) if "no mirrored pair" in f.what]
+    assert "left_eye and right_eye" in finding.ids
+
+
+def test_a_fall_off_of_zero_is_found(coco_folder):
+    findings = find(coco_folder, layout=dict(names=COCO.names, sigmas=[0] + [0.1] * 16))
+    (finding,) = [finding for finding in findings if "fall-off is not above 0" in finding.what]
+    assert finding.level == "stop" and finding.ids == ("nose",)
+
+
+def make_people(count=400, seed=0):
+    """People who mostly face the camera: a body of points, mirrored for those seen from behind, and noise."""
+    rng = np.random.default_rng(seed)
+    side = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in COCO.names])
+    height = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 5, 5, 7, 7])
+    facing = np.where(rng.random(count) < 0.7, 1, -1)
+    points = np.stack([facing[:, None] * side, np.broadcast_to(height, (count, 17))], axis=-1)
+    return points + rng.normal(scale=0.4, size=points.shape), rng.random((count, 17)) < 0.9
+
+
+def symmetry(points, visible, layout):
+    findings = Findings("somewhere")
+    check_symmetry(points, visible, layout, findings)
+    return {finding.what: finding.ids for finding in findings}
+
+
+def test_statistics_find_pairs_that_do_not_mirror():
+    points, visible = make_people()
+    assert symmetry(points, visible, COCO) == {}
+    # Names that tell nothing, and a pair that the layout forgets or joins to another joint.
+    names = [f"k{i}" for i in range(17)]
+    right = [(f"k{i}", f"k{i + 1}") for i in range(1, 17, 2)]
+    assert symmetry(points, visible, complete_layout(names, right)) == {}
+    (ids,) = symmetry(points, visible, complete_layout(names, right[:-1])).values()
+    assert ids == ("k15, which has no partner", "k16, which has no partner")
+    crossed = [*right[:-2], ("k13", "k16"), ("k14", "k15")]
+    found = symmetry(points, visible, complete_layout(names, crossed))
+    assert found["keypoints that do not look mirrored in mirrored data"] == ("k13 and k16", "k14 and k15")
+
+
+def test_statistics_find_a_pair_whose_sides_are_exchanged():
+    points, visible = make_people()
+    points[:, [11, 12]] = points[:, [12, 11]]
+    assert symmetry(points, visible, COCO) == {
+        "pairs in which left and right look exchanged, judged by the other pairs": ("left_hip and right_hip",)
+    }
+
+
+def test_leaks_are_found_by_name_id_and_content(coco_folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(coco_folder, other, ignore=shutil.ignore_patterns("other"))
+
+    def renumber(content):
+        content["images"][0]["file_name"] = "copy.jpg"  # the same content under another name
+        content["images"][1]["id"] = annotation(content, 1)["image_id"] = 21  # the same name under another id
+
+    edit_json(other / "people.json", renumber)
+    (other / "images" / "11.jpg").rename(other / "images" / "copy.jpg")
+    findings = {f.what: (f.level, f.ids) for f in find(other, coco_folder) if "train and val" in f.where}
+    assert findings == {
+        "images of the same file name": ("warning", ("21: 12.jpg",)),
+        "image ids in both, for different file names": ("note", (11,)),
+        "images of the same content": ("warning", ("11: copy.jpg", "21: 12.jpg")),
+    }
+
+
+def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, monkeypatch):
+    logging.getLogger("hrtoolkit").propagate = True
+    monkeypatch.setattr("hrtoolkit.data.doctor.read_image_file", lambda path: pytest.fail("read an image"))
+    metric = CocoKeypointMetric(out_file=str(coco_folder / "predictions.json"))
+    datasets = {"train": load(coco_folder), "val": load(coco_folder)}
+    with caplog.at_level(logging.WARNING):
+        check_before_training(datasets, Evaluator(metric))
+    assert "images of the same file name: 2" in caplog.text
+    # The annotations are not taken for the model's predictions.
+    assert not (coco_folder / "predictions.json").exists() and metric.out_file and not metric.results
+    (coco_folder / "images" / "12.jpg").unlink()
+    with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(12\)"):
+        check_before_training(datasets, Evaluator(metric))
+
+
+def test_training_does_not_start_on_faulty_data_and_leaves_an_earlier_run_alone(coco_folder, tmp_path):
+    earlier = tmp_path / "work" / "last.pth"
+    earlier.parent.mkdir()
+    earlier.write_text("an earlier run")
+    (coco_folder / "images" / "12.jpg").unlink()
+    with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(12\)"):
+        train(make_config(coco_folder), tmp_path / "work")
+    assert [path.name for path in earlier.parent.iterdir()] == ["last.pth"]
+
+
+def test_annotated_people_are_scored_where_detections_are_the_samples(coco_folder):
+    boxes = [{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}]
+    (coco_folder / "boxes.json").write_text(json.dumps(boxes))
+    assert not [f for f in find(coco_folder, box_file="boxes.json") if f.level != "note"]
+    change(3, area=0)(coco_folder)
+    assert any("ground truth scored" in f.what for f in find(coco_folder, box_file="boxes.json"))
+
+
+def test_two_people_with_one_keypoint_each_are_not_taken_for_one(coco_folder):
+    def only_noses(content):
+        for item in content["annotations"][1:3]:
+            item["keypoints"] = [*item["keypoints"][:3], *[0] * 48]
+            item["num_keypoints"] = 1
+
+    edit_json(coco_folder / "people.json", only_noses)
+    assert not any("ground truth scored" in finding.what for finding in find(coco_folder))
+
+
+def make_mpii(folder, shift=0.0):
+    from scipy.io import savemat
+
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(20, 200, (3, 16, 2)).round()
+    people = [
+        {
+            "image": f"{i}.jpg",
+            "center": [100, 100],
+            "scale": 1.0,
+            "joints": (j + shift).tolist(),
+            "joints_vis": [1] * 16,
+        }
+        for i, j in enumerate(joints)
+    ]
+    (folder / "images").mkdir()
+    for i in range(3):
+        cv2.imwrite(str(folder / "images" / f"{i}.jpg"), np.zeros((240, 240, 3), np.uint8))
+    (folder / "valid.json").write_text(json.dumps(people))
+    heads = np.stack([np.zeros((2, 3)), np.full((2, 3), 20.0)])
+    truth = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)), "headboxes_src": heads}
+    savemat(folder / "gt_valid.mat", truth)
+    return MpiiPose(TopDownAffine((64, 64)), folder, "valid.json", gt_file="gt_valid.mat", strict=False)
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, 0), (30.0, 1)])
+def test_mpii_joints_must_be_those_of_the_ground_truth(tmp_path, shift, expected):
+    findings = examine({"val": make_mpii(tmp_path, shift)}, {"val": Evaluator(MpiiPckMetric())}, read_images=True)
+    assert len(findings) == expected
+    assert all(f.level == "stop" and "PCKh 0.0000 of 100" in f.what for f in findings)
