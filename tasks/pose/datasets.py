@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from hrtoolkit import geometry
 from hrtoolkit.data.loading import Draw
-from hrtoolkit.data.reading import read_image, read_json
+from hrtoolkit.data.reading import find_image_folder, read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
@@ -187,7 +187,7 @@ class CocoKeypoints(PersonDataset):
         person_images = np.array([position[image_id] for image_id in people["image_id"]])
         order = np.argsort(person_images, kind="stable")
         centers, sizes = geometry.box_to_center(people["window"][order])
-        folder = _find_image_folder(root, image_dir)
+        folder = find_image_folder(root, image_dir)
         # Detected people carry no keypoints; pictures show the annotated ones all the same.
         self._annotated: dict[int, list] = {}
         if box_file is not None:
@@ -435,9 +435,3 @@ def _log_left_out(path: Path, kept: int, total: int, what: str, left_out: dict[s
 
 def _counts(left_out: dict[str, list]) -> str:
     return ", ".join(f"{len(ids)} left out: {reason}" for reason, ids in left_out.items())
-
-
-def _find_image_folder(root: Path, image_dir: str) -> Path:
-    """Below the root as COCO unpacks, or below its `images`, where the official pose code expects it."""
-    older = root / "images" / image_dir
-    return older if older.is_dir() and not (root / image_dir).is_dir() else root / image_dir
