@@ -6,7 +6,7 @@ python tools/train.py configs/classification/hrnet_toy.py
 
 _base_ = "hrnet_w18_small_v1_imagenet.py"
 
-model = dict(head=dict(num_classes=None))  # from the folders
+model = dict(head=dict(num_classes=8))
 train_dataloader = dict(
     num_workers=2,
     dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(64, 64), scale=(0.5, 1.0))),
