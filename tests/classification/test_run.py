@@ -60,22 +60,25 @@ def test_a_resumed_run_with_mixup_and_erasing_equals_an_uninterrupted_one_bit_fo
     class_folder, tmp_path, monkeypatch
 ):
     def config():
-        made = make_config(class_folder, dict(type="MixAndErase", mixup=0.8, cutmix=1.0, erase=0.5))
+        augment = dict(type="MixAndErase", mixup=0.8, cutmix=1.0, erase=0.5)
+        made = make_config(class_folder, augment, train_cfg=dict(max_epochs=2, save_minutes=0.0))
         made.model.head.update(dropout=0.2, label_smoothing=0.1)
         return made
 
-    def stop_in_epoch_2(self, runner, batch_idx, **_):
-        if runner.epoch == 1:
-            np.random.rand(), torch.rand(())
+    def die_in_the_middle_of_epoch_2(self, runner, batch_idx, data_batch=None, outputs=None):
+        if (runner.epoch, batch_idx) == (1, 2):
+            np.random.rand(), torch.rand(())  # a resumed run must not go by the state of these
             raise KeyboardInterrupt
+        after_train_iter(self, runner, batch_idx, data_batch, outputs)
 
+    after_train_iter = Progress.after_train_iter
     metrics = train(config(), tmp_path / "whole")
-    monkeypatch.setattr(Progress, "before_train_iter", stop_in_epoch_2)
-    monkeypatch.setattr(Progress, "after_train_iter", lambda *_, **__: None)
-    monkeypatch.setattr(Progress, "after_train_epoch", lambda *_, **__: None)
+    monkeypatch.setattr(Progress, "after_train_iter", die_in_the_middle_of_epoch_2)
     with pytest.raises(KeyboardInterrupt):
         train(config(), tmp_path / "parts")
     monkeypatch.undo()
+    meta = read_checkpoint(tmp_path / "parts" / "last.pth")["meta"]
+    assert (meta["epoch"], meta["samples"]) == (1, 6)
     train(config(), tmp_path / "parts", resume=True)
     whole, parts = (read_checkpoint(tmp_path / name / "last.pth") for name in ("whole", "parts"))
     for part in ("state_dict", "ema_state_dict", "optimizer"):
