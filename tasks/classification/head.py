@@ -190,8 +190,8 @@ class ClassificationHead(PooledHead):
 
     def extract(self, maps: list[Tensor]) -> Tensor:
         total = self.incre_modules[0](maps[0])
-        for widen, x, step_down in zip(self.incre_modules[1:], maps[1:], self.downsamp_modules, strict=True):
-            total = widen(x) + step_down(total)
+        for level, step_down in enumerate(self.downsamp_modules, start=1):
+            total = self.incre_modules[level](maps[level]) + step_down(total)
         return self.final_layer(total).mean((2, 3))
 
 
