@@ -16,8 +16,8 @@ val_dataloader = dict(
 )
 train_cfg = dict(max_epochs=10, val_interval=2)
 base_batch_size = 32
-optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=0.05))
+optim_wrapper = dict(optimizer=dict(lr=0.03))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=40),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=2e-5, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=1e-4, convert_to_iter_based=True),
 ]
