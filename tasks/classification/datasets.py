@@ -94,14 +94,16 @@ class LabelledImages(Dataset):
         index, scores = predictions[0]["index"], predictions[0]["scores"]
         image = make_sheet([np.asarray(self.read_image(index))], tile_hw=(288, 320))
         panel = np.full((288, 320, 3), 24, np.uint8)
-        lines = [(f"truth: {self.name(self.labels[index])}", 0.0, (235, 235, 235))]
-        for c in np.argsort(-scores, kind="stable")[:5]:
+        best = np.argsort(-scores, kind="stable")[:5]
+        lines = [f"truth: {self.name(self.labels[index])}", *(f"{scores[c]:.0%} {self.name(c)}" for c in best)]
+        for row, text in enumerate(lines):
+            cv2.putText(
+                panel, text, (12, 40 + 44 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA
+            )
+        for row, c in enumerate(best, start=1):
             color = (60, 200, 60) if c == self.labels[index] else (220, 90, 70)
-            lines.append((f"{scores[c]:.0%} {self.name(c)}", float(scores[c]), color))
-        for row, (text, share, color) in enumerate(lines):
-            bottom = 40 + 44 * row
-            cv2.rectangle(panel, (12, bottom + 6), (12 + int(296 * share), bottom + 12), color, -1)
-            cv2.putText(panel, text, (12, bottom), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+            bottom = 46 + 44 * row
+            cv2.rectangle(panel, (12, bottom), (12 + int(296 * scores[c]), bottom + 6), color, -1)
         return np.hstack([image, panel])
 
     def name(self, label: int) -> str:

@@ -1,6 +1,7 @@
 """Whole runs on a tiny network: numbers and pictures, resuming with everything random on, other starts, mistakes."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
-from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.engine.hooks import Pictures, Progress
 from hrtoolkit.errors import DataError
 from tasks.classification.augment import MixAndErase
 
@@ -54,6 +55,18 @@ def test_a_run_leaves_weights_with_class_names_and_a_confusion_picture(class_fol
     tested = run_test(make_config(class_folder), tmp_path / "work" / "best.pth", flip=True, out=out)
     images = json.loads(out.read_text())["images"]
     assert len(images) == 7 and tested["top1"] == np.mean([i["label"] == i["top"][0] for i in images])
+
+
+def test_pictures_are_of_images_all_over_the_data(tmp_path, monkeypatch):
+    hook, drawn = Pictures(tmp_path, images=3), []
+    monkeypatch.setattr(hook, "_write", lambda *_: drawn.extend(hook.predictions))
+    samples = [{"index": i, "image_id": f"image {i // 2}"} for i in range(12)]  # two of each image
+    runner = SimpleNamespace(val_dataloader=SimpleNamespace(sampler=samples, dataset=None), val_evaluator=None, epoch=1)
+    for start in range(0, 12, 5):
+        hook.after_val_iter(runner, 0, outputs=samples[start : start + 5])
+    hook.after_val_epoch(runner)
+    assert drawn == ["image 0", "image 2", "image 4"]
+    assert all(len(predictions) == 2 for predictions in hook.predictions.values())
 
 
 def test_a_resumed_run_with_mixup_and_erasing_equals_an_uninterrupted_one_bit_for_bit(
