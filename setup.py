@@ -21,6 +21,7 @@ setup(
         "hrtoolkit.data",
         "hrtoolkit.engine",
         "tasks",
+        "tasks.classification",
         "tasks.pose",
     ],
     package_dir={"hrtoolkit.configs": "configs"},

@@ -109,6 +109,13 @@ def draw_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: tuple[float, flo
     return np.rint(canvas * (1 - opacity) + colors * opacity).astype(np.uint8)
 
 
+def draw_text(image: np.ndarray, text: str) -> np.ndarray:
+    """Write a line into the upper left corner of an image, RGB uint8 [H, W, 3]."""
+    canvas = _copy_image(image)
+    _write_text(canvas, text, (0, 0), background=(255, 230, 0))
+    return canvas
+
+
 def make_sheet(
     images: Sequence[np.ndarray],
     columns: int = 4,

@@ -83,7 +83,11 @@ def _check_sections(config: Config) -> Iterator[tuple[str, str]]:
     runtime = [p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY]
     sections = {
         "custom_imports": (import_modules_from_strings, _Rule(), {}),
-        "model": (Model, _Rule(optional=("neck",)), {"backbone": _MODEL, "neck": _MODEL, "head": _MODEL}),
+        "model": (
+            Model,
+            _Rule(optional=("neck", "augment")),
+            dict.fromkeys(("backbone", "neck", "head", "augment"), _MODEL),
+        ),
         **dict.fromkeys(DATALOADERS, (build_dataloader, _Rule(hidden=tuple(runtime)), {"dataset": _DATASET})),
         "train_cfg": (TrainLoop, _Rule(hidden=("runner", "dataloader")), {}),
         "optim_wrapper": (DeviceOptimWrapper, _OPTIM_WRAPPER, {"optimizer": _OPTIMIZER}),

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -101,7 +102,7 @@ class Examined(Protocol):
 
     def image_files(self) -> ImageFiles: ...
 
-    def truth(self) -> list[dict]:
+    def truth(self) -> Iterable[dict]:
         """The annotations as the metric wants predictions; empty where there are none."""
 
 
@@ -156,20 +157,19 @@ def examine(
 
 def _check_truth(dataset: Examined, evaluator: Evaluator) -> list[Finding]:
     """Annotations scored as predictions reach the metric's maximum, or no model ever will."""
-    truth = dataset.truth()
-    if not truth:
-        return []
     evaluator.dataset_meta = dataset.metainfo
     found = []
     for metric in evaluator.metrics:
         name = type(metric).__name__
         where = str(dataset.metainfo.get("ann_file") or dataset.metainfo.get("gt_file") or name)
         out_file, metric.out_file = getattr(metric, "out_file", None), None  # that is for predictions
-        metric.process(None, truth)
+        truth = iter(dataset.truth())
+        while batch := list(islice(truth, 1024)):
+            metric.process(None, batch)
         results, metric.results = metric.results, []
         try:
             with np.errstate(all="ignore"):
-                score = metric.compute_metrics(results).get(metric.headline)
+                score = metric.compute_metrics(results).get(metric.headline) if results else None
         except (DataError, LookupError, TypeError, ValueError) as error:  # what a protocol's code makes of faulty files
             remedy = f"{name} says: {error}"
             found.append(Finding("stop", where, "the metric cannot score the annotations", (), 0, remedy))
@@ -262,15 +262,19 @@ def _check_leaks(
     findings = Findings(f"train and {name} data")
     remedy = f"take them out of one of the two, or the {name} numbers are better than they should be"
     names = [np.array([os.path.split(path)[1] for path in files.paths.tolist()]) for files in (train, other)]
-    same_name = np.isin(names[1], names[0])
+    # Numbered files bear the same names in many data sets: the size has to agree too, unless it is the same file.
+    known = set(zip(names[0].tolist(), map(tuple, train.sizes.tolist()), strict=True))
+    sizes = map(tuple, other.sizes.tolist())
+    same_name = np.array([any(size) and (n, size) in known for n, size in zip(names[1].tolist(), sizes, strict=True)])
+    same_name |= np.isin(other.paths, train.paths)
     shared = [f"{image_id}: {path.decode()}" for image_id, path in zip(other.ids.tolist(), names[1], strict=True)]
     findings.add(
         "warning",
-        "images of the same file name",
+        "images of the same file name and size",
         [s for s, same in zip(shared, same_name, strict=True) if same],
         remedy,
     )
-    if train.ids.dtype.kind == other.ids.dtype.kind:
+    if train.ids.dtype.kind == other.ids.dtype.kind == "i":  # texts are file names, seen to above
         same_id = np.isin(other.ids, train.ids) & ~same_name
         findings.add(
             "note", "image ids in both, for different file names", other.ids[same_id], "check that they are two images"

@@ -203,3 +203,9 @@ def _is_truncated(data: bytes) -> bool:
     except OSError:
         return True
     return False
+
+
+def find_image_folder(root: Path, image_dir: str) -> Path:
+    """Below the root as data sets unpack, or below its `images`, where the official HRNet code expects them."""
+    older = root / "images" / image_dir
+    return older if older.is_dir() and not (root / image_dir).is_dir() else root / image_dir

@@ -1,4 +1,4 @@
-"""The toy world: drawn people in COCO's format, so that everything can be tried without a download.
+"""The toy world: drawn people, in COCO's format or sorted into classes, so that all can be tried without a download.
 
 A figure is a list of convex parts, painted from far to near. A scene holds a few figures on a textured ground; its
 masks, boxes and visibilities follow from rasterising the same parts. Everything is drawn symmetrically: only the way a
@@ -15,6 +15,7 @@ import json
 import logging
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,12 @@ SITTING = Pose(arm_swing=(10, 50), elbow=(10, 80), leg=(3, 22), leg_swing=(65, 9
 BENT = Pose(pitch=(25, 60), arm_swing=(0, 60), leg=(2, 14), leg_swing=(-10, 15), knee=(0, 20))
 LEANING = Pose(roll=(-28, 28), arm=(5, 60), leg=(2, 24), knee=(0, 30))
 POSES = (STANDING, STANDING, STANDING, WALKING, WALKING, RAISED, SITTING, BENT, LEANING)  # equally likely
+# Classes of people, by pose and by where they look: 0 degrees at the viewer, 180 away.
+CLASSES = {
+    f"{pose_name}_{side}": (pose, yaw_degrees)
+    for pose_name, pose in (("arms_up", RAISED), ("bent", BENT), ("sitting", SITTING), ("standing", STANDING))
+    for side, yaw_degrees in (("back", 180), ("front", 0))
+}
 
 # The parts that show a keypoint: it is visible where one of them is the front-most thing at its pixel.
 FACE_MARKS = ("nose", "left_eye", "right_eye")
@@ -137,7 +144,11 @@ class Scene:
 
 
 def make_person(
-    rng: np.random.Generator, height: float, background: np.ndarray, yaw_degrees: float | None = None
+    rng: np.random.Generator,
+    height: float,
+    background: np.ndarray,
+    yaw_degrees: float | None = None,
+    pose: Pose | None = None,
 ) -> Figure:
     """Draw the shape, pose and clothes of a person who would stand `height` pixels tall; the hips are at (0, 0).
 
@@ -146,8 +157,9 @@ def make_person(
         height: in pixels.
         background: mean RGB colour of the ground, which clothes stay away from.
         yaw_degrees: 0 looks at the viewer, 180 away; by default one of the two, mostly within 30 degrees.
+        pose: one of POSES; by default any.
     """
-    pose = POSES[rng.integers(len(POSES))]
+    pose = pose or POSES[rng.integers(len(POSES))]
     if yaw_degrees is None:
         yaw_degrees = 180 * (rng.random() < 0.25) + np.clip(rng.normal(0, 20), -60, 60)
     yaw = _rotation(YAW, yaw_degrees)
@@ -291,10 +303,32 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
 
     for figure in reversed(drawn):
         _paint_(image, figure)
-    noise = rng.standard_normal((height, width), dtype=np.float32) * np.float32(rng.uniform(1, 5))
+    return Scene(_expose(rng, image), annotations)
+
+
+def make_portrait(rng: np.random.Generator, class_name: str, size: int = 128) -> np.ndarray:
+    """Draw one person of a class of CLASSES on a textured ground, RGB uint8 [size, size, 3].
+
+    Args:
+        rng: source of every other choice.
+        class_name: pose and side.
+        size: of the square image, in pixels.
+    """
+    pose, yaw_degrees = CLASSES[class_name]
+    image = _draw_background(rng, size, size)
+    background = np.array(cv2.mean(image)[:3])
+    yaw_degrees = yaw_degrees + np.clip(rng.normal(0, 20), -40, 40)
+    person = make_person(rng, size * rng.uniform(0.65, 0.85), background, yaw_degrees, pose)
+    low, high = person.bounds()
+    _paint_(image, person.moved(size / 2 - (low + high) / 2 + rng.uniform(-0.05, 0.05, 2) * size))
+    return _expose(rng, image)
+
+
+def _expose(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """The image as a camera gives it, a little darker or brighter and with noise."""
+    noise = rng.standard_normal(image.shape[:2], dtype=np.float32) * np.float32(rng.uniform(1, 5))
     image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.7, 1.1))
-    image = cv2.add(image, cv2.merge([noise.astype(np.int16)] * 3), dtype=cv2.CV_8U)
-    return Scene(image, annotations)
+    return cv2.add(image, cv2.merge([noise.astype(np.int16)] * 3), dtype=cv2.CV_8U)
 
 
 def _place(rng: np.random.Generator, figure: Figure, height: int, width: int) -> Figure:
@@ -440,15 +474,29 @@ def write_coco(folder: str | os.PathLike, train: int = 1200, val: int = 200, see
         ValueError: a count or the seed is out of range.
         DataError: the folder holds something else.
     """
-    folder = Path(folder)
+    return _write_once(Path(folder), SPLITS, _write_split, {"train": train, "val": val, "seed": seed})
+
+
+def write_classes(folder: str | os.PathLike, train: int = 1200, val: int = 200, seed: int = 0) -> bool:
+    """Write a folder an image class, train/CLASS/ and val/CLASS/, with one person of CLASSES in each image.
+
+    Otherwise as `write_coco`; classes take turns.
+    """
+    settings = {"train": train, "val": val, "seed": seed, "classes": list(CLASSES)}
+    return _write_once(Path(folder), ("train", "val"), _write_class_split, settings)
+
+
+def _write_once(folder: Path, splits: tuple[str, str], write_split: Callable[..., None], settings: dict) -> bool:
+    """Write both splits unless the folder holds them; refuse a folder with anything else in it."""
+    train, val, seed = settings["train"], settings["val"], settings["seed"]
     if not (0 <= train <= 500_000 and 0 <= val <= 500_000 and train + val > 0 and seed >= 0):
         raise ValueError(f"train and val should be 0 to 500000, one above 0, seed >= 0; got {train}, {val} and {seed}")
-    settings = {"version": VERSION, "train": train, "val": val, "seed": seed}
+    settings = {"version": VERSION, **settings}
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file; choose another folder for the toy data")
     if folder.is_dir() and any(folder.iterdir()):
         found = _read_mark(folder / "toy.json")
-        if {key: found.get(key) for key in settings} != settings:
+        if {key: value for key, value in found.items() if key != "complete"} != settings:
             raise DataError(
                 f"{folder} is not empty and holds {f'toy data made with {found}' if found else 'other data'}, "
                 f"not toy data made with {settings}; delete the folder or choose another"
@@ -457,10 +505,19 @@ def write_coco(folder: str | os.PathLike, train: int = 1200, val: int = 200, see
             logger.info("%s already holds the toy data made with %s", folder, settings)
             return False
     _write_json(folder / "toy.json", settings | {"complete": False})
-    for number, (split, count) in enumerate(zip(SPLITS, (train, val), strict=True)):
-        _write_split(folder, split, [seed, number], count)
+    for number, (split, count) in enumerate(zip(splits, (train, val), strict=True)):
+        write_split(folder, split, [seed, number], count)
     _write_json(folder / "toy.json", settings | {"complete": True})
     return True
+
+
+def _write_class_split(folder: Path, split: str, seed: list[int], count: int) -> None:
+    for index in track(range(count), split, console=Console(stderr=True), disable=count < 250):
+        name = list(CLASSES)[index % len(CLASSES)]
+        image = make_portrait(np.random.default_rng([*seed, index]), name)
+        path = folder / split / name / f"{index:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, image)
 
 
 def _write_split(folder: Path, split: str, seed: list[int], count: int) -> None:

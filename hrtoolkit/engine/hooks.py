@@ -220,7 +220,7 @@ class StopOnNaN(Hook):
 
 
 class Pictures(Hook):
-    """Draws the predictions of the first images that are evaluated, beside the truth, and what the metrics draw.
+    """Draws the predictions of a few of the evaluated images, beside the truth, and what the metrics draw.
 
     Args:
         folder: where the pictures go.
@@ -234,14 +234,13 @@ class Pictures(Hook):
         self.images = images
         self.latest: Path | None = None
         self.predictions: dict = {}
+        self.last_image = None  # of the predictions so far
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        if not is_main_process():
-            return
-        for prediction in outputs:
-            known = prediction["image_id"] in self.predictions
-            if known or len(self.predictions) < self.images:
-                self.predictions.setdefault(prediction["image_id"], []).append(prediction)
+        self._keep(outputs, len(runner.val_dataloader.sampler))
+
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self._keep(outputs, len(runner.test_dataloader.sampler))
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self._write(runner.val_dataloader.dataset, runner.val_evaluator, f"epoch_{runner.epoch:03d}")
@@ -249,14 +248,24 @@ class Pictures(Hook):
     def after_test_epoch(self, runner, metrics=None) -> None:
         self._write(runner.test_dataloader.dataset, runner.test_evaluator, "test")
 
-    after_test_iter = after_val_iter
+    def _keep(self, predictions: list[dict], samples: int) -> None:
+        """Keep the predictions of images that are spread evenly over the samples of the main process."""
+        if not is_main_process():
+            return
+        for prediction in predictions:
+            image_id, count = prediction["image_id"], len(self.predictions)
+            due = count < self.images and prediction["index"] >= count * samples / self.images
+            # From its first sample on or not at all: a picture shows everybody in it.
+            if (due and image_id != self.last_image) or image_id in self.predictions:
+                self.predictions.setdefault(image_id, []).append(prediction)
+            self.last_image = image_id
 
     def _write(self, dataset, evaluator, name: str) -> None:
         if not self.predictions:  # in all but the main process
             return
         drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
         captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
-        self.predictions = {}
+        self.predictions, self.last_image = {}, None
         try:
             sheet = make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions)
             write_image(self.folder / f"{name}.jpg", sheet)

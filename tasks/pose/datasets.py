@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from hrtoolkit import geometry
 from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw
-from hrtoolkit.data.reading import read_image, read_json
+from hrtoolkit.data.reading import find_image_folder, read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
@@ -233,7 +233,7 @@ class CocoKeypoints(PersonDataset):
             findings.append(Finding("stop", findings.where, what, (), 0, "is it the right file, and `category`?"))
         if strict or not len(people.images):
             findings.raise_stops()
-        folder = _find_image_folder(root, image_dir)
+        folder = find_image_folder(root, image_dir)
         super().__init__(
             layout,
             transform,
@@ -453,9 +453,3 @@ def _log_use(path: Path, used: int, total: int, what: str, left_out: dict[str, i
 def _counts(left_out: dict[str, int]) -> str:
     counts = ", ".join(f"{count} left out: {reason}" for reason, count in left_out.items() if count)
     return f" ({counts})" if counts else ""
-
-
-def _find_image_folder(root: Path, image_dir: str) -> Path:
-    """Below the root as COCO unpacks, or below its `images`, where the official pose code expects it."""
-    older = root / "images" / image_dir
-    return older if older.is_dir() and not (root / image_dir).is_dir() else root / image_dir

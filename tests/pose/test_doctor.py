@@ -211,7 +211,7 @@ def test_leaks_are_found_by_name_id_and_content(coco_folder, tmp_path):
     (other / "images" / "11.jpg").rename(other / "images" / "copy.jpg")
     findings = {f.what: (f.level, f.ids) for f in find(other, coco_folder) if "train and val" in f.where}
     assert findings == {
-        "images of the same file name": ("warning", ("21: 12.jpg",)),
+        "images of the same file name and size": ("warning", ("21: 12.jpg",)),
         "image ids in both, for different file names": ("note", (11,)),
         "images of the same content": ("warning", ("11: copy.jpg", "21: 12.jpg")),
     }
@@ -224,7 +224,7 @@ def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, mon
     datasets = {"train": load(coco_folder), "val": load(coco_folder)}
     with caplog.at_level(logging.WARNING):
         check_before_training(datasets, Evaluator(metric))
-    assert "images of the same file name: 2" in caplog.text
+    assert "images of the same file name and size: 2" in caplog.text
     # The annotations are not taken for the model's predictions.
     assert not (coco_folder / "predictions.json").exists() and metric.out_file and not metric.results
     (coco_folder / "images" / "12.jpg").unlink()

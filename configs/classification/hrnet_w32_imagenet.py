@@ -1,0 +1,15 @@
+"""HRNet-W32-C on ImageNet-1k, 224x224, 41.2M parameters.
+
+Published: 78.5 top-1 (official release of arXiv:1908.07919), central crop; 32 images on each of 4 GPUs, SGD 0.05.
+
+    python tools/train.py configs/classification/hrnet_w32_imagenet.py
+    python tools/test.py configs/classification/hrnet_w32_imagenet.py timm/hrnet_w32.ms_in1k
+"""
+
+_base_ = ["../_base_/classification_imagenet.py", "../_base_/classification_100_epochs.py"]
+
+custom_imports = dict(imports=["tasks.classification"])
+model = dict(
+    backbone=dict(type="HRNet", width=32, init="kaiming"),
+    head=dict(type="ClassificationHead", num_classes=1000),
+)
