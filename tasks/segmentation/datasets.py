@@ -1,0 +1,227 @@
+"""Images and label maps: any two folders, or a list of pairs."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch.utils.data import Dataset
+
+from hrtoolkit.data.loading import Draw
+from hrtoolkit.data.reading import read_image
+from hrtoolkit.errors import DataError
+from hrtoolkit.registry import DATASETS
+from tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
+from tasks.segmentation.pictures import overlay_labels
+
+log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+LABEL_MODES = ("L", "P", "I;16", "I")  # of Pillow: one value a pixel
+HOW_TO_GET = (
+    "CamVid: the SegNet tutorial's CamVid folder; Cityscapes: leftImg8bit and gtFine of "
+    "https://www.cityscapes-dataset.com; PASCAL-Context, LIP, ADE20K and COCO-Stuff: the header of the config says how "
+    "the folder should look. --data-root names it. Your own data: docs/segmentation.md"
+)
+
+
+@DATASETS.register_module()
+class LabelledImages(Dataset):
+    """Images with a label PNG each, found in two folders of the same structure or through a list file.
+
+    A label file holds one value a pixel (grey or palette PNG, 8 or 16 bit), which `classes` translates.
+
+    Args:
+        transform: `transform(image, label, classes, rng)`, such as `ScaleCropFlip`.
+        data_root: folder of the data set.
+        classes: "cityscapes", "ade20k" ... (see `SCHEMES`), or the fields of a `ClassSet`.
+        image_dir: folder of the images, below `data_root`; folders inside it are searched too.
+        label_dir: folder of the labels, below `data_root`; None where there are none to score.
+        image_suffix: how image names end; by default in anything that is an image.
+        label_suffix: what replaces `image_suffix` (or the extension) in the name of the label file.
+        list_file: instead of the two folders, lines of an image and a label, below `data_root`; further columns are
+            not used. Columns are separated by tabs, or else by blanks.
+
+    Raises:
+        DataError: nothing is found, labels are missing, or the list is malformed.
+        ValueError: neither folders nor a list are given.
+    """
+
+    how_to_get = HOW_TO_GET
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        classes: str | dict | ClassSet,
+        image_dir: str | None = None,
+        label_dir: str | None = None,
+        image_suffix: str | None = None,
+        label_suffix: str = ".png",
+        list_file: str | None = None,
+    ):
+        if (image_dir is None) == (list_file is None):
+            raise ValueError("LabelledImages: give image_dir (and label_dir), or list_file")
+        root = Path(data_root)
+        self.classes = resolve_classes(classes)
+        self.transform = transform
+        if list_file is not None:
+            pairs, names = _read_list(root, root / list_file)
+        else:
+            pairs, names = _find_pairs(
+                root / image_dir, None if label_dir is None else root / label_dir, image_suffix, label_suffix
+            )
+        # Strings of one array: loader workers share it instead of touching many thousand Python objects.
+        self.image_paths = np.array([str(image) for image, _ in pairs])
+        self.label_paths = np.array([str(label or "") for _, label in pairs])
+        self.image_ids = np.array(names)
+
+    def __len__(self) -> int:
+        return len(self.image_paths)
+
+    def __getitem__(self, key: int | Draw) -> dict:
+        """Read one sample: for a `Draw` an augmented crop and its label map, for an int the whole image.
+
+        A whole image brings its label map along in its own size, for the metric.
+        """
+        index, rng = (key.index, key.generator()) if isinstance(key, Draw) else (int(key), None)
+        image, label = self.read_image(index), self.read_label(index)
+        if label is not None and label.shape != image.shape[:2]:
+            raise DataError(
+                f"{self.label_paths[index]}: the label is {_size(label)}, its image {self.image_paths[index]} is "
+                f"{_size(image)} (width x height); they must cover the same pixels"
+            )
+        if rng is not None and label is None:
+            raise DataError(f"{self.image_paths[index]} has no label to train on; set the dataset's label_dir")
+        sample = self.transform(image, label, self.classes, rng)
+        meta = {"index": index, "image_id": self.image_ids[index].item()}
+        if rng is not None:
+            return {"image": sample["image"], "targets": {"label": sample["label"]}, "meta": meta}
+        meta |= {
+            "size_hw": image.shape[:2],
+            "input_hw": sample["image"].shape[:2],
+            "padding": sample["padding"],
+            "label": label,
+        }
+        return {"image": sample["image"], "meta": meta}
+
+    def read_image(self, index: int) -> np.ndarray:
+        """Read an image, RGB uint8 [H, W, 3]."""
+        return read_image(self.image_paths[index].item())
+
+    def read_label(self, index: int) -> np.ndarray | None:
+        """Read a label map as class indices uint8 [H, W], or None where there is none.
+
+        Raises:
+            DataError: the file is missing, broken, has colours instead of values, or values that stand for nothing.
+        """
+        path = self.label_paths[index].item()
+        if not path:
+            return None
+        try:
+            return self.classes.encode(read_values(path))
+        except ValueError as error:
+            raise DataError(f"{path}: {error}") from None
+
+    def draw(self, predictions: list[dict]) -> np.ndarray:
+        """Colour an image by its label map and by the prediction, RGB uint8 [H, W, 3]: truth left, prediction right.
+
+        Args:
+            predictions: one, with `index` and `labels` [H, W].
+        """
+        index = predictions[0]["index"]
+        image, truth = self.read_image(index), self.read_label(index)
+        if truth is None:
+            truth = np.full(image.shape[:2], IGNORED, np.uint8)
+        predicted = predictions[0]["labels"].cpu().numpy()
+        return np.hstack([overlay_labels(image, labels, self.classes) for labels in (truth, predicted)])
+
+    def head_arguments(self) -> dict:
+        """What a head that leaves it open takes from the data."""
+        return {"classes": asdict(self.classes)}
+
+    @property
+    def metainfo(self) -> dict:
+        """What the metric needs to know of the data."""
+        return {"classes": self.classes}
+
+
+def read_values(path: str | Path) -> np.ndarray:
+    """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colours.
+
+    Raises:
+        DataError: the file is missing, broken, or holds colours.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such label file; copy it there or correct the dataset's folders") from None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            mode = image.mode
+            values = np.asarray(image)  # decodes
+    # What Pillow raises for a broken PNG depends on where it breaks.
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DataError(
+            f"{path}: not a readable label image, or cut short ({len(data)} bytes; {error}); copy or download it again"
+        ) from None
+    if mode not in LABEL_MODES:
+        raise DataError(
+            f"{path}: a label file holds one class value a pixel (grey or palette PNG), but this one is {mode}; "
+            "convert its colours to class values first"
+        )
+    return values if values.dtype == np.uint8 else values.astype(np.int32)
+
+
+def _find_pairs(
+    image_folder: Path, label_folder: Path | None, image_suffix: str | None, label_suffix: str
+) -> tuple[list[tuple[Path, Path | None]], list[str]]:
+    endings = (image_suffix,) if image_suffix is not None else IMAGE_SUFFIXES
+    images = sorted(path for path in image_folder.rglob("*") if path.name.lower().endswith(endings))
+    if not images:
+        raise DataError(f"{image_folder}: no image whose name ends in {' or '.join(endings)}")
+    stems = [
+        path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images
+    ]
+    if label_folder is None:
+        return [(image, None) for image in images], stems
+    labels = [label_folder / f"{stem}{label_suffix}" for stem in stems]
+    found = {path for path in label_folder.rglob(f"*{label_suffix}")}
+    _report_missing([label for label in labels if label not in found], len(labels), "label")
+    if unused := found - set(labels):
+        log.warning("%s: %d labels belong to no image, such as %s", label_folder, len(unused), min(unused))
+    return list(zip(images, labels, strict=True)), stems
+
+
+def _read_list(root: Path, path: Path) -> tuple[list[tuple[Path, Path | None]], list[str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such list of images and labels") from None
+    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for line in lines if line.strip()]
+    if not rows:
+        raise DataError(f"{path}: the list is empty; expected lines of an image and a label")
+    columns = {min(len(row), 2) for row in rows}
+    if len(columns) > 1:
+        odd = next(row for row in rows if len(row) == 1)
+        raise DataError(f"{path}: some lines have an image and a label, but {odd[0]!r} stands alone")
+    pairs = [(root / row[0].strip(), root / row[1].strip() if len(row) > 1 else None) for row in rows]
+    for column, what in ((0, "image"), (1, "label")):
+        files = [pair[column] for pair in pairs if pair[column] is not None]
+        _report_missing([file for file in files if not file.is_file()], len(files), what)
+    return pairs, [str(Path(row[0].strip()).with_suffix("")) for row in rows]
+
+
+def _report_missing(missing: list[Path], total: int, what: str) -> None:
+    if missing:
+        shown = ", ".join(str(path) for path in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise DataError(f"{len(missing)} of {total} {what}s are not there: {shown}")
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[1]} x {array.shape[0]}"

@@ -1,0 +1,121 @@
+"""From the network's scores on windows and scales to one label map, in memory that does not grow with the classes.
+
+The official code averages the logits of an image and its mirror image, enlarges them, takes exp (not softmax), averages
+overlapping windows, and adds the scales up (HRNet-Semantic-Segmentation, lib/datasets/base_dataset.py). Every step is
+one class by itself, so a few classes at a time are carried to full size, and the best of them is kept. What waits for
+that are logits at the network's stride, a sixteenth of the pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK_VALUES = 2**23  # scores at full size that are held at once, in each of a few tensors
+
+
+class Window(NamedTuple):
+    """A part of an image, in its pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class WindowScores(NamedTuple):
+    """Logits [C, h, w] of one window, which the network saw padded to `padded_hw`."""
+
+    logits: Tensor
+    window: Window
+    padded_hw: tuple[int, int]
+
+
+class ScaleScores(NamedTuple):
+    """Windows that cover an image of `size_hw`, the input at one scale."""
+
+    size_hw: tuple[int, int]
+    windows: list[WindowScores]
+
+
+def whole_image(logits: Tensor, size_hw: tuple[int, int]) -> list[ScaleScores]:
+    """One scale and one window: the logits [C, h, w] of an image of `size_hw` that was seen as it is."""
+    return [ScaleScores(size_hw, [WindowScores(logits, Window(0, 0, *size_hw), size_hw)])]
+
+
+def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, int], align_corners: bool) -> Tensor:
+    """Scores of some classes, summed over scales, at the size of the network's input.
+
+    Args:
+        scales: what the network gave.
+        classes: which of its channels.
+        size_hw: height and width of the input.
+        align_corners: of every bilinear enlarging.
+
+    Returns:
+        [c, H, W], sums of exponentials, not probabilities.
+    """
+    total = None
+    for scale in scales:
+        covered = None
+        for scores, (top, left, height, width), padded_hw in scale.windows:
+            part = _resize(scores[classes].float(), padded_hw, align_corners)[:, :height, :width].exp()
+            if (height, width) == scale.size_hw:
+                covered = part
+                continue
+            if covered is None:
+                covered = part.new_zeros(len(part), *scale.size_hw)
+                count = part.new_zeros(scale.size_hw)
+            covered[:, top : top + height, left : left + width] += part
+            count[top : top + height, left : left + width] += 1
+        if len(scale.windows) > 1:
+            covered /= count
+        covered = _resize(covered, size_hw, align_corners)
+        total = covered if total is None else total + covered
+    return total
+
+
+def best_labels(
+    scales: list[ScaleScores],
+    input_hw: tuple[int, int],
+    padding: tuple[int, int],
+    output_hw: tuple[int, int],
+    align_corners: bool,
+) -> Tensor:
+    """The class of the highest score at every pixel of the original image.
+
+    Args:
+        scales: what the network gave.
+        input_hw: height and width of the input that the scales were made from.
+        padding: rows at the bottom and columns at the right of the input that are no part of the image.
+        output_hw: height and width of the original image.
+        align_corners: of every bilinear enlarging.
+
+    Returns:
+        uint8 [H, W], on the device of the scores.
+    """
+    largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
+    chunk = max(CHUNK_VALUES // largest, 1)
+    keep_hw = input_hw[0] - padding[0], input_hw[1] - padding[1]
+    best = labels = None
+    for first in range(0, len(scales[0].windows[0].logits), chunk):
+        scores = sum_scores(scales, slice(first, first + chunk), input_hw, align_corners)
+        scores = _resize(scores[:, : keep_hw[0], : keep_hw[1]], output_hw, align_corners)
+        highest, index = scores.max(dim=0)
+        index = (index + first).to(torch.uint8)
+        if best is None:
+            best, labels = highest, index
+        else:
+            labels = torch.where(highest > best, index, labels)
+            best = torch.maximum(best, highest)
+    return labels
+
+
+def _resize(maps: Tensor, size_hw: tuple[int, int], align_corners: bool) -> Tensor:
+    """Resize maps [C, H, W] bilinearly."""
+    if tuple(maps.shape[-2:]) == tuple(size_hw):
+        return maps
+    return F.interpolate(maps[None], size=size_hw, mode="bilinear", align_corners=align_corners)[0]
