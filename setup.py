@@ -23,6 +23,7 @@ setup(
         "tasks",
         "tasks.classification",
         "tasks.pose",
+        "tasks.segmentation",
     ],
     package_dir={"hrtoolkit.configs": "configs"},
     package_data={"hrtoolkit.configs": ["*/*.py"]},

@@ -1,7 +1,8 @@
 """Weights from anywhere into a model, and our own checkpoints onto the disk.
 
 Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
-our own, official pose and classification releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x `head.`).
+our own, official pose, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x
+`head.`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.files import write_atomically
 
-WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
+# Of DataParallel, of torch.compile, and of the official segmentation code around network and loss.
+WRAPPERS = ("module.", "_orig_mod.", "model.")
 TIMM_PREFIX = "timm/"
 
 
@@ -42,6 +44,7 @@ class LoadReport:
     unexpected: list[str] = field(default_factory=list)  # in the file, not in the model: left unused
     mis_shaped: dict[str, tuple[tuple, tuple]] = field(default_factory=dict)  # name -> shapes in file and model
     adopted: dict[str, list[str]] = field(default_factory=dict)  # name -> output channels taken over by their names
+    notes: list[str] = field(default_factory=list)  # what was converted on the way
 
     @property
     def ok(self) -> bool:
@@ -59,7 +62,7 @@ class LoadReport:
         return not any(name.startswith(f"{part}.") for name in incomplete)
 
     def __str__(self) -> str:
-        lines = [f"{self.source} ({self.kind})"]
+        lines = [f"{self.source} ({self.kind})", *(f"  {note}" for note in self.notes)]
         parts = Counter(name.split(".")[0] for name in self.loaded)
         names = [*self.loaded, *self.missing, *self.mis_shaped, *self.adopted]
         for part, total in Counter(name.split(".")[0] for name in names).items():
@@ -98,7 +101,8 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
     agree are taken over and the others keep their initial values.
 
     Args:
-        model: a model of ours, or a backbone alone.
+        model: a model of ours, or a backbone alone. Its head may have `convert_checkpoint(tensors) -> tensors, notes`
+            for what is peculiar to the releases of its task; the notes appear in the report.
         source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
             checkpoint.
         label: what the report calls the source; by default its path.
@@ -118,6 +122,8 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
 
     report = LoadReport(label, kind)
     head = getattr(model, "head", None)
+    if hasattr(head, "convert_checkpoint"):
+        tensors, report.notes = head.convert_checkpoint(tensors)
     values = {}
     for name, tensor in tensors.items():
         rows = None
@@ -214,6 +220,8 @@ def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]
         return tensors, "official or timm classification"
     if "final_layer.weight" in tensors:
         return tensors, "official pose"
+    if "last_layer" in tops or "ocr_distri_head" in tops:
+        return tensors, "official segmentation"
     return tensors, "bare weights"
 
 

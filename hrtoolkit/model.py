@@ -28,6 +28,9 @@ class Model(BaseModel):
         flip_test: in mode "predict", also run the mirrored images and let the head average both results.
         augment: `augment(images, targets, meta) -> images, targets`, changes training batches on the device after
             normalisation, such as mixup; what is random in it must follow from `meta`.
+        inference: `inference(model, images, meta) -> list with one dict each`, takes over in mode "predict" where the
+            network has to see an image several times, such as in windows; it calls `extract` and the head itself, and
+            honours `flip_test`. None runs the network once.
         frozen: names of modules that are not trained ("backbone.layer1"): their weights get no gradients and their
             BatchNorm keeps its statistics.
 
@@ -44,6 +47,7 @@ class Model(BaseModel):
         std: Sequence[float] = (58.395, 57.12, 57.375),
         flip_test: bool = False,
         augment: Callable | None = None,
+        inference: Callable | None = None,
         frozen: Sequence[str] = (),
     ):
         super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
@@ -51,6 +55,7 @@ class Model(BaseModel):
         self.neck = neck
         self.head = head
         self.flip_test = flip_test
+        self.inference = inference
         self.frozen = tuple(frozen)
         for name in self.frozen:
             try:
@@ -85,6 +90,8 @@ class Model(BaseModel):
             return self.head(self.extract(images))
         if mode == "loss":
             return self.head.loss(self.extract(images), targets)
+        if mode == "predict" and self.inference is not None:
+            return self.inference(self, images, meta)
         if mode == "predict":
             flipped = self.extract(images.flip(-1)) if self.flip_test else None
             return self.head.predict(self.extract(images), meta, flipped)

@@ -85,8 +85,8 @@ def _check_sections(config: Config) -> Iterator[tuple[str, str]]:
         "custom_imports": (import_modules_from_strings, _Rule(), {}),
         "model": (
             Model,
-            _Rule(optional=("neck", "augment")),
-            dict.fromkeys(("backbone", "neck", "head", "augment"), _MODEL),
+            _Rule(optional=("neck", "augment", "inference")),
+            dict.fromkeys(("backbone", "neck", "head", "augment", "inference"), _MODEL),
         ),
         **dict.fromkeys(DATALOADERS, (build_dataloader, _Rule(hidden=tuple(runtime)), {"dataset": _DATASET})),
         "train_cfg": (TrainLoop, _Rule(hidden=("runner", "dataloader")), {}),

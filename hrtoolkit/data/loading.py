@@ -16,6 +16,8 @@ import torch
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from hrtoolkit.errors import DataError
+
 log = logging.getLogger(__name__)
 
 
@@ -159,7 +161,16 @@ def collate(samples: list[dict]) -> dict:
 
     Returns:
         `images` uint8 [B, 3, H, W], in channels_last order without a copy, `targets` stacked, `meta` a list of dicts.
+
+    Raises:
+        DataError: the images are of several sizes.
     """
+    sizes = sorted({sample["image"].shape[1::-1] for sample in samples})
+    if len(sizes) > 1:
+        raise DataError(
+            f"images of several sizes in one batch (width x height): {', '.join(f'{w} x {h}' for w, h in sizes[:5])}; "
+            "set the dataloader's batch_size to 1, or give the dataset a transform to one size"
+        )
     images = torch.from_numpy(np.stack([sample["image"] for sample in samples]))
     batch = {"images": images.permute(0, 3, 1, 2), "meta": [sample["meta"] for sample in samples]}
     if "targets" in samples[0]:

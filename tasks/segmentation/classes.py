@@ -128,6 +128,10 @@ def _split(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(","))
 
 
+def _colors(hexadecimal: str) -> tuple[tuple[int, int, int], ...]:
+    return tuple(tuple(bytes.fromhex(color)) for color in hexadecimal.split())
+
+
 CITYSCAPES = ClassSet(
     names=_split(
         "road, sidewalk, building, wall, fence, pole, traffic light, traffic sign, vegetation, terrain, sky, person, "
@@ -135,21 +139,17 @@ CITYSCAPES = ClassSet(
     ),
     ids=(7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
     ignored=(0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30),
-    palette=(
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
-        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
-        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ),  # fmt: skip
+    palette=_colors(
+        "804080 f423e8 464646 66669c be9999 999999 faaa1e dcdc00 6b8e23 98fb98 4682b4 dc143c "
+        "ff0000 00008e 000046 003c64 005064 0000e6 770b20"
+    ),
 )
 
 # SegNet's version: 11 classes and void.
 CAMVID = ClassSet(
     names=_split("sky, building, pole, road, pavement, tree, sign symbol, fence, car, pedestrian, bicyclist"),
     ignored=(11,),
-    palette=(
-        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0), (192, 128, 128),
-        (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
-    ),  # fmt: skip
+    palette=_colors("808080 800000 c0c080 804080 3c28de 808000 c08080 404080 400080 404000 0080c0"),
 )
 
 # In the order of the original 459 ids, which is alphabetical; label files hold the position, 0 for background.

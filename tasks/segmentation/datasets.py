@@ -185,13 +185,11 @@ def _find_pairs(
     images = sorted(path for path in image_folder.rglob("*") if path.name.lower().endswith(endings))
     if not images:
         raise DataError(f"{image_folder}: no image whose name ends in {' or '.join(endings)}")
-    stems = [
-        path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images
-    ]
+    stems = [path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images]
     if label_folder is None:
         return [(image, None) for image in images], stems
     labels = [label_folder / f"{stem}{label_suffix}" for stem in stems]
-    found = {path for path in label_folder.rglob(f"*{label_suffix}")}
+    found = set(label_folder.rglob(f"*{label_suffix}"))
     _report_missing([label for label in labels if label not in found], len(labels), "label")
     if unused := found - set(labels):
         log.warning("%s: %d labels belong to no image, such as %s", label_folder, len(unused), min(unused))

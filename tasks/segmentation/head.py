@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,6 +13,8 @@ from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
 from tasks.segmentation.loss import CrossEntropy
 from tasks.segmentation.postprocess import best_labels, whole_image
+
+INPLACE_ABN_EPS = 1e-5
 
 
 class LabelHead(nn.Module):
@@ -85,6 +88,30 @@ class LabelHead(nn.Module):
                 f"the data has {len(theirs)} classes ({_shorten(theirs)}), the head has {len(ours)} "
                 f"({_shorten(ours)}); set model.head.classes=None to take them from the data"
             )
+
+    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Undo what is peculiar to official segmentation files.
+
+        Files that were trained with InPlaceABN (torch 0.4: all of the master branch, and those named `*_torch04`)
+        normalise by |weight| + 1e-5 and know no batch counters, by which they are told apart: that factor becomes the
+        weight. (Converting a plain file that lost its counters only changes the sign of negative weights.)
+
+        Args:
+            tensors: by the model's names.
+
+        Returns:
+            the tensors, and what was done to them.
+        """
+        tensors, notes = dict(tensors), []
+        if tensors.pop("head.loss.criterion.weight", None) is not None:
+            notes.append("left out the class weights of the loss it was trained with")
+        norms = [name.removesuffix("running_mean") + "weight" for name in tensors if name.endswith(".running_mean")]
+        has_head = any(name.startswith("head.") for name in norms)
+        if has_head and not any(name.endswith(".num_batches_tracked") for name in tensors):
+            for name in norms:
+                tensors[name] = tensors[name].abs() + INPLACE_ABN_EPS
+            notes.append(f"trained with InPlaceABN: weights of {len(norms)} normalisations became |weight| + 1e-5")
+        return tensors, notes
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -161,6 +188,165 @@ class SegmentationHead(LabelHead):
         }
 
 
+@MODELS.register_module()
+class OCRHead(LabelHead):
+    """Object-contextual representations (Yuan et al., ECCV 2020, arXiv:1909.11065) on the joined maps.
+
+    An auxiliary output says roughly where each class is; the features under it, averaged, stand for the class, and
+    every pixel attends to the classes. Needs the neck `Concat`.
+
+    Args:
+        in_channels: channels of the joined map.
+        in_strides: its stride.
+        classes: "cityscapes" ..., a ClassSet or its fields; None takes them from the training data.
+        align_corners: of enlarging to the labels; true in all official OCR weights, like the backbone's and neck's.
+        channels: of the pixels' features.
+        key_channels: of query, key and value.
+        dropout: of whole channels, before the last convolution.
+        loss: of the final output, `forward(logits, labels)`; mean cross-entropy by default.
+        aux_loss: of the auxiliary output; mean cross-entropy by default. Beside `OhemCrossEntropy` the official code
+            has `CrossEntropy(average="all")`.
+        aux_weight: factor on the auxiliary loss.
+
+    Raises:
+        ValueError: several maps are received, no classes are given, they are not known, or a loss has weights for
+            another number of them.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        classes: str | dict | ClassSet | None = None,
+        align_corners: bool = True,
+        channels: int = 512,
+        key_channels: int = 256,
+        dropout: float = 0.05,
+        loss: nn.Module | None = None,
+        aux_loss: nn.Module | None = None,
+        aux_weight: float = 0.4,
+    ):
+        super().__init__(in_strides, classes, align_corners)
+        if len(in_channels) != 1:
+            raise ValueError(f"OCRHead reads one joined map, got {len(in_channels)}; put the neck Concat before it")
+        joined, count = in_channels[0], len(self.classes.names)
+        self.criterion, self.aux_criterion, self.aux_weight = (
+            loss or CrossEntropy(),
+            aux_loss or CrossEntropy(),
+            aux_weight,
+        )
+        for criterion in (self.criterion, self.aux_criterion):
+            _check_weights(criterion, self.classes)
+        # Left with torch's own initial values, as the official code does.
+        self.aux_head = _two_convolutions(joined, count)
+        self.conv3x3_ocr = nn.Sequential(
+            nn.Conv2d(joined, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        )
+        self.ocr_distri_head = ObjectContext(channels, key_channels, dropout)
+        self.cls_head = nn.Conv2d(channels, count, 1)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Auxiliary and final logits, each [B, C, H, W] at the stride of the map."""
+        rough = self.aux_head(maps[0])
+        pixels = self.conv3x3_ocr(maps[0])
+        objects = gather_objects(pixels, rough)
+        return [rough, self.cls_head(self.ocr_distri_head(pixels, objects))]
+
+    def logits(self, maps: list[Tensor]) -> Tensor:
+        """The final logits [B, C, H, W]."""
+        return self(maps)[-1]
+
+    def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Compare both outputs with `label` [B, H, W], class indices in input pixels."""
+        (rough, logits), labels = self(maps), targets["label"]
+        return {
+            "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
+            "loss_aux": self.aux_weight * self.aux_criterion(self.enlarge(rough, labels), labels),
+            "accuracy": self.pixel_accuracy(logits, labels),
+        }
+
+    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """As for every head; the plain head's layers become the auxiliary output's, which are alike."""
+        tensors, notes = super().convert_checkpoint(tensors)
+        plain = [name for name in tensors if name.startswith("head.last_layer.")]
+        if plain:
+            notes.append("the plain head's last_layer became aux_head")
+        return {
+            name.replace("head.last_layer.", "head.aux_head.", 1): tensor for name, tensor in tensors.items()
+        }, notes
+
+
+def gather_objects(pixels: Tensor, rough: Tensor) -> Tensor:
+    """Average the pixels' features under each class (arXiv:1909.11065, Eq. 3).
+
+    The weights of a class are a softmax over the pixels, not over the classes: that is meant so.
+
+    Args:
+        pixels: [B, C, H, W].
+        rough: logits of K classes [B, K, H, W].
+
+    Returns:
+        [B, C, K, 1].
+    """
+    weights = rough.flatten(2).softmax(dim=2)  # [B, K, N]
+    return (pixels.flatten(2) @ weights.transpose(1, 2).to(pixels.dtype))[..., None]
+
+
+class ObjectContext(nn.Module):
+    """Let every pixel attend to the objects and join what it finds to its own features (arXiv:1909.11065, Eq. 4 to 6).
+
+    Args:
+        channels: of pixels and objects.
+        key_channels: of query, key and value.
+        dropout: of whole channels of the result.
+    """
+
+    def __init__(self, channels: int, key_channels: int, dropout: float):
+        super().__init__()
+        self.object_context_block = ObjectAttention(channels, key_channels)
+        self.conv_bn_dropout = nn.Sequential(*_conv_bn_relu(2 * channels, channels), nn.Dropout2d(dropout))
+
+    def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
+        """From pixels [B, C, H, W] and objects [B, C, K, 1] to [B, C, H, W]."""
+        context = self.object_context_block(pixels, objects)
+        return self.conv_bn_dropout(torch.cat([context, pixels], dim=1))
+
+
+class ObjectAttention(nn.Module):
+    """Scaled dot-product attention of pixels to objects, between 1x1 convolutions.
+
+    Args:
+        channels: of pixels and objects.
+        key_channels: of query, key and value.
+    """
+
+    def __init__(self, channels: int, key_channels: int):
+        super().__init__()
+        self.f_pixel = nn.Sequential(*_conv_bn_relu(channels, key_channels), *_conv_bn_relu(key_channels, key_channels))
+        self.f_object = nn.Sequential(
+            *_conv_bn_relu(channels, key_channels), *_conv_bn_relu(key_channels, key_channels)
+        )
+        self.f_down = nn.Sequential(*_conv_bn_relu(channels, key_channels))
+        self.f_up = nn.Sequential(*_conv_bn_relu(key_channels, channels))
+
+    def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
+        """From pixels [B, C, H, W] and objects [B, C, K, 1] to each pixel's context [B, C, H, W]."""
+        query, key, value = (
+            layers(x).flatten(2).transpose(1, 2)  # [B, N or K, key_channels]
+            for layers, x in ((self.f_pixel, pixels), (self.f_object, objects), (self.f_down, objects))
+        )
+        context = F.scaled_dot_product_attention(query, key, value)  # [B, N, key_channels]
+        return self.f_up(context.transpose(1, 2).unflatten(2, pixels.shape[-2:]))
+
+
+def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
+    """A 1x1 convolution, then normalisation and ReLU as one module of their own, as the official names have it."""
+    return [
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.Sequential(nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)),
+    ]
+
+
 def convolve_joined(conv: nn.Conv2d, maps: list[Tensor], align_corners: bool) -> Tensor:
     """A 1x1 convolution of maps that are enlarged to the finest one and joined, without joining them.
 
@@ -182,8 +368,11 @@ def convolve_joined(conv: nn.Conv2d, maps: list[Tensor], align_corners: bool) ->
 
 def _two_convolutions(channels: int, classes: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True), nn.Conv2d(channels, classes, 1)
-    )  # fmt: skip
+        nn.Conv2d(channels, channels, 1),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, classes, 1),
+    )
 
 
 def _check_weights(criterion: nn.Module, classes: ClassSet) -> None:

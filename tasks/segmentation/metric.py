@@ -134,7 +134,9 @@ def count_confusions(predicted: Tensor, true: Tensor, classes: int) -> Tensor:
     true = true.to(predicted.device, torch.int32, non_blocking=True)
     # Ignored pixels go to a row of their own: picking the others out would cost more than counting them.
     pairs = true.where(true != IGNORED, classes) * classes + predicted
-    return torch.bincount(pairs.flatten(), minlength=(classes + 1) * classes)[: classes * classes].view(classes, classes)
+    return torch.bincount(pairs.flatten(), minlength=(classes + 1) * classes)[: classes * classes].view(
+        classes, classes
+    )
 
 
 def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[dict[str, float], ndarray, ndarray]:

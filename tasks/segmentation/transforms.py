@@ -90,9 +90,8 @@ class ScaleCropFlip:
         to_image = np.array(
             [[step * factor_x, 0, (column + 0.5) * factor_x - 0.5], [0, factor_y, (top + 0.5) * factor_y - 0.5]]
         )
-        window = cv2.warpAffine(
-            image, to_image, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-        )  # fmt: skip
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        window = cv2.warpAffine(image, to_image, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         columns = (column + step * np.arange(width)) * image.shape[1] // full_width
         rows = (top + np.arange(height)) * image.shape[0] // full_height
         labels = label[rows[:, None], columns]

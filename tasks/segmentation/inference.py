@@ -1,0 +1,122 @@
+"""Testing at several scales and in overlapping windows, as in the official segmentation code.
+
+The network sees one window at a time, and only its logits are kept: with a window, memory does not grow with the
+network's activations but with the image alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from hrtoolkit.model import Model
+from hrtoolkit.registry import MODELS
+from tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
+from tasks.segmentation.transforms import scale_size
+
+
+@MODELS.register_module()
+class MultiScale:
+    """Run a segmentation model on scaled copies of its input, each in windows where it is larger than those.
+
+    Two official protocols: with edge="pad" (PASCAL-Context, LIP, ADE20K, COCO-Stuff) the last window of a row is cut
+    off at the border and padded with black, as is an image smaller than the window; with edge="shift" (Cityscapes) it
+    is moved back inside, and a smaller image is taken as it is.
+
+    Args:
+        scales: factors on `base_size`.
+        base_size: length of the input's long side at scale 1; None keeps the input's own.
+        window: width and height that the network sees at once; None gives it the whole image.
+        stride: columns and rows between two windows; the window's own size by default.
+        edge: "pad" or "shift".
+
+    Raises:
+        ValueError: there are no scales, or one of the numbers is not positive.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[float] = (1.0,),
+        base_size: int | None = None,
+        window: tuple[int, int] | None = None,
+        stride: tuple[int, int] | None = None,
+        edge: Literal["pad", "shift"] = "shift",
+    ):
+        if edge not in ("pad", "shift"):
+            raise ValueError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")
+        numbers = [*scales, *(window or ()), *(stride or ()), *([base_size] if base_size is not None else [])]
+        if not scales or min(numbers) <= 0:
+            raise ValueError(f"MultiScale: scales, base_size, window and stride must be above 0, got {numbers}")
+        self.scales = tuple(scales)
+        self.base_size = base_size
+        self.window = window
+        self.stride = stride or window
+        self.edge = edge
+
+    def __call__(self, model: Model, images: Tensor, meta: list[dict]) -> list[dict]:
+        """Label each image.
+
+        Args:
+            model: gives the network and its head, and says whether to average with the mirrored images.
+            images: float [B, 3, H, W], normalised.
+            meta: see `LabelHead.predict`.
+
+        Returns:
+            what `LabelHead.predict` does.
+        """
+        height, width = input_hw = tuple(images.shape[-2:])
+        pixels = model.data_preprocessor
+        black = -pixels.mean / pixels.std
+        scaled = []  # one ScaleScores a scale, of the whole batch
+        for scale in self.scales:
+            new_width, new_height = scale_size((width, height), (self.base_size or max(input_hw)) * scale)
+            copies = images
+            if (new_height, new_width) != input_hw:
+                # OpenCV's INTER_LINEAR, which is what the official code scales the normalised image with.
+                copies = F.interpolate(images, size=(new_height, new_width), mode="bilinear", align_corners=False)
+            scores = [_see_window(model, copies, *view, black) for view in self.plan_windows(new_height, new_width)]
+            scaled.append(ScaleScores((new_height, new_width), scores))
+        results = []
+        for index, m in enumerate(meta):
+            own = [
+                ScaleScores(size_hw, [one._replace(logits=one.logits[index]) for one in windows])
+                for size_hw, windows in scaled
+            ]
+            results.append({**m, "labels": model.head.read_labels(own, input_hw, m)})
+        return results
+
+    def plan_windows(self, height: int, width: int) -> list[tuple[Window, tuple[int, int]]]:
+        """Cover an image by windows, row by row; with each goes the height and width to which it is padded."""
+        if self.window is None:
+            return [(Window(0, 0, height, width), (height, width))]
+        shift = self.edge == "shift"
+        rows = _cover(height, self.window[1], self.stride[1], shift)
+        columns = _cover(width, self.window[0], self.stride[0], shift)
+        windows = [Window(top, left, bottom - top, right - left) for top, bottom in rows for left, right in columns]
+        padded_hw = (self.window[1], self.window[0])
+        return [(window, (window.height, window.width) if shift else padded_hw) for window in windows]
+
+
+def _cover(length: int, window: int, stride: int, shift: bool) -> list[tuple[int, int]]:
+    """First and end of the windows that cover `length` pixels."""
+    count = max(-(-(length - window) // stride), 0) + 1
+    ends = [min(number * stride + window, length) for number in range(count)]
+    return [(max(end - window, 0) if shift else number * stride, end) for number, end in enumerate(ends)]
+
+
+def _see_window(
+    model: Model, images: Tensor, window: Window, padded_hw: tuple[int, int], black: Tensor
+) -> WindowScores:
+    top, left, height, width = window
+    view = images[..., top : top + height, left : left + width]
+    if (height, width) != tuple(padded_hw):
+        padded = black.expand(len(images), -1, *padded_hw).clone()
+        padded[..., :height, :width] = view
+        view = padded
+    logits = model.head.logits(model.extract(view))
+    if model.flip_test:
+        logits = (logits + model.head.flip_back(model.head.logits(model.extract(view.flip(-1))))) / 2
+    return WindowScores(logits, window, padded_hw)
