@@ -1,26 +1,30 @@
-"""HRNetV2-W18-small-v2 on CamVid, from nothing, sized for a CPU: crops of 192x192.
+"""HRNetV2-W18-small-v2 on CamVid at a quarter of its pixels, from nothing: a quarter of an hour on a laptop's CPU.
 
 python tools/train.py configs/segmentation/hrnetv2_w18_small_v2_camvid.py --data-root /data/camvid
 """
 
-_base_ = ["../_base_/segmentation_camvid.py"]
+_base_ = "../_base_/segmentation_camvid.py"
 
 custom_imports = dict(imports=["tasks.segmentation"])
 model = dict(
     backbone=dict(
-        type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear", bn_momentum=0.1
+        type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear", init="kaiming"
     ),
     head=dict(type="SegmentationHead", classes="camvid", bn_momentum=0.1),
 )
 train_dataloader = dict(
     num_workers=2,
-    dataset=dict(transform=dict(crop_size=(192, 192), scale=(0.5, 1.0), brightness=0.1, contrast=0.2, saturation=0.2)),
+    dataset=dict(
+        transform=dict(
+            crop_size=(240, 180), base_size=240, scale=(0.8, 1.4), brightness=0.2, contrast=0.5, saturation=0.5
+        )
+    ),
 )
-val_dataloader = dict(num_workers=2)
-train_cfg = dict(max_epochs=40, val_interval=10)
+val_dataloader = dict(num_workers=2, dataset=dict(transform=dict(short_side=180)))
+train_cfg = dict(max_epochs=60, val_interval=10)
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=20),
-    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=40, convert_to_iter_based=True),
+    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=60, convert_to_iter_based=True),
 ]
 seed = 0

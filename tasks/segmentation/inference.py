@@ -113,7 +113,7 @@ def _see_window(
     top, left, height, width = window
     view = images[..., top : top + height, left : left + width]
     if (height, width) != tuple(padded_hw):
-        padded = black.expand(len(images), -1, *padded_hw).clone()
+        padded = black.expand(*images.shape[:2], *padded_hw).clone()
         padded[..., :height, :width] = view
         view = padded
     logits = model.head.logits(model.extract(view))

@@ -1,0 +1,184 @@
+"""The plain head, joined and not, and the OCR head; numbers and names of the official code."""
+
+import logging
+
+import pytest
+import torch
+
+from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.errors import DataError
+from tasks.segmentation.head import OCRHead, SegmentationHead, gather_objects
+from tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
+
+from .conftest import CLASSES, TINY
+from .test_inference import dict_config
+
+W48 = dict(type="HRNet", width=48, fuse_upsample="bilinear")
+SMALL_V2 = dict(type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear")
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_convolving_each_map_gives_the_logits_of_the_joined_map(align_corners):
+    torch.manual_seed(0)
+    head = dict(type="SegmentationHead", classes="camvid", align_corners=align_corners)
+    joined = build_model(dict_config(backbone=TINY, neck=dict(type="Concat", align_corners=align_corners), head=head))
+    apart = build_model(dict_config(backbone=TINY, head=head))
+    for parameter in joined.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    assert load_checkpoint(apart, joined.state_dict()).ok
+    images = torch.randn(2, 3, 70, 90)
+    targets = {"label": torch.randint(0, 11, (2, 70, 90), dtype=torch.uint8)}
+    with torch.no_grad():
+        expected, logits = joined.eval()(images), apart.eval()(images)
+    assert logits.shape == (2, 11, 18, 23)
+    assert (logits - expected).abs().max() < 1e-4 * expected.std()
+    gradients = []
+    for model in (joined, apart):
+        losses = model.train()(images, targets, mode="loss")
+        losses["loss_seg"].backward()
+        gradients.append(model.head.last_layer[0].weight.grad)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-6)
+
+
+def test_gathering_is_a_softmax_over_pixels():
+    pixels = torch.tensor([[[[1, 2], [3, 4]], [[0, 1], [0, -1]]]], dtype=torch.float32)
+    rough = torch.tensor([[[[0, 0], [0, 0]], [[1, 0], [0, 2]]]], dtype=torch.float32)
+    objects = gather_objects(pixels, rough)
+    assert objects.shape == (1, 2, 2, 1)
+    torch.testing.assert_close(objects[0, :, :, 0], torch.tensor([[2.5, 3.078671], [0, -0.527701]]), rtol=0, atol=1e-6)
+
+
+def test_attention_is_scaled_by_the_key_channels():
+    head = OCRHead([6], [4], dict(names=["a", "b"]), channels=2, key_channels=2)
+    block = head.ocr_distri_head.object_context_block
+    block.f_pixel = block.f_object = block.f_down = block.f_up = torch.nn.Identity()
+    pixels = torch.tensor([[[[1, 0], [0, 2]], [[0, 1], [0, 1]]]], dtype=torch.float32)
+    objects = torch.tensor([[[[1.0], [0.0]], [[0.0], [2.0]]]])
+    expected = torch.tensor([[[0.669762, 0.195570], [0.5, 0.5]], [[0.660477, 1.608859], [1, 1]]])
+    torch.testing.assert_close(block(pixels, objects)[0], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "neck", "head", "parameters", "tensors"),
+    [
+        (W48, None, dict(type="SegmentationHead", classes="cityscapes"), 65_859_379, 1839),
+        (W48, None, dict(type="SegmentationHead", classes="lip"), 65_860_100, 1839),
+        (W48, None, dict(type="SegmentationHead", classes="pascal_context_59"), 65_888_219, 1839),
+        (W48, None, dict(type="SegmentationHead", classes="pascal_context_60"), 65_888_940, 1839),
+        (W48, None, dict(type="SegmentationHead", classes="ade20k"), 65_953_830, 1839),
+        (W48, None, dict(type="SegmentationHead", classes="coco_stuff"), 65_968_971, 1839),
+        (SMALL_V2, None, dict(type="SegmentationHead", classes="cityscapes"), 3_939_579, 873),
+        (W48, "Concat", dict(type="OCRHead", classes="cityscapes"), 70_372_678, 1890),
+        (W48, "Concat", dict(type="OCRHead", classes="lip"), 70_373_912, 1890),
+        (W48, "Concat", dict(type="OCRHead", classes="coco_stuff"), 70_560_246, 1890),
+    ],
+)
+def test_networks_have_the_official_sizes(backbone, neck, head, parameters, tensors):
+    with torch.device("meta"):
+        model = build_model(dict_config(backbone=backbone, head=head, **({"neck": dict(type=neck)} if neck else {})))
+    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert len(model.state_dict()) == tensors
+
+
+def tiny(head="SegmentationHead", **options):
+    neck = {} if head == "SegmentationHead" else dict(neck=dict(type="Concat", align_corners=True))
+    return build_model(dict_config(backbone=TINY, head=dict(type=head, classes=CLASSES, **options), **neck))
+
+
+def official_names(model, prefix="model."):
+    """As the official code saves a network: in a wrapper with its loss."""
+    names = {name.split(".", 1)[1]: tensor.clone() for name, tensor in model.state_dict().items()}
+    return {f"{prefix}{name}": tensor for name, tensor in names.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "module.model."])
+@pytest.mark.parametrize("head", ["SegmentationHead", "OCRHead"])
+def test_official_files_load_completely_whatever_is_wrapped_around(head, prefix):
+    source, target = tiny(head), tiny(head)
+    torch.nn.init.constant_(source.backbone.bn1.weight, -0.5)
+    file = official_names(source, prefix) | {"loss.criterion.weight": torch.ones(3)}
+    report = load_checkpoint(target, {"state_dict": file, "epoch": 3})
+    assert report.ok and report.kind == "official segmentation"
+    assert report.notes == ["left out the class weights of the loss it was trained with"]
+    for name, tensor in target.state_dict().items():  # plain files keep their negative weights
+        assert torch.equal(tensor, source.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("head", ["SegmentationHead", "OCRHead"])
+def test_inplace_abn_weights_are_converted_aloud(head):
+    source, target = tiny(head), tiny(head)
+    file = {name: tensor for name, tensor in official_names(source).items() if "num_batches_tracked" not in name}
+    file["model.bn1.weight"] = torch.linspace(-1, 1, 64)
+    norms = sum(name.endswith("running_mean") for name in file)
+    report = load_checkpoint(target, file)
+    assert report.ok
+    assert f"InPlaceABN: weights of {norms} normalisations became |weight| + 1e-5" in str(report)
+    torch.testing.assert_close(target.backbone.bn1.weight.data, torch.linspace(-1, 1, 64).abs() + 1e-5)
+    head_norm = target.head.last_layer[1] if head == "SegmentationHead" else target.head.aux_head[1]
+    torch.testing.assert_close(head_norm.weight.data, torch.full_like(head_norm.weight, 1 + 1e-5))
+
+
+def test_imagenet_weights_are_not_converted():
+    source, target = tiny(), tiny()
+    file = {name: t for name, t in official_names(source, "").items() if not name.startswith("last_layer")}
+    file = {name: tensor for name, tensor in file.items() if "num_batches_tracked" not in name}
+    file["bn1.weight"] = -torch.ones(64)
+    file["classifier.weight"] = torch.zeros(10, 8)
+    report = load_checkpoint(target, file)
+    assert not report.notes
+    assert (target.backbone.bn1.weight == -1).all()
+
+
+def test_a_plain_file_starts_the_auxiliary_output():
+    report = load_checkpoint(tiny("OCRHead"), official_names(tiny()))
+    assert "the plain head's last_layer became aux_head" in report.notes
+    assert {"head.aux_head.0.weight", "head.aux_head.3.bias"} <= set(report.loaded)
+
+
+def test_channels_of_equal_name_are_taken_over():
+    source = build_model(
+        dict_config(backbone=TINY, head=dict(type="SegmentationHead", classes=dict(names=["x", "left"])))
+    )
+    checkpoint = {"state_dict": source.state_dict(), "meta": {"output_names": ["x", "left"], "hrtoolkit_version": "0"}}
+    target = tiny()
+    report = load_checkpoint(target, checkpoint)
+    assert report.adopted == {"head.last_layer.3.weight": ["left"], "head.last_layer.3.bias": ["left"]}
+    assert torch.equal(target.head.last_layer[3].weight[1], source.head.last_layer[3].weight[1])
+
+
+def test_both_outputs_are_trained():
+    head = OCRHead(
+        [6], [4], CLASSES, channels=8, key_channels=4, loss=OhemCrossEntropy(), aux_loss=CrossEntropy(average="all")
+    )
+    labels = torch.randint(0, 3, (2, 32, 40), dtype=torch.uint8)
+    labels[:, :8] = 255
+    losses = head.loss([torch.randn(2, 6, 8, 10)], {"label": labels})
+    (losses["loss_seg"] + losses["loss_aux"]).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
+    assert 0 <= losses["accuracy"] <= 1
+
+
+def test_momentum_is_that_of_the_official_branch():
+    assert SegmentationHead([4, 8], [4, 8], CLASSES).last_layer[1].momentum == 0.01
+    assert SegmentationHead([4, 8], [4, 8], CLASSES, bn_momentum=0.1).last_layer[1].momentum == 0.1
+    assert OCRHead([4], [4], CLASSES).aux_head[1].momentum == 0.1
+
+
+def test_contradictions_are_refused():
+    with pytest.raises(ValueError, match="one joined map, got 2; put the neck Concat"):
+        OCRHead([4, 8], [4, 8], CLASSES)
+    with pytest.raises(ValueError, match="2 class_weights for 3 classes"):
+        SegmentationHead([4], [4], CLASSES, loss=CrossEntropy([1, 2]))
+    with pytest.raises(ValueError, match="classes must be one of"):
+        SegmentationHead([4], [4])
+    with pytest.raises(DataError, match=r"the data has 19 classes \(road, .*the head has 3 .*classes=None"):
+        SegmentationHead([4], [4], CLASSES).check_data(classes="cityscapes")
+
+
+def test_other_enlarging_than_trained_with_is_said(caplog):
+    from hrtoolkit.engine.run import warn_of_other_settings
+
+    logging.getLogger("hrtoolkit").propagate = True
+    stored = tiny(align_corners=True).head.describe()
+    warn_of_other_settings(tiny(), {"meta": {"head": stored}})
+    assert "another align_corners than the checkpoint was trained for: False, not True" in caplog.text

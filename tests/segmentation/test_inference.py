@@ -1,0 +1,252 @@
+"""Windows, scales and mirror images: numbers of the official code, and a slow version written with loops."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hrtoolkit import build_model
+from hrtoolkit.registry import MODELS
+from tasks.segmentation import postprocess
+from tasks.segmentation.classes import LIP, ClassSet
+from tasks.segmentation.head import LabelHead
+from tasks.segmentation.inference import MultiScale
+from tasks.segmentation.postprocess import best_labels, sum_scores, whole_image
+
+from .conftest import CLASSES, TINY
+
+
+class ScoresHead(LabelHead):
+    """Keeps the summed scores of the last image, and predicts from given logits."""
+
+    def __init__(self, classes, align_corners, function):
+        super().__init__((1,), classes, align_corners)
+        self.function = function
+
+    def logits(self, maps):
+        return self.function(maps[0])
+
+    def read_labels(self, scales, input_hw, meta):
+        self.scores = sum_scores(scales, slice(None), input_hw, self.align_corners)
+        return super().read_labels(scales, input_hw, meta)
+
+
+class Network(torch.nn.Module):
+    """A model whose network hands images on as they are."""
+
+    def __init__(self, head, flip_test=False):
+        super().__init__()
+        self.head, self.flip_test = head, flip_test
+        self.data_preprocessor = torch.nn.Module()
+        self.data_preprocessor.mean, self.data_preprocessor.std = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+
+    def extract(self, images):
+        return [images]
+
+
+def run(head, images, flip_test=False, **options):
+    meta = {"size_hw": tuple(images.shape[-2:]), "padding": (0, 0)}
+    (prediction,) = MultiScale(**options)(Network(head, flip_test), images, [meta])
+    return head.scores.numpy(), prediction["labels"]
+
+
+def test_mirrored_logits_are_averaged_and_exponentiated():
+    images = torch.tensor([[[[0, 1, 2, 3], [1, 1, 0, 0]], [[1, 1, 1, 1], [0, 2, 0, 2]]]], dtype=torch.float32)
+    slope = torch.stack([0.1 * torch.arange(4.0).expand(2, 4), torch.zeros(2, 4)])
+    head = ScoresHead(ClassSet(["a", "b"]), False, lambda x: x + slope)
+    second = [[math.e] * 4, [1, 7.389056, 1, 7.389056]]
+    plain = [[1, 3.004166, 9.025014, 27.112638], [2.718282, 3.004166, 1.221403, 1.349859]]
+    np.testing.assert_allclose(run(head, images)[0], [plain, second], rtol=1e-6)
+    mirrored = [[1.161834, 3.158193, 8.584859, 23.336067], [3.158193, 3.158193, 1.161834, 1.161834]]
+    np.testing.assert_allclose(run(head, images, flip_test=True)[0], [mirrored, second], rtol=1e-6)
+
+
+def test_mirrored_classes_exchange_their_logits():
+    def logits(x):
+        slope = 0.01 * torch.arange(20.0).view(1, 20, 1, 1).repeat(1, 1, 1, 4)
+        slope[:, 14] += x[:, 0]
+        return slope
+
+    scores, _ = run(ScoresHead(LIP, False, logits), torch.tensor([[[[1.0, 0, 0, 0]]]]), flip_test=True)
+    for partner in (14, 15):
+        np.testing.assert_allclose(np.log(scores[partner, 0]), [0.645, 0.145, 0.145, 0.145], rtol=1e-5)
+    np.testing.assert_allclose(np.log(scores[13, 0]), 0.13, rtol=1e-5)
+
+
+def test_scales_add_up():
+    images = torch.stack([torch.arange(4.0).expand(4, 4), torch.ones(4, 4)])[None]
+    head = ScoresHead(ClassSet(["a", "b"]), True, lambda x: x)
+    scores, _ = run(head, images, scales=(0.5, 1.0), base_size=4, window=(4, 4), stride=(2, 2), edge="pad")
+    np.testing.assert_allclose(scores[0], [[2.648721, 7.878261, 16.060293, 32.268032]] * 4, rtol=1e-6)
+    np.testing.assert_allclose(scores[1], np.full((4, 4), 5.436563), rtol=1e-6)
+
+
+CITYSCAPES = MultiScale(base_size=2048, window=(2048, 1024))
+BASE_480 = MultiScale(base_size=520, window=(480, 480), stride=(320, 320), edge="pad")
+BASE_520 = MultiScale(base_size=520, window=(520, 520), stride=(346, 346), edge="pad")
+
+
+@pytest.mark.parametrize(
+    ("plan", "size_hw", "rows", "columns"),
+    [
+        (CITYSCAPES, (512, 1024), ["0-512"], ["0-1024"]),
+        (CITYSCAPES, (1024, 2048), ["0-1024"], ["0-2048"]),
+        (CITYSCAPES, (1280, 2560), ["0-1024", "256-1280"], ["0-2048", "512-2560"]),
+        (CITYSCAPES, (1536, 3072), ["0-1024", "512-1536"], ["0-2048", "1024-3072"]),
+        (CITYSCAPES, (1792, 3584), ["0-1024", "768-1792"], ["0-2048", "1536-3584"]),
+        (BASE_480, (195, 260), ["0-195"], ["0-260"]),
+        (BASE_480, (390, 520), ["0-390"], ["0-480", "320-520"]),
+        (BASE_480, (488, 650), ["0-480", "320-488"], ["0-480", "320-650"]),
+        (BASE_480, (780, 1040), ["0-480", "320-780"], ["0-480", "320-800", "640-1040"]),
+        (BASE_520, (194, 260), ["0-194"], ["0-260"]),
+        (BASE_520, (389, 520), ["0-389"], ["0-520"]),
+        (BASE_520, (486, 650), ["0-486"], ["0-520", "346-650"]),
+        (BASE_520, (583, 780), ["0-520", "346-583"], ["0-520", "346-780"]),
+        (BASE_520, (680, 910), ["0-520", "346-680"], ["0-520", "346-866", "692-910"]),
+        (BASE_520, (777, 1040), ["0-520", "346-777"], ["0-520", "346-866", "692-1040"]),
+        (MultiScale(window=(473, 473), stride=(315, 315), edge="pad"), (473, 473), ["0-473"], ["0-473"]),
+    ],
+)
+def test_windows_lie_where_the_official_ones_do(plan, size_hw, rows, columns):
+    windows = plan.plan_windows(*size_hw)
+    found = [(f"{top}-{top + height}", f"{left}-{left + width}") for (top, left, height, width), _ in windows]
+    assert found == [(row, column) for row in rows for column in columns]
+    seen = {padded_hw for _, padded_hw in windows}
+    assert seen == ({plan.window[::-1]} if plan.edge == "pad" else {(min(size_hw[0], 1024), min(size_hw[1], 2048))})
+
+
+def resize_with_loops(maps, height, width, align_corners):
+    """Bilinear, pixel by pixel, [C, H, W]."""
+    rows, columns = maps.shape[1:]
+
+    def source(position, size, new_size):
+        if align_corners:
+            return position * (size - 1) / (new_size - 1) if new_size > 1 else 0.0
+        return min(max((position + 0.5) * size / new_size - 0.5, 0), size - 1)
+
+    out = np.zeros((len(maps), height, width))
+    for y, x in np.ndindex(height, width):
+        sy, sx = source(y, rows, height), source(x, columns, width)
+        top, left = int(sy), int(sx)
+        bottom, right = min(top + 1, rows - 1), min(left + 1, columns - 1)
+        fy, fx = sy - top, sx - left
+        upper = (1 - fx) * maps[:, top, left] + fx * maps[:, top, right]
+        lower = (1 - fx) * maps[:, bottom, left] + fx * maps[:, bottom, right]
+        out[:, y, x] = (1 - fy) * upper + fy * lower
+    return out
+
+
+def scores_with_loops(model, image, scales, base, crop, stride, shift, align_corners):
+    """The official multi-scale evaluation with flipping, written down step by step; image [3, H, W]."""
+
+    def logits(view):
+        with torch.no_grad():
+            return model(torch.from_numpy(view.copy())[None].float())[0].double().numpy()
+
+    black = (-model.data_preprocessor.mean / model.data_preprocessor.std).numpy().reshape(3)
+    height, width = image.shape[1:]
+    total = 0
+    for scale in scales:
+        long_side = int(base * scale + 0.5)
+        size = (int(height * long_side / width + 0.5), long_side)  # the tests' images are wide
+        scaled = cv2.resize(image.transpose(1, 2, 0), size[::-1], interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
+        preds, count = np.zeros((3, *size)), np.zeros(size)
+        for row in range(max(math.ceil((size[0] - crop) / stride), 0) + 1):
+            for column in range(max(math.ceil((size[1] - crop) / stride), 0) + 1):
+                y0, x0 = row * stride, column * stride
+                y1, x1 = min(y0 + crop, size[0]), min(x0 + crop, size[1])
+                if shift:
+                    y0, x0 = max(y1 - crop, 0), max(x1 - crop, 0)
+                view = scaled[:, y0:y1, x0:x1]
+                if not shift:
+                    padded = np.repeat(black, crop * crop).reshape(3, crop, crop).astype(np.float32)
+                    padded[:, : y1 - y0, : x1 - x0] = view
+                    view = padded
+                seen = view.shape[1:]
+                straight = resize_with_loops(logits(view), *seen, align_corners)
+                mirrored = resize_with_loops(logits(view[:, :, ::-1]), *seen, align_corners)[:, :, ::-1]
+                mirrored = mirrored[[0, 2, 1]]  # left and right change places
+                average = np.exp((straight + mirrored) / 2)
+                preds[:, y0:y1, x0:x1] += average[:, : y1 - y0, : x1 - x0]
+                count[y0:y1, x0:x1] += 1
+        total = total + resize_with_loops(preds / count, height, width, align_corners)
+    return total
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("shift", [True, False])
+def test_windows_scales_and_mirroring_equal_the_loops(shift, align_corners):
+    torch.manual_seed(0)
+    backbone = {**TINY, "align_corners": align_corners}
+    head = dict(type="SegmentationHead", classes=CLASSES, align_corners=align_corners)
+    plan = dict(scales=[0.7, 1.0, 1.5], base_size=60, window=(48, 48), stride=(32, 32))
+    inference = dict(type="MultiScale", edge="shift" if shift else "pad", **plan)
+    model = build_model(dict_config(backbone=backbone, head=head, inference=inference, flip_test=True)).eval()
+    randomise(model)
+    image = np.random.default_rng(1).normal(size=(3, 44, 60)).astype(np.float32)
+    expected = scores_with_loops(model, image, [0.7, 1.0, 1.5], 60, 48, 32, shift, align_corners)
+    found = {}
+    original = model.head.read_labels
+    model.head.read_labels = lambda scales, input_hw, m: found.update(scales=scales) or original(scales, input_hw, m)
+    meta = [{"index": 0, "size_hw": (30, 41), "padding": (4, 0)}]
+    with torch.no_grad():
+        (prediction,) = model(torch.from_numpy(image)[None], meta=meta, mode="predict")
+    scores = sum_scores(found["scales"], slice(None), (44, 60), align_corners)
+    np.testing.assert_allclose(scores.log(), np.log(expected), atol=2e-4)  # logits reach 20, in single precision
+    # Without its padding, at the size of the original image.
+    final = resize_with_loops(expected[:, :40], 30, 41, align_corners)
+    clear = np.diff(np.sort(final, axis=0)[-2:], axis=0)[0] > 1e-4 * final.max(0)
+    assert clear.mean() > 0.99 and len(np.unique(final.argmax(0))) > 1
+    np.testing.assert_array_equal(prediction["labels"].numpy()[clear], final.argmax(0)[clear])
+
+
+def randomise(model):
+    """Weights with which classes differ from place to place."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                torch.nn.init.zeros_(module.bias)
+
+
+def dict_config(**model):
+    from mmengine import Config
+
+    return Config(dict(custom_imports=dict(imports=["tasks.segmentation"]), model=model))
+
+
+def test_one_window_of_one_scale_is_the_plain_prediction():
+    torch.manual_seed(0)
+    head = dict(type="SegmentationHead", classes=CLASSES)
+    model = build_model(dict_config(backbone=TINY, head=head, flip_test=True)).eval()
+    randomise(model)
+    images = torch.randn(2, 3, 37, 50)
+    meta = [{"size_hw": (20, 31), "input_hw": (37, 50), "padding": (3, 2)}] * 2
+    with torch.no_grad():
+        plain = model(images, meta=meta, mode="predict")
+        model.inference = MultiScale()
+        windowed = model(images, meta=meta, mode="predict")
+    assert plain[0]["labels"].shape == (20, 31) and plain[0]["labels"].dtype == torch.uint8
+    for a, b in zip(plain, windowed, strict=True):
+        assert torch.equal(a["labels"], b["labels"])
+
+
+def test_classes_are_compared_a_few_at_a_time_with_the_same_result(monkeypatch):
+    logits = torch.randn(7, 5, 6, generator=torch.Generator().manual_seed(0))
+    scales = whole_image(logits, (20, 24))
+    arguments = (scales, (20, 24), (0, 0), (33, 40), False)
+    expected = sum_scores(scales, slice(None), (20, 24), False)
+    expected = torch.nn.functional.interpolate(expected[None], (33, 40), mode="bilinear")[0].argmax(0)
+    for values in (1, 3 * 33 * 40, 2**23):
+        monkeypatch.setattr(postprocess, "CHUNK_VALUES", values)
+        assert torch.equal(best_labels(*arguments).long(), expected)
+
+
+@pytest.mark.parametrize("options", [dict(scales=[]), dict(scales=[0]), dict(window=(0, 5)), dict(base_size=-1)])
+def test_numbers_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError, match="must be above 0"):
+        MODELS.build(dict(type="MultiScale", **options))
+    with pytest.raises(ValueError, match="'pad' or 'shift', got 'wrap'"):
+        MultiScale(edge="wrap")
