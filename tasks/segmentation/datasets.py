@@ -181,10 +181,13 @@ def read_values(path: str | Path) -> np.ndarray:
 def _find_pairs(
     image_folder: Path, label_folder: Path | None, image_suffix: str | None, label_suffix: str
 ) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    endings = (image_suffix,) if image_suffix is not None else IMAGE_SUFFIXES
-    images = sorted(path for path in image_folder.rglob("*") if path.name.lower().endswith(endings))
+    files = sorted(image_folder.rglob("*"))
+    if image_suffix is not None:
+        images = [path for path in files if path.name.endswith(image_suffix)]
+    else:
+        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
-        raise DataError(f"{image_folder}: no image whose name ends in {' or '.join(endings)}")
+        raise DataError(f"{image_folder}: no image whose name ends in {image_suffix or ' or '.join(IMAGE_SUFFIXES)}")
     stems = [path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images]
     if label_folder is None:
         return [(image, None) for image in images], stems

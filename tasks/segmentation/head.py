@@ -204,8 +204,8 @@ class OCRHead(LabelHead):
         key_channels: of query, key and value.
         dropout: of whole channels, before the last convolution.
         loss: of the final output, `forward(logits, labels)`; mean cross-entropy by default.
-        aux_loss: of the auxiliary output; mean cross-entropy by default. Beside `OhemCrossEntropy` the official code
-            has `CrossEntropy(average="all")`.
+        aux_loss: of the auxiliary output; by default mean cross-entropy with the class weights of `loss`. Beside
+            `OhemCrossEntropy` the official code has `CrossEntropy(average="all")`.
         aux_weight: factor on the auxiliary loss.
 
     Raises:
@@ -230,11 +230,9 @@ class OCRHead(LabelHead):
         if len(in_channels) != 1:
             raise ValueError(f"OCRHead reads one joined map, got {len(in_channels)}; put the neck Concat before it")
         joined, count = in_channels[0], len(self.classes.names)
-        self.criterion, self.aux_criterion, self.aux_weight = (
-            loss or CrossEntropy(),
-            aux_loss or CrossEntropy(),
-            aux_weight,
-        )
+        self.criterion = loss or CrossEntropy()
+        self.aux_criterion = aux_loss or CrossEntropy(getattr(self.criterion, "class_weights", None))
+        self.aux_weight = aux_weight
         for criterion in (self.criterion, self.aux_criterion):
             _check_weights(criterion, self.classes)
         # Left with torch's own initial values, as the official code does.

@@ -26,7 +26,9 @@ class CrossEntropy(nn.Module):
             output beside `OhemCrossEntropy` (class weights are then left out of the denominator).
     """
 
-    def __init__(self, class_weights: Sequence[float] | None = None, average: Literal["valid", "all"] = "valid"):
+    def __init__(
+        self, class_weights: Sequence[float] | Tensor | None = None, average: Literal["valid", "all"] = "valid"
+    ):
         super().__init__()
         if average not in ("valid", "all"):
             raise ValueError(f"CrossEntropy: average must be 'valid' or 'all', got {average!r}")
@@ -61,7 +63,9 @@ class OhemCrossEntropy(nn.Module):
         class_weights: one a class; weighs the pixels' losses, but not the denominator.
     """
 
-    def __init__(self, threshold: float = 0.9, min_kept: int = 131072, class_weights: Sequence[float] | None = None):
+    def __init__(
+        self, threshold: float = 0.9, min_kept: int = 131072, class_weights: Sequence[float] | Tensor | None = None
+    ):
         super().__init__()
         self.threshold = threshold
         self.min_kept = min_kept
@@ -84,5 +88,5 @@ class OhemCrossEntropy(nn.Module):
         return (losses * kept).sum() / kept.sum().clamp(min=1)
 
 
-def _weights(values: Sequence[float] | None) -> Tensor | None:
-    return None if values is None else torch.tensor(values, dtype=torch.float32)
+def _weights(values: Sequence[float] | Tensor | None) -> Tensor | None:
+    return None if values is None else torch.as_tensor(values, dtype=torch.float32).clone()

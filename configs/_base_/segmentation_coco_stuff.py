@@ -1,0 +1,47 @@
+"""COCO-Stuff 10k, 171 classes: the official crops and schedule, ten times the rate for the head.
+
+`data_root` holds train/image, train/label, test/image and test/label; labels are PNGs of the 10k release's values, 0
+for unlabelled and 1 to 182.
+"""
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/coco_stuff",
+        classes="coco_stuff",
+        image_dir="train/image",
+        label_dir="train/label",
+        transform=dict(type="ScaleCropFlip", crop_size=(520, 520), base_size=520),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/coco_stuff",
+        classes="coco_stuff",
+        image_dir="test/image",
+        label_dir="test/label",
+        transform=dict(type="WholeImage", short_side=520, multiple=8),
+    ),
+)
+val_evaluator = dict(type="SegmentationMetric")
+model = dict(
+    head=dict(loss=dict(type="OhemCrossEntropy")),
+    inference=dict(type="MultiScale", base_size=520, window=(520, 520), stride=(346, 346), edge="pad"),
+)
+train_cfg = dict(max_epochs=110, val_interval=5)
+base_batch_size = 16  # of all GPUs together; other batches scale the learning rate
+optim_wrapper = dict(
+    optimizer=dict(type="SGD", lr=0.001, momentum=0.9, weight_decay=0.0001),
+    paramwise_cfg=dict(custom_keys={"head": dict(lr_mult=10.0)}),
+)
+param_scheduler = [
+    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=110, convert_to_iter_based=True)
+]
+sync_batchnorm = True
+load_from = None
+seed = 0

@@ -1,0 +1,39 @@
+"""LIP, parts of people: every image squashed to 473x473, left and right exchanged in mirrored ones.
+
+`data_root` holds train_images/, train_segmentations/, val_images/ and val_segmentations/.
+"""
+
+train_dataloader = dict(
+    batch_size=10,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/lip",
+        classes="lip",
+        image_dir="train_images",
+        label_dir="train_segmentations",
+        transform=dict(type="ScaleCropFlip", crop_size=(473, 473), base_size=473, scale=(0.5, 1.6), squash=(473, 473)),
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/lip",
+        classes="lip",
+        image_dir="val_images",
+        label_dir="val_segmentations",
+        transform=dict(type="WholeImage", squash=(473, 473)),
+    ),
+)
+val_evaluator = dict(type="SegmentationMetric")
+train_cfg = dict(max_epochs=150, val_interval=5)
+base_batch_size = 40  # of all GPUs together; other batches scale the learning rate
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.007, momentum=0.9, weight_decay=0.0005))
+param_scheduler = [
+    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=150, convert_to_iter_based=True)
+]
+sync_batchnorm = True
+load_from = None
+seed = 0

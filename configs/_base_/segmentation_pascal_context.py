@@ -1,0 +1,40 @@
+"""PASCAL-Context with 59 classes: the official crops and schedule, tested at its original size in windows of 480.
+
+`data_root` holds VOC2010's JPEGImages, label PNGs (0 for background, 1 to 59 in the order of the original ids), and
+train.lst and val.lst: a line an image, its path and its label's path below the folder. With "pascal_context_60" as
+classes of the head and of both datasets, background is a class too.
+"""
+
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/pascal_context",
+        classes="pascal_context_59",
+        list_file="train.lst",
+        transform=dict(type="ScaleCropFlip", crop_size=(480, 480), base_size=520),
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    dataset=dict(
+        type="LabelledImages",
+        data_root="data/pascal_context",
+        classes="pascal_context_59",
+        list_file="val.lst",
+        transform=dict(type="WholeImage"),
+    ),
+)
+val_evaluator = dict(type="SegmentationMetric")
+model = dict(inference=dict(type="MultiScale", base_size=520, window=(480, 480), stride=(320, 320), edge="pad"))
+train_cfg = dict(max_epochs=200, val_interval=5)
+base_batch_size = 16  # of all GPUs together; other batches scale the learning rate
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.004, momentum=0.9, weight_decay=0.0001))
+param_scheduler = [
+    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=200, convert_to_iter_based=True)
+]
+sync_batchnorm = True
+load_from = None
+seed = 0

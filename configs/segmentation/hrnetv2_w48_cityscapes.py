@@ -1,0 +1,17 @@
+"""HRNetV2-W48 on Cityscapes.
+
+Published: 81.1 mIoU on val, whole images, one scale (HRNet-Semantic-Segmentation, pytorch-v1.1); 65.9 M parameters.
+
+    python tools/train.py configs/segmentation/hrnetv2_w48_cityscapes.py --set load_from=timm/hrnet_w48.ms_in1k
+    python tools/test.py configs/segmentation/hrnetv2_w48_cityscapes.py CHECKPOINT
+    python tools/test.py configs/segmentation/hrnetv2_w48_cityscapes.py CHECKPOINT --flip \\
+        --set model.inference.scales=[0.5,0.75,1.0,1.25,1.5,1.75]
+"""
+
+_base_ = "../_base_/segmentation_cityscapes.py"
+
+custom_imports = dict(imports=["tasks.segmentation"])
+model = dict(
+    backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", bn_momentum=0.01),
+    head=dict(type="SegmentationHead", classes="cityscapes"),
+)

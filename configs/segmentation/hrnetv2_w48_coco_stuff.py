@@ -1,0 +1,17 @@
+"""HRNetV2-W48 on COCO-Stuff 10k.
+
+Published: 36.2 mIoU, 37.9 with all scales and mirroring (HRNet-Semantic-Segmentation, HRNet-OCR).
+
+    python tools/train.py configs/segmentation/hrnetv2_w48_coco_stuff.py --set load_from=timm/hrnet_w48.ms_in1k
+    python tools/test.py configs/segmentation/hrnetv2_w48_coco_stuff.py CHECKPOINT
+    python tools/test.py configs/segmentation/hrnetv2_w48_coco_stuff.py CHECKPOINT --flip \\
+        --set model.inference.scales=[0.5,0.75,1.0,1.25,1.5,1.75,2.0]
+"""
+
+_base_ = "../_base_/segmentation_coco_stuff.py"
+
+custom_imports = dict(imports=["tasks.segmentation"])
+model = dict(
+    backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
+    head=dict(type="SegmentationHead", classes="coco_stuff", align_corners=True, bn_momentum=0.1),
+)

@@ -1,0 +1,186 @@
+"""Pairing images and label maps, and what happens when files are not as they should be."""
+
+import logging
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hrtoolkit.data.loading import Draw, build_dataloader
+from hrtoolkit.errors import DataError
+from tasks.segmentation.classes import voc_palette
+from tasks.segmentation.datasets import LabelledImages, read_values
+from tasks.segmentation.transforms import ScaleCropFlip, WholeImage
+
+from .conftest import CLASSES
+
+
+def load(folder, transform=None, **options):
+    options = {"image_dir": "images", "label_dir": "labels", **options}
+    return LabelledImages(transform or ScaleCropFlip((24, 20), 40), folder, CLASSES, **options)
+
+
+def test_images_meet_the_labels_of_their_name(label_folder):
+    dataset = load(label_folder)
+    assert dataset.image_ids.tolist() == ["a", "b", "c", "d"]
+    sample = dataset[2]
+    assert sample["image"].shape == (32, 40, 3) and "targets" not in sample
+    meta = sample["meta"]
+    assert meta["image_id"] == "c" and meta["index"] == 2 and meta["padding"] == (0, 0)
+    assert meta["size_hw"] == meta["input_hw"] == (32, 40)
+    label = np.asarray(Image.open(label_folder / "labels" / "c.png"))
+    np.testing.assert_array_equal(meta["label"], np.where(label == 0, 255, label // 10 - 1))
+
+
+def test_draws_are_crops_repeatable_and_the_same_with_workers(label_folder):
+    dataset = load(label_folder)
+    sample = dataset[Draw(1, 3, 0)]
+    assert sample["image"].shape == (20, 24, 3) and sample["targets"]["label"].shape == (20, 24)
+    np.testing.assert_array_equal(sample["image"], dataset[Draw(1, 3, 0)]["image"])
+    batches = [next(iter(build_dataloader(dataset, 4, workers, training=True, seed=1))) for workers in (0, 1)]
+    assert (batches[0]["images"] == batches[1]["images"]).all()
+    assert (batches[0]["targets"]["label"] == batches[1]["targets"]["label"]).all()
+
+
+def test_suffixes_and_inner_folders_as_in_cityscapes(tmp_path):
+    for city in ("aachen", "ulm"):
+        for kind in ("leftImg8bit", "gtFine"):
+            (tmp_path / kind / "val" / city).mkdir(parents=True)
+        Image.new("RGB", (8, 4)).save(tmp_path / "leftImg8bit" / "val" / city / f"{city}_0_leftImg8bit.png")
+        Image.new("L", (8, 4), 7).save(tmp_path / "gtFine" / "val" / city / f"{city}_0_gtFine_labelIds.png")
+        Image.new("L", (8, 4), 7).save(tmp_path / "gtFine" / "val" / city / f"{city}_0_gtFine_instanceIds.png")
+    dataset = LabelledImages(
+        WholeImage(),
+        tmp_path,
+        "cityscapes",
+        image_dir="leftImg8bit/val",
+        label_dir="gtFine/val",
+        image_suffix="_leftImg8bit.png",
+        label_suffix="_gtFine_labelIds.png",
+    )
+    assert dataset.image_ids.tolist() == ["aachen/aachen_0", "ulm/ulm_0"]
+    assert (dataset[1]["meta"]["label"] == 0).all()
+
+
+def test_a_list_names_pairs_and_may_have_more_columns(label_folder):
+    lines = ["images/d.jpg labels/d.png labels/a.png x", "", "images/a.jpg\tlabels/a.png"]
+    (label_folder / "train.lst").write_text("\n".join(lines))
+    dataset = load(label_folder, image_dir=None, label_dir=None, list_file="train.lst")
+    assert dataset.image_ids.tolist() == ["images/d", "images/a"]
+    folders = load(label_folder)
+    np.testing.assert_array_equal(dataset[1]["meta"]["label"], folders[0]["meta"]["label"])
+    (label_folder / "test.lst").write_text("images/a.jpg\nimages/b.jpg\n")
+    assert load(label_folder, image_dir=None, label_dir=None, list_file="test.lst")[1]["meta"]["label"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the list is empty"),
+        ("images/a.jpg labels/a.png\nimages/b.jpg", r"'images/b\.jpg' stands alone"),
+        ("images/a.jpg labels/z.png", r"1 of 1 labels are not there: .*labels/z\.png"),
+        ("images/y.jpg labels/a.png", r"1 of 1 images are not there: .*images/y\.jpg"),
+    ],
+)
+def test_bad_lists_have_one_clear_error(text, message, label_folder):
+    (label_folder / "train.lst").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load(label_folder, image_dir=None, label_dir=None, list_file="train.lst")
+
+
+def test_folders_that_do_not_match_have_one_clear_error(label_folder, caplog):
+    logging.getLogger("tasks").propagate = True
+    with pytest.raises(ValueError, match=r"give image_dir .*or list_file"):
+        load(label_folder, image_dir=None)
+    with pytest.raises(DataError, match=r"nowhere: no image whose name ends in \.jpg or"):
+        load(label_folder, image_dir="nowhere")
+    (label_folder / "images" / "c.jpg").unlink()
+    assert len(load(label_folder)) == 3
+    assert "1 labels belong to no image, such as" in caplog.text and "c.png" in caplog.text
+    (label_folder / "labels" / "b.png").unlink()
+    with pytest.raises(DataError, match=r"1 of 3 labels are not there: .*b\.png"):
+        load(label_folder)
+
+
+def test_images_without_labels_are_for_testing_alone(label_folder):
+    dataset = load(label_folder, label_dir=None)
+    assert dataset[0]["meta"]["label"] is None
+    with pytest.raises(DataError, match="no label to train on"):
+        dataset[Draw(0, 0, 0)]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16"])
+def test_grey_palette_and_sixteen_bit_labels_give_their_values(mode, tmp_path):
+    values = np.array([[10, 20], [30, 0]], np.uint16 if mode == "I;16" else np.uint8)
+    image = Image.fromarray(values)
+    if mode == "P":
+        image.putpalette([value for color in voc_palette(256) for value in color])
+    image.save(tmp_path / "label.png")
+    assert Image.open(tmp_path / "label.png").mode == mode
+    np.testing.assert_array_equal(read_values(tmp_path / "label.png"), values)
+
+
+def colours(path):
+    Image.open(path).convert("RGB").save(path)
+
+
+def other_value(path):
+    values = np.asarray(Image.open(path)).copy()
+    values[5, 5], values[6, 6] = 12, 77
+    Image.fromarray(values).save(path)
+
+
+MISTAKES = {
+    "colours": (colours, r"b\.png: a label file holds one class value a pixel .* but this one is RGB"),
+    "other values": (
+        other_value,
+        r"b\.png: label values 12, 77 are neither classes \(10, 20, 30\) nor ignored \(0, 255\)",
+    ),
+    "another size": (
+        lambda p: Image.new("L", (32, 40), 10).save(p),
+        r"b\.png: the label is 32 x 40, its image .*b\.jpg is 40 x 32",
+    ),
+    "cut short": (
+        lambda p: p.write_bytes(p.read_bytes()[:60]),
+        r"b\.png: not a readable label image, or cut short \(60",
+    ),
+    "empty": (lambda p: p.write_bytes(b""), r"b\.png: not a readable label image, or cut short \(0"),
+    "no image": (lambda p: p.write_text("hello"), r"b\.png: not a readable label image"),
+    "gone": (lambda p: p.unlink(), r"b\.png: no such label file"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_bad_label_files_have_one_clear_error_that_names_them(name, label_folder):
+    change, message = MISTAKES[name]
+    dataset = load(label_folder)
+    change(label_folder / "labels" / "b.png")
+    with pytest.raises(DataError, match=rf"^[^\n]*{message}[^\n]*$"):
+        dataset[1]
+
+
+def test_errors_come_out_of_loader_processes_as_one_sentence(label_folder):
+    dataset = load(label_folder)
+    (label_folder / "labels" / "b.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^[^\n]*b\.png: not a readable label image[^\n]*$"):
+        list(build_dataloader(dataset, 1, 1, training=False))
+
+
+def test_images_of_several_sizes_do_not_fit_in_one_batch(label_folder):
+    Image.new("RGB", (50, 32)).save(label_folder / "images" / "a.jpg")
+    Image.new("L", (50, 32), 10).save(label_folder / "labels" / "a.png")
+    with pytest.raises(DataError, match=r"several sizes in one batch .*40 x 32, 50 x 32; set .*batch_size to 1"):
+        next(iter(build_dataloader(load(label_folder), 2, 0, training=False)))
+
+
+def test_the_picture_shows_truth_and_prediction_side_by_side(label_folder):
+    import torch
+
+    dataset = load(label_folder)
+    labels = torch.from_numpy(dataset[0]["meta"]["label"])
+    picture = dataset.draw([{"index": 0, "labels": labels}])
+    assert picture.shape == (32, 80, 3)
+    np.testing.assert_array_equal(picture[:, :40], picture[:, 40:])
+    image = dataset.read_image(0)
+    np.testing.assert_array_equal(picture[:2, :40], image[:2])  # ignored: the image itself
+    assert (picture[2:, :40] != image[2:]).any(axis=2).mean() > 0.9

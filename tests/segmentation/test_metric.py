@@ -1,0 +1,136 @@
+"""Mean IoU and its kin; numbers of the official code, a plain NumPy computation, and two processes."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+import torch.multiprocessing
+from PIL import Image
+
+from tasks.segmentation.classes import CITYSCAPES, ClassSet
+from tasks.segmentation.metric import SegmentationMetric, count_confusions, score_confusions, write_labels
+
+TRUE = np.array([[0, 0, 1, 1], [2, 2, 255, 0]], np.uint8)
+PREDICTED = torch.tensor([[0, 1, 1, 1], [2, 0, 2, 0]], dtype=torch.uint8)
+
+
+def test_confusions_and_scores_are_the_official_ones():
+    matrix = count_confusions(PREDICTED, torch.from_numpy(TRUE), 3).numpy()
+    np.testing.assert_array_equal(matrix, [[2, 1, 0], [0, 2, 0], [1, 0, 1]])
+    scores, iou, _ = score_confusions(matrix, "zero")
+    np.testing.assert_allclose(iou, [0.5, 2 / 3, 0.5])
+    expected = {"mIoU": 0.555556, "pixel_accuracy": 0.714286, "mean_accuracy": 0.722222}
+    assert scores == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_absent_class_counts_as_zero_or_not_at_all():
+    matrix = count_confusions(PREDICTED, torch.from_numpy(TRUE), 4).numpy()
+    expected = {"mIoU": 0.416667, "pixel_accuracy": 0.714286, "mean_accuracy": 0.541667}
+    assert score_confusions(matrix, "zero")[0] == pytest.approx(expected, abs=1e-6)
+    expected = {"mIoU": 0.555556, "pixel_accuracy": 0.714286, "mean_accuracy": 0.722222}
+    scores, iou, _ = score_confusions(matrix, "skip")
+    assert scores == pytest.approx(expected, abs=1e-6) and np.isnan(iou[3])
+
+
+CLASSES = ClassSet([f"class {index}" for index in range(7)])
+IMAGES = 12
+
+
+def make_image(index):
+    rng = np.random.default_rng(index)
+    size = rng.integers(10, 30, 2)
+    true = rng.choice([0, 1, 2, 3, 4, 5, 255], size).astype(np.uint8)
+    predicted = np.where(rng.random(size) < 0.6, true, rng.integers(0, 6, size)).astype(np.uint8)
+    predicted[predicted == 255] = 3
+    return {"index": index, "image_id": str(index), "label": true, "labels": torch.from_numpy(predicted)}
+
+
+def numpy_scores():
+    """Straight from the definition, one class after the other."""
+    true = np.concatenate([make_image(index)["label"].ravel() for index in range(IMAGES)])
+    predicted = np.concatenate([make_image(index)["labels"].numpy().ravel() for index in range(IMAGES)])
+    predicted, true = predicted[true != 255], true[true != 255]
+    ious, accuracies = [], []
+    for index in range(7):
+        both = ((true == index) & (predicted == index)).sum()
+        either = ((true == index) | (predicted == index)).sum()
+        ious.append(both / either if either else 0)
+        accuracies.append(both / (true == index).sum() if (true == index).any() else 0)
+    return {"mIoU": np.mean(ious), "pixel_accuracy": (true == predicted).mean(), "mean_accuracy": np.mean(accuracies)}
+
+
+def score(indices, **options):
+    metric = SegmentationMetric(**options)
+    metric.dataset_meta = {"classes": CLASSES}
+    metric.process(None, [make_image(index) for index in indices])
+    return metric.evaluate(size=IMAGES), metric
+
+
+def test_scores_equal_a_plain_numpy_computation_and_are_said(caplog):
+    logging.getLogger("tasks").propagate = True
+    with caplog.at_level(logging.INFO):
+        scores, metric = score(range(IMAGES))
+    assert scores == pytest.approx(numpy_scores())
+    assert "1 classes are neither in the labels nor predicted and count as 0 (metric.absent): class 6" in caplog.text
+    assert f"class 5  {metric.class_iou[5]:.3f}" in caplog.text
+    legend = metric.draw()["legend"]
+    assert legend.dtype == np.uint8 and any((legend == color).all(-1).any() for color in CLASSES.palette[1:])
+
+
+# Which images the two processes hold; some twice, as samplers that fill the last batch would have it.
+SPLITS = {
+    "neighbours": (range(6), range(6, IMAGES)),
+    "padded": ([*range(0, IMAGES, 2), 0, 2], [*range(1, IMAGES, 2), 1, 2]),
+    "first has none": ([], range(IMAGES)),
+}
+
+
+def score_every_split(rank, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    for name, split in SPLITS.items():
+        (folder / f"{name} {rank}.json").write_text(json.dumps(score(split[rank])[0]))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_give_the_numbers_of_one(tmp_path):
+    expected = score(range(IMAGES))[0]
+    torch.multiprocessing.spawn(score_every_split, args=(tmp_path,), nprocs=2)
+    for name in SPLITS:
+        for rank in range(2):
+            assert json.loads((tmp_path / f"{name} {rank}.json").read_text()) == expected, (name, rank)
+
+
+def test_numbers_and_label_files_are_written(tmp_path):
+    scores, _ = score(
+        range(IMAGES), out_file=str(tmp_path / "out.json"), label_dir=str(tmp_path / "labels"), absent="skip"
+    )
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["mIoU"] == scores["mIoU"] and content["classes"]["class 6"]["IoU"] is None
+    matrix = np.array(content["confusion"])
+    assert score_confusions(matrix, "skip")[0] == scores
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "labels" / "3.png")), make_image(3)["labels"])
+
+
+def test_label_files_carry_the_dataset_own_values_and_colours(tmp_path):
+    write_labels(tmp_path / "city" / "a.png", np.array([[0, 18]], np.uint8), CITYSCAPES)
+    image = Image.open(tmp_path / "city" / "a.png")
+    np.testing.assert_array_equal(np.asarray(image), [[7, 33]])
+    np.testing.assert_array_equal(np.asarray(image.convert("RGB")), [[(128, 64, 128), (119, 11, 32)]])
+
+
+def test_images_without_labels_have_no_score(caplog):
+    logging.getLogger("tasks").propagate = True
+    metric = SegmentationMetric()
+    metric.dataset_meta = {"classes": CLASSES}
+    metric.process(None, [{**make_image(0), "label": None}])
+    assert metric.evaluate(size=1) == {} and metric.draw() == {}
+    assert "none of 1 images has labels" in caplog.text
+
+
+def test_an_unknown_treatment_of_absent_classes_is_refused():
+    with pytest.raises(ValueError, match="'zero' or 'skip', got 'nan'"):
+        SegmentationMetric(absent="nan")

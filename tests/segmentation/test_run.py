@@ -1,0 +1,108 @@
+"""A whole run on a tiny folder: training, pictures, testing with windows and mirror images."""
+
+import json
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.optim import PolyLR
+
+from hrtoolkit import build_model
+from hrtoolkit.checkpoints import read_checkpoint
+from hrtoolkit.config import ConfigError, check_config, load_config
+from hrtoolkit.engine import test as run_test
+from hrtoolkit.engine import train
+from tasks.segmentation.classes import resolve_classes
+
+from ..conftest import REPOSITORY
+from .conftest import CLASSES, TINY
+
+
+def make_config(folder, **changes) -> Config:
+    def loader(**transform):
+        dataset = dict(
+            type="LabelledImages",
+            data_root=str(folder),
+            classes={**CLASSES, "mirrored": []},  # told apart by colour here
+            image_dir="images",
+            label_dir="labels",
+            transform=transform,
+        )
+        return dict(batch_size=2, num_workers=0, dataset=dataset)
+
+    config = dict(
+        custom_imports=dict(imports=["tasks.segmentation"]),
+        model=dict(backbone={**TINY, "init": "kaiming"}, head=dict(type="SegmentationHead", bn_momentum=0.3)),
+        train_dataloader=loader(type="ScaleCropFlip", crop_size=(40, 32), base_size=40, scale=(0.8, 1.2)),
+        val_dataloader=loader(type="WholeImage"),
+        val_evaluator=dict(type="SegmentationMetric"),
+        train_cfg=dict(max_epochs=12, val_interval=12),
+        optim_wrapper=dict(optimizer=dict(type="Adam", lr=2e-2)),
+        param_scheduler=[dict(type="PolyLR", power=0.9, by_epoch=True, begin=0, end=12, convert_to_iter_based=True)],
+        seed=0,
+    )
+    return Config({**config, **changes})
+
+
+def test_a_run_learns_and_is_tested_in_windows_with_mirroring(label_folder, tmp_path):
+    work = tmp_path / "work"
+    metrics = train(make_config(label_folder), work)
+    # Ground everywhere would be a third of its share: about 0.25.
+    assert metrics["mIoU"] > 0.45
+    for name in ("best.pth", "pictures/epoch_012.jpg", "pictures/epoch_012_legend.png"):
+        assert (work / name).stat().st_size > 0, name
+    meta = read_checkpoint(work / "best.pth")["meta"]
+    assert meta["head"]["align_corners"] is False and meta["output_names"] == ["ground", "left", "right"]
+    assert run_test(make_config(label_folder), work / "best.pth")["mIoU"] == pytest.approx(metrics["mIoU"])
+    windows = make_config(label_folder)
+    windows.model.inference = dict(type="MultiScale", scales=[0.8, 1.0, 1.3], window=(32, 32), stride=(16, 16))
+    windows.val_evaluator.label_dir = str(tmp_path / "predicted")
+    scores = run_test(windows, work / "best.pth", flip=True, out=tmp_path / "out.json")
+    assert scores["mIoU"] > 0.45
+    assert json.loads((tmp_path / "out.json").read_text())["mIoU"] == scores["mIoU"]
+    assert sorted(path.name for path in (tmp_path / "predicted").iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_a_mistake_inside_inference_is_found_before_anything_is_built(label_folder):
+    config = make_config(label_folder)
+    config.model.inference = dict(type="MultiScale", scale=[1.0], edges="pad")
+    with pytest.raises(ConfigError) as error:
+        check_config(config)
+    assert "model.inference.scale: MultiScale has no argument 'scale'; did you mean 'scales'" in str(error.value)
+    assert "model.inference.edges" in str(error.value)
+
+
+def test_the_schedule_is_the_official_polynomial():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    schedule = PolyLR(optimizer, power=0.9, eta_min=0, by_epoch=False, begin=0, end=119548)
+    expected = {0: 0.01, 1: 0.0099999247, 100: 0.0099924713}
+    for step in range(101):
+        if step in expected:
+            assert optimizer.param_groups[0]["lr"] == pytest.approx(expected[step], rel=1e-8)
+        optimizer.step()
+        schedule.step()
+
+
+CONFIGS = sorted((REPOSITORY / "configs" / "segmentation").glob("*.py"))
+
+
+def test_configs_were_found():
+    datasets = ("cityscapes", "pascal_context", "lip", "ade20k", "coco_stuff")
+    models = ("w48", "w18_small_v2", "w48_ocr")
+    assert {path.stem for path in CONFIGS} >= {f"hrnetv2_{model}_{data}" for model in models for data in datasets}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configs_enlarge_alike_everywhere_and_score_every_class(path):
+    config = load_config(path)
+    backbone, neck, head = config.model.backbone, config.model.get("neck"), config.model.head
+    corners = head.get("align_corners", head.type == "OCRHead")
+    assert backbone.get("align_corners", False) == corners and backbone.fuse_upsample == "bilinear"
+    assert neck is None or neck.align_corners == corners
+    with torch.device("meta"):
+        model = build_model(config).eval()
+    with torch.no_grad():
+        outputs = model(torch.empty(1, 3, 60, 100, device="meta"))
+    classes = resolve_classes(config.val_dataloader.dataset.classes)
+    for output in outputs if isinstance(outputs, list) else [outputs]:
+        assert output.shape == (1, len(classes.names), 15, 25)
