@@ -30,7 +30,7 @@ from hrtoolkit.visualization import write_image
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # raise it when the same seed draws other pictures
+VERSION = 2  # raise it when the same seed draws other pictures, or other files come with them
 SPLITS = ("train2017", "val2017")
 FIRST_IMAGE_ID = {"train2017": 1, "val2017": 500_001}  # ids depend on no count
 
@@ -99,6 +99,15 @@ SHOWN_BY = dict.fromkeys(FACE_MARKS, FACE_MARKS) | {
     }.items()
 }
 
+# Values of label maps, and what each part belongs to; a crowd and its surroundings are not told apart.
+LABELS = ("background", "head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")
+UNLABELLED = 255
+LABEL_OF = {"torso": "torso", "obstacle": "background"}
+LABEL_OF |= dict.fromkeys((*FACE_MARKS, "left_ear", "right_ear", "neck", "skull", "face"), "head")
+for _side in ("left", "right"):
+    LABEL_OF |= dict.fromkeys((f"{_side}_upper_arm", f"{_side}_forearm", f"{_side}_hand"), f"{_side}_arm")
+    LABEL_OF |= dict.fromkeys((f"{_side}_thigh", f"{_side}_shin", f"{_side}_foot"), f"{_side}_leg")
+
 # Rotations, as the axis that turns towards another one: a turn to the right edge of the image, a bow forwards, and a
 # fall to the right edge.
 YAW, PITCH, ROLL = (2, 0), (2, 1), (0, 1)
@@ -134,10 +143,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scene:
-    """An image, RGB uint8 [H, W, 3], and its COCO annotations, still without `id` and `image_id`."""
+    """An image, RGB uint8 [H, W, 3], its COCO annotations, still without `id` and `image_id`, and its label map.
+
+    Labels, uint8 [H, W], are positions in LABELS; a crowd is UNLABELLED.
+    """
 
     image: np.ndarray
     annotations: list[dict]
+    labels: np.ndarray
 
 
 # ------------------------------------------------------------------------------------------------------ one person
@@ -290,6 +303,7 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
 
     annotations, drawn = [], []
     taken = np.zeros((height, width), bool)
+    labels = np.zeros((height, width), np.uint8)
     for figure in figures:
         part_map = _rasterise(figure, height, width)
         silhouette = part_map > 0
@@ -300,10 +314,12 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
             annotations.append(_annotate(figure, part_map, visible))
         taken |= silhouette
         drawn.append(figure)
+        values = [UNLABELLED if figure.crowd else LABELS.index(LABEL_OF[part.name]) for part in figure.parts]
+        labels[visible] = np.array([0, *values], np.uint8)[part_map[visible]]
 
     for figure in reversed(drawn):
         _paint_(image, figure)
-    return Scene(_expose(rng, image), annotations)
+    return Scene(_expose(rng, image), annotations, labels)
 
 
 def make_portrait(rng: np.random.Generator, class_name: str, size: int = 128) -> np.ndarray:
@@ -464,6 +480,8 @@ def _encode_runs(mask: np.ndarray) -> dict:
 def write_coco(folder: str | os.PathLike, train: int = 1200, val: int = 200, seed: int = 0) -> bool:
     """Write a dataset in the layout of COCO 2017: train2017/, val2017/, annotations/person_keypoints_*.json.
 
+    Label maps of the people's parts, with the values of LABELS, lie in labels/train2017 and labels/val2017 as PNGs.
+
     Image number i of a split depends on the seed alone, not on how many there are. `toy.json` keeps the settings and
     says whether the folder is complete; after an interruption the same call starts over.
 
@@ -528,6 +546,8 @@ def _write_split(folder: Path, split: str, seed: list[int], count: int) -> None:
         image_id = FIRST_IMAGE_ID[split] + index
         file_name = f"{image_id:012d}.jpg"
         write_image(folder / split / file_name, scene.image)  # OpenCV's default JPEG quality is 95
+        with write_atomically(folder / "labels" / split / f"{image_id:012d}.png", "wb") as file:
+            file.write(cv2.imencode(".png", scene.labels)[1].tobytes())
         height, width = scene.image.shape[:2]
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width, "license": 1})
         for number, annotation in enumerate(scene.annotations):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
@@ -48,6 +49,7 @@ def test_images_and_annotations_depend_on_the_seed_but_not_on_the_count(folder, 
     names = [f"train2017/{i:012d}.jpg" for i in range(1, 5)] + [
         f"val2017/{i:012d}.jpg" for i in range(500_001, 500_007)
     ]
+    names.append("labels/train2017/000000000003.png")
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "few" / name).read_bytes()
     assert (folder / names[0]).read_bytes() != (tmp_path / "other" / names[0]).read_bytes()
@@ -178,3 +180,26 @@ def test_an_interrupted_folder_is_finished_and_other_data_left_alone(tmp_path, m
         toy.write_coco(tmp_path / "mine", train=3, val=1)
     with pytest.raises(ValueError, match="got -1, 5 and 0"):
         toy.write_coco(tmp_path / "new", train=-1, val=5)
+
+
+def test_label_maps_show_the_parts_of_the_annotated_people(folder, train):
+    seen = np.zeros(256, int)
+    for image_id in train.imgs:
+        labels = cv2.imread(str(folder / "labels" / "train2017" / f"{image_id:012d}.png"), cv2.IMREAD_UNCHANGED)
+        record = train.imgs[image_id]
+        assert labels.dtype == np.uint8 and labels.shape == (record["height"], record["width"])
+        people, crowd = np.zeros(labels.shape, bool), np.zeros(labels.shape, bool)
+        for annotation in train.imgToAnns[image_id]:
+            area = crowd if annotation["iscrowd"] else people
+            area |= quietly(train.annToMask, annotation).astype(bool)
+            # A visible knee lies on its own leg.
+            for name in ("left_knee", "right_knee"):
+                x, y, flag = np.array(annotation["keypoints"]).reshape(-1, 3)[toy.KEYPOINTS.index(name)]
+                if flag == 2:
+                    assert toy.LABELS[labels[round(y), round(x)]] == name.replace("knee", "leg")
+        shown = (labels > 0) & (labels < 255)
+        assert not (shown & ~people).any() and not ((labels == 255) & ~crowd).any()
+        # COCO's polygons are outer contours: what lies between an arm and the trunk is inside of them.
+        assert (people & (labels == 0)).sum() <= 0.05 * people.sum()
+        seen += np.bincount(labels.ravel(), minlength=256)
+    assert (seen[: len(toy.LABELS)] > 0).all() and seen.sum() == seen[: len(toy.LABELS)].sum() + seen[255]
