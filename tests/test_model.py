@@ -1,4 +1,4 @@
-"""The model around its parts: what is frozen, and what changes training batches."""
+"""The model around its parts: what is frozen, what changes training batches, and what takes over prediction."""
 
 import numpy as np
 import pytest
@@ -67,6 +67,28 @@ def test_training_batches_alone_are_augmented_after_normalisation():
     assert torch.equal(augmented["images"], images / 2)
     assert augmented["targets"]["darkened"].tolist() == [1, 1]
     assert torch.equal(model.data_preprocessor(make_batch())["images"], images)
+
+
+@MODELS.register_module()
+class BrightAndDark:
+    """Shows the network every image twice."""
+
+    def __call__(self, model, images, meta):
+        both = [model.head(model.extract(images * factor)) for factor in (1.0, 0.5)]
+        return [{**m, "heatmaps": pair, "flip": model.flip_test} for m, *pair in zip(meta, *both, strict=True)]
+
+
+def test_an_inference_part_takes_over_prediction_alone():
+    torch.manual_seed(0)
+    model = make_model(inference=dict(type="BrightAndDark"), flip_test=True).eval()
+    batch = model.data_preprocessor(make_batch())
+    predictions = model(batch["images"], meta=[{"index": 0}, {"index": 1}], mode="predict")
+    assert [p["index"] for p in predictions] == [0, 1] and predictions[0]["flip"]
+    expected = model(batch["images"]), model(batch["images"] / 2)
+    for index, prediction in enumerate(predictions):
+        for heatmaps, whole in zip(prediction["heatmaps"], expected, strict=True):
+            assert torch.equal(heatmaps, whole[index])
+    assert "loss_heatmap" in model(**batch, mode="loss")
 
 
 def test_borrowed_generators_are_seeded_for_a_while_and_put_back():

@@ -72,7 +72,8 @@ class LabelHead(nn.Module):
 
     def pixel_accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Share of right pixels on the logits' own grid, every fourth pixel say; a number for the log."""
-        labels = labels[:, :: self.stride, :: self.stride]
+        height, width = logits.shape[-2:]
+        labels = labels[:, :: self.stride, :: self.stride][:, :height, :width]
         valid = labels != IGNORED
         return ((logits.detach().argmax(1) == labels) & valid).sum() / valid.sum().clamp(min=1)
 
