@@ -80,6 +80,24 @@ def test_networks_have_the_official_sizes(backbone, neck, head, parameters, tens
     assert len(model.state_dict()) == tensors
 
 
+NORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+TWO_CONVOLUTIONS = {"0.weight", "0.bias", "3.weight", "3.bias", *(f"1.{name}" for name in NORM)}
+
+
+def test_tensors_have_the_official_names():
+    assert set(tiny().head.state_dict()) == {f"last_layer.{name}" for name in TWO_CONVOLUTIONS}
+    block = "ocr_distri_head.object_context_block."
+    layers = ["f_pixel.0", "f_pixel.2", "f_object.0", "f_object.2", "f_down.0", "f_up.0"]
+    norms = ["f_pixel.1.0", "f_pixel.3.0", "f_object.1.0", "f_object.3.0", "f_down.1.0", "f_up.1.0"]
+    expected = {f"aux_head.{name}" for name in TWO_CONVOLUTIONS} | {"cls_head.weight", "cls_head.bias"}
+    expected |= {"conv3x3_ocr.0.weight", "conv3x3_ocr.0.bias", *(f"conv3x3_ocr.1.{name}" for name in NORM)}
+    expected |= {f"{block}{layer}.weight" for layer in layers}
+    expected |= {f"{block}{norm}.{name}" for norm in norms for name in NORM}
+    expected |= {"ocr_distri_head.conv_bn_dropout.0.weight"}
+    expected |= {f"ocr_distri_head.conv_bn_dropout.1.0.{name}" for name in NORM}
+    assert set(tiny("OCRHead").head.state_dict()) == expected
+
+
 def tiny(head="SegmentationHead", **options):
     neck = {} if head == "SegmentationHead" else dict(neck=dict(type="Concat", align_corners=True))
     return build_model(dict_config(backbone=TINY, head=dict(type=head, classes=CLASSES, **options), **neck))
