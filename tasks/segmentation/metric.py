@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 from numpy import ndarray
@@ -131,12 +132,25 @@ def count_confusions(predicted: Tensor, true: Tensor, classes: int) -> Tensor:
         true: class indices [H, W]; pixels that are IGNORED are not counted.
         classes: their number.
     """
+    if predicted.device.type == "cpu":
+        return _count_on_cpu(predicted.numpy(), true.numpy(), classes)
     true = true.to(predicted.device, torch.int32, non_blocking=True)
     # Ignored pixels go to a row of their own: picking the others out would cost more than counting them.
     pairs = true.where(true != IGNORED, classes) * classes + predicted
     return torch.bincount(pairs.flatten(), minlength=(classes + 1) * classes)[: classes * classes].view(
         classes, classes
     )
+
+
+def _count_on_cpu(predicted: ndarray, true: ndarray, classes: int) -> Tensor:
+    """The same by OpenCV's joint histogram: one pass over the bytes, in which IGNORED is out of range."""
+    counts = np.zeros((classes, classes), np.int64)
+    # Histograms come in single precision, which holds whole numbers up to 2 ** 24.
+    rows = max(2**24 // predicted.shape[1], 1)
+    for top in range(0, len(predicted), rows):
+        pair = [true[top : top + rows], predicted[top : top + rows]]
+        counts += cv2.calcHist(pair, [0, 1], None, [classes] * 2, [0, classes] * 2).astype(np.int64)
+    return torch.from_numpy(counts)
 
 
 def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[dict[str, float], ndarray, ndarray]:

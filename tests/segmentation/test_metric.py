@@ -26,6 +26,22 @@ def test_confusions_and_scores_are_the_official_ones():
     assert scores == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("classes", [2, 19, 171])
+def test_counting_bytes_equals_counting_pairs(classes):
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, classes, (2, 70, 90), dtype=np.uint8)
+    true[rng.random((70, 90)) < 0.2] = 255
+    expected = np.zeros((classes, classes), int)
+    np.add.at(expected, (true[true != 255], predicted[true != 255]), 1)
+    counts = count_confusions(torch.from_numpy(predicted), torch.from_numpy(true), classes)
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_more_pixels_than_single_precision_can_count_are_counted():
+    many = count_confusions(torch.ones(4100, 4100, dtype=torch.uint8), torch.ones(4100, 4100, dtype=torch.uint8), 2)
+    assert many[1, 1] == 4100**2 and many.sum() == 4100**2
+
+
 def test_an_absent_class_counts_as_zero_or_not_at_all():
     matrix = count_confusions(PREDICTED, torch.from_numpy(TRUE), 4).numpy()
     expected = {"mIoU": 0.416667, "pixel_accuracy": 0.714286, "mean_accuracy": 0.541667}
