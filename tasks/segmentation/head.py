@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import MODELS
@@ -175,8 +176,15 @@ class SegmentationHead(LabelHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits [B, C, H, W] at the stride of the finest map."""
-        first, norm, relu, last = self.last_layer
-        return last(relu(norm(convolve_joined(first, maps, self.align_corners))))
+        if len(maps) == 1:
+            return self.last_layer(maps[0])
+        conv, norm, relu, last = self.last_layer
+        if norm.training or torch.is_grad_enabled():
+            return last(relu(norm(convolve_joined(maps, conv.weight, conv.bias, self.align_corners))))
+        # Normalising 15 times the width at the finest resolution costs as much as the convolution: make it part of it.
+        moments = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *moments)
+        return last(relu(convolve_joined(maps, weight, bias, self.align_corners)))
 
     logits = forward
 
@@ -346,22 +354,23 @@ def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
     ]
 
 
-def convolve_joined(conv: nn.Conv2d, maps: list[Tensor], align_corners: bool) -> Tensor:
+def convolve_joined(maps: list[Tensor], weight: Tensor, bias: Tensor, align_corners: bool) -> Tensor:
     """A 1x1 convolution of maps that are enlarged to the finest one and joined, without joining them.
 
     Args:
-        conv: of as many channels as the maps have together.
         maps: [B, C_i, h_i, w_i], finest first.
+        weight: [C, sum of C_i, 1, 1].
+        bias: [C].
         align_corners: of the bilinear enlarging.
 
     Returns:
         [B, C, h_0, w_0].
     """
-    weights = conv.weight.split([x.shape[1] for x in maps], dim=1)
-    total = F.conv2d(maps[0], weights[0], conv.bias)
-    for x, weight in zip(maps[1:], weights[1:], strict=True):
+    weights = weight.split([x.shape[1] for x in maps], dim=1)
+    total = F.conv2d(maps[0], weights[0], bias)
+    for x, one in zip(maps[1:], weights[1:], strict=True):
         size_hw = total.shape[-2:]
-        total += F.interpolate(F.conv2d(x, weight), size=size_hw, mode="bilinear", align_corners=align_corners)
+        total += F.interpolate(F.conv2d(x, one), size=size_hw, mode="bilinear", align_corners=align_corners)
     return total
 
 
