@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch.utils.data import Dataset
 
+from hrtoolkit.data.doctor import Findings, ImageFiles
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import read_image
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
 from tasks.segmentation.pictures import overlay_labels
-
-log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_MODES = ("L", "P", "I;16", "I")  # of Pillow: one value a pixel
@@ -31,7 +31,7 @@ HOW_TO_GET = (
 
 
 @DATASETS.register_module()
-class LabelledImages(Dataset):
+class SegmentationPairs(Dataset):
     """Images with a label PNG each, found in two folders of the same structure or through a list file.
 
     A label file holds one value a pixel (grey or palette PNG, 8 or 16 bit), which `classes` translates.
@@ -46,6 +46,7 @@ class LabelledImages(Dataset):
         label_suffix: what replaces `image_suffix` (or the extension) in the name of the label file.
         list_file: instead of the two folders, lines of an image and a label, below `data_root`; further columns are
             not used. Columns are separated by tabs, or else by blanks.
+        strict: refuse missing files; the data doctor goes on with the others.
 
     Raises:
         DataError: nothing is found, labels are missing, or the list is malformed.
@@ -64,18 +65,22 @@ class LabelledImages(Dataset):
         image_suffix: str | None = None,
         label_suffix: str = ".png",
         list_file: str | None = None,
+        strict: bool = True,
     ):
         if (image_dir is None) == (list_file is None):
-            raise ValueError("LabelledImages: give image_dir (and label_dir), or list_file")
+            raise ValueError("SegmentationPairs: give image_dir (and label_dir), or list_file")
         root = Path(data_root)
         self.classes = resolve_classes(classes)
         self.transform = transform
+        source = root / (image_dir if list_file is None else list_file)
+        self.findings = Findings(source)
         if list_file is not None:
-            pairs, names = _read_list(root, root / list_file)
+            pairs, names = _read_list(root, source, self.findings)
         else:
-            pairs, names = _find_pairs(
-                root / image_dir, None if label_dir is None else root / label_dir, image_suffix, label_suffix
-            )
+            label_folder = None if label_dir is None else root / label_dir
+            pairs, names = _find_pairs(source, label_folder, image_suffix, label_suffix, self.findings)
+        if strict:
+            self.findings.raise_stops()
         # Strings of one array: loader workers share it instead of touching many thousand Python objects.
         self.image_paths = np.array([str(image) for image, _ in pairs])
         self.label_paths = np.array([str(label or "") for _, label in pairs])
@@ -141,6 +146,19 @@ class LabelledImages(Dataset):
         predicted = predictions[0]["labels"].cpu().numpy()
         return np.hstack([overlay_labels(image, labels, self.classes) for labels in (truth, predicted)])
 
+    def draw_sample(self, sample: dict) -> np.ndarray:
+        """One sample as the network gets it, RGB uint8 [h, w, 3]."""
+        return sample["image"]
+
+    def image_files(self) -> ImageFiles:
+        """All images; their sizes are annotated nowhere."""
+        paths = np.array([os.fsencode(path) for path in self.image_paths.tolist()])
+        return ImageFiles(paths, self.image_ids, np.zeros((len(self), 2)))
+
+    def truth(self) -> Iterator[dict]:
+        """Nothing: a label map scored against itself is right wherever it has a class at all."""
+        return iter(())
+
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
         return {"classes": asdict(self.classes)}
@@ -179,7 +197,7 @@ def read_values(path: str | Path) -> np.ndarray:
 
 
 def _find_pairs(
-    image_folder: Path, label_folder: Path | None, image_suffix: str | None, label_suffix: str
+    image_folder: Path, label_folder: Path | None, image_suffix: str | None, label_suffix: str, findings: Findings
 ) -> tuple[list[tuple[Path, Path | None]], list[str]]:
     files = sorted(image_folder.rglob("*"))
     if image_suffix is not None:
@@ -193,13 +211,13 @@ def _find_pairs(
         return [(image, None) for image in images], stems
     labels = [label_folder / f"{stem}{label_suffix}" for stem in stems]
     found = set(label_folder.rglob(f"*{label_suffix}"))
-    _report_missing([label for label in labels if label not in found], len(labels), "label")
-    if unused := found - set(labels):
-        log.warning("%s: %d labels belong to no image, such as %s", label_folder, len(unused), min(unused))
-    return list(zip(images, labels, strict=True)), stems
+    unused = sorted(str(path) for path in found - set(labels))
+    findings.add("warning", "labels without an image", unused, "they are not used; were images left out?")
+    pairs = list(zip(images, labels, strict=True))
+    return _keep_present(pairs, stems, [label in found for label in labels], "label", findings)
 
 
-def _read_list(root: Path, path: Path) -> tuple[list[tuple[Path, Path | None]], list[str]]:
+def _read_list(root: Path, path: Path, findings: Findings) -> tuple[list[tuple[Path, Path | None]], list[str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -212,16 +230,20 @@ def _read_list(root: Path, path: Path) -> tuple[list[tuple[Path, Path | None]], 
         odd = next(row for row in rows if len(row) == 1)
         raise DataError(f"{path}: some lines have an image and a label, but {odd[0]!r} stands alone")
     pairs = [(root / row[0].strip(), root / row[1].strip() if len(row) > 1 else None) for row in rows]
+    names = [str(Path(row[0].strip()).with_suffix("")) for row in rows]
     for column, what in ((0, "image"), (1, "label")):
-        files = [pair[column] for pair in pairs if pair[column] is not None]
-        _report_missing([file for file in files if not file.is_file()], len(files), what)
-    return pairs, [str(Path(row[0].strip()).with_suffix("")) for row in rows]
+        present = [pair[column] is None or pair[column].is_file() for pair in pairs]
+        pairs, names = _keep_present(pairs, names, present, what, findings)
+    return pairs, names
 
 
-def _report_missing(missing: list[Path], total: int, what: str) -> None:
-    if missing:
-        shown = ", ".join(str(path) for path in missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise DataError(f"{len(missing)} of {total} {what}s are not there: {shown}")
+def _keep_present(
+    pairs: list[tuple[Path, Path | None]], names: list[str], present: list[bool], what: str, findings: Findings
+) -> tuple[list[tuple[Path, Path | None]], list[str]]:
+    """The pairs whose files are there; the others are found missing."""
+    missing = [name for name, there in zip(names, present, strict=True) if not there]
+    findings.add("stop", f"{what}s that are not there, by image", missing, "copy them there or correct the dataset")
+    return list(compress(pairs, present)), list(compress(names, present))
 
 
 def _size(array: np.ndarray) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from hrtoolkit.errors import DataError
 from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
 from tasks.segmentation.loss import CrossEntropy
+from tasks.segmentation.pictures import overlay_labels
 from tasks.segmentation.postprocess import best_labels, whole_image
 
 INPLACE_ABN_EPS = 1e-5
@@ -77,6 +79,19 @@ class LabelHead(nn.Module):
         labels = labels[:, :: self.stride, :: self.stride][:, :height, :width]
         valid = labels != IGNORED
         return ((logits.detach().argmax(1) == labels) & valid).sum() / valid.sum().clamp(min=1)
+
+    def draw_targets(self, images: Tensor, targets: dict[str, Tensor]) -> list[np.ndarray]:
+        """Colour images by their label maps.
+
+        Args:
+            images: uint8 [B, 3, H, W].
+            targets: as for `loss`.
+
+        Returns:
+            B pictures, RGB uint8 [H, W, 3].
+        """
+        pairs = zip(images.permute(0, 2, 3, 1).numpy(), targets["label"].numpy(), strict=True)
+        return [overlay_labels(image, labels, self.classes) for image, labels in pairs]
 
     def check_data(self, classes: str | dict | ClassSet) -> None:
         """Refuse data whose classes are not this head's.

@@ -1,7 +1,5 @@
 """Pairing images and label maps, and what happens when files are not as they should be."""
 
-import logging
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +7,7 @@ from PIL import Image
 from hrtoolkit.data.loading import Draw, build_dataloader
 from hrtoolkit.errors import DataError
 from tasks.segmentation.classes import voc_palette
-from tasks.segmentation.datasets import LabelledImages, read_values
+from tasks.segmentation.datasets import SegmentationPairs, read_values
 from tasks.segmentation.transforms import ScaleCropFlip, WholeImage
 
 from .conftest import CLASSES
@@ -17,7 +15,7 @@ from .conftest import CLASSES
 
 def load(folder, transform=None, **options):
     options = {"image_dir": "images", "label_dir": "labels", **options}
-    return LabelledImages(transform or ScaleCropFlip((24, 20), 40), folder, CLASSES, **options)
+    return SegmentationPairs(transform or ScaleCropFlip((24, 20), 40), folder, CLASSES, **options)
 
 
 def test_images_meet_the_labels_of_their_name(label_folder):
@@ -49,7 +47,7 @@ def test_suffixes_and_inner_folders_as_in_cityscapes(tmp_path):
         Image.new("RGB", (8, 4)).save(tmp_path / "leftImg8bit" / "val" / city / f"{city}_0_leftImg8bit.png")
         Image.new("L", (8, 4), 7).save(tmp_path / "gtFine" / "val" / city / f"{city}_0_gtFine_labelIds.png")
         Image.new("L", (8, 4), 7).save(tmp_path / "gtFine" / "val" / city / f"{city}_0_gtFine_instanceIds.png")
-    dataset = LabelledImages(
+    dataset = SegmentationPairs(
         WholeImage(),
         tmp_path,
         "cityscapes",
@@ -78,8 +76,8 @@ def test_a_list_names_pairs_and_may_have_more_columns(label_folder):
     [
         ("", "the list is empty"),
         ("images/a.jpg labels/a.png\nimages/b.jpg", r"'images/b\.jpg' stands alone"),
-        ("images/a.jpg labels/z.png", r"1 of 1 labels are not there: .*labels/z\.png"),
-        ("images/y.jpg labels/a.png", r"1 of 1 images are not there: .*images/y\.jpg"),
+        ("images/a.jpg labels/z.png", r"train\.lst: labels that are not there, by image: 1 \(images/a\)"),
+        ("images/y.jpg labels/a.png", r"train\.lst: images that are not there, by image: 1 \(images/y\)"),
     ],
 )
 def test_bad_lists_have_one_clear_error(text, message, label_folder):
@@ -88,18 +86,20 @@ def test_bad_lists_have_one_clear_error(text, message, label_folder):
         load(label_folder, image_dir=None, label_dir=None, list_file="train.lst")
 
 
-def test_folders_that_do_not_match_have_one_clear_error(label_folder, caplog):
-    logging.getLogger("tasks").propagate = True
+def test_folders_that_do_not_match_have_one_clear_error(label_folder):
     with pytest.raises(ValueError, match=r"give image_dir .*or list_file"):
         load(label_folder, image_dir=None)
     with pytest.raises(DataError, match=r"nowhere: no image whose name ends in \.jpg or"):
         load(label_folder, image_dir="nowhere")
     (label_folder / "images" / "c.jpg").unlink()
-    assert len(load(label_folder)) == 3
-    assert "1 labels belong to no image, such as" in caplog.text and "c.png" in caplog.text
+    dataset = load(label_folder)
+    assert len(dataset) == 3
+    (finding,) = dataset.findings
+    assert finding.level == "warning" and finding.what == "labels without an image" and "c.png" in finding.ids[0]
     (label_folder / "labels" / "b.png").unlink()
-    with pytest.raises(DataError, match=r"1 of 3 labels are not there: .*b\.png"):
+    with pytest.raises(DataError, match=r"images: labels that are not there, by image: 1 \(b\)"):
         load(label_folder)
+    assert load(label_folder, strict=False).image_ids.tolist() == ["a", "d"]
 
 
 def test_images_without_labels_are_for_testing_alone(label_folder):
@@ -184,3 +184,18 @@ def test_the_picture_shows_truth_and_prediction_side_by_side(label_folder):
     image = dataset.read_image(0)
     np.testing.assert_array_equal(picture[:2, :40], image[:2])  # ignored: the image itself
     assert (picture[2:, :40] != image[2:]).any(axis=2).mean() > 0.9
+
+
+def test_samples_and_their_targets_can_be_looked_at(label_folder):
+    from hrtoolkit.data.doctor import examine
+    from hrtoolkit.data.loading import collate
+    from tasks.segmentation.head import SegmentationHead
+
+    dataset = load(label_folder)
+    assert examine({"train": dataset}, {}, read_images=True) == []
+    batch = collate([dataset[Draw(index, 0, 0)] for index in range(2)])
+    pictures = SegmentationHead([4], [4], CLASSES).draw_targets(batch["images"], batch["targets"])
+    ignored = (batch["targets"]["label"][1] == 255).numpy()
+    assert pictures[1].shape == (20, 24, 3) and ignored.any() and not ignored.all()
+    image = batch["images"][1].permute(1, 2, 0).numpy()
+    assert (pictures[1][ignored] == image[ignored]).all() and (pictures[1][~ignored] != image[~ignored]).any()

@@ -21,7 +21,7 @@ from .conftest import CLASSES, TINY
 def make_config(folder, **changes) -> Config:
     def loader(**transform):
         dataset = dict(
-            type="LabelledImages",
+            type="SegmentationPairs",
             data_root=str(folder),
             classes={**CLASSES, "mirrored": []},  # told apart by colour here
             image_dir="images",
