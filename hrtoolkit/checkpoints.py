@@ -97,6 +97,10 @@ class LoadReport:
 def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
     """Load what fits from a checkpoint of any known format, and tell what became of the rest.
 
+    A part of the model (its neck, its head) may have `convert_checkpoint(tensors) -> tensors`, which knows the names and
+    the order of rows that published files have for it; it gets all tensors by their full names and leaves alone what it
+    does not know.
+
     Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
     agree are taken over and the others keep their initial values.
 
@@ -119,6 +123,9 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
         tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
+    for part in model.children():
+        if hasattr(part, "convert_checkpoint"):
+            tensors = part.convert_checkpoint(tensors)
 
     report = LoadReport(label, kind)
     head = getattr(model, "head", None)
