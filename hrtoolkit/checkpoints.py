@@ -97,9 +97,9 @@ class LoadReport:
 def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
     """Load what fits from a checkpoint of any known format, and tell what became of the rest.
 
-    A part of the model (its neck, its head) may have `convert_checkpoint(tensors) -> tensors`, which knows the names and
-    the order of rows that published files have for it; it gets all tensors by their full names and leaves alone what it
-    does not know.
+    A part of the model (its neck, its head) may have `convert_checkpoint(tensors) -> tensors`, which knows the names
+    and the order of rows that published files have for it; it gets all tensors by their full names and leaves alone
+    what it does not know.
 
     Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
     agree are taken over and the others keep their initial values.

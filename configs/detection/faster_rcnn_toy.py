@@ -11,7 +11,7 @@ model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"
     ),
-    neck=dict(type="Pyramid", channels=64),
+    neck=dict(type="Pyramid", channels=32),
     head=dict(type="FasterRCNNHead", classes=["person"]),
 )
 train_dataloader = dict(
@@ -33,12 +33,12 @@ val_dataloader = dict(
         transform=dict(sizes=[(256, 160)]),
     ),
 )
-train_cfg = dict(max_epochs=8, val_interval=4)
+train_cfg = dict(max_epochs=4, val_interval=2)
 optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=35.0, norm_type=2)
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=8, eta_min=1e-5, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, T_max=4, eta_min=1e-5, convert_to_iter_based=True),
 ]
 seed = 0

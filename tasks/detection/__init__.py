@@ -1,4 +1,4 @@
-"""Object detection and instance segmentation: Faster, Mask and Cascade R-CNN on COCO, VOC, and files in COCO's format."""
+"""Object detection and instance segmentation: Faster, Mask and Cascade R-CNN on COCO, VOC and files like theirs."""
 
 from tasks.detection import datasets, head, loss, metric, transforms
 

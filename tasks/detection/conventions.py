@@ -10,9 +10,9 @@ from typing import Literal
 class Convention:
     """The numbers and rules of one code base.
 
-    Boxes are (x1, y1, x2, y2) with width x2 - x1 everywhere. The authors' codes of 2019 count the last pixel in and have
-    width x2 - x1 + 1: with one added to their x2 and y2, their coder, overlaps and RoIAlign are those of today, and what
-    remains different is where anchors lie.
+    Boxes are (x1, y1, x2, y2) with width x2 - x1 everywhere. The authors' codes of 2019 count the last pixel in and
+    have width x2 - x1 + 1: with one added to their x2 and y2, their coder, overlaps and RoIAlign are those of today,
+    and what remains different is where anchors lie.
     """
 
     anchors: Literal["exact", "rounded", "authors", "detectron"]  # see `base_anchors`

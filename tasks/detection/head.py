@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -111,18 +112,22 @@ class RCNNHead(nn.Module):
             maps = [x.float() for x in maps]
             proposals, _ = self.rpn(maps, sizes_hw)
             maps = maps[:POOLED_LEVELS]
-            logits = 0
-            for i, stage in enumerate(self.stages):
-                if i > 0:
-                    proposals = self.stages[i - 1].refine(deltas, proposals, sizes_hw)
+            logits, deltas = self.stages[0].boxes(maps, proposals)
+            for before, stage in pairwise(self.stages):
+                proposals = before.refine(deltas, proposals, sizes_hw)
                 stage_logits, deltas = stage.boxes(maps, proposals)
                 logits = logits + stage_logits
-            boxes, scores, labels = stage.detect(logits / len(self.stages), deltas, proposals, sizes_hw)
-            masks = self._masks(maps, boxes, labels) if stage.has_mask() else None
+            last = self.stages[-1]
+            boxes, scores, labels = last.detect(logits / len(self.stages), deltas, proposals, sizes_hw)
+            masks = self._masks(maps, boxes, labels) if last.has_mask() else None
         found = []
         for i, one in enumerate(meta):
             in_image = scale_boxes(boxes[i], one["input_hw"], one["image_hw"]).cpu()
-            result = {"boxes": in_image.numpy(), "scores": scores[i].cpu().numpy(), "labels": labels[i].cpu().numpy() - 1}
+            result = {
+                "boxes": in_image.numpy(),
+                "scores": scores[i].cpu().numpy(),
+                "labels": labels[i].cpu().numpy() - 1,
+            }
             if masks is not None:
                 subpixel = CONVENTIONS[self.convention].subpixel_paste
                 result["masks"] = paste_masks(masks[i].cpu(), in_image, one["image_hw"], subpixel)

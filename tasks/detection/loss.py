@@ -1,4 +1,4 @@
-"""How far boxes and masks are from the annotated ones; classes are compared by cross entropy where they are predicted."""
+"""How far boxes and masks are from the annotated ones; classes are compared where they are predicted."""
 
 from __future__ import annotations
 

@@ -140,10 +140,10 @@ def build_ground_truth(content: dict, source: str) -> COCO:
     annotations = content.get("annotations", [])
     if lacking := [a for a in annotations if "area" not in a or len(a.get("bbox", ())) != 4]:
         raise DataError(
-            f"{source}: {len(lacking)} of {len(annotations)} annotations lack `area` or `bbox`; the first is annotation "
-            f"{lacking[0].get('id')}; add what is missing, average precision depends on it"
+            f"{source}: {len(lacking)} of {len(annotations)} annotations lack `area` or `bbox`; the first is "
+            f"annotation {lacking[0].get('id')}; add what is missing, average precision depends on it"
         )
-    # pycocotools finds annotations by id and marks a match by it: a repeated id hides an object, and id 0 never matches.
+    # pycocotools finds annotations by id and marks matches by it: a repeated id hides an object, id 0 never matches.
     annotations = [{"iscrowd": 0, **a, "id": number} for number, a in enumerate(annotations, start=1)]
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()

@@ -86,7 +86,9 @@ def map_boxes(boxes: np.ndarray, factors: np.ndarray, mirror_width: int | None =
     """Scale boxes [G, 4] (x1, y1, x2, y2) by factors (x, y), then mirror them in an image of `mirror_width`."""
     mapped = boxes * np.tile(factors, 2)
     if mirror_width is not None:
-        mapped = np.stack([mirror_width - mapped[:, 2], mapped[:, 1], mirror_width - mapped[:, 0], mapped[:, 3]], axis=1)
+        mapped = np.stack(
+            [mirror_width - mapped[:, 2], mapped[:, 1], mirror_width - mapped[:, 0], mapped[:, 3]], axis=1
+        )
     return mapped.astype(np.float32)
 
 

@@ -16,9 +16,7 @@ PARTS = ("backbone.", "neck.", "head.")
 def mmdetection_names(model, stages=1, masks=False):
     """mmdetection 3's names and shapes, written out from its modules, with random values."""
     generator = torch.Generator().manual_seed(1)
-    shapes = {
-        name: tuple(value.shape) for name, value in model.state_dict().items() if name.startswith("backbone.")
-    }
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if name.startswith("backbone.")}
     channels, classes = 8, len(model.head.classes)
     convs = {"neck.reduction_conv.conv": (channels, 60, 1, 1)}
     convs |= {f"neck.fpn_convs.{i}.conv": (channels, channels, 3, 3) for i in range(5)}

@@ -55,7 +55,9 @@ def test_samples_follow_from_their_draw_alone(objects_folder):
     assert first["targets"]["masks"].shape == (2, 120, 160) and first["targets"]["labels"].tolist() == [0, 1]
     for mask, (x1, y1, x2, y2) in zip(first["targets"]["masks"], first["targets"]["boxes"].astype(int), strict=True):
         assert mask.sum() == mask[y1:y2, x1:x2].sum() == (x2 - x1) * (y2 - y1)
-    assert len({dataset[Draw(0, epoch, 7)]["targets"]["boxes"].tobytes() for epoch in range(10)}) == 2  # mirrored or not
+    assert (
+        len({dataset[Draw(0, epoch, 7)]["targets"]["boxes"].tobytes() for epoch in range(10)}) == 2
+    )  # mirrored or not
     plain = dataset[0]
     assert "targets" not in plain and plain["meta"] == {"index": 0, "image_id": 21, "image_hw": (120, 160)}
 
@@ -96,7 +98,7 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
         batches = [[one["index"] for one in batch["meta"]] for batch in loader]
-        assert sorted(sum(batches, [])) == [0, 1, 2, 3, 4]
+        assert sorted(np.concatenate(batches).tolist()) == [0, 1, 2, 3, 4]
         assert {len(set(dataset.groups[batch])) for batch in batches[:2]} == {1}
         loader.sampler.start = 2
         assert [[one["index"] for one in batch["meta"]] for batch in loader] == batches[1:]
@@ -202,7 +204,11 @@ VOC_OBJECT = """<object><name>{0}</name><difficult>{1}</difficult><bndbox>
 
 @pytest.fixture
 def voc_folder(tmp_path):
-    objects = {"a": [("dog", 0, 11, 21, 50, 60), ("person", 1, 1, 1, 20, 30)], "b": [("person", 0, 5, 5, 160, 120)], "c": []}
+    objects = {
+        "a": [("dog", 0, 11, 21, 50, 60), ("person", 1, 1, 1, 20, 30)],
+        "b": [("person", 0, 5, 5, 160, 120)],
+        "c": [],
+    }
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (tmp_path / folder).mkdir(parents=True)
     for name, items in objects.items():
@@ -241,7 +247,7 @@ def test_faulty_voc_files_are_refused(voc_folder):
         with pytest.raises(DataError, match=message):
             VocDetection(ResizeFlip(), voc_folder)
     path.unlink()
-    with pytest.raises(DataError, match="b.xml: no such file; the split lists 'b'"):
+    with pytest.raises(DataError, match=r"b.xml: no such file; the split lists 'b'"):
         VocDetection(ResizeFlip(), voc_folder)
     with pytest.raises(DataError, match="no such file; it lists the images of a split"):
         VocDetection(ResizeFlip(), voc_folder, split_file="ImageSets/Main/nothing.txt")

@@ -150,7 +150,7 @@ def test_a_flip_test_is_refused():
 def test_what_heads_refuse():
     with pytest.raises(ConfigError, match="the head needs class names"):
         tiny_model(dict(classes=None))
-    with pytest.raises(ConfigError, match="one of .*mmdet, mmdet-cascade, torchvision, authors, maskrcnn-benchmark"):
+    with pytest.raises(ConfigError, match=r"one of .*mmdet, mmdet-cascade, torchvision, authors, maskrcnn-benchmark"):
         tiny_model(dict(convention="detectron3"))
     head = tiny_model().head
     head.check_data(CLASSES)

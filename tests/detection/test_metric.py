@@ -15,7 +15,14 @@ def example():
     """Two images, two of three categories, a crowd that absorbs a detection."""
     images = [{"id": 1, "width": 100, "height": 100}, {"id": 2, "width": 120, "height": 120}]
     annotations = [
-        {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": crowd}
+        {
+            "id": number,
+            "image_id": image,
+            "category_id": category,
+            "bbox": box,
+            "area": box[2] * box[3],
+            "iscrowd": crowd,
+        }
         for number, (image, category, box, crowd) in enumerate(
             [
                 (1, 1, [10, 10, 20, 20], 0),

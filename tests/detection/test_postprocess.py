@@ -30,7 +30,14 @@ def test_a_full_mask_covers_as_many_pixels_as_in_the_published_codes(subpixel, p
 def test_pasting_a_part_equals_pasting_the_whole_image():
     masks = torch.rand(6, 28, 28, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor(
-        [(3.2, 4.1, 30.7, 50.2), (-5.0, 10, 20, 70), (40, 40, 64, 48), (0, 0, 64, 48), (10, 10, 11, 11.5), (9, 9, 9, 20)]
+        [
+            (3.2, 4.1, 30.7, 50.2),
+            (-5.0, 10, 20, 70),
+            (40, 40, 64, 48),
+            (0, 0, 64, 48),
+            (10, 10, 11, 11.5),
+            (9, 9, 9, 20),
+        ]
     )
     pasted = decode_masks(paste_masks(masks, boxes, (48, 64)), (48, 64))
     x, y = torch.arange(64) + 0.5, torch.arange(48) + 0.5
@@ -38,7 +45,9 @@ def test_pasting_a_part_equals_pasting_the_whole_image():
         if x2 == x1:
             assert not result.any()
             continue
-        grid = torch.stack(torch.meshgrid((x - x1) / (x2 - x1) * 2 - 1, (y - y1) / (y2 - y1) * 2 - 1, indexing="xy"), -1)
+        grid = torch.stack(
+            torch.meshgrid((x - x1) / (x2 - x1) * 2 - 1, (y - y1) / (y2 - y1) * 2 - 1, indexing="xy"), -1
+        )
         whole = torch.nn.functional.grid_sample(mask[None, None], grid[None], align_corners=False)[0, 0] >= 0.5
         assert (whole.numpy() == result).all()
 

@@ -26,7 +26,14 @@ def anchors_of(convention, sizes):
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("exact", [(-22.627417, -11.313708, 22.627417, 11.313708), (-16, -16, 16, 16), (-11.313708, -22.627417, 11.313708, 22.627417)]),
+        (
+            "exact",
+            [
+                (-22.627417, -11.313708, 22.627417, 11.313708),
+                (-16, -16, 16, 16),
+                (-11.313708, -22.627417, 11.313708, 22.627417),
+            ],
+        ),
         ("rounded", [(-23, -11, 23, 11), (-16, -16, 16, 16), (-11, -23, 11, 23)]),
         ("authors", [(-21, -9, 24, 12), (-14, -14, 17, 17), (-9, -21, 12, 24)]),
         ("detectron", [(-22, -10, 25, 13), (-14, -14, 17, 17), (-10, -22, 13, 25)]),
@@ -94,7 +101,9 @@ def test_codes_of_the_authors_are_those_of_boxes_that_end_a_pixel_later():
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0), clamp_shrinking=True)
     codes = coder.encode_single(TRUTHS + LAST_PIXEL, PROPOSALS + LAST_PIXEL)
     torch.testing.assert_close(codes, torch.tensor(expected), atol=1e-6, rtol=0)
-    decoded = coder.decode_single(torch.tensor([(0.1, -0.2, 0.3, -0.4), (0, 0, 0, 0), (1, 1, 0, 0)]), PROPOSALS + LAST_PIXEL)
+    decoded = coder.decode_single(
+        torch.tensor([(0.1, -0.2, 0.3, -0.4), (0, 0, 0, 0), (1, 1, 0, 0)]), PROPOSALS + LAST_PIXEL
+    )
     expected = torch.tensor([(6.927891, 17.152039, 61.272106, 70.447960), (141, 61, 181, 81)])
     torch.testing.assert_close(decoded[[0, 2]] - LAST_PIXEL, expected, atol=1e-4, rtol=0)
 
@@ -179,9 +188,7 @@ def test_anchors_of_cells_in_the_padding_are_not_trained():
 def test_inner_anchors_lie_inside_the_image():
     rpn = ProposalNetwork(8, STRIDES, CONVENTIONS["mmdet-cascade"])
     anchors = torch.cat(rpn.anchor_generator([torch.zeros(1, 1, 96 // s, 128 // s) for s in STRIDES]))
-    inside = [
-        i for i, (x1, y1, x2, y2) in enumerate(anchors.tolist()) if x1 >= 0 and y1 >= 0 and x2 < 120 and y2 < 96
-    ]
+    inside = [i for i, (x1, y1, x2, y2) in enumerate(anchors.tolist()) if x1 >= 0 and y1 >= 0 and x2 < 120 and y2 < 96]
     assert rpn._usable(anchors, (96, 120)).tolist() == inside and inside
 
 

@@ -35,7 +35,9 @@ class Wrapped(nn.Module):
 def make_torchvision(model, masks):
     """Stock torchvision parts; only the number of levels differs from its defaults."""
     options = dict(
-        rpn_anchor_generator=AnchorGenerator(tuple((size,) for size in (32, 64, 128, 256, 512)), ((0.5, 1.0, 2.0),) * 5),
+        rpn_anchor_generator=AnchorGenerator(
+            tuple((size,) for size in (32, 64, 128, 256, 512)), ((0.5, 1.0, 2.0),) * 5
+        ),
         box_roi_pool=MultiScaleRoIAlign(["0", "1", "2", "3"], 7, 2),
         box_head=TwoMLPHead(8 * 49, 1024),
         box_predictor=FastRCNNPredictor(1024, 4),
@@ -96,7 +98,7 @@ def test_detections_and_masks_are_torchvisions(pair):
 
 
 def test_losses_are_torchvisions(pair):
-    model, theirs, images, masks = pair
+    model, theirs, images, _ = pair
     # Statistics stay as they are: both go through the same images, one after the other.
     model.train().backbone.eval(), theirs.train().backbone.eval()
     targets = [
