@@ -12,7 +12,7 @@ model = dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"
     ),
     neck=dict(type="Pyramid", channels=32),
-    head=dict(type="FasterRCNNHead", classes=["person"]),
+    head=dict(type="FasterRCNNHead", classes=["person"], roi_samples=128),
 )
 train_dataloader = dict(
     batch_size=4,

@@ -183,6 +183,7 @@ class FasterRCNNHead(RCNNHead):
         classes: names, "coco" or "voc"; None takes them from the training data.
         masks: also predict masks.
         convention: the code base whose weights are loaded or whose training is repeated.
+        roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
         ValueError: no classes are given, or the convention is not known.
@@ -195,6 +196,7 @@ class FasterRCNNHead(RCNNHead):
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
         convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] = "mmdet",
+        roi_samples: int = 512,
     ):
         chosen, classes = _resolve(convention, classes)
         stage = RoIStage(
@@ -204,6 +206,7 @@ class FasterRCNNHead(RCNNHead):
             chosen,
             masks=masks,
             best_roi=chosen.best_roi == "always" or (chosen.best_roi == "with masks" and masks),
+            samples=roi_samples,
         )
         rpn = ProposalNetwork(in_channels[0], in_strides, chosen)
         super().__init__(rpn, [stage], (1.0,), in_strides, classes, convention)
@@ -219,6 +222,7 @@ class CascadeRCNNHead(RCNNHead):
         classes: names, "coco" or "voc"; None takes them from the training data.
         masks: also predict masks, in every stage.
         convention: the code base whose weights are loaded or whose training is repeated.
+        roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
         ValueError: no classes are given, or the convention is not known.
@@ -231,6 +235,7 @@ class CascadeRCNNHead(RCNNHead):
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
         convention: Literal["mmdet-cascade", "authors"] = "mmdet-cascade",
+        roi_samples: int = 512,
     ):
         chosen, classes = _resolve(convention, classes)
         stages = [
@@ -244,6 +249,7 @@ class CascadeRCNNHead(RCNNHead):
                 class_agnostic=True,
                 masks=masks,
                 best_roi=chosen.best_roi == "always",
+                samples=roi_samples,
             )
             for iou, box_weights in zip(CASCADE_IOUS, CASCADE_BOX_WEIGHTS, strict=True)
         ]

@@ -76,6 +76,7 @@ class RoIStage(RoIHeads):
         class_agnostic: one refined box a proposal instead of one a class.
         masks: also predict a mask a class.
         best_roi: the best proposal of an object is positive from `iou` on, and belongs to it.
+        samples: proposals an image that are trained, a quarter of them positive where there are as many.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class RoIStage(RoIHeads):
         class_agnostic: bool = False,
         masks: bool = False,
         best_roi: bool = False,
+        samples: int = 512,
     ):
         predictor = FastRCNNPredictor(1024, num_classes + 1)
         if class_agnostic:
@@ -99,7 +101,7 @@ class RoIStage(RoIHeads):
             predictor,
             fg_iou_thresh=iou,
             bg_iou_thresh=iou,
-            batch_size_per_image=512,
+            batch_size_per_image=samples,
             positive_fraction=0.25,
             bbox_reg_weights=box_weights,
             score_thresh=0.05,

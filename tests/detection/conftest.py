@@ -18,13 +18,12 @@ CLASSES = ["cat", "dog", "cow"]
 
 def tiny_model(head=None, **options):
     """A detector of all parts in small, with weights that depend on nothing but these options; few RoIs save time."""
-    head = dict(type="FasterRCNNHead", classes=CLASSES) | (head or {})
+    head = dict(type="FasterRCNNHead", classes=CLASSES, roi_samples=ROIS) | (head or {})
     parts = dict(backbone=TINY, neck=dict(type="Pyramid", channels=8), head=head)
     torch.manual_seed(0)
     config = dict(custom_imports=dict(imports=["tasks.detection"], allow_failed_imports=False), model=parts | options)
     model = build_model(Config(config))
     for stage in model.head.stages:
-        stage.fg_bg_sampler.batch_size_per_image = ROIS
         stage.detections_per_img = DETECTIONS
     return model
 
