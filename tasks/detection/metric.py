@@ -46,7 +46,6 @@ class CocoDetectionMetric(Metric):
     """
 
     headline = "AP"
-    maximum = 1.0
 
     def __init__(self, per_class: bool = False, out_file: str | None = None, prefix: str | None = None):
         super().__init__(prefix=prefix)

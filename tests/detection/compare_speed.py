@@ -1,17 +1,19 @@
 """Time a training and an inference step beside torchvision's own Faster R-CNN around the same backbone and weights.
 
-Both take turns in one process; memory is the peak of a process of its own. Run it alone on the machine:
+Both take turns in one process; seconds are the processor's, so that others on the machine disturb them little. Memory
+is the peak of a process of its own.
 
     python -m tests.detection.compare_speed [--size 256 320] [--repeat 5] [--convention torchvision]
 """
 
 import argparse
 import json
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 from torchvision.models.detection import FasterRCNN
@@ -77,6 +79,11 @@ def make_pair(size_hw, convention):
     return {"ours": run_ours, "torchvision": run_theirs}
 
 
+def peak_mib():
+    """The most memory this process has had; Linux alone tells."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(256, 320), metavar=("H", "W"))
@@ -84,20 +91,21 @@ def main():
     parser.add_argument("--convention", default="torchvision")
     parser.add_argument("--memory-of", choices=("ours", "torchvision"), help=argparse.SUPPRESS)
     args = parser.parse_args()
+    torch.set_num_threads(1)
     steps = make_pair(tuple(args.size), args.convention)
     if args.memory_of:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mib()
         for _ in range(2):
             steps[args.memory_of]("train")
-        print(before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        print(before, peak_mib())
         return
     seconds = {(name, kind): [] for kind in ("train", "predict") for name in steps}
     for turn in range(args.repeat + 1):
         for (name, kind), taken in seconds.items():
-            started = time.perf_counter()
+            started = time.process_time()
             steps[name](kind)
             if turn:  # the first is for warming up
-                taken.append(time.perf_counter() - started)
+                taken.append(time.process_time() - started)
     report = {f"{name} {kind} s": statistics.median(taken) for (name, kind), taken in seconds.items()}
     for kind in ("train", "predict"):
         report[f"{kind} ratio"] = report[f"ours {kind} s"] / report[f"torchvision {kind} s"]
