@@ -10,20 +10,22 @@ import pickle
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 from torch.utils.data import Dataset
 
+from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw, collate_padded
 from hrtoolkit.data.reading import read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.visualization import draw_boxes, draw_instances
 from tasks.detection.classes import resolve_classes
-from tasks.detection.postprocess import decode_masks, encode_masks
-from tasks.detection.transforms import draw_masks
+from tasks.detection.postprocess import decode_masks
+from tasks.detection.transforms import draw_masks, to_run_lengths
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,8 @@ REQUIRED_FIELDS = {
     "categories": {"id", "name"},
 }
 MIN_SIDE = 32  # smaller images are not trained on
-SHOWN_IDS = 20
+
+Faults = Literal["stop", "drop"]
 
 
 class Packed:
@@ -63,6 +66,7 @@ class DetectionDataset(Dataset):
         labels: [N], from 0 on.
         segmentations: N of COCO's, or None where no masks are wanted.
         keep_empty: keep images without objects, and those with a side below 32 pixels, which seldom help training.
+        findings: what is wrong with the files.
 
     Raises:
         ValueError: a label is no class.
@@ -83,11 +87,13 @@ class DetectionDataset(Dataset):
         labels: np.ndarray,
         segmentations: Sequence | None = None,
         keep_empty: bool = True,
+        findings: Sequence[Finding] = (),
     ):
         if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
             raise ValueError(f"labels {labels.min()} to {labels.max()} for {len(classes)} classes counted from 0")
         self.classes = tuple(classes)
         self.transform = transform
+        self.findings = list(findings)
         image_sizes = np.asarray(image_sizes).reshape(-1, 2)
         kept = np.arange(len(image_ids))
         if not keep_empty:
@@ -119,12 +125,10 @@ class DetectionDataset(Dataset):
         return len(self.image_paths)
 
     def __getitem__(self, key: int | Draw) -> dict:
-        """Read one image: alone for an int, with its objects and augmentation for a `Draw`."""
+        """Read one image with its objects: as annotated for an int, augmented for a `Draw`."""
         index, rng = (key.index, key.generator()) if isinstance(key, Draw) else (int(key), None)
         image = self.read_image(index)
         meta = {"index": index, "image_id": self.image_ids[index].item(), "image_hw": image.shape[:2]}
-        if rng is None:
-            return {"image": self.transform(image, np.empty((0, 4)))["image"], "meta": meta}
         objects = slice(*self.first[index : index + 2])
         sample = self.transform(image, self.boxes[objects], self._segmentations(index), rng)
         image = sample.pop("image")
@@ -160,9 +164,14 @@ class DetectionDataset(Dataset):
             one = {"index": index, "image_id": self.image_ids[index].item(), "boxes": self.boxes[objects]}
             one |= {"labels": self.labels[objects], "scores": np.ones(len(self.labels[objects]), np.float32)}
             if self.segmentations is not None:
-                one["masks"] = encode_masks(self.true_masks(index))
+                size_hw = self.image_sizes[index, ::-1].tolist()
+                one["masks"] = [to_run_lengths(segmentation, size_hw) for segmentation in self._segmentations(index)]
             found.append(one)
         return found
+
+    def image_files(self) -> ImageFiles:
+        """The images of all samples."""
+        return ImageFiles(self.image_paths, self.image_ids, self.image_sizes)
 
     def true_masks(self, index: int) -> np.ndarray:
         """Annotated masks bool [G, H, W] of the image at a position."""
@@ -193,6 +202,12 @@ class DetectionDataset(Dataset):
         ]
         return np.hstack([truth, self._draw_boxes(found, prediction["boxes"][shown], names)])
 
+    def draw_sample(self, sample: dict) -> np.ndarray:
+        """Draw one sample as the network gets it, with its objects, RGB uint8 [h, w, 3]."""
+        targets = sample["targets"]
+        picture = draw_instances(sample["image"], targets["masks"]) if "masks" in targets else sample["image"]
+        return self._draw_boxes(picture, targets["boxes"], [self.classes[label] for label in targets["labels"]])
+
     @staticmethod
     def _draw_boxes(image: np.ndarray, boxes: np.ndarray, names: list[str]) -> np.ndarray:
         return draw_boxes(image, np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1), names)
@@ -217,10 +232,11 @@ class CocoDetection(DetectionDataset):
         classes: names of the categories to use, in the order of their labels, or "coco"; None takes all of the file.
         masks: also read segmentations.
         keep_empty: keep images without objects, and very small ones.
-        strict: stop at faulty annotations instead of leaving them out.
+        faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
+        strict: refuse such a file at once; the data doctor goes on with the sound annotations.
 
     Raises:
-        DataError: a file is missing or malformed, no image is left, or annotations are faulty and `strict` is set.
+        DataError: a file is missing or malformed, no image is left, or annotations are faulty.
     """
 
     how_to_get = (
@@ -238,22 +254,26 @@ class CocoDetection(DetectionDataset):
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
         keep_empty: bool = True,
-        strict: bool = False,
+        faults: Faults = "stop",
+        strict: bool = True,
     ):
         root = Path(data_root)
         self.ann_file = root / ann_file
         content = _read_coco(self.ann_file)
         images = {image["id"]: image for image in content["images"]}
         names, self.category_ids = _choose_categories(content["categories"], classes, self.ann_file)
+        findings = Findings(self.ann_file)
         boxes, labels, image_ids, segmentations = _select_objects(
             content["annotations"],
             images,
             [category["id"] for category in content["categories"]],
             self.category_ids,
             masks,
-            self.ann_file,
-            strict,
+            faults,
+            findings,
         )
+        if strict:
+            findings.raise_stops()
         position = {image_id: i for i, image_id in enumerate(images)}
         older = root / "images" / image_dir
         folder = older if older.is_dir() and not (root / image_dir).is_dir() else root / image_dir
@@ -268,6 +288,7 @@ class CocoDetection(DetectionDataset):
             labels,
             segmentations,
             keep_empty,
+            findings,
         )
 
     def read_ground_truth(self) -> dict:
@@ -302,10 +323,11 @@ class VocDetection(DetectionDataset):
         image_dir: folder of the images.
         classes: names, in the order of the labels; None takes those in the files, sorted.
         keep_empty: keep images without objects, and very small ones.
-        strict: stop at faulty annotations instead of leaving them out.
+        faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
+        strict: refuse such a file at once; the data doctor goes on with the sound annotations.
 
     Raises:
-        DataError: a file is missing or malformed, no image is left, or annotations are faulty and `strict` is set.
+        DataError: a file is missing or malformed, no image is left, or annotations are faulty.
     """
 
     how_to_get = (
@@ -322,7 +344,8 @@ class VocDetection(DetectionDataset):
         image_dir: str = "JPEGImages",
         classes: str | Sequence[str] | None = None,
         keep_empty: bool = True,
-        strict: bool = False,
+        faults: Faults = "stop",
+        strict: bool = True,
     ):
         root = Path(data_root)
         self.ann_file = root / split_file
@@ -349,9 +372,12 @@ class VocDetection(DetectionDataset):
         }
         by_id = {image["id"]: image for image in images}
         all_ids = [category["id"] for category in self._content["categories"]]
+        findings = Findings(root / ann_dir)
         boxes, labels, image_ids, _ = _select_objects(
-            annotations, by_id, all_ids, self.category_ids, False, root / ann_dir, strict
+            annotations, by_id, all_ids, self.category_ids, False, faults, findings
         )
+        if strict:
+            findings.raise_stops()
         position = {name: i for i, name in enumerate(by_id)}
         super().__init__(
             chosen,
@@ -364,6 +390,7 @@ class VocDetection(DetectionDataset):
             labels,
             None,
             keep_empty,
+            findings,
         )
 
     def read_ground_truth(self) -> dict:
@@ -407,8 +434,8 @@ def _select_objects(
     known_categories: list[int],
     category_ids: list[int],
     masks: bool,
-    path: Path,
-    strict: bool,
+    faults: Faults,
+    findings: Findings,
 ) -> tuple[np.ndarray, np.ndarray, list, list | None]:
     """Boxes (x1, y1, x2, y2), labels, image ids and segmentations of what can be trained; the rest is told.
 
@@ -418,8 +445,8 @@ def _select_objects(
         known_categories: ids that the file explains.
         category_ids: ids of the classes in use, label by label.
         masks: look at segmentations.
-        path: what messages call the source.
-        strict: raise where something is faulty.
+        faults: whether faulty annotations stop training.
+        findings: is told what is wrong.
     """
     ids = np.array([a["id"] for a in annotations])
     categories = np.array([a["category_id"] for a in annotations], dtype=np.int64)
@@ -434,44 +461,49 @@ def _select_objects(
     extent, extent_inside = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
 
-    # The first reason that holds is the one told; those of the first group are faults.
-    faults = {
+    # Of each annotation the first reason that holds is told.
+    faulty = {
         "belong to an image that is not listed": ~has_image,
         "have a category that is not listed": ~np.isin(categories, known_categories),
         "have no box of four finite numbers": ~(has_box & np.isfinite(boxes).all(axis=1)),
-        "have a box without extent, or with corners exchanged": (extent <= 0).any(axis=1),
-        "lie outside their image": (extent_inside <= 0).any(axis=1),
-        "have an area of zero": np.array([a.get("area", 1) <= 0 for a in annotations], dtype=bool),
+        "have a box whose corners are exchanged": (extent < 0).any(axis=1),
+        "lie outside their image": (extent > 0).all(axis=1) & (extent_inside <= 0).any(axis=1),
     }
     if masks:
         states = np.array(
             [_segmentation_fault(a.get("segmentation"), owner) for a, owner in zip(annotations, owners, strict=True)]
         )
-        for state in sorted(set(states) - {""}):
-            faults[state] = states == state
+        faulty |= {state: states == state for state in sorted(set(states) - {""})}
+    # COCO itself has a few of these.
+    useless = {
+        "have a box without extent": (extent_inside <= 0).any(axis=1),
+        "have an area of zero": np.array([a.get("area", 1) <= 0 for a in annotations], dtype=bool),
+    }
     others = {
         "are crowds": crowd,
         "belong to classes that are not used": ~np.isin(categories, category_ids),
         "measure less than a pixel": (extent_inside < 1).any(axis=1),
     }
     usable = np.ones(len(annotations), dtype=bool)
-    told: dict[str, np.ndarray] = {}
-    for reason, holds in (faults | others).items():
-        if (usable & holds).any():
-            told[reason] = ids[usable & holds]
+    counts = []
+    for reasons, level, remedy in (
+        (faulty, "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'),
+        (useless, "warning", "they are left out"),
+        (others, None, ""),
+    ):
+        if level == "stop" and faults == "drop":
+            level, remedy = "warning", "they are left out"
+        for reason, holds in reasons.items():
+            found = ids[usable & holds]
             usable &= ~holds
-    counts = ", ".join(f"{len(found)} {reason}" for reason, found in told.items())
-    log.info("%s: %d of %d annotations used%s", path, usable.sum(), len(usable), f" ({counts})" if counts else "")
-    problems = [
-        f"{len(told[reason])} annotations {reason} (ids {', '.join(map(str, told[reason][:SHOWN_IDS].tolist()))}"
-        f"{', ...' if len(told[reason]) > SHOWN_IDS else ''})"
-        for reason in faults
-        if reason in told
-    ]
-    if problems and strict:
-        raise DataError(f"{path}: {'; '.join(problems)}; correct the file, or leave them out by strict=False")
-    for problem in problems:
-        log.warning("%s: left out: %s", path, problem)
+            if len(found):
+                counts.append(f"{len(found)} {reason}")
+            if level is not None:
+                findings.add(level, f"annotations {reason}", found, remedy)
+    log.info(
+        "%s: %d of %d annotations used%s",
+        *(findings.where, usable.sum(), len(usable), f" ({', '.join(counts)})" if counts else ""),
+    )
 
     kept = np.flatnonzero(usable)
     label_of = {category: label for label, category in enumerate(category_ids)}

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import MODELS
+from hrtoolkit.visualization import draw_boxes
 from tasks.detection.checkpoints import convert
 from tasks.detection.classes import COCO, resolve_classes
 from tasks.detection.conventions import CONVENTIONS, Convention
@@ -140,6 +142,28 @@ class RCNNHead(nn.Module):
         index = torch.arange(len(joined), device=joined.device)
         mean = sum(stage.masks(maps, boxes)[index, joined].sigmoid() for stage in self.stages) / len(self.stages)
         return mean.split([len(one) for one in labels])
+
+    def draw_targets(self, images: Tensor, targets: list[dict]) -> list[np.ndarray]:
+        """Draw the anchors that `loss` takes for objects over the images.
+
+        Args:
+            images: uint8 [B, 3, H, W].
+            targets: as for `loss`.
+
+        Returns:
+            B pictures, RGB uint8 [h, w, 3], without padding.
+        """
+        height, width = images.shape[-2:]
+        grids = [images.new_empty(1, 1, height // stride, width // stride) for stride in self.strides]
+        anchors = torch.cat(self.rpn.anchor_generator(grids))
+        pictures = []
+        for image, target in zip(images.permute(0, 2, 3, 1).numpy(), targets, strict=True):
+            (h, w), usable = target["input_hw"], self.rpn.usable(anchors, target["input_hw"])
+            (states,), _ = self.rpn.assign_targets_to_anchors([anchors[usable]], [target])
+            corners = anchors[usable][states == 1].numpy()
+            boxes_xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+            pictures.append(draw_boxes(image[:h, :w], boxes_xywh))
+        return pictures
 
     def check_data(self, classes: Sequence[str]) -> None:
         """Refuse data whose classes are not this head's, in this order.

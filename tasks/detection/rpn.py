@@ -191,7 +191,7 @@ class ProposalNetwork(RegionProposalNetwork):
         """
         logits, labels, codes, true_codes = [], [], [], []
         for i, (size_hw, target) in enumerate(zip(sizes_hw, targets, strict=True)):
-            usable = self._usable(anchors, size_hw)
+            usable = self.usable(anchors, size_hw)
             (states,), (matched,) = self.assign_targets_to_anchors([anchors[usable]], [target])
             (is_positive,), (is_negative,) = self.fg_bg_sampler([states])
             positive, negative = torch.where(is_positive)[0], torch.where(is_negative)[0]
@@ -207,7 +207,7 @@ class ProposalNetwork(RegionProposalNetwork):
             "loss_rpn_box_reg": box_loss(torch.cat(codes), torch.cat(true_codes), self.convention.rpn_beta, count),
         }
 
-    def _usable(self, anchors: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    def usable(self, anchors: Tensor, size_hw: tuple[int, int]) -> Tensor:
         """Indices of the anchors that an image trains: in torchvision all, elsewhere not those of cells in padding."""
         if self.convention.inner_anchors:
             # The codes that count the last pixel in compare x2 - 1, as it is here, with the width.

@@ -127,16 +127,18 @@ def draw_masks(
     masks = np.zeros((len(segmentations), height, width), np.uint8)
     for mask, segmentation in zip(masks, segmentations, strict=True):
         if isinstance(segmentation, dict):
-            drawn = coco_mask.decode(as_run_lengths(segmentation))
+            drawn = coco_mask.decode(to_run_lengths(segmentation, old_hw))
             mask[:] = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST)
         else:
             polygons = [(np.reshape(polygon, (-1, 2)) * factors).ravel().tolist() for polygon in segmentation]
-            mask[:] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)))
+            mask[:] = coco_mask.decode(to_run_lengths(polygons, size_hw))
     return np.ascontiguousarray(masks[:, :, ::-1]) if mirror else masks
 
 
-def as_run_lengths(segmentation: dict) -> dict:
-    """Compressed run lengths, from compressed or plain ones."""
+def to_run_lengths(segmentation: list | dict, size_hw: Sequence[int]) -> dict:
+    """Compressed run lengths of an image of `size_hw`, from polygons, plain run lengths, or compressed ones."""
+    if isinstance(segmentation, list):
+        return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size_hw))
     if isinstance(segmentation["counts"], list):
-        return coco_mask.frPyObjects(segmentation, *segmentation["size"])
+        return coco_mask.frPyObjects(segmentation, *size_hw)
     return segmentation

@@ -5,7 +5,10 @@ import logging
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.evaluator import Evaluator
 
+from hrtoolkit.data.doctor import examine
 from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
 from hrtoolkit.errors import DataError
 from tasks.detection.datasets import CocoDetection, Packed, VocDetection
@@ -14,7 +17,7 @@ from tasks.detection.postprocess import decode_masks
 from tasks.detection.transforms import ResizeFlip
 from tests.conftest import edit_json
 
-from .conftest import rectangle
+from .conftest import rectangle, tiny_model
 
 
 def load(folder, transform=None, **options):
@@ -59,7 +62,8 @@ def test_samples_follow_from_their_draw_alone(objects_folder):
         len({dataset[Draw(0, epoch, 7)]["targets"]["boxes"].tobytes() for epoch in range(10)}) == 2
     )  # mirrored or not
     plain = dataset[0]
-    assert "targets" not in plain and plain["meta"] == {"index": 0, "image_id": 21, "image_hw": (120, 160)}
+    assert plain["meta"] == {"index": 0, "image_id": 21, "image_hw": (120, 160)}
+    assert plain["targets"]["boxes"].tolist() == [[20, 30, 60, 80], [70, 10, 130, 50]]
 
 
 def test_a_batch_is_padded_and_tells_the_sizes(objects_folder):
@@ -106,12 +110,11 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
 
 
 FAULTS = {
-    "have a box without extent, or with corners exchanged": lambda a: a.update(bbox=[60, 80, -20, -30]),
+    "have a box whose corners are exchanged": lambda a: a.update(bbox=[60, 80, -20, -30]),
     "lie outside their image": lambda a: a.update(bbox=[500, 20, 30, 30]),
     "have a category that is not listed": lambda a: a.update(category_id=77),
     "belong to an image that is not listed": lambda a: a.update(image_id=999),
     "have no box of four finite numbers": lambda a: a.update(bbox=[1, 2, 3]),
-    "have an area of zero": lambda a: a.update(area=0),
     "have no segmentation": lambda a: a.pop("segmentation"),
     "have a polygon of fewer than three points": lambda a: a.update(segmentation=[[1, 1, 5, 5]]),
     "have run lengths of another size than their image": lambda a: a.update(
@@ -121,14 +124,27 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faulty_annotations_are_told_and_left_out_or_refused(objects_folder, caplog, fault):
+def test_faulty_annotations_stop_training_or_are_left_out(objects_folder, fault):
     edit_json(objects_folder / "objects.json", lambda content: FAULTS[fault](content["annotations"][1]))
-    with caplog.at_level(logging.WARNING):
-        dataset = load(objects_folder, masks=True)
+    text = rf"objects.json: annotations {fault}: 1 \(102\); correct them, or leave them out by .* faults=\"drop\""
+    with pytest.raises(DataError, match=text):
+        load(objects_folder, masks=True)
+    examined = load(objects_folder, masks=True, strict=False)
+    assert [(f.level, f.ids) for f in examined.findings] == [("stop", (102,))] and len(examined.boxes) == 4
+    dropped = load(objects_folder, masks=True, faults="drop")
+    assert [(f.level, f.ids) for f in dropped.findings] == [("warning", (102,))] and len(dropped.boxes) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(dict(bbox=[20, 30, 0, 50]), "have a box without extent"), (dict(area=0), "have an area of zero")],
+)
+def test_objects_without_extent_are_left_out_with_a_warning(objects_folder, change, reason):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(change))
+    dataset = load(objects_folder)
+    (finding,) = dataset.findings
+    assert (finding.level, finding.what, finding.ids) == ("warning", f"annotations {reason}", (102,))
     assert len(dataset.boxes) == 4
-    assert f"objects.json: left out: 1 annotations {fault} (ids 102)" in caplog.text
-    with pytest.raises(DataError, match=r"1 annotations .* \(ids 102\); correct the file, or leave them out"):
-        load(objects_folder, masks=True, strict=True)
 
 
 def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, caplog):
@@ -141,7 +157,7 @@ def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, cap
         dataset = load(objects_folder)
     assert dataset.boxes[0].tolist() == [0, 100, 40, 120]
     assert "1 measure less than a pixel" in caplog.text
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not dataset.findings
 
 
 def test_images_of_another_size_than_annotated_are_refused(objects_folder):
@@ -187,6 +203,30 @@ def test_pictures_show_truth_and_prediction(objects_folder):
     assert (picture[115, 80] == dataset.read_image(0)[115, 80]).all()
     hidden = dataset.draw([prediction | {"scores": prediction["scores"] * 0.1}])
     assert (hidden[:, 160:] == dataset.read_image(0)).all()
+
+
+def test_the_doctor_finds_sound_data_sound_and_missing_images(objects_folder):
+    datasets = {"val": load(objects_folder, masks=True)}
+    evaluators = {"val": Evaluator([CocoDetectionMetric()])}
+    assert examine(datasets, evaluators, read_images=True) == []
+    (objects_folder / "images" / "22.png").unlink()
+    (finding,) = examine(datasets, evaluators)
+    assert finding.level == "stop" and finding.ids == (22,)
+
+
+def test_samples_are_drawn_beside_the_anchors_that_are_trained(objects_folder):
+    dataset = load(objects_folder, masks=True)
+    samples = [dataset[Draw(index, 1, 0)] for index in range(4)]
+    batch = dataset.collate(samples)
+    before = batch["images"].clone()
+    pictures = tiny_model().head.draw_targets(batch["images"], batch["targets"])
+    for sample, picture in zip(samples, pictures, strict=True):
+        assert picture.shape == sample["image"].shape == dataset.draw_sample(sample).shape
+        has_objects = len(sample["targets"]["boxes"]) > 0
+        assert (
+            (picture != sample["image"]).any() == (dataset.draw_sample(sample) != sample["image"]).any() == has_objects
+        )
+    assert torch.equal(batch["images"], before)
 
 
 def test_packed_values_come_back():

@@ -179,17 +179,17 @@ def test_anchors_of_cells_in_the_padding_are_not_trained():
     rpn = ProposalNetwork(8, STRIDES, CONVENTIONS["mmdet"])
     anchors = torch.cat(rpn.anchor_generator([torch.zeros(1, 1, 96 // s, 128 // s) for s in STRIDES]))
     centers = (anchors[:, :2] + anchors[:, 2:]) / 2
-    used = rpn._usable(anchors, (60, 90))  # itself padded to 64 x 96
+    used = rpn.usable(anchors, (60, 90))  # itself padded to 64 x 96
     assert (centers[used] < torch.tensor([96.0, 64.0])).all()
     assert len(used) == sum(-(-64 // s) * -(-96 // s) * 3 for s in STRIDES[:4]) + 1 * 2 * 3
-    assert len(rpn._usable(anchors, (96, 128))) == len(anchors)
+    assert len(rpn.usable(anchors, (96, 128))) == len(anchors)
 
 
 def test_inner_anchors_lie_inside_the_image():
     rpn = ProposalNetwork(8, STRIDES, CONVENTIONS["mmdet-cascade"])
     anchors = torch.cat(rpn.anchor_generator([torch.zeros(1, 1, 96 // s, 128 // s) for s in STRIDES]))
     inside = [i for i, (x1, y1, x2, y2) in enumerate(anchors.tolist()) if x1 >= 0 and y1 >= 0 and x2 < 120 and y2 < 96]
-    assert rpn._usable(anchors, (96, 120)).tolist() == inside and inside
+    assert rpn.usable(anchors, (96, 120)).tolist() == inside and inside
 
 
 def test_losses_of_every_anchor_equal_a_plain_computation():
