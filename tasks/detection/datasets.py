@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import pickle
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -263,6 +264,9 @@ class CocoDetection(DetectionDataset):
         images = {image["id"]: image for image in content["images"]}
         names, self.category_ids = _choose_categories(content["categories"], classes, self.ann_file)
         findings = Findings(self.ann_file)
+        ids = [image["id"] for image in content["images"]]
+        shared = [image_id for image_id, count in Counter(ids).items() if count > 1]
+        findings.add("stop", "images that share an id, by id", shared, "give each its own, or remove what is double")
         boxes, labels, image_ids, segmentations = _select_objects(
             content["annotations"],
             images,

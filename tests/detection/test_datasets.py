@@ -168,6 +168,10 @@ def test_images_of_another_size_than_annotated_are_refused(objects_folder):
 
 def test_malformed_files_are_refused(objects_folder):
     path = objects_folder / "objects.json"
+    edit_json(path, lambda content: content["images"].append(content["images"][1]))
+    with pytest.raises(DataError, match=r"images that share an id, by id: 1 \(22\)"):
+        load(objects_folder)
+    edit_json(path, lambda content: content["images"].pop())
     edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
     with pytest.raises(DataError, match=r"annotations\[0\] lacks \['bbox'\]"):
         load(objects_folder)
