@@ -33,12 +33,12 @@ val_dataloader = dict(
         transform=dict(sizes=[(256, 160)]),
     ),
 )
-train_cfg = dict(max_epochs=4, val_interval=2)
+train_cfg = dict(max_epochs=2, val_interval=2)
 optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05), clip_grad=dict(max_norm=35.0, norm_type=2)
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=4, eta_min=1e-5, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, T_max=2, eta_min=1e-5, convert_to_iter_based=True),
 ]
 seed = 0
