@@ -138,7 +138,9 @@ def draw_masks(
 def to_run_lengths(segmentation: list | dict, size_hw: Sequence[int]) -> dict:
     """Compressed run lengths of an image of `size_hw`, from polygons, plain run lengths, or compressed ones."""
     if isinstance(segmentation, list):
-        return coco_mask.merge(coco_mask.frPyObjects(segmentation, *size_hw))
-    if isinstance(segmentation["counts"], list):
-        return coco_mask.frPyObjects(segmentation, *size_hw)
-    return segmentation
+        packed = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size_hw))
+    elif isinstance(segmentation["counts"], list):
+        packed = coco_mask.frPyObjects(segmentation, *size_hw)
+    else:
+        return segmentation
+    return {**packed, "counts": packed["counts"].decode()}  # as json can hold it
