@@ -97,16 +97,13 @@ class LoadReport:
 def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
     """Load what fits from a checkpoint of any known format, and tell what became of the rest.
 
-    A part of the model (its neck, its head) may have `convert_checkpoint(tensors) -> tensors`, which knows the names
-    and the order of rows that published files have for it; it gets all tensors by their full names and leaves alone
-    what it does not know.
-
     Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
     agree are taken over and the others keep their initial values.
 
     Args:
-        model: a model of ours, or a backbone alone. Its head may have `convert_checkpoint(tensors) -> tensors, notes`
-            for what is peculiar to the releases of its task; the notes appear in the report.
+        model: a model of ours, or a backbone alone. Its neck and its head may have `convert_checkpoint(tensors) ->
+            tensors, notes` for what is peculiar to published files: names, order of rows. It gets all tensors by their
+            full names and leaves alone what it does not know; the notes appear in the report.
         source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
             checkpoint.
         label: what the report calls the source; by default its path.
@@ -123,14 +120,12 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
         tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
-    for part in model.children():
-        if hasattr(part, "convert_checkpoint"):
-            tensors = part.convert_checkpoint(tensors)
-
     report = LoadReport(label, kind)
     head = getattr(model, "head", None)
-    if hasattr(head, "convert_checkpoint"):
-        tensors, report.notes = head.convert_checkpoint(tensors)
+    for part in model.children():
+        if hasattr(part, "convert_checkpoint"):
+            tensors, notes = part.convert_checkpoint(tensors)
+            report.notes += notes
     values = {}
     for name, tensor in tensors.items():
         rows = None

@@ -104,15 +104,15 @@ class Pyramid(nn.Module):
         return [conv(x) for conv, x in zip(self.fpn_conv, pooled, strict=True)]
 
     @staticmethod
-    def convert_checkpoint(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Rename mmdetection's layers of this neck; all other names stay."""
+    def convert_checkpoint(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Rename mmdetection's layers of this neck; all other names stay, and there is nothing to note."""
         rules = (
             (r"^neck\.reduction_conv\.conv\.", "neck.reduction_conv.0."),
             (r"^neck\.fpn_convs\.(\d+)\.conv\.", r"neck.fpn_conv.\1."),
         )
         for pattern, name in rules:
             tensors = {re.sub(pattern, name, key): tensor for key, tensor in tensors.items()}
-        return tensors
+        return tensors, []
 
 
 def _concat(maps: list[Tensor], align_corners: bool) -> Tensor:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 import torch
 from torch import Tensor
-
-log = logging.getLogger(__name__)
 
 # Applied one after the other.
 _RULES = (
@@ -39,7 +36,7 @@ _RULES = (
 )
 
 
-def convert(tensors: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
+def convert(tensors: dict[str, Tensor], convention: str) -> tuple[dict[str, Tensor], list[str]]:
     """Rename what comes from a published detector, and put background first where it comes last.
 
     Known are mmdetection 2 and 3 (`roi_head.bbox_head.`), the authors' code and mmdetection 1 (`bbox_head.`),
@@ -47,7 +44,10 @@ def convert(tensors: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
 
     Args:
         tensors: all tensors of a file, by full names.
-        convention: the model's; the log says so when the file is made for another one.
+        convention: the model's.
+
+    Returns:
+        the tensors by our names, and a note where the file is made for another convention.
     """
     names = tuple(tensors)
     known = {
@@ -58,12 +58,12 @@ def convert(tensors: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
     }
     source = next((name for name, found in known.items() if found), None)
     if source is None:
-        return tensors
+        return tensors, []
+    notes = []
     if not convention.startswith(source):
-        log.warning(
-            "these weights are named as %s names them, but the head computes as %s does: their published numbers need "
-            "model.head.convention=%r",
-            *(source, convention, source),
+        notes.append(
+            f"named as {source} names them, but the head computes as {convention} does: for their published numbers "
+            f"set model.head.convention={source!r}"
         )
     renamed = {}
     for name, tensor in tensors.items():
@@ -72,7 +72,7 @@ def convert(tensors: dict[str, Tensor], convention: str) -> dict[str, Tensor]:
         for pattern, replacement in _RULES:
             name = re.sub(pattern, replacement, name)
         renamed[name] = _background_first(name, tensor) if source == "mmdet" else tensor
-    return renamed
+    return renamed, notes
 
 
 def _background_first(name: str, tensor: Tensor) -> Tensor:

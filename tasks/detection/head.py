@@ -188,7 +188,7 @@ class RCNNHead(nn.Module):
         """Row names of a published file that does not tell: with 81 rows they are background and COCO's classes."""
         return ("background", *COCO) if outputs == len(COCO) + 1 else None
 
-    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
         """Give the tensors of mmdetection, the authors, maskrcnn-benchmark and torchvision our names and row order."""
         return convert(tensors, self.convention)
 
