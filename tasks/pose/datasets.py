@@ -19,12 +19,13 @@ from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import find_image_folder, read_image, read_json
 from hrtoolkit.errors import DataError
+from hrtoolkit.layouts import complete_layout, resolve_layout
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
 from hrtoolkit.visualization import draw_keypoints
 from tasks.pose.checks import check_images, check_layout, check_symmetry, find_owners, look_up, select_annotated
 from tasks.pose.coco import Images, read_annotations, read_detections
-from tasks.pose.layouts import MPII, complete_layout, resolve_layout
+from tasks.pose.layouts import MPII, with_sigmas
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class CocoKeypoints(PersonDataset):
         images, annotations, categories = read_annotations(self.ann_file, findings, needs_annotations=box_file is None)
         chosen = _find_category(categories, category, self.ann_file)
         self.category_id = chosen["id"]
-        layout = _layout_of(chosen, layout, self.ann_file)
+        layout = with_sigmas(_layout_of(chosen, layout, self.ann_file))
         check_layout(layout, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings)

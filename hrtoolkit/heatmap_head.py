@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from hrtoolkit import geometry
 from hrtoolkit.errors import DataError
+from hrtoolkit.heatmap_loss import KeypointMSE, heatmap_accuracy
 from hrtoolkit.heatmaps import Codec, GaussianHeatmap, find_peaks
+from hrtoolkit.layouts import LAYOUTS, resolve_layout
 from hrtoolkit.registry import MODELS
 from hrtoolkit.structures import KeypointLayout
 from hrtoolkit.visualization import draw_heatmap
-from tasks.pose.layouts import COCO, MPII, resolve_layout
-from tasks.pose.loss import KeypointMSE, heatmap_accuracy
 
 
 @MODELS.register_module()
@@ -25,7 +25,8 @@ class HeatmapHead(nn.Module):
     Args:
         in_channels: channels of each map received, finest first.
         in_strides: their strides.
-        layout: the keypoints: "coco", "mpii", a KeypointLayout or its fields; None takes them from the training data.
+        layout: the keypoints: a known name such as "coco", a KeypointLayout or its fields; None takes them from the
+            training data.
         codec: draws and reads heatmaps; the official gaussian by default.
         loss: `forward(heatmaps, targets, weights)`; the official mean squared error by default.
 
@@ -126,8 +127,8 @@ class HeatmapHead(nn.Module):
 
     @staticmethod
     def published_names(outputs: int) -> tuple[str, ...] | None:
-        """Keypoint names of an official or OpenMMLab file that does not tell: it is COCO's with 17, MPII's with 16."""
-        return {len(scheme.names): scheme.names for scheme in (COCO, MPII)}.get(outputs)
+        """Keypoint names of an official or OpenMMLab file that does not tell: the scheme with that many of them."""
+        return next((scheme.names for scheme in LAYOUTS.values() if len(scheme.names) == outputs), None)
 
     def describe(self) -> dict:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
