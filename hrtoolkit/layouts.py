@@ -36,20 +36,20 @@ def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout
     )
 
 
-def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=()) -> KeypointLayout:
+def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=(), nme_reference=()) -> KeypointLayout:
     """Fill in what a scheme does not state.
 
     Mirror partners are the names that differ in left/right alone ("left_eye", "right_eye"; "LHip", "RHip"). A scheme
     with exactly the names of a known one is that one.
     """
     names = tuple(names)
-    if not mirrored and not sigmas:
+    if not mirrored and not sigmas and not nme_reference:
         for known in LAYOUTS.values():
             if names == known.names:
                 return known
     if mirrored is None:
         mirrored, _ = partners_by_name(names)
-    return KeypointLayout(names, mirrored, skeleton, sigmas, upper_body)
+    return KeypointLayout(names, mirrored, skeleton, sigmas, upper_body, nme_reference)
 
 
 def partners_by_name(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:

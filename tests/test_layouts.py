@@ -35,3 +35,13 @@ def test_partners_are_found_however_names_are_spelled(left, right):
 def test_a_side_without_a_partner_is_told_apart():
     names = ("left_ear", "right_eye", "bright spot", "L5", "kneel", "l_paw", "r_paw")
     assert partners_by_name(names) == ([("l_paw", "r_paw")], ["left_ear", "right_eye"])
+
+
+def test_the_distance_that_normalises_needs_two_known_names():
+    assert complete_layout(names=["a", "b"], nme_reference=["a", "b"]).nme_reference == ("a", "b")
+    with pytest.raises(ValueError, match="nme_reference is \\['a'\\], expected two names"):
+        complete_layout(names=["a", "b"], nme_reference=["a"])
+    with pytest.raises(ValueError, match="'c'"):
+        complete_layout(names=["a", "b"], nme_reference=["a", "c"])
+    chosen = complete_layout(names=COCO.names, nme_reference=("left_eye", "right_eye"))
+    assert chosen.nme_reference and chosen.mirrored == COCO.mirrored
