@@ -1,7 +1,7 @@
 """Weights from anywhere into a model, and our own checkpoints onto the disk.
 
 Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
-our own, official pose and classification releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x `head.`).
+our own, official pose, face and classification releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x `head.`).
 """
 
 from __future__ import annotations
@@ -115,9 +115,10 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
         tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
+    head = getattr(model, "head", None)
+    tensors = _rename_layers(tensors, target, getattr(head, "published_layers", {}))
 
     report = LoadReport(label, kind)
-    head = getattr(model, "head", None)
     values = {}
     for name, tensor in tensors.items():
         rows = None
@@ -214,6 +215,8 @@ def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]
         return tensors, "official or timm classification"
     if "final_layer.weight" in tensors:
         return tensors, "official pose"
+    if "head.3.weight" in tensors:
+        return tensors, "official face"
     return tensors, "bare weights"
 
 
@@ -221,10 +224,28 @@ def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Te
     """Give bare names, as official releases and timm have them, to the backbone or else to the head."""
     if any(name.startswith("backbone.") for name in tensors):
         return tensors
-    return {
-        f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}": tensor
-        for name, tensor in tensors.items()
-    }
+
+    def place(name: str) -> str:
+        if name.startswith("head."):
+            return name
+        return f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}"
+
+    return {place(name): tensor for name, tensor in tensors.items()}
+
+
+def _rename_layers(
+    tensors: dict[str, Tensor], target: Collection[str], published_layers: Mapping[str, str]
+) -> dict[str, Tensor]:
+    """Give layers of the head the model's names where the file has those of another publisher."""
+
+    def rename(name: str) -> str:
+        if name.startswith("head.") and name not in target:
+            for theirs, ours in published_layers.items():
+                if name.startswith(f"head.{theirs}."):
+                    return f"head.{ours}.{name.removeprefix(f'head.{theirs}.')}"
+        return name
+
+    return {rename(name): tensor for name, tensor in tensors.items()}
 
 
 def _shared_outputs(

@@ -1,5 +1,5 @@
 """Face alignment: 300W, WFLW, COFW, AFLW, and landmark files of one's own."""
 
-from tasks.face import layouts
+from tasks.face import head, layouts, metric
 
-__all__ = ["layouts"]
+__all__ = ["head", "layouts", "metric"]
