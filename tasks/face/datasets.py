@@ -1,0 +1,629 @@
+"""Faces and their landmarks: the original releases of 300W, WFLW, COFW and AFLW, the csv files of the official code,
+and landmark files in COCO's format.
+
+Convention: landmarks are (x, y) in pixels counted from 0. Releases that count from 1 say so by `first_pixel`; the
+official code takes every number as it is, which `first_pixel=0` repeats.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from hrtoolkit.data.keypoints import KeypointDataset
+from hrtoolkit.data.reading import read_json
+from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.layouts import complete_layout, resolve_layout
+from hrtoolkit.registry import DATASETS
+from hrtoolkit.structures import KeypointLayout
+from tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
+
+log = logging.getLogger(__name__)
+
+PADDING = 1.25  # of every face's box, in training and at test time
+FAR_OUTSIDE = 0.1  # of the box's side: landmarks further outside their image are mistakes
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
+
+
+class Faces(NamedTuple):
+    """N annotated faces, as read."""
+
+    images: Sequence[Path | str]  # [N] the image of each face
+    keypoints: np.ndarray  # [N, K, 2] (x, y) in pixels from 0
+    boxes: np.ndarray  # [N, 4] left, top, width, height, which the crop and the benchmark start from
+    places: Sequence[str]  # [N] where each is annotated, for messages: file, or file and line
+    visible: np.ndarray | None = None  # [N, K], above 0 where labelled; None where all are
+    subsets: dict[str, np.ndarray] | None = None  # name -> [N] bool
+
+
+class FaceDataset(KeypointDataset):
+    """Faces as flat arrays, cropped by a transform; a subclass reads one annotation format.
+
+    Args:
+        layout: of the landmarks.
+        transform: crops one face, such as `FaceAffine`.
+        faces: in the order of the files.
+        source: file or folder that messages name.
+    """
+
+    def __init__(self, layout: KeypointLayout, transform: Callable[..., dict], faces: Faces, source: Path):
+        self.source = source
+        images = list(dict.fromkeys(faces.images))
+        position = {image: i for i, image in enumerate(images)}
+        owners = np.array([position[image] for image in faces.images])
+        order = np.argsort(owners, kind="stable")
+        boxes = faces.boxes[order]
+        sides = boxes[:, 2:].max(axis=1)
+        visible = np.ones(faces.keypoints.shape[:2]) if faces.visible is None else faces.visible
+        self.subsets = {name: np.asarray(chosen, bool)[order] for name, chosen in (faces.subsets or {}).items()}
+        super().__init__(
+            layout,
+            transform,
+            images,
+            [str(image) for image in images],
+            owners[order],
+            boxes[:, :2] + boxes[:, 2:] / 2,
+            np.repeat(PADDING * sides[:, None], 2, axis=1),
+            faces.keypoints[order],
+            visible[order],
+            boxes,
+            np.ones(len(order)),
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """What the metric needs to know of the data."""
+        return {
+            "layout": self.layout,
+            "keypoints": self.keypoints,
+            "visible": self.visible,
+            "box_sizes": self.boxes[:, 2:].max(axis=1),
+            "subsets": self.subsets,
+            "source": str(self.source),
+        }
+
+
+@DATASETS.register_module()
+class Face300W(FaceDataset):
+    """300W: one .pts file of 68 landmarks beside each image (Sagonas et al., ICCV Workshops 2013).
+
+    Args:
+        transform: crops one face.
+        data_root: folder that holds afw, helen, lfpw, ibug, and 01_Indoor and 02_Outdoor (perhaps below Test).
+        folders: a split ("train", "common", "challenge", "full" or "test"), or folders of .pts files below `data_root`.
+        first_pixel: what the files call the first pixel.
+
+    Raises:
+        DataError: a folder is missing or empty, a .pts file is malformed, its image is missing, or a landmark lies far
+            outside it.
+    """
+
+    how_to_get = (
+        "300W is at https://ibug.doc.ic.ac.uk/resources/facial-point-annotations; afw, helen, lfpw and ibug belong "
+        "side by side in one folder, which --data-root names"
+    )
+    SPLITS = {  # noqa: RUF012 (read only)
+        "train": ("afw", "helen/trainset", "lfpw/trainset"),
+        "common": ("helen/testset", "lfpw/testset"),
+        "challenge": ("ibug",),
+        "full": ("helen/testset", "lfpw/testset", "ibug"),
+        "test": ("01_Indoor", "02_Outdoor"),
+    }
+    SUBSETS = {  # noqa: RUF012 (read only)
+        "common": ("helen/testset", "lfpw/testset"),
+        "challenge": ("ibug",),
+        "indoor": ("01_Indoor",),
+        "outdoor": ("02_Outdoor",),
+    }
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        folders: str | Sequence[str] = "train",
+        first_pixel: int = 1,
+    ):
+        root = Path(data_root)
+        names = self.SPLITS.get(folders, (folders,)) if isinstance(folders, str) else tuple(folders)
+        owners, files = [], []
+        for name, folder in zip(names, _find_folders(root, names), strict=True):
+            found = sorted(folder.glob("*.pts"))
+            if not found:
+                raise DataError(f"{folder}: holds no .pts files")
+            files += found
+            owners += [name] * len(found)
+        keypoints = np.stack([read_pts(path, len(IBUG_68.names)) for path in files]) - first_pixel
+        subsets = {name: np.isin(owners, list(of)) for name, of in self.SUBSETS.items()}
+        faces = Faces(
+            [_image_beside(path) for path in files],
+            keypoints,
+            landmark_boxes(keypoints),
+            [str(path) for path in files],
+            # A split of one part needs no row of its own.
+            subsets={name: chosen for name, chosen in subsets.items() if chosen.any() and not chosen.all()},
+        )
+        _check_inside(faces, _image_sizes(faces.images))
+        super().__init__(IBUG_68, transform, faces, root)
+
+
+@DATASETS.register_module()
+class WFLW(FaceDataset):
+    """WFLW: a list of faces with 98 landmarks and six attributes (Wu et al., CVPR 2018).
+
+    A line has 207 columns: x and y of the landmarks, a rectangle (it cuts faces off and is not used), the attributes,
+    and the image. Faces that have an attribute are a subset; a face may be in several.
+
+    Args:
+        transform: crops one face.
+        data_root: folder that holds WFLW_annotations and WFLW_images.
+        ann_file: list_98pt_rect_attr_train.txt or list_98pt_rect_attr_test.txt, below `data_root`.
+        image_dir: folder of the images, below `data_root`.
+
+    Raises:
+        DataError: a line is malformed, an image is missing, or a landmark lies far outside it.
+    """
+
+    how_to_get = (
+        "WFLW is at https://wywu.github.io/projects/LAB/WFLW.html: WFLW_images and WFLW_annotations belong side by "
+        "side in one folder, which --data-root names"
+    )
+    ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        ann_file: str,
+        image_dir: str = "WFLW_images",
+    ):
+        path = Path(data_root) / ann_file
+        rows = [(number, line.split()) for number, line in _read_lines(path) if line.strip()]
+        count = 2 * len(WFLW_98.names)
+        columns = count + 4 + len(self.ATTRIBUTES) + 1
+        for number, row in rows:
+            if len(row) != columns:
+                raise DataError(
+                    f"{path}, line {number}: {len(row)} columns, expected {columns}: {count} coordinates, 4 numbers of "
+                    f"the rectangle, the attributes {', '.join(self.ATTRIBUTES)}, and the image; take the "
+                    "list_98pt_rect_attr_*.txt of the release"
+                )
+            for name, flag in zip(self.ATTRIBUTES, row[-7:-1], strict=True):
+                if flag not in ("0", "1"):
+                    raise DataError(f"{path}, line {number}: the attribute {name} is {flag!r}, expected 0 or 1")
+        if not rows:
+            raise DataError(f"{path}: holds no faces")
+        values = np.array([_to_numbers(row[:count], f"{path}, line {number}") for number, row in rows])
+        keypoints = values.reshape(len(rows), -1, 2)
+        flags = np.array([row[-7:-1] for _, row in rows]) == "1"
+        faces = Faces(
+            [Path(data_root) / image_dir / row[-1] for _, row in rows],
+            keypoints,
+            landmark_boxes(keypoints),
+            [f"{path}, line {number}" for number, _ in rows],
+            subsets=dict(zip(self.ATTRIBUTES, flags.T, strict=True)),
+        )
+        _check_inside(faces, _image_sizes(faces.images))
+        super().__init__(WFLW_98, transform, faces, path)
+
+
+@DATASETS.register_module()
+class COFW(FaceDataset):
+    """COFW: images and 29 landmarks in one MATLAB file of version 7.3, which is HDF5.
+
+    Burgos-Artizzu et al., ICCV 2013. Landmarks count whether they are occluded or not.
+
+    Args:
+        transform: crops one face.
+        data_root: folder of the files.
+        ann_file: COFW_train_color.mat or COFW_test_color.mat, below `data_root`.
+        first_pixel: what the file calls the first pixel.
+
+    Raises:
+        DataError: the file is missing, is not HDF5, or lacks a variable.
+        UserError: h5py is not installed.
+    """
+
+    how_to_get = (
+        "COFW is at https://data.caltech.edu/records/bc0bf-nc666: COFW_train_color.mat and COFW_test_color.mat in one "
+        "folder, which --data-root names"
+    )
+
+    def __init__(self, transform: Callable[..., dict], data_root: str, ann_file: str, first_pixel: int = 1):
+        self.path = Path(data_root) / ann_file
+        self._opened: tuple[int, object] = (-1, None)  # by which process: HDF5 files survive no fork
+        content = self._open()
+        suffix = next((s for s in ("Tr", "T") if f"phis{s}" in content and f"Is{s}" in content), None)
+        if suffix is None:
+            raise DataError(
+                f"{self.path}: holds {', '.join(content)}, expected images and landmarks as IsTr and phisTr (training) "
+                "or IsT and phisT (test); take the color files of the release"
+            )
+        self.images = f"Is{suffix}"
+        landmarks = np.asarray(content[f"phis{suffix}"], np.float64).T  # MATLAB stores columns first
+        count, number = len(COFW_29.names), content[self.images].size
+        if landmarks.shape != (number, 3 * count):
+            raise DataError(
+                f"{self.path}: phis{suffix} is {list(landmarks.shape)}, expected [{number}, {3 * count}]: x, y and "
+                f"occlusion of {count} landmarks in each of the {number} images of {self.images}"
+            )
+        keypoints = landmarks[:, : 2 * count].reshape(number, 2, count).swapaxes(1, 2) - first_pixel
+        names = [f"{self.path}, image {i + 1}" for i in range(number)]
+        super().__init__(COFW_29, transform, Faces(names, keypoints, landmark_boxes(keypoints), names), self.path)
+
+    def load_image(self, image: int) -> np.ndarray:
+        content = self._open()
+        pixels = np.asarray(content[content[self.images][()].flat[image]]).T  # [H, W, 3] or [H, W]
+        if pixels.ndim == 2:
+            pixels = np.repeat(pixels[..., None], 3, axis=2)
+        return np.ascontiguousarray(pixels)
+
+    def _open(self):
+        """The file, opened by this very process."""
+        if self._opened[0] != os.getpid():
+            _check_hdf5(self.path)
+            try:
+                import h5py
+            except ImportError:
+                raise UserError(
+                    f"{self.path}: MATLAB files of version 7.3 are read by h5py, which is not installed: pip install "
+                    "h5py"
+                ) from None
+            try:
+                self._opened = os.getpid(), h5py.File(self.path, "r")
+            except OSError as error:
+                raise DataError(f"{self.path}: damaged ({error}); copy or download it again") from None
+        return self._opened[1]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_opened": (-1, None)}
+
+
+@DATASETS.register_module()
+class AFLW(FaceDataset):
+    """AFLW with 19 landmarks, of which the hidden ones are annotated too (Zhu et al., CVPR 2016).
+
+    The faces that show all 19 are the subset "frontal"; how the published 1,314 frontal faces were chosen is not known.
+
+    Args:
+        transform: crops one face.
+        data_root: folder of the data set.
+        split: "train", the first 20,000 faces in the file's own order `ra`, or "test", the other 4,386.
+        ann_file: AFLWinfo_release.mat, below `data_root`.
+        image_dir: folder of the images, below `data_root`.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+
+    how_to_get = (
+        "AFLWinfo_release.mat is at https://mmlab.ie.cuhk.edu.hk/projects/compositional.html, the images on request at "
+        "TU Graz (data/flickr); --data-root names the folder that holds both"
+    )
+    TRAINING = 20_000
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        split: Literal["train", "test"] = "train",
+        ann_file: str = "AFLWinfo_release.mat",
+        image_dir: str = "data/flickr",
+    ):
+        path = Path(data_root) / ann_file
+        if split not in ("train", "test"):
+            raise DataError(f"AFLW: split is {split!r}, expected 'train' or 'test'")
+        content = _read_mat(path)
+        if missing := {"nameList", "bbox", "data", "mask_new", "ra"} - content.keys():
+            raise DataError(f"{path}: lacks {', '.join(sorted(missing))}; take AFLWinfo_release.mat of the release")
+        count, number = len(AFLW_19.names), len(content["nameList"])
+        for name, shape in (("bbox", (number, 4)), ("data", (number, 2 * count)), ("mask_new", (number, count))):
+            if content[name].shape != shape:
+                raise DataError(f"{path}: {name} is {list(content[name].shape)}, expected {list(shape)}")
+        chosen = content["ra"].ravel().astype(int) - 1
+        chosen = chosen[: self.TRAINING] if split == "train" else chosen[self.TRAINING :]
+        if not len(chosen):
+            raise DataError(f"{path}: holds {number} faces, none of them for {split} (training takes {self.TRAINING})")
+        left, right, top, bottom = content["bbox"][chosen].astype(np.float64).T
+        names = [str(np.ravel(name)[0]) for name in content["nameList"][chosen].ravel()]
+        faces = Faces(
+            [Path(data_root) / image_dir / name for name in names],
+            content["data"][chosen].astype(np.float64).reshape(-1, 2, count).swapaxes(1, 2),
+            np.stack([left, top, right - left, bottom - top], axis=1),
+            [f"{path}, face {i + 1}" for i in chosen],
+            subsets={"frontal": content["mask_new"][chosen].all(axis=1)},
+        )
+        super().__init__(AFLW_19, transform, faces, path)
+
+
+@DATASETS.register_module()
+class FaceCsv(FaceDataset):
+    """The csv files of the official face code: image, scale, perhaps box_size, centre, and landmarks.
+
+    Args:
+        transform: crops one face.
+        data_root: folder of the data set.
+        ann_file: csv with a header line, below `data_root`.
+        layout: "300w", "wflw", "aflw", or another scheme.
+        image_dir: folder of the images, below `data_root`.
+        first_pixel: what the file calls the first pixel; the official code takes its numbers as they are.
+
+    Raises:
+        DataError: a line is malformed, an image is missing, or a landmark lies far outside it.
+    """
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        ann_file: str,
+        layout: str | dict,
+        image_dir: str = "images",
+        first_pixel: int = 0,
+    ):
+        path = Path(data_root) / ann_file
+        layout = resolve_layout(layout)
+        (_, header), *rows = enumerate(csv.reader(line for _, line in _read_lines(path)), start=1)
+        has_box = len(header) > 2 and header[2] == "box_size"
+        first = 5 if has_box else 4
+        columns = first + 2 * len(layout.names)
+        values = []
+        for number, row in rows:
+            if len(row) != columns:
+                raise DataError(
+                    f"{path}, line {number}: {len(row)} columns, expected {columns}: image_name, scale, "
+                    f"{'box_size, ' * has_box}center_w, center_h, and x and y of {len(layout.names)} landmarks"
+                )
+            values.append(_to_numbers(row[1:], f"{path}, line {number}"))
+        if not rows:
+            raise DataError(f"{path}: holds no faces")
+        values = np.array(values)
+        centers = values[:, first - 3 : first - 1] - first_pixel
+        sides = values[:, 1] if has_box else 200 * values[:, 0]
+        faces = Faces(
+            [Path(data_root) / image_dir / row[0] for _, row in rows],
+            values[:, first - 1 :].reshape(len(rows), -1, 2) - first_pixel,
+            np.column_stack([centers - sides[:, None] / 2, sides, sides]),
+            [f"{path}, line {number}" for number, _ in rows],
+        )
+        _check_inside(faces, _image_sizes(faces.images))
+        super().__init__(layout, transform, faces, path)
+
+
+@DATASETS.register_module()
+class CocoFaces(FaceDataset):
+    """Landmarks in COCO's keypoint format, with any number of them.
+
+    A face's crop starts from its `center` and `scale` (in 200 pixels) where the file has them, as OpenMMLab's files do,
+    or else from its labelled landmarks. Annotations without a labelled landmark are left out.
+
+    Args:
+        transform: crops one face.
+        data_root: folder of the data set.
+        ann_file: annotations, below `data_root`.
+        image_dir: folder of the images, below `data_root`.
+        layout: a known scheme, or fields that complete or replace what the file's category says, such as
+            `nme_reference`, two names that the metric needs; None takes all from the file.
+
+    Raises:
+        DataError: the file is missing or malformed, or a landmark lies far outside its image.
+    """
+
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        ann_file: str,
+        image_dir: str = "images",
+        layout: str | dict | None = None,
+    ):
+        path = Path(data_root) / ann_file
+        content = read_json(path)
+        for part in ("images", "annotations"):
+            if not isinstance(content, dict) or not isinstance(content.get(part), list):
+                raise DataError(f"{path}: has no list {part!r}; expected COCO's keypoint format")
+        layout = _coco_layout(content, layout, path)
+        count = len(layout.names)
+        images = {image["id"]: image for image in content["images"]}
+        annotations = [a for a in content["annotations"] if any(a.get("keypoints", ()))]
+        for annotation in annotations:
+            where = f"{path}: annotation {annotation.get('id')}"
+            if len(annotation["keypoints"]) != 3 * count:
+                raise DataError(
+                    f"{where} has {len(annotation['keypoints']) / 3:g} landmarks, expected {count} (x, y, visibility)"
+                )
+            if annotation.get("image_id") not in images:
+                raise DataError(f"{where} is of image {annotation.get('image_id')!r}, which the file does not list")
+        log.info("%s: %d of %d annotations have landmarks", path, len(annotations), len(content["annotations"]))
+        if not annotations:
+            raise DataError(f"{path}: none of {len(content['annotations'])} annotations has a labelled landmark")
+        values = np.array([a["keypoints"] for a in annotations], np.float64).reshape(-1, count, 3)
+        visible = values[..., 2] > 0
+        boxes = landmark_boxes(values[..., :2], visible)
+        for index, annotation in enumerate(annotations):
+            if "center" in annotation and "scale" in annotation:
+                side = 200 * float(np.max(annotation["scale"]))
+                boxes[index] = *(np.asarray(annotation["center"], np.float64) - side / 2), side, side
+        owners = [images[a["image_id"]] for a in annotations]
+        faces = Faces(
+            [Path(data_root) / image_dir / image["file_name"] for image in owners],
+            values[..., :2],
+            boxes,
+            [f"{path}: annotation {a.get('id')}" for a in annotations],
+            visible,
+        )
+        _check_inside(faces, np.array([(image["width"], image["height"]) for image in owners]))
+        super().__init__(layout, transform, faces, path)
+
+
+def landmark_boxes(keypoints: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:
+    """Boxes [N, 4] (left, top, width, height) around landmarks [N, K, 2], enlarged to whole pixels.
+
+    It is the rule by which the centres and scales of the official csv files of 300W and WFLW were made.
+
+    Args:
+        keypoints: [N, K, 2].
+        visible: [N, K] bool, which landmarks are labelled; None where all are.
+    """
+    if visible is not None:
+        keypoints = np.where(visible[..., None], keypoints, np.nan)
+    low, high = np.floor(np.nanmin(keypoints, axis=1)), np.ceil(np.nanmax(keypoints, axis=1))
+    return np.concatenate([low, high - low], axis=1)
+
+
+def read_pts(path: str | Path, count: int) -> np.ndarray:
+    """Read the landmarks of a .pts file, [count, 2] as the file has them (300W counts pixels from 1).
+
+    Raises:
+        DataError: with file and line, where the file is not `n_points: count` and as many lines of x and y in braces.
+    """
+    lines = _read_lines(Path(path))
+    body = {line.strip(): number for number, line in lines if line.strip() in ("{", "}")}
+    if "{" not in body or "}" not in body:
+        raise DataError(f"{path}: no landmarks in braces; expected a .pts file of 300W")
+    for number, line in lines[: body["{"] - 1]:
+        key, _, value = line.partition(":")
+        if key.strip() == "n_points" and value.strip() != str(count):
+            raise DataError(f"{path}, line {number}: {value.strip()} landmarks, expected {count}")
+    points = []
+    for number, line in lines[body["{"] : body["}"] - 1]:
+        if len(row := line.split()) != 2:
+            raise DataError(f"{path}, line {number}: expected x and y of a landmark, got {line.strip()!r}")
+        points.append(_to_numbers(row, f"{path}, line {number}"))
+    if len(points) != count:
+        raise DataError(f"{path}, line {body['}']}: the braces end after {len(points)} landmarks, expected {count}")
+    return np.array(points)
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Lines of a text file with their numbers, from 1."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a text file ({error})") from None
+    if not text.strip():
+        raise DataError(f"{path}: the file is empty; copy or download it again")
+    return list(enumerate(text.splitlines(), start=1))
+
+
+def _to_numbers(texts: Sequence[str], where: str) -> list[float]:
+    try:
+        numbers = [float(text) for text in texts]
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
+    if not np.isfinite(numbers).all():
+        raise DataError(f"{where}: a coordinate is not finite")
+    return numbers
+
+
+def _find_folders(root: Path, names: Sequence[str]) -> list[Path]:
+    """Folders below the root, or below its `Test`, where the challenge's test images are often kept."""
+    folders = [root / name if (root / name).is_dir() else root / "Test" / name for name in names]
+    if missing := [name for name, folder in zip(names, folders, strict=True) if not folder.is_dir()]:
+        there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+        raise DataError(
+            f"{root}: has no folder {', '.join(missing)}; it holds {', '.join(there) or 'no folders'}. Other folders "
+            "are named by the dataset's `folders`, such as --set train_dataloader.dataset.folders=trainset"
+        )
+    return folders
+
+
+def _image_beside(path: Path) -> Path:
+    for ending in IMAGE_ENDINGS:
+        if (image := path.with_suffix(ending)).is_file():
+            return image
+    raise DataError(f"{path}: there is no image of this name beside it ({', '.join(IMAGE_ENDINGS)})")
+
+
+def _image_sizes(images: Sequence[Path]) -> np.ndarray:
+    """Width and height [N, 2] of images, from the first bytes of their files."""
+    sizes = {}
+    unique = list(dict.fromkeys(images))
+    for path in track(unique, "image sizes", console=Console(stderr=True), disable=len(unique) < 2000):
+        try:
+            with Image.open(path) as image:
+                sizes[path] = image.size
+        except FileNotFoundError:
+            raise DataError(
+                f"{path}: no such image; the annotations name it, so copy it there or correct the folder"
+            ) from None
+        except UnidentifiedImageError:
+            raise DataError(f"{path}: not a readable image; copy or download it again") from None
+    return np.array([sizes[path] for path in images])
+
+
+def _check_inside(faces: Faces, image_sizes: np.ndarray) -> None:
+    """Refuse landmarks far outside their image; tell of those a little outside, which faces at the edge have.
+
+    Args:
+        faces: as read.
+        image_sizes: [N, 2] width and height of the image of each.
+    """
+    labelled = True if faces.visible is None else faces.visible > 0
+    last = image_sizes[:, None] - 1
+    beyond = np.maximum(-faces.keypoints, faces.keypoints - last).max(axis=2) * labelled  # [N, K] pixels
+    sides = faces.boxes[:, 2:].max(axis=1)
+
+    def describe(face: int) -> str:
+        landmark = beyond[face].argmax()
+        x, y = faces.keypoints[face, landmark]
+        width, height = image_sizes[face]
+        return (
+            f"{faces.places[face]}: landmark {landmark + 1} at ({x:g}, {y:g}) is outside the image ({width}x{height})"
+        )
+
+    far = np.flatnonzero(beyond.max(axis=1) > np.maximum(FAR_OUTSIDE * sides, 2))
+    if len(far):
+        more = f" (and {len(far) - 1} other faces have such landmarks)" if len(far) > 1 else ""
+        raise DataError(f"{describe(far[0])}{more}; correct the coordinates, or remove the face")
+    near = np.flatnonzero(beyond.max(axis=1) > 2)
+    if len(near):
+        log.warning(
+            "%s; %d faces have landmarks a little outside, which are used as they are", describe(near[0]), len(near)
+        )
+
+
+def _check_hdf5(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    # MATLAB puts 512 bytes of its own before the signature.
+    if not any(start[offset:].startswith(b"\x89HDF\r\n\x1a\n") for offset in (0, 512)):
+        raise DataError(
+            f"{path}: not HDF5, which MATLAB files of version 7.3 are (it begins with {start[:16]!r}); take the color "
+            "files of COFW's release as they are"
+        )
+
+
+def _read_mat(path: Path) -> dict:
+    try:
+        return loadmat(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not a MATLAB file of version 5 ({error}); copy or download it again") from None
+
+
+def _coco_layout(content: dict, layout: str | dict | None, path: Path) -> KeypointLayout:
+    if isinstance(layout, str) or (isinstance(layout, dict) and "names" in layout):
+        return resolve_layout(layout)
+    named = [c for c in content.get("categories", []) if c.get("keypoints")]
+    if not named:
+        raise DataError(f"{path}: no category lists landmark names; give them in the dataset's `layout`")
+    names = named[0]["keypoints"]
+    skeleton = [(names[a - 1], names[b - 1]) for a, b in named[0].get("skeleton") or ()]
+    return complete_layout(**{"names": names, "skeleton": skeleton, **(layout or {})})
