@@ -127,9 +127,9 @@ class FaceAffine:
 class OfficialFaceCrop(FaceAffine):
     """The crop of the official face code, bit for bit: what its released weights were trained on.
 
-    It differs from one warp: a window of whole pixels, resized by Pillow, which averages where it shrinks; faces of more
-    than twice the input's size are shrunk beforehand, the whole image with them; rotation is about the middle of that
-    window; mirrored landmarks are a pixel off; landmarks above the image are not drawn; and the stretched contrast.
+    It differs from one warp: a window of whole pixels is resized by Pillow, which averages where it shrinks; for faces
+    of more than twice the input's size the whole image is shrunk first; rotation is about the middle of that window;
+    mirrored landmarks are a pixel off; landmarks above the image are not drawn; and contrast is stretched.
 
     Args:
         input_size: width and height of the network input; the original knows squares alone.
