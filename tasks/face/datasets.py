@@ -625,5 +625,11 @@ def _coco_layout(content: dict, layout: str | dict | None, path: Path) -> Keypoi
     if not named:
         raise DataError(f"{path}: no category lists landmark names; give them in the dataset's `layout`")
     names = named[0]["keypoints"]
-    skeleton = [(names[a - 1], names[b - 1]) for a, b in named[0].get("skeleton") or ()]
+    lines = named[0].get("skeleton") or ()
+    for a, b in lines:
+        if not (1 <= a <= len(names) and 1 <= b <= len(names)):
+            raise DataError(
+                f"{path}: the skeleton joins landmarks {a} and {b} of {len(names)}; they are counted from 1"
+            )
+    skeleton = [(names[a - 1], names[b - 1]) for a, b in lines]
     return complete_layout(**{"names": names, "skeleton": skeleton, **(layout or {})})
