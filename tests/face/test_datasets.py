@@ -376,7 +376,7 @@ def test_malformed_landmark_files(tmp_path):
     write_coco(path, points, names=("a", "b"), skeleton=[])
     with pytest.raises(DataError, match=r"annotation 0 has 3 landmarks, expected 2"):
         CocoFaces(CROP, tmp_path, "faces.json")
-    write_coco(path, np.array([[(900, 20), (40, 50), (60, 70)]]))
+    write_coco(path, np.array([[(900.0, 20), (40, 50), (60, 70)]]))
     with pytest.raises(DataError, match=r"faces.json: annotation 0: landmark 1 at \(900, 20\) is outside the image"):
         CocoFaces(CROP, tmp_path, "faces.json")
     path.write_text("[]")
