@@ -18,6 +18,8 @@ def test_configs_were_found():
     }
     assert names >= sizes | {"hrnet_w32_mpii", "hrnet_w48_mpii", "hrnet_toy"}
     assert len([path for path in CONFIGS if path.parent.name == "classification"]) == 13
+    faces = {f"hrnetv2_w18_{data}{kind}" for data in ("300w", "aflw", "wflw") for kind in ("", "_dark")}
+    assert names >= faces | {"hrnetv2_w18_cofw", "hrnetv2_toy"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

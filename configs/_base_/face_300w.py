@@ -8,7 +8,7 @@ train_dataloader = dict(
         data_root="data/300w",
         folders="train",
         first_pixel=0,
-        transform=dict(type="OfficialFaceCrop", scale=0.25, rotation=30.0, flip=0.5),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
 )
 val_dataloader = dict(
@@ -19,7 +19,7 @@ val_dataloader = dict(
         data_root="data/300w",
         folders="full",
         first_pixel=0,
-        transform=dict(type="OfficialFaceCrop"),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME")

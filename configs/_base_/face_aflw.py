@@ -7,7 +7,7 @@ train_dataloader = dict(
         type="AFLW",
         data_root="data/aflw",
         split="train",
-        transform=dict(type="OfficialFaceCrop", scale=0.25, rotation=30.0, flip=0.5),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
 )
 val_dataloader = dict(
@@ -17,7 +17,7 @@ val_dataloader = dict(
         type="AFLW",
         data_root="data/aflw",
         split="test",
-        transform=dict(type="OfficialFaceCrop"),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME", normaliser="box")

@@ -7,7 +7,7 @@ train_dataloader = dict(
         type="WFLW",
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt",
-        transform=dict(type="OfficialFaceCrop", scale=0.25, rotation=30.0, flip=0.5),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
 )
 val_dataloader = dict(
@@ -17,7 +17,7 @@ val_dataloader = dict(
         type="WFLW",
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt",
-        transform=dict(type="OfficialFaceCrop"),
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME")

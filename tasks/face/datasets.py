@@ -277,7 +277,7 @@ class COFW(FaceDataset):
             except ImportError:
                 raise UserError(
                     f"{self.path}: MATLAB files of version 7.3 are read by h5py, which is not installed: pip install "
-                    "h5py"
+                    "h5py (or 'hrtoolkit[cofw]')"
                 ) from None
             try:
                 self._opened = os.getpid(), h5py.File(self.path, "r")
