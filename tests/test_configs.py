@@ -34,8 +34,8 @@ def test_config_is_valid_builds_and_has_a_header(path):
     assert "Published: " in header or "toy" in path.stem
 
 
-@pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name == "pose"], ids=lambda path: path.stem)
-def test_pose_configs_give_a_heatmap_a_keypoint(path):
+@pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name in ("pose", "face")], ids=lambda path: path.stem)
+def test_pose_and_face_configs_give_a_heatmap_a_keypoint(path):
     config = load_config(path)
     with torch.device("meta"):
         model = build_model(config)
