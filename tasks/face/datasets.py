@@ -15,11 +15,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from rich.console import Console
-from rich.progress import track
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from hrtoolkit.data.keypoints import KeypointDataset
 from hrtoolkit.data.reading import read_json
@@ -28,12 +23,20 @@ from hrtoolkit.layouts import complete_layout, resolve_layout
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
 from tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from tasks.face.reading import (
+    check_hdf5,
+    find_image_beside,
+    read_image_sizes,
+    read_lines,
+    read_mat,
+    read_pts,
+    to_numbers,
+)
 
 log = logging.getLogger(__name__)
 
 PADDING = 1.25  # of every face's box, in training and at test time
 FAR_OUTSIDE = 0.1  # of the box's side: landmarks further outside their image are mistakes
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 class Faces(NamedTuple):
@@ -146,14 +149,14 @@ class Face300W(FaceDataset):
         keypoints = np.stack([read_pts(path, len(IBUG_68.names)) for path in files]) - first_pixel
         subsets = {name: np.isin(owners, list(of)) for name, of in self.SUBSETS.items()}
         faces = Faces(
-            [_image_beside(path) for path in files],
+            [find_image_beside(path) for path in files],
             keypoints,
             landmark_boxes(keypoints),
             [str(path) for path in files],
             # A split of one part needs no row of its own.
             subsets={name: chosen for name, chosen in subsets.items() if chosen.any() and not chosen.all()},
         )
-        _check_inside(faces, _image_sizes(faces.images))
+        _check_inside(faces, read_image_sizes(faces.images))
         super().__init__(IBUG_68, transform, faces, root)
 
 
@@ -188,7 +191,7 @@ class WFLW(FaceDataset):
         image_dir: str = "WFLW_images",
     ):
         path = Path(data_root) / ann_file
-        rows = [(number, line.split()) for number, line in _read_lines(path) if line.strip()]
+        rows = [(number, line.split()) for number, line in read_lines(path) if line.strip()]
         count = 2 * len(WFLW_98.names)
         columns = count + 4 + len(self.ATTRIBUTES) + 1
         for number, row in rows:
@@ -203,7 +206,7 @@ class WFLW(FaceDataset):
                     raise DataError(f"{path}, line {number}: the attribute {name} is {flag!r}, expected 0 or 1")
         if not rows:
             raise DataError(f"{path}: holds no faces")
-        values = np.array([_to_numbers(row[:count], f"{path}, line {number}") for number, row in rows])
+        values = np.array([to_numbers(row[:count], f"{path}, line {number}") for number, row in rows])
         keypoints = values.reshape(len(rows), -1, 2)
         flags = np.array([row[-7:-1] for _, row in rows]) == "1"
         faces = Faces(
@@ -213,7 +216,7 @@ class WFLW(FaceDataset):
             [f"{path}, line {number}" for number, _ in rows],
             subsets=dict(zip(self.ATTRIBUTES, flags.T, strict=True)),
         )
-        _check_inside(faces, _image_sizes(faces.images))
+        _check_inside(faces, read_image_sizes(faces.images))
         super().__init__(WFLW_98, transform, faces, path)
 
 
@@ -271,7 +274,7 @@ class COFW(FaceDataset):
     def _open(self):
         """The file, opened by this very process."""
         if self._opened[0] != os.getpid():
-            _check_hdf5(self.path)
+            check_hdf5(self.path)
             try:
                 import h5py
             except ImportError:
@@ -323,7 +326,7 @@ class AFLW(FaceDataset):
         path = Path(data_root) / ann_file
         if split not in ("train", "test"):
             raise DataError(f"AFLW: split is {split!r}, expected 'train' or 'test'")
-        content = _read_mat(path)
+        content = read_mat(path)
         if missing := {"nameList", "bbox", "data", "mask_new", "ra"} - content.keys():
             raise DataError(f"{path}: lacks {', '.join(sorted(missing))}; take AFLWinfo_release.mat of the release")
         count, number = len(AFLW_19.names), len(content["nameList"])
@@ -373,7 +376,7 @@ class FaceCsv(FaceDataset):
     ):
         path = Path(data_root) / ann_file
         layout = resolve_layout(layout)
-        (_, header), *rows = enumerate(csv.reader(line for _, line in _read_lines(path)), start=1)
+        (_, header), *rows = enumerate(csv.reader(line for _, line in read_lines(path)), start=1)
         has_box = len(header) > 2 and header[2] == "box_size"
         first = 5 if has_box else 4
         columns = first + 2 * len(layout.names)
@@ -384,7 +387,7 @@ class FaceCsv(FaceDataset):
                     f"{path}, line {number}: {len(row)} columns, expected {columns}: image_name, scale, "
                     f"{'box_size, ' * has_box}center_w, center_h, and x and y of {len(layout.names)} landmarks"
                 )
-            values.append(_to_numbers(row[1:], f"{path}, line {number}"))
+            values.append(to_numbers(row[1:], f"{path}, line {number}"))
         if not rows:
             raise DataError(f"{path}: holds no faces")
         values = np.array(values)
@@ -396,7 +399,7 @@ class FaceCsv(FaceDataset):
             np.column_stack([centers - sides[:, None] / 2, sides, sides]),
             [f"{path}, line {number}" for number, _ in rows],
         )
-        _check_inside(faces, _image_sizes(faces.images))
+        _check_inside(faces, read_image_sizes(faces.images))
         super().__init__(layout, transform, faces, path)
 
 
@@ -481,53 +484,6 @@ def landmark_boxes(keypoints: np.ndarray, visible: np.ndarray | None = None) -> 
     return np.concatenate([low, high - low], axis=1)
 
 
-def read_pts(path: str | Path, count: int) -> np.ndarray:
-    """Read the landmarks of a .pts file, [count, 2] as the file has them (300W counts pixels from 1).
-
-    Raises:
-        DataError: with file and line, where the file is not `n_points: count` and as many lines of x and y in braces.
-    """
-    lines = _read_lines(Path(path))
-    body = {line.strip(): number for number, line in lines if line.strip() in ("{", "}")}
-    if "{" not in body or "}" not in body:
-        raise DataError(f"{path}: no landmarks in braces; expected a .pts file of 300W")
-    for number, line in lines[: body["{"] - 1]:
-        key, _, value = line.partition(":")
-        if key.strip() == "n_points" and value.strip() != str(count):
-            raise DataError(f"{path}, line {number}: {value.strip()} landmarks, expected {count}")
-    points = []
-    for number, line in lines[body["{"] : body["}"] - 1]:
-        if len(row := line.split()) != 2:
-            raise DataError(f"{path}, line {number}: expected x and y of a landmark, got {line.strip()!r}")
-        points.append(_to_numbers(row, f"{path}, line {number}"))
-    if len(points) != count:
-        raise DataError(f"{path}, line {body['}']}: the braces end after {len(points)} landmarks, expected {count}")
-    return np.array(points)
-
-
-def _read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, from 1."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error})") from None
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; copy or download it again")
-    return list(enumerate(text.splitlines(), start=1))
-
-
-def _to_numbers(texts: Sequence[str], where: str) -> list[float]:
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{where}: a coordinate is not finite")
-    return numbers
-
-
 def _find_folders(root: Path, names: Sequence[str]) -> list[Path]:
     """Folders below the root, or below its `Test`, where the challenge's test images are often kept."""
     folders = [root / name if (root / name).is_dir() else root / "Test" / name for name in names]
@@ -538,30 +494,6 @@ def _find_folders(root: Path, names: Sequence[str]) -> list[Path]:
             "are named by the dataset's `folders`, such as --set train_dataloader.dataset.folders=trainset"
         )
     return folders
-
-
-def _image_beside(path: Path) -> Path:
-    for ending in IMAGE_ENDINGS:
-        if (image := path.with_suffix(ending)).is_file():
-            return image
-    raise DataError(f"{path}: there is no image of this name beside it ({', '.join(IMAGE_ENDINGS)})")
-
-
-def _image_sizes(images: Sequence[Path]) -> np.ndarray:
-    """Width and height [N, 2] of images, from the first bytes of their files."""
-    sizes = {}
-    unique = list(dict.fromkeys(images))
-    for path in track(unique, "image sizes", console=Console(stderr=True), disable=len(unique) < 2000):
-        try:
-            with Image.open(path) as image:
-                sizes[path] = image.size
-        except FileNotFoundError:
-            raise DataError(
-                f"{path}: no such image; the annotations name it, so copy it there or correct the folder"
-            ) from None
-        except UnidentifiedImageError:
-            raise DataError(f"{path}: not a readable image; copy or download it again") from None
-    return np.array([sizes[path] for path in images])
 
 
 def _check_inside(faces: Faces, image_sizes: np.ndarray) -> None:
@@ -593,29 +525,6 @@ def _check_inside(faces: Faces, image_sizes: np.ndarray) -> None:
         log.warning(
             "%s; %d faces have landmarks a little outside, which are used as they are", describe(near[0]), len(near)
         )
-
-
-def _check_hdf5(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            start = file.read(1024)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    # MATLAB puts 512 bytes of its own before the signature.
-    if not any(start[offset:].startswith(b"\x89HDF\r\n\x1a\n") for offset in (0, 512)):
-        raise DataError(
-            f"{path}: not HDF5, which MATLAB files of version 7.3 are (it begins with {start[:16]!r}); take the color "
-            "files of COFW's release as they are"
-        )
-
-
-def _read_mat(path: Path) -> dict:
-    try:
-        return loadmat(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not a MATLAB file of version 5 ({error}); copy or download it again") from None
 
 
 def _coco_layout(content: dict, layout: str | dict | None, path: Path) -> KeypointLayout:

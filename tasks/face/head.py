@@ -63,11 +63,12 @@ class FaceHead(KeypointHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         mix, norm, final = self.get_submodule("0"), self.get_submodule("1"), self.get_submodule("3")
-        finest, *coarser = zip(maps, mix.weight.split(self.in_channels, dim=1), strict=True)
-        joined = F.conv2d(*finest, mix.bias)
-        for x, weight in coarser:
+        weights = mix.weight.split(self.in_channels, dim=1)
+        joined = F.conv2d(maps[0], weights[0], mix.bias)
+        for i in range(1, len(self.in_channels)):
+            y = F.conv2d(maps[i], weights[i])
             # In place: the time goes into writing memory.
-            joined += F.interpolate(F.conv2d(x, weight), size=joined.shape[-2:], mode="bilinear", align_corners=False)
+            joined += F.interpolate(y, size=joined.shape[-2:], mode="bilinear", align_corners=False)
         return final(F.relu(norm(joined)))
 
     def to_image(self, points: np.ndarray, matrices: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ from scipy.io import savemat
 
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.errors import DataError, UserError
-from tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv, landmark_boxes, read_pts
+from tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv, landmark_boxes
 from tasks.face.layouts import IBUG_68
 from tasks.face.metric import NME
+from tasks.face.reading import read_pts
 from tasks.face.transforms import FaceAffine
 
 WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"

@@ -9,10 +9,11 @@ import torch
 from hrtoolkit import geometry
 from hrtoolkit.heatmaps import DarkHeatmap
 from tasks.face.codec import TruncatedHeatmap
-from tasks.face.datasets import landmark_boxes, read_pts
+from tasks.face.datasets import landmark_boxes
 from tasks.face.head import FaceHead
 from tasks.face.layouts import AFLW_19, IBUG_68
 from tasks.face.metric import normalised_errors
+from tasks.face.reading import read_pts
 from tasks.face.transforms import FaceAffine, OfficialFaceCrop
 
 CENTER, SIDE = np.array([489.5, 503.5]), 596.25  # of a face of 300W, the side with its padding
