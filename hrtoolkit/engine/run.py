@@ -17,7 +17,7 @@ from mmengine.runner import set_random_seed
 from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
-from hrtoolkit.config import check_config, load_config
+from hrtoolkit.config import TRAINING, check_config, load_config
 from hrtoolkit.data.doctor import check_before_training
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
@@ -171,6 +171,8 @@ def test(
     start_distributed()
     start_logging()
     config = load_config(config)
+    for name in (*TRAINING, "load_from"):  # who tests may have no training data
+        config.pop(name, None)
     if flip:
         config.model.flip_test = True
     loader = config.get("test_dataloader") or config.get("val_dataloader")

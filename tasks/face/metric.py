@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -15,8 +14,6 @@ from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
-
-log = logging.getLogger(__name__)
 
 THRESHOLDS = (0.08, 0.10)
 CURVE_STEP = 1e-4
@@ -82,8 +79,6 @@ class NME(Metric):
         for name, values in self.errors.items():
             row = summarise_errors(values)
             numbers |= row if name == "all" else {f"{key} {name}": number for key, number in row.items()}
-            cells = "  ".join(f"{key} {number:.4f}" for key, number in row.items())
-            log.info("%-14s %6d faces  %s", name, len(values), cells)
         return numbers
 
     def draw(self) -> dict[str, ndarray]:
