@@ -7,6 +7,7 @@ train_dataloader = dict(
         type="WFLW",
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt",
+        image_dir="WFLW_images",
         transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
 )
@@ -17,6 +18,7 @@ val_dataloader = dict(
         type="WFLW",
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt",
+        image_dir="WFLW_images",
         transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
