@@ -5,17 +5,31 @@ One sample is one person. At test time people of one image are neighbours, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from hrtoolkit.data.doctor import Finding, ImageFiles
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import read_image
 from hrtoolkit.structures import KeypointLayout
 from hrtoolkit.visualization import draw_keypoints
+
+
+class People(NamedTuple):
+    """N people, those of one image side by side."""
+
+    images: np.ndarray  # [N] int32, which image each person is in
+    centers: np.ndarray  # [N, 2] float32, (x, y) of each person's window in image pixels
+    sizes: np.ndarray  # [N, 2] float32, width and height of the window, padded
+    keypoints: np.ndarray  # [N, K, 2] float32, (x, y) in image pixels
+    visible: np.ndarray  # [N, K] uint8, above 0 where a keypoint is labelled
+    boxes: np.ndarray  # [N, 4] float32, left, top, width, height, as annotated or detected
+    box_scores: np.ndarray  # [N] float32, 1 for annotated people
 
 
 class KeypointDataset(Dataset):
@@ -26,41 +40,32 @@ class KeypointDataset(Dataset):
         transform: crops one person, such as `TopDownAffine`.
         image_paths: of M images.
         image_ids: M ids, as the annotations have them.
-        person_images: [N] which image each person is in, ascending.
-        centers: [N, 2] (x, y) of each person's window in image pixels.
-        sizes: [N, 2] width and height of the window, padded.
-        keypoints: [N, K, 2] (x, y) in image pixels.
-        visible: [N, K], above 0 where a keypoint is labelled.
-        boxes: [N, 4] left, top, width, height, as annotated or detected.
-        box_scores: [N], 1 for annotated people.
+        image_sizes: [M, 2] width and height as annotated, 0 where annotations do not tell.
+        people: who the samples are.
+        annotated: who is annotated, where that is somebody else; None takes `people`.
+        findings: what is wrong with the files.
     """
 
     def __init__(
         self,
         layout: KeypointLayout,
         transform: Callable[..., dict],
-        image_paths: Sequence[Path],
-        image_ids: Sequence[int | str],
-        person_images: np.ndarray,
-        centers: np.ndarray,
-        sizes: np.ndarray,
-        keypoints: np.ndarray,
-        visible: np.ndarray,
-        boxes: np.ndarray,
-        box_scores: np.ndarray,
+        image_paths: Iterable[Path],
+        image_ids: Sequence[int | str] | np.ndarray,
+        image_sizes: np.ndarray,
+        people: People,
+        annotated: People | None,
+        findings: list[Finding],
     ):
         self.layout = layout
         self.transform = transform
-        # Byte strings in one array: loader workers share it instead of touching a million Python objects.
+        # Everything lies in few arrays: loader workers share them instead of touching a million Python objects.
         self.image_paths = np.array([str(path).encode() for path in image_paths])
         self.image_ids = np.array(image_ids)
-        self.person_images = person_images.astype(np.int32)
-        self.centers = centers.astype(np.float32)
-        self.sizes = sizes.astype(np.float32)
-        self.keypoints = keypoints.astype(np.float32)
-        self.visible = visible.astype(np.uint8)
-        self.boxes = boxes.astype(np.float32)
-        self.box_scores = box_scores.astype(np.float32)
+        self.image_sizes = image_sizes.astype(np.int32)
+        self.person_images, self.centers, self.sizes, self.keypoints, self.visible, self.boxes, self.box_scores = people
+        self.annotated = people if annotated is None else annotated
+        self.findings = findings
         self._last_image: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
@@ -113,10 +118,41 @@ class KeypointDataset(Dataset):
         shown = np.stack([prediction["scores"] for prediction in predictions]) > score_threshold
         return np.hstack([truth, draw_keypoints(image, points, shown, self.layout)])
 
+    def draw_sample(self, sample: dict) -> np.ndarray:
+        """Draw one sample as the network gets it, with its keypoints, RGB uint8 [h, w, 3]."""
+        targets = sample["targets"]
+        return draw_keypoints(sample["image"], targets["keypoints"][None], targets["visible"][None] > 0, self.layout)
+
     def true_keypoints(self, image: int) -> tuple[np.ndarray, np.ndarray]:
         """Annotated keypoints [N, K, 2] of the image at a position, and which of them are labelled [N, K]."""
-        in_image = self.person_images == image
-        return self.keypoints[in_image], self.visible[in_image] > 0
+        in_image = self.annotated.images == image
+        return self.annotated.keypoints[in_image], self.annotated.visible[in_image] > 0
+
+    def truth(self) -> list[dict]:
+        """The annotated people in the form of predictions, which the metric must find perfect."""
+        people = self.annotated
+        labelled = people.visible[..., None] > 0
+        # A keypoint that is not labelled goes to the middle of the others: it must not make two people look alike.
+        middle = (people.keypoints * labelled).sum(axis=1, keepdims=True) / np.maximum(labelled.sum(axis=1), 1)[:, None]
+        keypoints = np.where(labelled, people.keypoints, middle)
+        image_ids = self.image_ids[people.images].tolist()
+        return [
+            {
+                "index": index,
+                "image_id": image_id,
+                "keypoints": keypoints[index],
+                "scores": labelled[index, :, 0].astype(np.float32),
+                "box": people.boxes[index],
+                "box_score": 1.0,
+                "area": float(people.sizes[index].prod()),
+            }
+            for index, image_id in enumerate(image_ids)
+        ]
+
+    def image_files(self) -> ImageFiles:
+        """The images that have people."""
+        used = np.unique(self.person_images)
+        return ImageFiles(self.image_paths[used], self.image_ids[used], self.image_sizes[used])
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""

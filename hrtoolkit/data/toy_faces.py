@@ -130,9 +130,10 @@ def write_faces(folder: str | os.PathLike, train: int = 1000, test: int = 100, s
         (folder / split).mkdir(parents=True, exist_ok=True)
         for index in track(range(count), split, console=Console(stderr=True), disable=count < 250):
             image, points = make_face(np.random.default_rng([seed, number, index]))
-            write_image(folder / split / f"{index:05d}.png", image)
+            stem = folder / split / f"{split}_{index:05d}"  # names of test faces are no names of training faces
+            write_image(stem.with_suffix(".png"), image)
             lines = "\n".join(f"{x:.3f} {y:.3f}" for x, y in points + 1)
-            (folder / split / f"{index:05d}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
+            stem.with_suffix(".pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}\n}}\n")
     with write_atomically(mark) as file:
         file.write(settings)
     return True

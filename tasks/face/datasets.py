@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from hrtoolkit.data.keypoints import KeypointDataset
+from hrtoolkit.data.doctor import Findings, ImageFiles
+from hrtoolkit.data.keypoints import KeypointDataset, People
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.layouts import complete_layout, resolve_layout
@@ -36,7 +37,8 @@ from tasks.face.reading import (
 log = logging.getLogger(__name__)
 
 PADDING = 1.25  # of every face's box, in training and at test time
-FAR_OUTSIDE = 0.1  # of the box's side: landmarks further outside their image are mistakes
+EDGE = 2.0  # pixels that a landmark may lie outside its image
+FAR_OUTSIDE = 0.1  # of the box's side: landmarks further outside are mistakes
 
 
 class Faces(NamedTuple):
@@ -55,34 +57,53 @@ class FaceDataset(KeypointDataset):
 
     Args:
         layout: of the landmarks.
-        transform: crops one face, such as `FaceAffine`.
+        transform: crops one face.
         faces: in the order of the files.
-        source: file or folder that messages name.
+        ann_file: file or folder that messages name.
+        image_sizes: [N, 2] width and height of the image of each face, 0 where they are not known.
+        strict: refuse faces with faults that stop training; the data doctor goes on with the others.
+
+    Raises:
+        DataError: faces have such faults, or none is left.
     """
 
-    def __init__(self, layout: KeypointLayout, transform: Callable[..., dict], faces: Faces, source: Path):
-        self.source = source
+    def __init__(
+        self,
+        layout: KeypointLayout,
+        transform: Callable[..., dict],
+        faces: Faces,
+        ann_file: Path,
+        image_sizes: np.ndarray | None = None,
+        strict: bool = True,
+    ):
+        self.ann_file = ann_file
+        findings = Findings(ann_file)
+        if image_sizes is None:
+            image_sizes = np.zeros((len(faces.images), 2), int)
+        visible = np.ones(faces.keypoints.shape[:2]) if faces.visible is None else faces.visible
+        usable = check_inside(faces, visible > 0, image_sizes, findings)
+        if strict or not usable.any():
+            findings.raise_stops()
         images = list(dict.fromkeys(faces.images))
         position = {image: i for i, image in enumerate(images)}
         owners = np.array([position[image] for image in faces.images])
         order = np.argsort(owners, kind="stable")
-        boxes = faces.boxes[order]
+        order = order[usable[order]]
+        sizes = np.zeros((len(images), 2), int)
+        sizes[owners] = image_sizes
+        boxes = faces.boxes[order].astype(np.float32)
         sides = boxes[:, 2:].max(axis=1)
-        visible = np.ones(faces.keypoints.shape[:2]) if faces.visible is None else faces.visible
         self.subsets = {name: np.asarray(chosen, bool)[order] for name, chosen in (faces.subsets or {}).items()}
-        super().__init__(
-            layout,
-            transform,
-            images,
-            [str(image) for image in images],
-            owners[order],
-            boxes[:, :2] + boxes[:, 2:] / 2,
-            np.repeat(PADDING * sides[:, None], 2, axis=1),
-            faces.keypoints[order],
-            visible[order],
-            boxes,
-            np.ones(len(order)),
+        people = People(
+            images=owners[order].astype(np.int32),
+            centers=(faces.boxes[order, :2] + faces.boxes[order, 2:] / 2).astype(np.float32),
+            sizes=np.repeat(PADDING * sides[:, None], 2, axis=1),
+            keypoints=faces.keypoints[order].astype(np.float32),
+            visible=(visible[order] > 0).astype(np.uint8),
+            boxes=boxes,
+            box_scores=np.ones(len(order), np.float32),
         )
+        super().__init__(layout, transform, images, [str(i) for i in images], sizes, people, None, findings)
 
     @property
     def metainfo(self) -> dict:
@@ -93,7 +114,7 @@ class FaceDataset(KeypointDataset):
             "visible": self.visible,
             "box_sizes": self.boxes[:, 2:].max(axis=1),
             "subsets": self.subsets,
-            "source": str(self.source),
+            "ann_file": str(self.ann_file),
         }
 
 
@@ -106,6 +127,7 @@ class Face300W(FaceDataset):
         data_root: folder that holds afw, helen, lfpw, ibug, and 01_Indoor and 02_Outdoor (perhaps below Test).
         folders: a split ("train", "common", "challenge", "full" or "test"), or folders of .pts files below `data_root`.
         first_pixel: what the files call the first pixel.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: a folder is missing or empty, a .pts file is malformed, its image is missing, or a landmark lies far
@@ -136,6 +158,7 @@ class Face300W(FaceDataset):
         data_root: str,
         folders: str | Sequence[str] = "train",
         first_pixel: int = 1,
+        strict: bool = True,
     ):
         root = Path(data_root)
         names = self.SPLITS.get(folders, (folders,)) if isinstance(folders, str) else tuple(folders)
@@ -156,8 +179,7 @@ class Face300W(FaceDataset):
             # A split of one part needs no row of its own.
             subsets={name: chosen for name, chosen in subsets.items() if chosen.any() and not chosen.all()},
         )
-        _check_inside(faces, read_image_sizes(faces.images))
-        super().__init__(IBUG_68, transform, faces, root)
+        super().__init__(IBUG_68, transform, faces, root, read_image_sizes(faces.images), strict)
 
 
 @DATASETS.register_module()
@@ -172,6 +194,7 @@ class WFLW(FaceDataset):
         data_root: folder that holds WFLW_annotations and WFLW_images.
         ann_file: list_98pt_rect_attr_train.txt or list_98pt_rect_attr_test.txt, below `data_root`.
         image_dir: folder of the images, below `data_root`.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: a line is malformed, an image is missing, or a landmark lies far outside it.
@@ -189,6 +212,7 @@ class WFLW(FaceDataset):
         data_root: str,
         ann_file: str,
         image_dir: str = "WFLW_images",
+        strict: bool = True,
     ):
         path = Path(data_root) / ann_file
         rows = [(number, line.split()) for number, line in read_lines(path) if line.strip()]
@@ -216,8 +240,7 @@ class WFLW(FaceDataset):
             [f"{path}, line {number}" for number, _ in rows],
             subsets=dict(zip(self.ATTRIBUTES, flags.T, strict=True)),
         )
-        _check_inside(faces, read_image_sizes(faces.images))
-        super().__init__(WFLW_98, transform, faces, path)
+        super().__init__(WFLW_98, transform, faces, path, read_image_sizes(faces.images), strict)
 
 
 @DATASETS.register_module()
@@ -231,6 +254,7 @@ class COFW(FaceDataset):
         data_root: folder of the files.
         ann_file: COFW_train_color.mat or COFW_test_color.mat, below `data_root`.
         first_pixel: what the file calls the first pixel.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: the file is missing, is not HDF5, or lacks a variable.
@@ -242,7 +266,14 @@ class COFW(FaceDataset):
         "folder, which --data-root names"
     )
 
-    def __init__(self, transform: Callable[..., dict], data_root: str, ann_file: str, first_pixel: int = 1):
+    def __init__(
+        self,
+        transform: Callable[..., dict],
+        data_root: str,
+        ann_file: str,
+        first_pixel: int = 1,
+        strict: bool = True,
+    ):
         self.path = Path(data_root) / ann_file
         self._opened: tuple[int, object] = (-1, None)  # by which process: HDF5 files survive no fork
         content = self._open()
@@ -262,7 +293,8 @@ class COFW(FaceDataset):
             )
         keypoints = landmarks[:, : 2 * count].reshape(number, 2, count).swapaxes(1, 2) - first_pixel
         names = [f"{self.path}, image {i + 1}" for i in range(number)]
-        super().__init__(COFW_29, transform, Faces(names, keypoints, landmark_boxes(keypoints), names), self.path)
+        faces = Faces(names, keypoints, landmark_boxes(keypoints), names)
+        super().__init__(COFW_29, transform, faces, self.path, strict=strict)
 
     def load_image(self, image: int) -> np.ndarray:
         content = self._open()
@@ -270,6 +302,10 @@ class COFW(FaceDataset):
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         return np.ascontiguousarray(pixels)
+
+    def image_files(self) -> ImageFiles:
+        """None: the images are in the annotation file."""
+        return ImageFiles(self.image_paths[:0], self.image_ids[:0], self.image_sizes[:0])
 
     def _open(self):
         """The file, opened by this very process."""
@@ -304,6 +340,7 @@ class AFLW(FaceDataset):
         split: "train", the first 20,000 faces in the file's own order `ra`, or "test", the other 4,386.
         ann_file: AFLWinfo_release.mat, below `data_root`.
         image_dir: folder of the images, below `data_root`.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -322,6 +359,7 @@ class AFLW(FaceDataset):
         split: Literal["train", "test"] = "train",
         ann_file: str = "AFLWinfo_release.mat",
         image_dir: str = "data/flickr",
+        strict: bool = True,
     ):
         path = Path(data_root) / ann_file
         if split not in ("train", "test"):
@@ -346,7 +384,7 @@ class AFLW(FaceDataset):
             [f"{path}, face {i + 1}" for i in chosen],
             subsets={"frontal": content["mask_new"][chosen].all(axis=1)},
         )
-        super().__init__(AFLW_19, transform, faces, path)
+        super().__init__(AFLW_19, transform, faces, path, strict=strict)
 
 
 @DATASETS.register_module()
@@ -360,6 +398,7 @@ class FaceCsv(FaceDataset):
         layout: "300w", "wflw", "aflw", or another scheme.
         image_dir: folder of the images, below `data_root`.
         first_pixel: what the file calls the first pixel; the official code takes its numbers as they are.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: a line is malformed, an image is missing, or a landmark lies far outside it.
@@ -373,6 +412,7 @@ class FaceCsv(FaceDataset):
         layout: str | dict,
         image_dir: str = "images",
         first_pixel: int = 0,
+        strict: bool = True,
     ):
         path = Path(data_root) / ann_file
         layout = resolve_layout(layout)
@@ -399,8 +439,7 @@ class FaceCsv(FaceDataset):
             np.column_stack([centers - sides[:, None] / 2, sides, sides]),
             [f"{path}, line {number}" for number, _ in rows],
         )
-        _check_inside(faces, read_image_sizes(faces.images))
-        super().__init__(layout, transform, faces, path)
+        super().__init__(layout, transform, faces, path, read_image_sizes(faces.images), strict)
 
 
 @DATASETS.register_module()
@@ -417,6 +456,7 @@ class CocoFaces(FaceDataset):
         image_dir: folder of the images, below `data_root`.
         layout: a known scheme, or fields that complete or replace what the file's category says, such as
             `nme_reference`, two names that the metric needs; None takes all from the file.
+        strict: see `FaceDataset`.
 
     Raises:
         DataError: the file is missing or malformed, or a landmark lies far outside its image.
@@ -429,6 +469,7 @@ class CocoFaces(FaceDataset):
         ann_file: str,
         image_dir: str = "images",
         layout: str | dict | None = None,
+        strict: bool = True,
     ):
         path = Path(data_root) / ann_file
         content = read_json(path)
@@ -465,8 +506,8 @@ class CocoFaces(FaceDataset):
             [f"{path}: annotation {a.get('id')}" for a in annotations],
             visible,
         )
-        _check_inside(faces, np.array([(image["width"], image["height"]) for image in owners]))
-        super().__init__(layout, transform, faces, path)
+        sizes = np.array([(image["width"], image["height"]) for image in owners])
+        super().__init__(layout, transform, faces, path, sizes, strict)
 
 
 def landmark_boxes(keypoints: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:
@@ -496,35 +537,38 @@ def _find_folders(root: Path, names: Sequence[str]) -> list[Path]:
     return folders
 
 
-def _check_inside(faces: Faces, image_sizes: np.ndarray) -> None:
-    """Refuse landmarks far outside their image; tell of those a little outside, which faces at the edge have.
+def check_inside(faces: Faces, visible: np.ndarray, image_sizes: np.ndarray, findings: Findings) -> np.ndarray:
+    """Find landmarks outside their image: far outside is a mistake, a little outside are those of faces at the edge.
 
     Args:
         faces: as read.
-        image_sizes: [N, 2] width and height of the image of each.
+        visible: [N, K] bool.
+        image_sizes: [N, 2] width and height of the image of each, 0 where they are not known.
+        findings: gets what is wrong.
+
+    Returns:
+        [N] bool, which faces are usable.
     """
-    labelled = True if faces.visible is None else faces.visible > 0
-    last = image_sizes[:, None] - 1
-    beyond = np.maximum(-faces.keypoints, faces.keypoints - last).max(axis=2) * labelled  # [N, K] pixels
-    sides = faces.boxes[:, 2:].max(axis=1)
+    last = np.where(image_sizes > 0, image_sizes - 1.0, np.inf)[:, None]
+    first = np.where(image_sizes > 0, 0.0, -np.inf)[:, None]
+    outside = np.maximum(first - faces.keypoints, faces.keypoints - last).max(axis=2)
+    beyond = np.where(visible, outside, -np.inf)  # [N, K] pixels
+    worst = beyond.max(axis=1)
 
     def describe(face: int) -> str:
         landmark = beyond[face].argmax()
         x, y = faces.keypoints[face, landmark]
         width, height = image_sizes[face]
-        return (
-            f"{faces.places[face]}: landmark {landmark + 1} at ({x:g}, {y:g}) is outside the image ({width}x{height})"
-        )
+        return f"{faces.places[face]}: landmark {landmark + 1} at ({x:g}, {y:g}), image {width}x{height}"
 
-    far = np.flatnonzero(beyond.max(axis=1) > np.maximum(FAR_OUTSIDE * sides, 2))
-    if len(far):
-        more = f" (and {len(far) - 1} other faces have such landmarks)" if len(far) > 1 else ""
-        raise DataError(f"{describe(far[0])}{more}; correct the coordinates, or remove the face")
-    near = np.flatnonzero(beyond.max(axis=1) > 2)
-    if len(near):
-        log.warning(
-            "%s; %d faces have landmarks a little outside, which are used as they are", describe(near[0]), len(near)
-        )
+    far = worst > np.maximum(FAR_OUTSIDE * faces.boxes[:, 2:].max(axis=1), EDGE)
+    near = ~far & (worst > EDGE)
+    for level, what, found, remedy in (
+        ("stop", "faces with a landmark outside the image", far, "correct the coordinates, or remove the faces"),
+        ("note", "faces with a landmark a little outside the image", near, "they are used as they are"),
+    ):
+        findings.add(level, what, [describe(face) for face in np.flatnonzero(found)], remedy)
+    return ~far
 
 
 def _coco_layout(content: dict, layout: str | dict | None, path: Path) -> KeypointLayout:

@@ -27,7 +27,7 @@ class NME(Metric):
     error curve up to both, and the same for each subset of the data. All are fractions; tables print them in percent.
 
     `dataset_meta` has to hold `layout`, `keypoints` [N, K, 2], `visible` [N, K] (landmarks that are not labelled do not
-    count), `box_sizes` [N], `subsets` (name -> bool [N]) and `source`, the file that messages name.
+    count), `box_sizes` [N], `subsets` (name -> bool [N]) and `ann_file`, which messages name.
 
     Args:
         normaliser: what stands for the size of a face: "keypoints", the distance between the two that the layout's
@@ -41,6 +41,7 @@ class NME(Metric):
 
     headline = "NME"
     best = min
+    perfect = 0.0
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class NME(Metric):
         predictions = np.stack([face["keypoints"] for face in results]).astype(np.float64)
         if predictions.shape != truth.shape:
             raise DataError(
-                f"{meta['source']}: {len(truth)} faces of {truth.shape[1]} landmarks, but there are predictions of "
+                f"{meta['ann_file']}: {len(truth)} faces of {truth.shape[1]} landmarks, but there are predictions of "
                 f"{len(predictions)} faces with {predictions.shape[1]}; give the model's head the data's layout"
             )
         if self.out_file is not None:
@@ -94,7 +95,7 @@ class NME(Metric):
             layout = meta["layout"]
             if not layout.nme_reference:
                 raise DataError(
-                    f"{meta['source']}: its layout does not say which two landmarks' distance normalises the error; "
+                    f"{meta['ann_file']}: its layout does not say which two landmarks' distance normalises the error; "
                     "add nme_reference=(NAME, NAME) to the dataset's `layout`, or set val_evaluator.normaliser='box'"
                 )
             pair = [layout.names.index(name) for name in layout.nme_reference]
@@ -104,7 +105,7 @@ class NME(Metric):
             sizes = np.where(unlabelled, 0.0, sizes)
         if len(empty := np.flatnonzero(sizes <= 0)):
             raise DataError(
-                f"{meta['source']}: {len(empty)} faces have no size to divide their error by ({what}), the first at "
+                f"{meta['ann_file']}: {len(empty)} faces have no size to divide their error by ({what}), the first at "
                 f"position {empty[0]}; correct or remove them"
             )
         return sizes

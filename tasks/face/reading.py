@@ -86,23 +86,15 @@ def find_image_beside(path: Path) -> Path:
 
 
 def read_image_sizes(images: Sequence[Path]) -> np.ndarray:
-    """Width and height [N, 2] of images, from the first bytes of their files.
-
-    Raises:
-        DataError: one is missing, or no image.
-    """
+    """Width and height [N, 2] of images, from the first bytes of their files; 0 where one cannot be read."""
     sizes = {}
     unique = list(dict.fromkeys(images))
     for path in track(unique, "image sizes", console=Console(stderr=True), disable=len(unique) < 2000):
         try:
             with Image.open(path) as image:
                 sizes[path] = image.size
-        except FileNotFoundError:
-            raise DataError(
-                f"{path}: no such image; the annotations name it, so copy it there or correct the folder"
-            ) from None
-        except UnidentifiedImageError:
-            raise DataError(f"{path}: not a readable image; copy or download it again") from None
+        except (FileNotFoundError, UnidentifiedImageError):  # who needs the image says so
+            sizes[path] = (0, 0)
     return np.array([sizes[path] for path in images])
 
 

@@ -7,8 +7,10 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+from mmengine.evaluator import Evaluator
 from scipy.io import savemat
 
+from hrtoolkit.data.doctor import check_before_training, examine
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.errors import DataError, UserError
 from tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv, landmark_boxes
@@ -95,7 +97,7 @@ def test_boxes_are_the_rule_of_the_official_csv():
         (lambda x: [], r"image_1.pts: the file is empty"),
         (
             lambda x: [*x[:4], "500 20", *x[5:]],
-            r"image_1.pts: landmark 2 at \(499, 19\) is outside the image \(200x150\); correct",
+            r"landmark outside the image: 1 \(.*afw/image_1.pts: landmark 2 at \(499, 19\), image 200x150\); correct",
         ),
     ],
 )
@@ -112,8 +114,9 @@ def test_what_else_can_be_wrong_with_300w(release_300w):
     with pytest.raises(DataError, match=r"afw/image_1.pts: there is no image of this name beside it"):
         Face300W(CROP, root, "train")
     (root / "afw/image_1.png").write_text("no image")
+    dataset = Face300W(CROP, root, "train")
     with pytest.raises(DataError, match=r"afw/image_1.png: not a readable image"):
-        Face300W(CROP, root, "train")
+        dataset[0]
     (root / "afw/image_1.pts").unlink()
     with pytest.raises(DataError, match=r"afw: holds no .pts files"):
         Face300W(CROP, root, "train")
@@ -123,12 +126,28 @@ def test_what_else_can_be_wrong_with_300w(release_300w):
         Face300W(CROP, root, "mine")
 
 
-def test_landmarks_a_little_outside_are_kept_and_told(release_300w, caplog):
+def test_landmarks_a_little_outside_are_kept_and_told(release_300w):
     path = release_300w[0] / "afw/image_1.pts"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:3], "-4 50", *lines[4:]]))
-    assert Face300W(CROP, release_300w[0], "train").keypoints[0, 0].tolist() == [-5, 49]
-    assert "afw/image_1.pts: landmark 1 at (-5, 49) is outside the image (200x150); 1 faces" in caplog.text
+    dataset = Face300W(CROP, release_300w[0], "train")
+    assert dataset.keypoints[0, 0].tolist() == [-5, 49]
+    (finding,) = dataset.findings
+    assert finding.level == "note"
+    assert finding.ids[0].endswith("afw/image_1.pts: landmark 1 at (-5, 49), image 200x150")
+
+
+def test_the_data_doctor_goes_on_without_faulty_faces(release_300w):
+    path = release_300w[0] / "afw/image_1.pts"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "-400 50", *lines[4:]]))
+    dataset = Face300W(CROP, release_300w[0], "train", strict=False)
+    assert len(dataset) == 2
+    (release_300w[0] / "helen/trainset/image_1.jpg").unlink()
+    findings = examine({"val": dataset}, {"val": Evaluator(NME())})
+    assert [finding.level for finding in findings] == ["stop", "stop"]
+    assert "faces with a landmark outside the image" in findings[0].what
+    assert "images that are not there" in findings[1].what
 
 
 # -------------------------------------------------------------------------------------------------------------- WFLW
@@ -183,9 +202,8 @@ def test_faces_of_wflw_stand_by_image_with_their_attributes(release_wflw):
         (lambda x: f"x{x}", "line 2: could not convert string to float: 'x"),
         (
             lambda x: " ".join(["-999", *x.split()[1:]]),
-            r"line 2: landmark 1 at \(-999, .* is outside the image \(200x150\)",
+            r"outside the image: 1 \(.*line 2: landmark 1 at \(-999, .*image 200x150\)",
         ),
-        (lambda x: x.replace("2.jpg", "3.jpg"), r"3.jpg: no such image; the annotations name it"),
     ],
 )
 def test_a_malformed_line_of_wflw(line, message, release_wflw):
@@ -194,6 +212,16 @@ def test_a_malformed_line_of_wflw(line, message, release_wflw):
     (root / WFLW_LIST).write_text("\n".join([first, line(second), third]))
     with pytest.raises(DataError, match=message):
         WFLW(CROP, root, WFLW_LIST)
+
+
+def test_a_missing_image_of_wflw(release_wflw):
+    root, _ = release_wflw
+    (root / "WFLW_images/2--Riot/2.jpg").unlink()
+    dataset = WFLW(CROP, root, WFLW_LIST)
+    with pytest.raises(DataError, match=r"2.jpg: no such image; the annotations name it"):
+        dataset[2]
+    with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(.*2.jpg\)"):
+        check_before_training({"train": dataset}, None)
 
 
 def test_a_missing_list(tmp_path):
@@ -227,6 +255,7 @@ def test_images_and_landmarks_of_cofw(release_cofw):
     np.testing.assert_allclose(dataset.keypoints, points - 1, rtol=1e-6)
     np.testing.assert_array_equal(dataset.read_image(0), images[0])
     np.testing.assert_array_equal(dataset.read_image(1), np.repeat(images[1][..., None], 3, axis=2))
+    assert len(dataset.image_files().paths) == 0  # the doctor has no files to look for
     # A loader's worker opens the file for itself.
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset))[0]["image"], dataset[0]["image"])
 
@@ -378,7 +407,7 @@ def test_malformed_landmark_files(tmp_path):
     with pytest.raises(DataError, match=r"annotation 0 has 3 landmarks, expected 2"):
         CocoFaces(CROP, tmp_path, "faces.json")
     write_coco(path, np.array([[(900.0, 20), (40, 50), (60, 70)]]))
-    with pytest.raises(DataError, match=r"faces.json: annotation 0: landmark 1 at \(900, 20\) is outside the image"):
+    with pytest.raises(DataError, match=r"faces.json: annotation 0: landmark 1 at \(900, 20\), image 200x150"):
         CocoFaces(CROP, tmp_path, "faces.json")
     path.write_text("[]")
     with pytest.raises(DataError, match=r"faces.json: has no list 'images'"):

@@ -23,7 +23,7 @@ def make_metric(truth, layout, box_sizes=None, visible=None, subsets=None, **opt
         "visible": np.ones(truth.shape[:2]) if visible is None else np.asarray(visible),
         "box_sizes": np.ones(len(truth)) if box_sizes is None else box_sizes,
         "subsets": subsets or {},
-        "source": "faces.txt",
+        "ann_file": "faces.txt",
     }
     return metric
 

@@ -30,7 +30,7 @@ def score(folder, positions):
         "visible": np.ones((SIZE, 4)),
         "box_sizes": np.ones(SIZE),
         "subsets": {"even": np.arange(SIZE) % 2 == 0},
-        "source": "faces",
+        "ann_file": "faces",
     }
     predictions = truth + rng.normal(0, 3, truth.shape)
     metric.process(None, [{"index": i, "image_id": i, "keypoints": predictions[i]} for i in positions])

@@ -64,7 +64,7 @@ def make_results(ann_file: Path, faces: int) -> tuple[dict, list[dict]]:
         "visible": np.ones((faces, 98)),
         "box_sizes": np.ones(faces),
         "subsets": {"pose": rng.random(faces) < 0.1},
-        "source": str(ann_file),
+        "ann_file": str(ann_file),
     }
     points = truth + rng.normal(0, 4, truth.shape)
     return meta, [{"index": i, "image_id": i, "keypoints": points[i]} for i in range(faces)]
