@@ -22,6 +22,7 @@ setup(
         "hrtoolkit.engine",
         "tasks",
         "tasks.classification",
+        "tasks.face",
         "tasks.pose",
         "tasks.segmentation",
     ],
@@ -40,7 +41,8 @@ setup(
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
     extras_require={
-        "test": ["pytest", "ruff"],
+        "test": ["pytest", "ruff", "h5py"],
+        "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],
     },

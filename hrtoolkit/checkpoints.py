@@ -1,8 +1,8 @@
 """Weights from anywhere into a model, and our own checkpoints onto the disk.
 
 Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
-our own, official pose, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x
-`head.`).
+our own, official pose, face, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`,
+1.x `head.`).
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
     agree are taken over and the others keep their initial values.
 
     Args:
-        model: a model of ours, or a backbone alone. Its head may have `convert_checkpoint(tensors) -> tensors, notes`
-            for what is peculiar to the releases of its task; the notes appear in the report.
+        model: a model of ours, or a backbone alone. Its neck and its head may have `convert_checkpoint(tensors) ->
+            tensors, notes` for what is peculiar to published files of their task, such as other names of layers; they
+            see all tensors by full names and leave alone what they do not know. The notes appear in the report.
         source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
             checkpoint.
         label: what the report calls the source; by default its path.
@@ -119,11 +120,12 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
         tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
-
     report = LoadReport(label, kind)
+    for part in model.children():
+        if hasattr(part, "convert_checkpoint"):
+            tensors, notes = part.convert_checkpoint(tensors)
+            report.notes += notes
     head = getattr(model, "head", None)
-    if hasattr(head, "convert_checkpoint"):
-        tensors, report.notes = head.convert_checkpoint(tensors)
     values = {}
     for name, tensor in tensors.items():
         rows = None
@@ -222,6 +224,8 @@ def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]
         return tensors, "official pose"
     if "last_layer" in tops or "ocr_distri_head" in tops:
         return tensors, "official segmentation"
+    if "head.3.weight" in tensors:
+        return tensors, "official face"
     return tensors, "bare weights"
 
 
@@ -229,10 +233,13 @@ def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Te
     """Give bare names, as official releases and timm have them, to the backbone or else to the head."""
     if any(name.startswith("backbone.") for name in tensors):
         return tensors
-    return {
-        f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}": tensor
-        for name, tensor in tensors.items()
-    }
+
+    def place(name: str) -> str:
+        if name.startswith("head."):
+            return name
+        return f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}"
+
+    return {place(name): tensor for name, tensor in tensors.items()}
 
 
 def _shared_outputs(
