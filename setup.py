@@ -23,6 +23,7 @@ setup(
         "tasks",
         "tasks.classification",
         "tasks.detection",
+        "tasks.face",
         "tasks.pose",
         "tasks.segmentation",
     ],
@@ -41,7 +42,8 @@ setup(
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
     extras_require={
-        "test": ["pytest", "ruff"],
+        "test": ["pytest", "ruff", "h5py"],
+        "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],
     },

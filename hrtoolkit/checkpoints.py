@@ -1,8 +1,8 @@
 """Weights from anywhere into a model, and our own checkpoints onto the disk.
 
 Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
-our own, official pose, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`, 1.x
-`head.`).
+our own, official pose, face, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`,
+1.x `head.`).
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
 
     Args:
         model: a model of ours, or a backbone alone. Its neck and its head may have `convert_checkpoint(tensors) ->
-            tensors, notes` for what is peculiar to published files: names, order of rows. It gets all tensors by their
-            full names and leaves alone what it does not know; the notes appear in the report.
+            tensors, notes` for what is peculiar to published files of their task, such as other names of layers; they
+            see all tensors by full names and leave alone what they do not know. The notes appear in the report.
         source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
             checkpoint.
         label: what the report calls the source; by default its path.
@@ -121,11 +121,11 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
     report = LoadReport(label, kind)
-    head = getattr(model, "head", None)
     for part in model.children():
         if hasattr(part, "convert_checkpoint"):
             tensors, notes = part.convert_checkpoint(tensors)
             report.notes += notes
+    head = getattr(model, "head", None)
     values = {}
     for name, tensor in tensors.items():
         rows = None
@@ -224,6 +224,8 @@ def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]
         return tensors, "official pose"
     if "last_layer" in tops or "ocr_distri_head" in tops:
         return tensors, "official segmentation"
+    if "head.3.weight" in tensors:
+        return tensors, "official face"
     return tensors, "bare weights"
 
 
@@ -231,10 +233,13 @@ def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Te
     """Give bare names, as official releases and timm have them, to the backbone or else to the head."""
     if any(name.startswith("backbone.") for name in tensors):
         return tensors
-    return {
-        f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}": tensor
-        for name, tensor in tensors.items()
-    }
+
+    def place(name: str) -> str:
+        if name.startswith("head."):
+            return name
+        return f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}"
+
+    return {place(name): tensor for name, tensor in tensors.items()}
 
 
 def _shared_outputs(

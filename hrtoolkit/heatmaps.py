@@ -67,10 +67,8 @@ class GaussianHeatmap:
         height, width = heatmaps.shape[-2:]
         cells, scores = find_peaks(heatmaps)
         x, y = cells.unbind(-1)
-        step_x = torch.sign(_at(heatmaps, x + 1, y) - _at(heatmaps, x - 1, y))
-        step_y = torch.sign(_at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1))
         inside = (x > 1) & (x < width - 1) & (y > 1) & (y < height - 1) & (scores > 0)
-        points = cells + 0.25 * torch.stack([step_x, step_y], dim=-1) * inside[..., None]
+        points = cells + 0.25 * find_slopes(heatmaps, cells) * inside[..., None]
         return points * stride, scores
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
@@ -207,6 +205,14 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     scores = maps.gather(-1, flat[..., None])[..., 0]
     flat = torch.where(scores > 0, flat, 0)
     return torch.stack([flat % width, flat // width], dim=-1), scores
+
+
+def find_slopes(heatmaps: Tensor, cells: Tensor) -> Tensor:
+    """Tell on which side the neighbours of cells [B, K, 2] (x, y) are higher: -1, 0 or 1 in x and y, [B, K, 2]."""
+    x, y = cells.unbind(-1)
+    slope_x = torch.sign(_at(heatmaps, x + 1, y) - _at(heatmaps, x - 1, y))
+    slope_y = torch.sign(_at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1))
+    return torch.stack([slope_x, slope_y], dim=-1)
 
 
 def flip_heatmaps(heatmaps: Tensor, flip_order: list[int], shift: bool) -> Tensor:

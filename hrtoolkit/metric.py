@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
@@ -14,11 +16,13 @@ class Metric(BaseMetric):
     (the position of the sample in the dataset) for each prediction to `self.results`, and
     `compute_metrics(results) -> dict`, which sees the results of all processes, each index once, in order of index.
     What it needs to know of the data it finds in `self.dataset_meta`. Its `headline` names the number that decides
-    which weights are best; higher is better, up to `maximum`.
+    which weights are best, and `best` chooses among several: `max`, or `min` where the number is an error. `perfect` is
+    what the annotations themselves score.
     """
 
     headline: str
-    maximum = 1.0
+    best: Callable = max
+    perfect = 1.0
     default_prefix = ""  # names stand alone: mmengine warns where this is None
 
     def evaluate(self, size: int) -> dict[str, float]:

@@ -9,7 +9,7 @@ MODELS = mm.Registry(
     "model",
     parent=mm.MODELS,
     scope="hrtoolkit",
-    locations=["hrtoolkit.backbones", "hrtoolkit.necks", "hrtoolkit.heatmaps"],
+    locations=["hrtoolkit.backbones", "hrtoolkit.necks", "hrtoolkit.heatmaps", "hrtoolkit.heatmap_head"],
 )
 DATASETS = mm.Registry("dataset", parent=mm.DATASETS, scope="hrtoolkit", locations=["hrtoolkit.data"])
 TRANSFORMS = mm.Registry("transform", parent=mm.TRANSFORMS, scope="hrtoolkit", locations=["hrtoolkit.data"])

@@ -9,8 +9,8 @@ from mmengine import Config
 
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.benchmark import benchmark, build_pair, measure, open_dataset, training_memory
+from hrtoolkit.heatmap_head import HeatmapHead
 from hrtoolkit.heatmaps import GaussianHeatmap
-from tasks.pose.head import HeatmapHead
 from tasks.pose.metric import CocoKeypointMetric
 from tests.reference import pose
 

@@ -18,6 +18,8 @@ def test_configs_were_found():
     }
     assert names >= sizes | {"hrnet_w32_mpii", "hrnet_w48_mpii", "hrnet_toy"}
     assert len([path for path in CONFIGS if path.parent.name == "classification"]) == 13
+    faces = {f"hrnetv2_w18_{data}{kind}" for data in ("300w", "aflw", "wflw") for kind in ("", "_dark")}
+    assert names >= faces | {"hrnetv2_w18_cofw", "hrnetv2_toy"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -32,8 +34,8 @@ def test_config_is_valid_builds_and_has_a_header(path):
     assert "Published: " in header or path.stem.endswith(("toy", "camvid"))
 
 
-@pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name == "pose"], ids=lambda path: path.stem)
-def test_pose_configs_give_a_heatmap_a_keypoint(path):
+@pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name in ("pose", "face")], ids=lambda path: path.stem)
+def test_pose_and_face_configs_give_a_heatmap_a_keypoint(path):
     config = load_config(path)
     with torch.device("meta"):
         model = build_model(config)

@@ -2,9 +2,11 @@
 
 python tools/benchmark.py
 python tools/benchmark.py configs/pose/hrnet_w48_coco.py --data-root /data/coco --stages crop forward --batches 1 32
+python tools/benchmark.py configs/face/hrnetv2_w18_wflw_dark.py
 """
 
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -16,7 +18,6 @@ from hrtoolkit.cli import run_tool  # noqa: E402
 from hrtoolkit.config import load_config  # noqa: E402
 from hrtoolkit.engine.benchmark import STAGES, benchmark  # noqa: E402
 from hrtoolkit.files import check_writable, write_atomically  # noqa: E402
-from tests.reference import pose  # noqa: E402
 
 
 def main() -> None:
@@ -36,7 +37,9 @@ def main() -> None:
     if args.out:
         check_writable(args.out)
     config = load_config(args.config, args.overrides, args.data_root)
-    text = json.dumps(benchmark(config, pose, args.stages, args.batches, args.rounds))
+    task = config.custom_imports.imports[0].rpartition(".")[2]  # tasks.pose
+    workload = importlib.import_module(f"tests.reference.{task}")
+    text = json.dumps(benchmark(config, workload, args.stages, args.batches, args.rounds))
     if args.out:
         with write_atomically(args.out) as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""Check the data of a config: annotations, images, and whether the metric can reach its maximum; last line json.
+"""Check the data of a config: annotations, images, and whether the metric can reach its best; last line json.
 
 python tools/check_data.py configs/pose/hrnet_w32_coco.py --data-root /data/coco
 

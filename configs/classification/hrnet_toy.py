@@ -1,4 +1,4 @@
-"""W18-small-v1 on the toy world, 64x64: people by pose and by side, eight classes; minutes on a laptop's CPU.
+"""W18-small-v1 on the toy world, 96x96: people by pose and by side, eight classes; minutes on a laptop's CPU.
 
 python tools/make_toy_data.py --classes
 python tools/train.py configs/classification/hrnet_toy.py
@@ -10,15 +10,15 @@ model = dict(head=dict(num_classes=8))
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,
-    dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(64, 64), scale=(0.7, 1.0))),
+    dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(96, 96), scale=(0.7, 1.0))),
 )
 val_dataloader = dict(
-    num_workers=2, dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(64, 64), crop=1.0))
+    num_workers=2, dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(96, 96), crop=1.0))
 )
 train_cfg = dict(max_epochs=10, val_interval=2)
 base_batch_size = 16
-optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=5e-4, weight_decay=0.05))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=0.05))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=40),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=5e-6, convert_to_iter_based=True),
 ]

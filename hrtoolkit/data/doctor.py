@@ -1,7 +1,7 @@
 """What is wrong with a dataset, all of it at once: findings, and the checks that every task shares.
 
 A task's dataset checks its own annotations while it reads them, and takes part through the attributes and methods of
-`Examined`. What needs no more than those is checked here: whether the metric can reach its maximum, whether images are
+`Examined`. What needs no more than those is checked here: whether the metric can reach its best, whether images are
 there, whole and of the size that was annotated, and whether validation data was trained on.
 """
 
@@ -29,7 +29,7 @@ from hrtoolkit.errors import DataError
 log = logging.getLogger(__name__)
 
 SHOWN_IDS = 10
-ENOUGH = 0.99  # of the metric's maximum: what is lost below it is more than the odd annotation
+LOSS = 0.01  # of the metric's perfect score: what is lost beyond it is more than the odd annotation
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def examine(
 
 
 def _check_truth(dataset: Examined, evaluator: Evaluator) -> list[Finding]:
-    """Annotations scored as predictions reach the metric's maximum, or no model ever will."""
+    """Annotations scored as predictions are perfect to the metric, or no model ever will be."""
     evaluator.dataset_meta = dataset.metainfo
     found = []
     for metric in evaluator.metrics:
@@ -176,12 +176,15 @@ def _check_truth(dataset: Examined, evaluator: Evaluator) -> list[Finding]:
             continue
         finally:
             metric.out_file = out_file
-        if score is not None and not score > metric.maximum * 0.999:
+        if score is None:
+            continue
+        lost = abs(score - metric.perfect) / (abs(metric.perfect) or 1)
+        if not lost < 0.001:
             found.append(
                 Finding(
-                    "warning" if score > metric.maximum * ENOUGH else "stop",
+                    "warning" if lost < LOSS else "stop",
                     where,
-                    f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.maximum:g}",
+                    f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.perfect:g}",
                     (),
                     0,
                     "no model can do better; look for annotations without area, repeated people or ids, and sigmas",

@@ -105,7 +105,7 @@ class Progress(Hook):
         parts += [f"{name} {_number(value.item() / self.summed)}" for name, value in self.sums.items()]
         scores = [r[runner.headline] for r in runner.history if runner.headline in r]
         if scores:
-            parts.append(f"{runner.headline} {scores[-1]:.3f} (best {max(scores):.3f})")
+            parts.append(f"{runner.headline} {scores[-1]:.3f} (best {runner.best(scores):.3f})")
         parts.append(f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.1e}")
         parts.append(f"{self.images / seconds:.0f} images/s")
         parts.append(f"waiting for data {self.waiting / seconds:.0%}")

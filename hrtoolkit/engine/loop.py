@@ -109,10 +109,11 @@ class TrainLoop(EpochBasedTrainLoop):
         with self.request.leaving_at_once(f"epoch {self._epoch}, before its validation was done"):
             metrics = self.runner.val_loop.run()
         self.runner.validated_epoch = self._epoch
-        headline = self.runner.headline
+        headline, best = self.runner.headline, self.runner.best
         earlier = [record[headline] for record in self.runner.history[:-1] if headline in record]
-        if metrics.get(headline, -math.inf) > max(earlier, default=-math.inf):
-            self.runner.save_best({headline: metrics[headline]})
+        score = metrics.get(headline, math.nan)
+        if math.isfinite(score) and score not in earlier and best([*earlier, score]) == score:
+            self.runner.save_best({headline: score})
         self.runner.save_last()
 
 

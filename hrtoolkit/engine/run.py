@@ -17,7 +17,7 @@ from mmengine.runner import set_random_seed
 from torch.utils.data import Dataset
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
-from hrtoolkit.config import check_config, load_config
+from hrtoolkit.config import TRAINING, check_config, load_config
 from hrtoolkit.data.doctor import check_before_training
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
@@ -89,7 +89,8 @@ def train(
         if not resume:
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
-    headline = evaluator.metrics[0].full_name(evaluator.metrics[0].headline) if evaluator else None
+    metric = evaluator.metrics[0] if evaluator else None
+    headline = metric.full_name(metric.headline) if metric else None
     pictures = Pictures(work_dir / "pictures")
     loaders = {"train": build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)}
     if evaluator:
@@ -100,6 +101,7 @@ def train(
         model,
         work_dir,
         headline,
+        metric.best if metric else max,
         train_dataloader=loaders["train"],
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
@@ -130,7 +132,7 @@ def train(
         runner.train()
 
     scored = [record for record in runner.history if headline in record]
-    best = max(scored, key=lambda record: record[headline]) if scored else {}
+    best = runner.best(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
         _print_summary(best, headline, work_dir, pictures.latest, f"{test_command} {work_dir / 'best.pth'}")
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
@@ -169,6 +171,8 @@ def test(
     start_distributed()
     start_logging()
     config = load_config(config)
+    for name in (*TRAINING, "load_from"):  # who tests may have no training data
+        config.pop(name, None)
     if flip:
         config.model.flip_test = True
     loader = config.get("test_dataloader") or config.get("val_dataloader")

@@ -8,6 +8,7 @@ import platform
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -39,12 +40,22 @@ class Runner(mmengine.runner.Runner):
         model: on any device; it is moved to the GPU where there is one.
         work_dir: for checkpoints, pictures and logs.
         headline: the metric that decides which weights are best.
+        best: chooses the best among its values, `max` or `min`.
         **options: of mmengine's Runner: dataloaders, loops, evaluators, `optim_wrapper`, `param_scheduler`, hooks.
     """
 
-    def __init__(self, config: Config, model: nn.Module, work_dir: str | Path, headline: str | None = None, **options):
+    def __init__(
+        self,
+        config: Config,
+        model: nn.Module,
+        work_dir: str | Path,
+        headline: str | None = None,
+        best: Callable = max,
+        **options,
+    ):
         self.config = config
         self.headline = headline
+        self.best = best
         # Kept over resumes: one record an epoch, and how many epochs had been trained at the last validation.
         self.history: list[dict] = []
         self.validated_epoch = 0

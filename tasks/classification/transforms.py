@@ -74,7 +74,7 @@ class RandomResizedCrop:
         )
 
     def __call__(self, image: Image, rng: np.random.Generator | None = None) -> np.ndarray:
-        """Give the input as RGB uint8 [h, w, 3]; everything random follows from `rng`, and is always the same without."""
+        """Give the input as RGB uint8 [h, w, 3]; all that is random follows from `rng`, and is fixed without."""
         with global_seed(0 if rng is None else int(rng.integers(2**32))):
             return _to_array(self.transform(image))
 

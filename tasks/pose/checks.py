@@ -9,9 +9,10 @@ import numpy as np
 
 from hrtoolkit import geometry
 from hrtoolkit.data.doctor import Findings
+from hrtoolkit.layouts import partners_by_name
 from hrtoolkit.structures import KeypointLayout
 from tasks.pose.coco import Annotations, Images
-from tasks.pose.layouts import COCO, DEFAULT_SIGMA, partners_by_name
+from tasks.pose.layouts import COCO, DEFAULT_SIGMA
 
 EDGE = 2.0  # pixels that a box or a keypoint may lie outside the image
 BOX_MARGIN = 0.5  # of the box's longer side, that a keypoint may lie outside the box

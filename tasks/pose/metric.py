@@ -234,7 +234,7 @@ class MpiiPckMetric(Metric):
     """
 
     headline = "PCKh"
-    maximum = 100.0
+    perfect = 100.0
 
     def __init__(self, out_file: str | None = None, prefix: str | None = None):
         super().__init__(prefix=prefix)

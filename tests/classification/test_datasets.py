@@ -130,12 +130,12 @@ def test_the_doctor_passes_clean_folders_and_names_what_is_wrong(class_folder):
     assert len(said) == 3
 
 
-def test_truth_reaches_the_metric_s_maximum(class_folder):
+def test_truth_is_perfect_to_the_metric(class_folder):
     dataset = ImageFolder(TEST, str(class_folder), "val")
     metric = ClassificationMetric()
     metric.dataset_meta = dataset.metainfo
     metric.process(None, list(dataset.truth()))
-    assert metric.evaluate(len(dataset))["top1"] == metric.maximum == 1
+    assert metric.evaluate(len(dataset))["top1"] == metric.perfect == 1
 
 
 @pytest.mark.parametrize("damage", ["cut short", "text", "empty", "gone"])

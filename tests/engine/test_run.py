@@ -143,7 +143,7 @@ def test_an_earlier_run_is_moved_aside_not_overwritten(coco_folder, tmp_path):
 
 
 def test_a_nan_loss_stops_training_and_keeps_the_last_good_checkpoint(coco_folder, tmp_path, monkeypatch):
-    from tasks.pose.loss import KeypointMSE
+    from hrtoolkit.heatmap_loss import KeypointMSE
 
     steps = []
 

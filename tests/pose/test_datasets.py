@@ -50,7 +50,7 @@ def test_annotation_read_back_through_its_own_matrix_is_the_annotation(coco_fold
 
 
 def test_an_image_is_read_once_for_all_the_people_in_it(coco_folder, monkeypatch):
-    from tasks.pose import datasets
+    from hrtoolkit.data import keypoints as datasets
 
     reads = []
     real = datasets.read_image

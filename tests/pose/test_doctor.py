@@ -12,9 +12,10 @@ from mmengine.evaluator import Evaluator
 from hrtoolkit.data.doctor import Findings, check_before_training, examine
 from hrtoolkit.engine import train
 from hrtoolkit.errors import DataError
+from hrtoolkit.layouts import complete_layout
 from tasks.pose.checks import check_symmetry
 from tasks.pose.datasets import CocoKeypoints, MpiiPose
-from tasks.pose.layouts import COCO, complete_layout
+from tasks.pose.layouts import COCO
 from tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
 from tasks.pose.transforms import TopDownAffine
 

@@ -1,38 +1,14 @@
-"""What a keypoint scheme leaves unsaid follows from its names."""
+"""The OKS fall-offs of a scheme that states none."""
 
 import pytest
 
-from tasks.pose.layouts import COCO, complete_layout, partners_by_name
+from hrtoolkit.layouts import complete_layout
+from tasks.pose.layouts import COCO, with_sigmas
 
 
-def test_mirror_partners_and_sigmas_follow_from_names():
-    layout = complete_layout(names=["left_eye", "right_eye", "tail", "l_paw", "r_paw"])
-    assert layout.mirrored == (("left_eye", "right_eye"), ("l_paw", "r_paw"))
-    assert layout.flip_order() == [1, 0, 2, 4, 3]
-    # COCO's own for the names it knows, the mean of COCO's for the others.
-    assert layout.sigmas == pytest.approx((0.025, 0.025, 0.0669411, 0.0669411, 0.0669411), abs=1e-6)
-    assert complete_layout(names=COCO.names) is COCO
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("left-eye", "right-eye"),
-        ("Left Eye", "Right Eye"),
-        ("LEFT EYE", "RIGHT EYE"),
-        ("leftEye", "rightEye"),
-        ("eyeLeft", "eyeRight"),
-        ("lefteye", "righteye"),
-        ("LEye", "REye"),
-        ("lEye", "rEye"),
-        ("front.l.paw", "front.r.paw"),
-        ("paw_L1", "paw_R1"),
-    ],
-)
-def test_partners_are_found_however_names_are_spelled(left, right):
-    assert complete_layout(names=["tail", right, left]).mirrored == ((left, right),)
-
-
-def test_a_side_without_a_partner_is_told_apart():
-    names = ("left_ear", "right_eye", "bright spot", "L5", "kneel", "l_paw", "r_paw")
-    assert partners_by_name(names) == ([("l_paw", "r_paw")], ["left_ear", "right_eye"])
+def test_sigmas_are_coco_s_for_the_names_it_knows_and_their_mean_for_others():
+    layout = with_sigmas(complete_layout(names=["left_eye", "tail"]))
+    assert layout.sigmas == pytest.approx((0.025, 0.0669411), abs=1e-6)
+    stated = complete_layout(names=["left_eye", "tail"], sigmas=[0.1, 0.2])
+    assert with_sigmas(stated) is stated
+    assert with_sigmas(COCO) is COCO

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hrtoolkit.cli import run_tool
+from hrtoolkit.heatmap_head import HeatmapHead
 from hrtoolkit.heatmaps import DarkHeatmap, GaussianHeatmap, UDPHeatmap
-from tasks.pose.head import HeatmapHead
 from tools import browse_data, check_data
 
 from ..conftest import edit_json

@@ -10,23 +10,22 @@ from torch import Tensor, nn
 
 from hrtoolkit import geometry
 from hrtoolkit.errors import DataError
+from hrtoolkit.heatmap_loss import KeypointMSE, heatmap_accuracy
 from hrtoolkit.heatmaps import Codec, GaussianHeatmap, find_peaks
+from hrtoolkit.layouts import LAYOUTS, resolve_layout
 from hrtoolkit.registry import MODELS
 from hrtoolkit.structures import KeypointLayout
 from hrtoolkit.visualization import draw_heatmap
-from tasks.pose.layouts import COCO, MPII, resolve_layout
-from tasks.pose.loss import KeypointMSE, heatmap_accuracy
 
 
-@MODELS.register_module()
-class HeatmapHead(nn.Module):
-    """One heatmap a keypoint by a 1x1 convolution on the finest map (arXiv:1902.09212, Sec. 3).
+class KeypointHead(nn.Module):
+    """What every heatmap head shares: targets, loss and reading keypoints; a subclass turns maps into heatmaps.
 
     Args:
-        in_channels: channels of each map received, finest first.
-        in_strides: their strides.
-        layout: the keypoints: "coco", "mpii", a KeypointLayout or its fields; None takes them from the training data.
-        codec: draws and reads heatmaps; the official gaussian by default.
+        stride: of the heatmaps, in input pixels.
+        layout: the keypoints: a known name such as "coco", a KeypointLayout or its fields; None takes them from the
+            training data.
+        codec: draws and reads heatmaps; the official gaussian of the pose code by default.
         loss: `forward(heatmaps, targets, weights)`; the official mean squared error by default.
 
     Raises:
@@ -35,25 +34,21 @@ class HeatmapHead(nn.Module):
 
     def __init__(
         self,
-        in_channels: Sequence[int],
-        in_strides: Sequence[int],
+        stride: int,
         layout: str | dict | KeypointLayout | None = None,
         codec: Codec | None = None,
         loss: nn.Module | None = None,
     ):
         super().__init__()
         self.layout = resolve_layout(layout)
-        self.stride = in_strides[0]
+        self.stride = stride
         self.codec = codec or GaussianHeatmap()
         self.criterion = loss or KeypointMSE()
         self.flip_order = self.layout.flip_order()
-        self.final_layer = nn.Conv2d(in_channels[0], len(self.layout.names), 1)
-        nn.init.normal_(self.final_layer.weight, std=0.001)
-        nn.init.zeros_(self.final_layer.bias)
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Heatmaps [B, K, H, W] at the stride of the finest map."""
-        return self.final_layer(maps[0])
+        """Heatmaps [B, K, H, W] at `stride`."""
+        raise NotImplementedError
 
     def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
         """Compare with `keypoints` [B, K, 2] (x, y in input pixels) where `visible` [B, K] is above 0."""
@@ -81,9 +76,12 @@ class HeatmapHead(nn.Module):
         if flipped is not None:
             heatmaps = (heatmaps + self.codec.flip(self(flipped), self.flip_order)) / 2
         points, scores = (t.cpu().numpy() for t in self.codec.decode(heatmaps, self.stride))
-        to_image = geometry.invert_affine(np.stack([m["matrix"] for m in meta]))
-        points = geometry.transform_points(points, to_image).astype(np.float32)
+        points = self.to_image(points, np.stack([m["matrix"] for m in meta])).astype(np.float32)
         return [{**m, "keypoints": p, "scores": s} for m, p, s in zip(meta, points, scores, strict=True)]
+
+    def to_image(self, points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+        """Map points [B, K, 2] of crops back to their images; matrices [B, 2, 3] map image to input pixels."""
+        return geometry.transform_points(points, geometry.invert_affine(matrices))
 
     def draw_targets(self, images: Tensor, targets: dict[str, Tensor]) -> list[np.ndarray]:
         """Draw what `loss` compares with over its images.
@@ -126,8 +124,8 @@ class HeatmapHead(nn.Module):
 
     @staticmethod
     def published_names(outputs: int) -> tuple[str, ...] | None:
-        """Keypoint names of an official or OpenMMLab file that does not tell: it is COCO's with 17, MPII's with 16."""
-        return {len(scheme.names): scheme.names for scheme in (COCO, MPII)}.get(outputs)
+        """Keypoint names of an official or OpenMMLab file that does not tell: the scheme with that many of them."""
+        return next((scheme.names for scheme in LAYOUTS.values() if len(scheme.names) == outputs), None)
 
     def describe(self) -> dict:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
@@ -135,3 +133,32 @@ class HeatmapHead(nn.Module):
             "codec": {"type": type(self.codec).__name__, **vars(self.codec)},
             "layout": {"names": list(self.layout.names), "mirrored": [list(pair) for pair in self.layout.mirrored]},
         }
+
+
+@MODELS.register_module()
+class HeatmapHead(KeypointHead):
+    """V1: one heatmap a keypoint by a 1x1 convolution on the finest map (arXiv:1902.09212, Sec. 3).
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+        layout: see `KeypointHead`.
+        codec: see `KeypointHead`.
+        loss: see `KeypointHead`.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        layout: str | dict | KeypointLayout | None = None,
+        codec: Codec | None = None,
+        loss: nn.Module | None = None,
+    ):
+        super().__init__(in_strides[0], layout, codec, loss)
+        self.final_layer = nn.Conv2d(in_channels[0], len(self.layout.names), 1)
+        nn.init.normal_(self.final_layer.weight, std=0.001)
+        nn.init.zeros_(self.final_layer.bias)
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        return self.final_layer(maps[0])

@@ -1,0 +1,25 @@
+"""300W in the official manner: its crops and augmentation, numbers of the files as they are."""
+
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    dataset=dict(
+        type="Face300W",
+        data_root="data/300w",
+        folders="train",
+        first_pixel=0,
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
+    ),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=4,
+    dataset=dict(
+        type="Face300W",
+        data_root="data/300w",
+        folders="full",
+        first_pixel=0,
+        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
+    ),
+)
+val_evaluator = dict(type="NME")

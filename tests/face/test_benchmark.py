@@ -1,0 +1,45 @@
+"""The plain pipeline that the benchmark compares with gives what the toolkit gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from hrtoolkit.config import load_config
+from hrtoolkit.engine.benchmark import benchmark, open_dataset
+from tasks.face.metric import NME
+from tests.reference import face
+
+from ..conftest import REPOSITORY
+
+
+@pytest.fixture
+def config():
+    config = load_config(REPOSITORY / "configs/face/hrnetv2_w18_wflw_dark.py")
+    config.model.backbone.update(width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32)
+    config.val_dataloader.dataset.data_root = "nowhere"
+    return config
+
+
+def test_made_up_data_give_the_plain_crops(config, tmp_path):
+    dataset, description = open_dataset(config, face, tmp_path)
+    assert description.endswith("96 samples in 24 images")
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    for index in (0, 50):
+        ours = torch.from_numpy(dataset[index]["image"]).permute(2, 0, 1)
+        plain = face.crop(dataset, index, mean.tolist(), std.tolist()) * std[:, None, None] + mean[:, None, None]
+        # Matrices of rounded corners move a sample by a small part of a pixel.
+        assert (ours - plain).abs().mean() < 0.5
+
+
+def test_the_plain_loop_scores_as_the_metric_does(tmp_path):
+    meta, results = face.make_results(tmp_path / "none", 50)
+    metric = NME()
+    metric.dataset_meta = meta
+    metric.process({}, results)
+    assert metric.evaluate(50)["NME"] == pytest.approx(face.evaluate(meta, results)["NME"], rel=1e-12)
+
+
+def test_every_stage_but_the_network_runs(config):
+    report = benchmark(config, face, stages=("read", "crop", "evaluate"), rounds=1, evaluated=100)
+    assert {timing["stage"] for timing in report["results"]} == {"read", "crop", "evaluate"}
+    assert np.isfinite([timing["seconds"] for timing in report["results"]]).all()

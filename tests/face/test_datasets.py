@@ -1,0 +1,465 @@
+"""Reading faces: each release as it comes, and one clear error for each thing that can be wrong."""
+
+import csv
+import json
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.evaluator import Evaluator
+from scipy.io import savemat
+
+from hrtoolkit.data.doctor import check_before_training, examine
+from hrtoolkit.data.loading import Draw
+from hrtoolkit.errors import DataError, UserError
+from tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv, landmark_boxes
+from tasks.face.layouts import IBUG_68
+from tasks.face.metric import NME
+from tasks.face.reading import read_pts
+from tasks.face.transforms import FaceAffine
+
+WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
+CROP = FaceAffine()
+
+
+def write_image(path, width=200, height=150):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(path), cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), (0, 0), 2))
+
+
+def make_points(count, number=1):
+    return np.random.default_rng(number).uniform((40, 30), (160, 120), (number, count, 2)).round(3)
+
+
+def write_pts(path, points, suffix=".png"):
+    write_image(path.with_suffix(suffix))
+    body = "\n".join(f"{x} {y}" for x, y in points)
+    path.write_text(f"version: 1\nn_points:  {len(points)}\n{{\n{body}\n}}\n")
+
+
+# -------------------------------------------------------------------------------------------------------------- 300W
+
+FOLDERS = ("afw", "helen/trainset", "lfpw/trainset", "helen/testset", "lfpw/testset", "ibug", "Test/01_Indoor")
+
+
+@pytest.fixture
+def release_300w(tmp_path):
+    """A face in each folder of the release, two in ibug, of which one has a blank in its name."""
+    points = make_points(68, 9)
+    for i, folder in enumerate([*FOLDERS, "Test/02_Outdoor"]):
+        write_pts(tmp_path / folder / "image_1.pts", points[i], ".jpg" if i % 2 else ".png")
+    write_pts(tmp_path / "ibug" / "image_092 _01.pts", points[8], ".jpg")
+    return tmp_path, points
+
+
+@pytest.mark.parametrize(
+    ("split", "faces", "subsets"),
+    [
+        ("train", 3, {}),
+        ("common", 2, {}),
+        ("challenge", 2, {}),
+        ("full", 4, {"common": 2, "challenge": 2}),
+        ("test", 2, {"indoor": 1, "outdoor": 1}),
+    ],
+)
+def test_the_splits_of_300w(split, faces, subsets, release_300w):
+    dataset = Face300W(CROP, release_300w[0], split)
+    assert len(dataset) == faces
+    assert {name: int(chosen.sum()) for name, chosen in dataset.metainfo["subsets"].items()} == subsets
+    assert all(dataset[i]["image"].any() for i in range(faces))
+
+
+def test_pixels_of_300w_are_counted_from_one(release_300w):
+    root, points = release_300w
+    np.testing.assert_allclose(Face300W(CROP, root, "train").keypoints[0], points[0] - 1, rtol=1e-6)
+    np.testing.assert_allclose(Face300W(CROP, root, "train", first_pixel=0).keypoints[0], points[0], rtol=1e-6)
+    np.testing.assert_allclose(read_pts(root / "afw/image_1.pts", 68), points[0])
+
+
+def test_boxes_are_the_rule_of_the_official_csv():
+    # The first test face of WFLW, and the centres and scales that OpenMMLab's files have.
+    points = np.array([[(182.212006, 263.212006), (338.227692, 387.049878)]])
+    left, top, width, height = landmark_boxes(points)[0]
+    assert (left + width / 2, top + height / 2, max(width, height) / 200) == (260.5, 325.5, 0.785)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (lambda x: [*x[:10], *x[11:]], r"image_1.pts, line 71: the braces end after 67 landmarks, expected 68"),
+        (lambda x: [x[0], "n_points: 66", *x[2:]], r"image_1.pts, line 2: 66 landmarks, expected 68"),
+        (lambda x: [*x[:4], "12.5", *x[5:]], r"image_1.pts, line 5: expected x and y of a landmark, got '12.5'"),
+        (lambda x: [*x[:4], "12.5 abc", *x[5:]], r"image_1.pts, line 5: could not convert string to float: 'abc'"),
+        (lambda x: [*x[:4], "12.5 nan", *x[5:]], r"image_1.pts, line 5: a coordinate is not finite"),
+        (lambda x: x[:50], r"image_1.pts: no landmarks in braces"),
+        (lambda x: [], r"image_1.pts: the file is empty"),
+        (
+            lambda x: [*x[:4], "500 20", *x[5:]],
+            r"landmark outside the image: 1 \(.*afw/image_1.pts: landmark 2 at \(499, 19\), image 200x150\); correct",
+        ),
+    ],
+)
+def test_a_malformed_pts_file(lines, message, release_300w):
+    path = release_300w[0] / "afw/image_1.pts"
+    path.write_text("\n".join(lines(path.read_text().splitlines())))
+    with pytest.raises(DataError, match=message):
+        Face300W(CROP, release_300w[0], "train")
+
+
+def test_what_else_can_be_wrong_with_300w(release_300w):
+    root, _ = release_300w
+    (root / "afw/image_1.png").unlink()
+    with pytest.raises(DataError, match=r"afw/image_1.pts: there is no image of this name beside it"):
+        Face300W(CROP, root, "train")
+    (root / "afw/image_1.png").write_text("no image")
+    dataset = Face300W(CROP, root, "train")
+    with pytest.raises(DataError, match=r"afw/image_1.png: not a readable image"):
+        dataset[0]
+    (root / "afw/image_1.pts").unlink()
+    with pytest.raises(DataError, match=r"afw: holds no .pts files"):
+        Face300W(CROP, root, "train")
+    with pytest.raises(
+        DataError, match=r"has no folder mine; it holds Test, afw, helen, ibug, lfpw. .*folders=trainset"
+    ):
+        Face300W(CROP, root, "mine")
+
+
+def test_landmarks_a_little_outside_are_kept_and_told(release_300w):
+    path = release_300w[0] / "afw/image_1.pts"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "-4 50", *lines[4:]]))
+    dataset = Face300W(CROP, release_300w[0], "train")
+    assert dataset.keypoints[0, 0].tolist() == [-5, 49]
+    (finding,) = dataset.findings
+    assert finding.level == "note"
+    assert finding.ids[0].endswith("afw/image_1.pts: landmark 1 at (-5, 49), image 200x150")
+
+
+def test_the_data_doctor_goes_on_without_faulty_faces(release_300w):
+    path = release_300w[0] / "afw/image_1.pts"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], "-400 50", *lines[4:]]))
+    dataset = Face300W(CROP, release_300w[0], "train", strict=False)
+    assert len(dataset) == 2
+    (release_300w[0] / "helen/trainset/image_1.jpg").unlink()
+    findings = examine({"val": dataset}, {"val": Evaluator(NME())})
+    assert [finding.level for finding in findings] == ["stop", "stop"]
+    assert "faces with a landmark outside the image" in findings[0].what
+    assert "images that are not there" in findings[1].what
+
+
+# -------------------------------------------------------------------------------------------------------------- WFLW
+
+
+def wflw_line(points, flags="000000", image="1--Parade/1.jpg", rectangle="40 30 160 120"):
+    return " ".join([*map(str, points.ravel()), rectangle, *flags, image])
+
+
+@pytest.fixture
+def release_wflw(tmp_path):
+    """Three faces; the first and the last one share an image."""
+    points = make_points(98, 3)
+    for name in ("1--Parade/1.jpg", "2--Riot/2.jpg"):
+        write_image(tmp_path / "WFLW_images" / name)
+    lines = [
+        wflw_line(points[0], "100001"),
+        wflw_line(points[1], "000001", "2--Riot/2.jpg"),
+        wflw_line(points[2], "011110"),
+    ]
+    (tmp_path / WFLW_LIST).parent.mkdir(parents=True)
+    (tmp_path / WFLW_LIST).write_text("\n".join(lines) + "\n")
+    return tmp_path, points
+
+
+def test_faces_of_wflw_stand_by_image_with_their_attributes(release_wflw):
+    root, points = release_wflw
+    dataset = WFLW(CROP, root, WFLW_LIST)
+    np.testing.assert_allclose(dataset.keypoints, points[[0, 2, 1]], rtol=1e-6)
+    assert {name: chosen.tolist() for name, chosen in dataset.subsets.items()} == {
+        "pose": [True, False, False],
+        "expression": [False, True, False],
+        "illumination": [False, True, False],
+        "makeup": [False, True, False],
+        "occlusion": [False, True, False],
+        "blur": [True, False, True],
+    }
+    sides = np.ceil(points.max(axis=1)) - np.floor(points.min(axis=1))
+    np.testing.assert_allclose(dataset.sizes[:, 0], 1.25 * sides.max(axis=1)[[0, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (lambda x: " ".join(x.split()[1:]), "line 2: 206 columns, expected 207: 196 coordinates, 4 .* attributes pose"),
+        (lambda x: " ".join([*x.split()[:200], *x.split()[201:]]), "line 2: 206 columns, expected 207"),
+        (lambda x: " ".join([*x.split()[:200], x.split()[-1]]), "line 2: 201 columns, expected 207"),
+        (
+            lambda x: x.replace(" 0 0 0 0 0 1 ", " 0 0 2 0 0 1 "),
+            "line 2: the attribute illumination is '2', expected 0 or 1",
+        ),
+        (lambda x: f"x{x}", "line 2: could not convert string to float: 'x"),
+        (
+            lambda x: " ".join(["-999", *x.split()[1:]]),
+            r"outside the image: 1 \(.*line 2: landmark 1 at \(-999, .*image 200x150\)",
+        ),
+    ],
+)
+def test_a_malformed_line_of_wflw(line, message, release_wflw):
+    root, _ = release_wflw
+    first, second, third = (root / WFLW_LIST).read_text().splitlines()
+    (root / WFLW_LIST).write_text("\n".join([first, line(second), third]))
+    with pytest.raises(DataError, match=message):
+        WFLW(CROP, root, WFLW_LIST)
+
+
+def test_a_missing_image_of_wflw(release_wflw):
+    root, _ = release_wflw
+    (root / "WFLW_images/2--Riot/2.jpg").unlink()
+    dataset = WFLW(CROP, root, WFLW_LIST)
+    with pytest.raises(DataError, match=r"2.jpg: no such image; the annotations name it"):
+        dataset[2]
+    with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(.*2.jpg\)"):
+        check_before_training({"train": dataset}, None)
+
+
+def test_a_missing_list(tmp_path):
+    with pytest.raises(DataError, match=r"list_98pt_rect_attr_test.txt: no such file"):
+        WFLW(CROP, tmp_path, WFLW_LIST)
+
+
+# -------------------------------------------------------------------------------------------------------------- COFW
+
+
+@pytest.fixture
+def release_cofw(tmp_path):
+    """Two test faces as MATLAB 7.3 stores them, columns first: one in colour, one grey."""
+    h5py = pytest.importorskip("h5py")
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in ((150, 200, 3), (160, 210))]
+    points = make_points(29, 2)
+    rows = np.concatenate([points[..., 0], points[..., 1], np.zeros((2, 29))], axis=1)
+    with h5py.File(tmp_path / "COFW_test_color.mat", "w", userblock_size=512) as file:
+        references = file.create_dataset("IsT", (1, 2), dtype=h5py.ref_dtype)
+        for i, image in enumerate(images):
+            references[0, i] = file.create_dataset(f"#refs#/{i}", data=image.T).ref
+        file["phisT"] = rows.T
+        file["bboxesT"] = np.ones((4, 2))
+    return tmp_path, images, points
+
+
+def test_images_and_landmarks_of_cofw(release_cofw):
+    root, images, points = release_cofw
+    dataset = COFW(CROP, root, "COFW_test_color.mat")
+    np.testing.assert_allclose(dataset.keypoints, points - 1, rtol=1e-6)
+    np.testing.assert_array_equal(dataset.read_image(0), images[0])
+    np.testing.assert_array_equal(dataset.read_image(1), np.repeat(images[1][..., None], 3, axis=2))
+    assert len(dataset.image_files().paths) == 0  # the doctor has no files to look for
+    # A loader's worker opens the file for itself.
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset))[0]["image"], dataset[0]["image"])
+
+
+def test_cofw_files_that_are_none(release_cofw):
+    root, _, _ = release_cofw
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(root / "other.mat", "w", userblock_size=512) as file:
+        file["phisT"] = np.ones((87, 2))
+    with pytest.raises(DataError, match=r"other.mat: holds phisT, expected images and landmarks as IsTr and phisTr"):
+        COFW(CROP, root, "other.mat")
+    with h5py.File(root / "COFW_test_color.mat", "r+") as file:
+        del file["phisT"]
+        file["phisT"] = np.ones((58, 2))
+    with pytest.raises(DataError, match=r"phisT is \[2, 58\], expected \[2, 87\]"):
+        COFW(CROP, root, "COFW_test_color.mat")
+
+
+def test_a_cofw_file_that_is_not_hdf5(tmp_path):
+    savemat(tmp_path / "COFW_test_color.mat", {"phisT": np.ones((2, 87))})
+    with pytest.raises(DataError, match=r"COFW_test_color.mat: not HDF5, .* \(it begins with b'MATLAB 5.0 MAT-f'\)"):
+        COFW(CROP, tmp_path, "COFW_test_color.mat")
+    with pytest.raises(DataError, match=r"COFW_train_color.mat: no such file"):
+        COFW(CROP, tmp_path, "COFW_train_color.mat")
+
+
+def test_cofw_without_h5py_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "COFW_test_color.mat").write_bytes(b"MATLAB 7.3".ljust(512) + b"\x89HDF\r\n\x1a\n")
+    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    with pytest.raises(UserError, match=r"read by h5py, which is not installed: pip install"):
+        COFW(CROP, tmp_path, "COFW_test_color.mat")
+
+
+# -------------------------------------------------------------------------------------------------------------- AFLW
+
+
+@pytest.fixture
+def release_aflw(tmp_path, monkeypatch):
+    """Five faces, three of them for training, in the file's own order."""
+    monkeypatch.setattr(AFLW, "TRAINING", 3)
+    points = make_points(19, 5)
+    names = np.array([f"0/image{i:05d}.jpg" for i in range(5)], dtype=object)[:, None]
+    for name in names[:, 0]:
+        write_image(tmp_path / "data/flickr" / name)
+    mask = np.ones((5, 19))
+    mask[4, 3] = 0
+    content = {
+        "nameList": names,
+        "bbox": np.tile([50.0, 150.0, 20.0, 130.0], (5, 1)),
+        "data": np.concatenate([points[..., 0], points[..., 1]], axis=1),
+        "mask_new": mask,
+        "ra": np.array([[4, 2, 1, 5, 3]]),
+    }
+    savemat(tmp_path / "AFLWinfo_release.mat", content)
+    return tmp_path, points, content
+
+
+def test_faces_of_aflw(release_aflw):
+    root, points, _ = release_aflw
+    train, test = AFLW(CROP, root, "train"), AFLW(CROP, root, "test")
+    np.testing.assert_allclose(train.keypoints, points[[3, 1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(test.keypoints, points[[4, 2]], rtol=1e-6)
+    assert test.subsets["frontal"].tolist() == [False, True]
+    assert test.metainfo["box_sizes"].tolist() == [110, 110]
+    assert test.centers[0].tolist() == [100, 75] and test.sizes[0].tolist() == [137.5, 137.5]
+    assert test[0]["image"].any()
+
+
+def test_aflw_files_that_are_none(release_aflw):
+    root, _, content = release_aflw
+    savemat(root / "AFLWinfo_release.mat", {**content, "bbox": np.ones((5, 3))})
+    with pytest.raises(DataError, match=r"AFLWinfo_release.mat: bbox is \[5, 3\], expected \[5, 4\]"):
+        AFLW(CROP, root)
+    savemat(root / "AFLWinfo_release.mat", {"data": content["data"]})
+    with pytest.raises(DataError, match=r"lacks bbox, mask_new, nameList, ra"):
+        AFLW(CROP, root)
+    (root / "AFLWinfo_release.mat").write_text("nothing of the kind")
+    with pytest.raises(DataError, match=r"AFLWinfo_release.mat: not a MATLAB file of version 5"):
+        AFLW(CROP, root)
+
+
+# --------------------------------------------------------------------------------------------------- csv and COCO
+
+
+def write_csv(path, layout_size, points, box=False, drop=0):
+    header = ["image_name", "scale", *(["box_size"] if box else []), "center_w", "center_h"]
+    header += [f"original_{i}_{axis}" for i in range(layout_size) for axis in "xy"]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        for face in points:
+            row = ["1.jpg", 0.55, *([112] if box else []), 100.5, 75, *face.ravel()]
+            writer.writerow(row[: len(row) - drop])
+
+
+@pytest.mark.parametrize(("layout", "count", "box", "side"), [("300w", 68, False, 110), ("aflw", 19, True, 112)])
+def test_csv_files_of_the_official_code(layout, count, box, side, tmp_path):
+    write_image(tmp_path / "images/1.jpg")
+    points = make_points(count, 2)
+    write_csv(tmp_path / "faces.csv", count, points, box)
+    dataset = FaceCsv(CROP, tmp_path, "faces.csv", layout)
+    np.testing.assert_allclose(dataset.keypoints, points, rtol=1e-6)
+    np.testing.assert_allclose(dataset.centers, [[100.5, 75]] * 2)
+    np.testing.assert_allclose(dataset.metainfo["box_sizes"], side)
+    np.testing.assert_allclose(dataset.sizes, 1.25 * side)
+    write_csv(tmp_path / "faces.csv", count, points, box, drop=1)
+    columns = 4 + box + 2 * count
+    with pytest.raises(DataError, match=rf"faces.csv, line 2: {columns - 1} columns, expected {columns}: image_name"):
+        FaceCsv(CROP, tmp_path, "faces.csv", layout)
+
+
+def write_coco(path, points, names=("left_eye", "right_eye", "nose"), skeleton=((1, 3), (2, 3)), **extra):
+    write_image(path.parent / "images/1.jpg")
+    annotations = [
+        {"id": i, "image_id": 7, "keypoints": [v for x, y in face for v in (x, y, 2)], **extra}
+        for i, face in enumerate(points)
+    ]
+    annotations[0]["keypoints"][8] = 0  # the nose of the first face is not labelled
+    annotations.append({"id": 99, "image_id": 7, "keypoints": [0] * 9})
+    content = {
+        "images": [{"id": 7, "file_name": "1.jpg", "width": 200, "height": 150}],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "face", "keypoints": list(names), "skeleton": skeleton}],
+    }
+    path.write_text(json.dumps(content))
+
+
+def test_landmark_files_in_cocos_format_bring_their_own_names(tmp_path):
+    points = make_points(3, 2)
+    write_coco(tmp_path / "faces.json", points)
+    dataset = CocoFaces(CROP, tmp_path, "faces.json", layout=dict(nme_reference=("left_eye", "right_eye")))
+    assert dataset.layout.names == ("left_eye", "right_eye", "nose")
+    assert dataset.layout.flip_order() == [1, 0, 2]
+    assert dataset.layout.nme_reference == ("left_eye", "right_eye")
+    assert dataset.visible.tolist() == [[1, 1, 0], [1, 1, 1]]
+    low, high = np.floor(points[0, :2].min(axis=0)), np.ceil(points[0, :2].max(axis=0))
+    np.testing.assert_allclose(dataset.boxes[0], [*low, *(high - low)])  # the unlabelled nose does not count
+    write_coco(tmp_path / "faces.json", points, center=[100, 70], scale=0.4)
+    assert CocoFaces(CROP, tmp_path, "faces.json").boxes[0].tolist() == [60, 30, 80, 80]
+
+
+def test_malformed_landmark_files(tmp_path):
+    points = make_points(3, 2)
+    path = tmp_path / "faces.json"
+    write_coco(path, points, names=("a", "b"))
+    with pytest.raises(DataError, match=r"faces.json: the skeleton joins landmarks 1 and 3 of 2"):
+        CocoFaces(CROP, tmp_path, "faces.json")
+    write_coco(path, points, names=("a", "b"), skeleton=[])
+    with pytest.raises(DataError, match=r"annotation 0 has 3 landmarks, expected 2"):
+        CocoFaces(CROP, tmp_path, "faces.json")
+    write_coco(path, np.array([[(900.0, 20), (40, 50), (60, 70)]]))
+    with pytest.raises(DataError, match=r"faces.json: annotation 0: landmark 1 at \(900, 20\), image 200x150"):
+        CocoFaces(CROP, tmp_path, "faces.json")
+    path.write_text("[]")
+    with pytest.raises(DataError, match=r"faces.json: has no list 'images'"):
+        CocoFaces(CROP, tmp_path, "faces.json")
+
+
+# ------------------------------------------------------------------------------------------------------- all of them
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_augmented_landmarks_follow_the_pixels(seed, tmp_path):
+    points = np.full((68, 2), 60.0)
+    points[:3] = (20, 10), (120, 90), (170, 140)
+    write_pts(tmp_path / "faces/1.pts", points + 1)
+    image = np.zeros((150, 200, 3), np.uint8)
+    image[88:93, 118:123] = 255
+    cv2.imwrite(str(tmp_path / "faces/1.png"), image)
+    dataset = Face300W(FaceAffine(scale=0.25, rotation=30, flip=0.5), tmp_path, "faces")
+    sample = dataset[Draw(0, seed, 0)]
+    at = IBUG_68.flip_order()[1] if np.linalg.det(sample["meta"]["matrix"][:, :2]) < 0 else 1
+    bright = np.argwhere(sample["image"][..., 0] > 150).mean(axis=0)[::-1]
+    np.testing.assert_allclose(sample["targets"]["keypoints"][at], bright, atol=1)
+
+
+def test_drawings_show_truth_and_prediction_side_by_side(release_300w):
+    dataset = Face300W(CROP, release_300w[0], "train")
+    face = {"index": 0, "keypoints": dataset.keypoints[0], "scores": np.ones(68)}
+    drawn = dataset.draw([face])
+    assert drawn.shape == (150, 400, 3)
+    np.testing.assert_array_equal(drawn[:, :200], drawn[:, 200:])
+
+
+def score_truth(dataset, **options):
+    metric = NME(**options)
+    metric.dataset_meta = dataset.metainfo
+    faces = [{"index": i, "image_id": i, "keypoints": points} for i, points in enumerate(dataset.keypoints)]
+    metric.process(None, faces)
+    return metric.evaluate(len(dataset))
+
+
+@pytest.mark.parametrize("folder", ["trainset", "testset"])
+def test_real_faces_of_300w(folder, test_data):
+    dataset = Face300W(CROP, test_data / "300w", folder)
+    assert len(dataset) == {"trainset": 18, "testset": 30}[folder]
+    assert all(dataset[i]["image"].any() for i in range(0, len(dataset), 5))
+    assert score_truth(dataset)["NME"] == 0
+
+
+def test_real_faces_of_wflw_with_subsets(test_data):
+    dataset = WFLW(CROP, test_data / "wflw", WFLW_LIST)
+    assert len(dataset) == 4 and len(dataset.image_paths) == 2
+    np.testing.assert_allclose(np.sort(dataset.sizes[:, 0] / 250), [0.375, 0.425, 0.455, 0.56], rtol=1e-6)
+    assert score_truth(dataset)["NME"] == 0  # all attributes are 0 here: no subset has a face
+    dataset.subsets["blur"][1:] = True
+    assert score_truth(dataset)["NME blur"] == 0
