@@ -22,6 +22,7 @@ setup(
         "hrtoolkit.engine",
         "tasks",
         "tasks.classification",
+        "tasks.detection",
         "tasks.face",
         "tasks.pose",
         "tasks.segmentation",

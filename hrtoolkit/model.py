@@ -10,6 +10,7 @@ import torch
 from mmengine import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map_only
 
 from hrtoolkit.config import ConfigError, load_config
@@ -33,9 +34,11 @@ class Model(BaseModel):
             honours `flip_test`. None runs the network once.
         frozen: names of modules that are not trained ("backbone.layer1"): their weights get no gradients and their
             BatchNorm keeps its statistics.
+        norm_eval: names of modules whose BatchNorm keeps its statistics while all weights are trained, as in detection,
+            where a batch holds few images.
 
     Raises:
-        ValueError: a name in `frozen` is no module of the model.
+        ValueError: a name in `frozen` or `norm_eval` is no module of the model.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Model(BaseModel):
         augment: Callable | None = None,
         inference: Callable | None = None,
         frozen: Sequence[str] = (),
+        norm_eval: Sequence[str] = (),
     ):
         super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
         self.backbone = backbone
@@ -57,18 +61,26 @@ class Model(BaseModel):
         self.flip_test = flip_test
         self.inference = inference
         self.frozen = tuple(frozen)
-        for name in self.frozen:
-            try:
-                self.get_submodule(name).requires_grad_(False)
-            except AttributeError:
-                parts = [f"{a}.{b}" for a, part in self.named_children() for b, _ in part.named_children()]
-                raise ValueError(f"frozen: the model has no module {name!r}, but {', '.join(parts)}") from None
+        self.norm_eval = tuple(norm_eval)
+        for argument, names in (("frozen", self.frozen), ("norm_eval", self.norm_eval)):
+            for name in names:
+                try:
+                    module = self.get_submodule(name)
+                except AttributeError:
+                    parts = [f"{a}.{b}" for a, part in self.named_children() for b, _ in part.named_children()]
+                    raise ValueError(f"{argument}: the model has no module {name!r}, but {', '.join(parts)}") from None
+                if argument == "frozen":
+                    module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Model:
         """Switch to training, but for what is frozen, or to evaluation."""
         super().train(mode)
         for name in self.frozen:
             self.get_submodule(name).eval()
+        for name in self.norm_eval:
+            for module in self.get_submodule(name).modules():
+                if isinstance(module, _BatchNorm):  # SyncBatchNorm too
+                    module.eval()
         return self
 
     def forward(
@@ -127,6 +139,8 @@ class BatchPreprocessor(nn.Module):
     def forward(self, batch: dict, training: bool = False) -> dict:
         """Take `{'images': uint8 [B, 3, H, W], 'targets', 'meta'}` and give the same with float images, all on device.
 
+        Where `meta` tells the size of each image, `input_hw`, what is padded beyond it becomes 0.
+
         Args:
             batch: as collated.
             training: augment the batch, where the model has something for that.
@@ -141,6 +155,11 @@ class BatchPreprocessor(nn.Module):
         images = rows.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
         targets = tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch.get("targets"))
         meta = batch.get("meta")
+        if meta and "input_hw" in meta[0]:
+            for image, one in zip(images, meta, strict=True):
+                height, width = one["input_hw"]
+                image[:, height:] = 0
+                image[:, :, width:] = 0
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, meta)
         return {"images": images, "targets": targets, "meta": meta}

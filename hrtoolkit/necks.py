@@ -5,6 +5,7 @@ HighestResolution, Concat and Pyramid turn one backbone into HRNetV1, V2 and V2p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -57,7 +58,7 @@ class Concat(nn.Module):
 class Pyramid(nn.Module):
     """V2p: reduce the joined maps by a 1x1 convolution, average-pool them to several levels, smooth each by a 3x3.
 
-    Layers carry the official names, `reduction_conv.0` and `fpn_conv.{level}`.
+    Layers carry the official names, `reduction_conv.0` and `fpn_conv.{level}`; those of mmdetection are converted.
 
     Args:
         in_channels: channels of each map received, finest first.
@@ -101,6 +102,17 @@ class Pyramid(nn.Module):
         # Each level pools the reduced map itself: cascaded pooling would round odd sizes differently.
         pooled = [reduced, *(self.pool(reduced, 2**level) for level in range(1, len(self.fpn_conv)))]
         return [conv(x) for conv, x in zip(self.fpn_conv, pooled, strict=True)]
+
+    @staticmethod
+    def convert_checkpoint(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+        """Rename mmdetection's layers of this neck; all other names stay, and there is nothing to note."""
+        rules = (
+            (r"^neck\.reduction_conv\.conv\.", "neck.reduction_conv.0."),
+            (r"^neck\.fpn_convs\.(\d+)\.conv\.", r"neck.fpn_conv.\1."),
+        )
+        for pattern, name in rules:
+            tensors = {re.sub(pattern, name, key): tensor for key, tensor in tensors.items()}
+        return tensors, []
 
 
 def _concat(maps: list[Tensor], align_corners: bool) -> Tensor:

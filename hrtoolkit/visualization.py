@@ -116,6 +116,23 @@ def draw_text(image: np.ndarray, text: str) -> np.ndarray:
     return canvas
 
 
+def draw_instances(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndarray:
+    """Tint the pixels of each object in a colour of its own, the last one on top.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        masks: bool [N, H, W].
+        opacity: of the tint, 0 to 1.
+    """
+    canvas = _copy_image(image)
+    for index, mask in enumerate(np.asarray(masks, dtype=bool)):
+        # Hues a golden angle apart, so that neighbours in the list differ.
+        hue = np.uint8([[[index * 111 % 180, 200, 255]]])
+        color = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0]
+        canvas[mask] = (canvas[mask] * (1 - opacity) + color * opacity).astype(np.uint8)
+    return canvas
+
+
 def make_sheet(
     images: Sequence[np.ndarray],
     columns: int = 4,

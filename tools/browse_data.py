@@ -40,7 +40,7 @@ def main() -> None:
     indices = np.unique(np.linspace(0, len(dataset) - 1, args.count).round().astype(int)).tolist()
     seed = config.get("seed") or 0
     samples = [dataset[Draw(index, 1, seed) if args.split == "train" else index] for index in indices]
-    batch = collate(samples)
+    batch = getattr(dataset, "collate", collate)(samples)
     targets = head.draw_targets(batch["images"], batch["targets"])
     tiles = [np.hstack([dataset.draw_sample(s), target]) for s, target in zip(samples, targets, strict=True)]
     captions = [f"image {meta['image_id']}, sample {meta['index']}" for meta in batch["meta"]]

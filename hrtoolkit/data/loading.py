@@ -69,11 +69,15 @@ class TrainSampler(Sampler[Draw]):
     Args:
         length: number of samples.
         seed: of the order and of the augmentation.
+        groups: [length] a number for each sample; batches hold one group alone. None mixes all samples.
+        batch_size: samples a process and step, for `groups`.
     """
 
-    def __init__(self, length: int, seed: int):
+    def __init__(self, length: int, seed: int, groups: np.ndarray | None = None, batch_size: int = 1):
         self.length = length
         self.seed = seed
+        self.groups = groups
+        self.batch_size = batch_size
         self.epoch = 0
         self.start = 0  # samples of this process to leave out, because they were seen before a resumed run was stopped
         self.rank, self.world_size = get_dist_info()
@@ -86,9 +90,34 @@ class TrainSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length)
-        order = np.resize(order, len(self) * self.world_size)
-        for index in order[self.rank :: self.world_size][self.start :]:
+        order = np.resize(order, len(self) * self.world_size)[self.rank :: self.world_size]
+        if self.groups is not None:
+            order = order[batch_by_group(self.groups[order], self.batch_size)]
+        for index in order[self.start :]:
             yield Draw(int(index), self.epoch, self.seed)
+
+
+def batch_by_group(groups: np.ndarray, batch_size: int) -> np.ndarray:
+    """Reorder samples so that each run of `batch_size` holds one group, in the order in which such batches fill up.
+
+    What is left over of the groups comes last, mixed: every sample appears once.
+
+    Args:
+        groups: [N] a number for each sample, in their present order.
+        batch_size: samples a batch.
+
+    Returns:
+        [N] positions in the present order.
+    """
+    batches, left_over = [], []
+    for group in np.unique(groups):
+        positions = np.flatnonzero(groups == group)
+        whole = len(positions) // batch_size * batch_size
+        batches.append(positions[:whole].reshape(-1, batch_size))
+        left_over.append(positions[whole:])
+    batches = np.concatenate(batches)
+    filled_first = batches[np.argsort(batches[:, -1])]
+    return np.concatenate([filled_first.ravel(), np.sort(np.concatenate(left_over))])
 
 
 class TestSampler(Sampler[int]):
@@ -117,7 +146,8 @@ def build_dataloader(
     """Batch a dataset for this process.
 
     Args:
-        dataset: gives `{'image', 'targets', 'meta'}` for a `Draw` (training) or an int.
+        dataset: gives `{'image', 'targets', 'meta'}` for a `Draw` (training) or an int. It may bring its own `collate`,
+            and `groups` [N], a number for each sample: training batches then hold samples of one group.
         batch_size: samples a process and step.
         num_workers: processes that read ahead; no more than there are CPU cores.
         training: shuffle and augment; else every sample once, in order.
@@ -130,9 +160,11 @@ def build_dataloader(
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        sampler=TrainSampler(len(dataset), seed) if training else TestSampler(len(dataset)),
+        sampler=TrainSampler(len(dataset), seed, getattr(dataset, "groups", None), batch_size)
+        if training
+        else TestSampler(len(dataset)),
         num_workers=num_workers,
-        collate_fn=collate,
+        collate_fn=getattr(dataset, "collate", collate),
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
         worker_init_fn=_init_worker,
@@ -178,6 +210,37 @@ def collate(samples: list[dict]) -> dict:
             name: torch.from_numpy(np.stack([sample["targets"][name] for sample in samples]))
             for name in samples[0]["targets"]
         }
+    return batch
+
+
+def collate_padded(samples: list[dict], multiple: int = 32) -> dict:
+    """Join samples of several sizes and with any number of objects into a batch.
+
+    Images are padded on the right and at the bottom; the model blanks what lies beyond `input_hw` after normalising.
+
+    Args:
+        samples: each with `image` uint8 [H, W, 3], `targets` (a dict of arrays of any shape; may be missing) and `meta`
+            (a dict).
+        multiple: the padded height and width are multiples of this.
+
+    Returns:
+        `images` uint8 [B, 3, H, W] in channels_last order, `targets` and `meta` lists with one dict an image, each with
+        `input_hw`, its height and width before padding.
+    """
+    sizes = [sample["image"].shape[:2] for sample in samples]
+    height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*sizes, strict=True))
+    images = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8)
+    for padded, sample, (h, w) in zip(images, samples, sizes, strict=True):
+        padded[:h, :w] = torch.from_numpy(sample["image"])
+    batch = {
+        "images": images.permute(0, 3, 1, 2),
+        "meta": [{**sample["meta"], "input_hw": size} for sample, size in zip(samples, sizes, strict=True)],
+    }
+    if "targets" in samples[0]:
+        batch["targets"] = [
+            {**{name: torch.from_numpy(value) for name, value in sample["targets"].items()}, "input_hw": size}
+            for sample, size in zip(samples, sizes, strict=True)
+        ]
     return batch
 
 

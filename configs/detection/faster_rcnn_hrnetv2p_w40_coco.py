@@ -1,0 +1,19 @@
+"""Faster R-CNN on HRNetV2p-W40, COCO, 1x.
+
+Published: 41.2 AP (mmdetection 3), 40.4 AP (authors), val2017,
+from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+
+    python tools/train.py configs/detection/faster_rcnn_hrnetv2p_w40_coco.py \\
+        --set load_from=timm/hrnet_w40.ms_in1k
+    python tools/test.py configs/detection/faster_rcnn_hrnetv2p_w40_coco.py CHECKPOINT
+"""
+
+_base_ = ["../_base_/detection_coco.py", "../_base_/detection_1x.py"]
+
+custom_imports = dict(imports=["tasks.detection"])
+model = dict(
+    backbone=dict(type="HRNet", width=40),
+    neck=dict(type="Pyramid"),
+    head=dict(type="FasterRCNNHead", classes="coco"),
+    norm_eval=["backbone"],
+)

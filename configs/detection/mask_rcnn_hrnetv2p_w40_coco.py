@@ -1,0 +1,21 @@
+"""Mask R-CNN on HRNetV2p-W40, COCO, 1x.
+
+Published: 42.1 box AP, 37.5 mask AP (mmdetection 3), val2017,
+from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+
+    python tools/train.py configs/detection/mask_rcnn_hrnetv2p_w40_coco.py \\
+        --set load_from=timm/hrnet_w40.ms_in1k
+    python tools/test.py configs/detection/mask_rcnn_hrnetv2p_w40_coco.py CHECKPOINT
+"""
+
+_base_ = ["../_base_/detection_coco.py", "../_base_/detection_1x.py"]
+
+custom_imports = dict(imports=["tasks.detection"])
+model = dict(
+    backbone=dict(type="HRNet", width=40),
+    neck=dict(type="Pyramid"),
+    head=dict(type="FasterRCNNHead", classes="coco", masks=True),
+    norm_eval=["backbone"],
+)
+train_dataloader = dict(dataset=dict(masks=True))
+val_dataloader = dict(dataset=dict(masks=True))

@@ -1,0 +1,60 @@
+"""From the network's frame to the image's: boxes scaled back, masks pasted and packed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pycocotools import mask as coco_mask
+from torch import Tensor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+
+def scale_boxes(boxes: Tensor, input_hw: tuple[int, int], image_hw: tuple[int, int]) -> Tensor:
+    """Map boxes [N, 4] (x1, y1, x2, y2) from the resized image to the original, each axis by its own factor."""
+    factors = [image / size for image, size in zip(image_hw[::-1], input_hw[::-1], strict=True)]
+    return boxes * boxes.new_tensor(factors * 2)
+
+
+def paste_masks(masks: Tensor, boxes: Tensor, size_hw: tuple[int, int], subpixel: bool = True) -> list[dict]:
+    """Resample masks over their boxes to the image, cut them at 0.5 and pack them in COCO's run lengths.
+
+    Args:
+        masks: [N, M, M], probabilities, on the CPU.
+        boxes: [N, 4] (x1, y1, x2, y2) in pixels of the image, on the CPU.
+        size_hw: of the image.
+        subpixel: resample over the exact box, as mmdetection; else over whole pixels, as torchvision.
+    """
+    if not subpixel:
+        pasted = paste_masks_in_image(masks[:, None], boxes, size_hw)[:, 0] >= 0.5
+        return encode_masks(pasted.numpy())
+    height, width = size_hw
+    packed = []
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.tolist(), strict=True):
+        # No pixel farther than one from the box can reach 0.5.
+        left, top = max(int(x1) - 1, 0), max(int(y1) - 1, 0)
+        right, bottom = min(int(x2) + 2, width), min(int(y2) + 2, height)
+        canvas = np.zeros(size_hw, bool)
+        if left < right and top < bottom and x2 > x1 and y2 > y1:
+            x = (torch.arange(left, right) + 0.5 - x1) / (x2 - x1) * 2 - 1
+            y = (torch.arange(top, bottom) + 0.5 - y1) / (y2 - y1) * 2 - 1
+            grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # [rows, columns, 2]
+            sampled = F.grid_sample(mask[None, None], grid[None], align_corners=False)[0, 0]
+            canvas[top:bottom, left:right] = (sampled >= 0.5).numpy()
+        packed += encode_masks(canvas[None])
+    return packed
+
+
+def encode_masks(masks: np.ndarray) -> list[dict]:
+    """Pack bool masks [N, H, W] into COCO's run lengths, as plain text that json can hold."""
+    if not len(masks):
+        return []
+    encoded = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
+    return [{"size": [int(side) for side in one["size"]], "counts": one["counts"].decode()} for one in encoded]
+
+
+def decode_masks(masks: list[dict], size_hw: tuple[int, int]) -> np.ndarray:
+    """Unpack run lengths to bool [N, H, W]."""
+    if not masks:
+        return np.zeros((0, *size_hw), bool)
+    return coco_mask.decode(masks).transpose(2, 0, 1).astype(bool)

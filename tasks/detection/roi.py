@@ -1,0 +1,189 @@
+"""From proposals to classes, boxes and masks: torchvision's RoIHeads, of which a cascade has several in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image, roi_align
+from torchvision.ops.poolers import LevelMapper
+
+from tasks.detection.conventions import Convention
+from tasks.detection.loss import box_loss, mask_loss, mask_targets
+from tasks.detection.rpn import BoxCoder, Matcher
+
+POOLED_LEVELS = 4  # RoIs are read from strides 4 to 32; the coarsest map only makes proposals
+
+
+class PyramidRoIAlign(MultiScaleRoIAlign):
+    """Resample each RoI from the map that fits its size (Lin et al., CVPR 2017, arXiv:1612.03144, Eq. 1).
+
+    Scales follow from the strides: torchvision guesses them from the first image, wrongly if that is small and padded.
+
+    Args:
+        size: rows and columns of the result.
+        strides: of the maps.
+        convention: how cells are sampled.
+    """
+
+    def __init__(self, size: int, strides: Sequence[int], convention: Convention):
+        super().__init__([str(level) for level in range(len(strides))], size, convention.roi_samples)
+        self.scales = [1 / stride for stride in strides]
+        self.map_levels = LevelMapper(int(log2(strides[0])), int(log2(strides[-1])))
+        self.aligned = convention.roi_aligned
+
+    def forward(self, maps: list[Tensor], boxes: list[Tensor]) -> Tensor:
+        """Pool RoIs from maps of a batch.
+
+        Args:
+            maps: [B, C, H, W] each, finest first.
+            boxes: [N, 4] (x1, y1, x2, y2) for each image, in pixels of the input.
+
+        Returns:
+            [RoIs of all images, C, size, size].
+        """
+        images = torch.repeat_interleave(
+            torch.arange(len(boxes)), torch.tensor([len(b) for b in boxes]), output_size=sum(len(b) for b in boxes)
+        )
+        joined = torch.cat(boxes)
+        rois = torch.cat([images.to(joined)[:, None], joined], dim=1)
+        levels = self.map_levels(boxes)
+        pooled = maps[0].new_zeros(len(rois), maps[0].shape[1], *self.output_size)
+        for level, (x, scale) in enumerate(zip(maps, self.scales, strict=True)):
+            here = torch.where(levels == level)[0]
+            pooled[here] = roi_align(x, rois[here], self.output_size, scale, self.sampling_ratio, self.aligned)
+        return pooled
+
+
+class RoIStage(RoIHeads):
+    """One round of classifying and refining boxes (Ren et al., NeurIPS 2015; Cai and Vasconcelos, CVPR 2018).
+
+    Labels are 1 to C here, and 0 is background.
+
+    Args:
+        channels: of every map.
+        strides: of the maps that RoIs are read from.
+        num_classes: C, without the background.
+        convention: of the weights.
+        iou: overlap from which a proposal is positive.
+        box_weights: factors on the codes of x, y, width and height.
+        class_agnostic: one refined box a proposal instead of one a class.
+        masks: also predict a mask a class.
+        best_roi: the best proposal of an object is positive from `iou` on, and belongs to it.
+        samples: proposals an image that are trained, a quarter of them positive where there are as many.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        strides: Sequence[int],
+        num_classes: int,
+        convention: Convention,
+        iou: float = 0.5,
+        box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0),
+        class_agnostic: bool = False,
+        masks: bool = False,
+        best_roi: bool = False,
+        samples: int = 512,
+    ):
+        predictor = FastRCNNPredictor(1024, num_classes + 1)
+        if class_agnostic:
+            predictor.bbox_pred = nn.Linear(1024, 4)
+        super().__init__(
+            PyramidRoIAlign(7, strides, convention),
+            TwoMLPHead(channels * 7**2, 1024),
+            predictor,
+            fg_iou_thresh=iou,
+            bg_iou_thresh=iou,
+            batch_size_per_image=samples,
+            positive_fraction=0.25,
+            bbox_reg_weights=box_weights,
+            score_thresh=0.05,
+            nms_thresh=0.5,
+            detections_per_img=100,
+            mask_roi_pool=PyramidRoIAlign(14, strides, convention) if masks else None,
+            mask_head=MaskRCNNHeads(channels, (256,) * 4, 1) if masks else None,
+            mask_predictor=MaskRCNNPredictor(256, 256, num_classes + 1) if masks else None,
+        )
+        self.convention = convention
+        self.class_agnostic = class_agnostic
+        self.box_coder = BoxCoder(box_weights, convention.clamp_shrinking)
+        self.proposal_matcher = Matcher(iou, iou, best_roi, iou, own=True)
+        # As mmdetection and the authors; torchvision leaves its defaults.
+        for layer in (self.box_head.fc6, self.box_head.fc7):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        for layer, std in ((predictor.cls_score, 0.01), (predictor.bbox_pred, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    def boxes(self, maps: list[Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Class logits [N, C + 1] and box codes of the proposals of all images."""
+        return self.box_predictor(self.box_head(self.box_roi_pool(maps, proposals)))
+
+    def masks(self, maps: list[Tensor], boxes: list[Tensor]) -> Tensor:
+        """Mask logits [N, C + 1, 28, 28] of the boxes of all images."""
+        return self.mask_predictor(self.mask_head(self.mask_roi_pool(maps, boxes)))
+
+    def loss(
+        self, maps: list[Tensor], proposals: list[Tensor], sizes_hw: list[tuple[int, int]], targets: list[dict]
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Compare sampled proposals with the annotated objects.
+
+        Args:
+            maps: those that RoIs are read from.
+            proposals: [N, 4] for each image.
+            sizes_hw: of the images.
+            targets: one dict an image with `boxes` [G, 4], `labels` [G] from 1 on, and `masks` uint8 [G, H, W] where
+                masks are trained.
+
+        Returns:
+            the losses, and the refined boxes of each image for the next stage.
+        """
+        proposals, matched, labels, codes = self.select_training_samples(proposals, targets)
+        logits, deltas = self.boxes(maps, proposals)
+        joined = torch.cat(labels)
+        positive = torch.where(joined > 0)[0]
+        of_class = deltas.view(len(joined), -1, 4)[positive, 0 if self.class_agnostic else joined[positive]]
+        losses = {
+            "loss_classifier": F.cross_entropy(logits, joined),
+            "loss_box_reg": box_loss(of_class, torch.cat(codes)[positive], self.convention.box_beta, len(joined)),
+        }
+        if self.has_mask():
+            chosen = [torch.where(one > 0)[0] for one in labels]
+            boxes = [one[index] for one, index in zip(proposals, chosen, strict=True)]
+            mask_logits = self.masks(maps, boxes)
+            hard, size = self.convention.hard_mask_targets, mask_logits.shape[-1]
+            true_masks = [
+                mask_targets(target["masks"], box, match[index], size, hard)
+                for target, box, match, index in zip(targets, boxes, matched, chosen, strict=True)
+            ]
+            losses["loss_mask"] = mask_loss(mask_logits, joined[positive], torch.cat(true_masks))
+        if not self.class_agnostic:
+            return losses, proposals
+        refined = self.refine(deltas.detach(), proposals, sizes_hw)
+        # Annotated boxes, which were among the proposals, are left out: each stage adds them anew.
+        found = []
+        for boxes, old, index, target in zip(refined, proposals, matched, targets, strict=True):
+            true_boxes = target["boxes"]
+            found.append(boxes[(old != true_boxes[index]).any(1)] if len(true_boxes) else boxes)
+        return losses, found
+
+    def refine(self, deltas: Tensor, boxes: list[Tensor], sizes_hw: list[tuple[int, int]]) -> list[Tensor]:
+        """Apply class-agnostic codes [N, 4] of all images to their boxes, and clip them to the images."""
+        moved = self.box_coder.decode_single(deltas, torch.cat(boxes)).split([len(b) for b in boxes])
+        return [clip_boxes_to_image(b, size) for b, size in zip(moved, sizes_hw, strict=True)]
+
+    def detect(
+        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], sizes_hw: list[tuple[int, int]]
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Boxes [N, 4] in pixels of the input, scores [N] and labels [N] (from 1 on) of each image, best first."""
+        if self.class_agnostic:
+            deltas = deltas.repeat(1, logits.shape[1])
+        return self.postprocess_detections(logits, deltas, proposals, sizes_hw)

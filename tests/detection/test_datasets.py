@@ -1,0 +1,297 @@
+"""Objects from COCO's and VOC's files: what is kept, what is told, and how batches are formed."""
+
+import logging
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import Evaluator
+
+from hrtoolkit.data.doctor import examine
+from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
+from hrtoolkit.errors import DataError
+from tasks.detection.datasets import CocoDetection, Packed, VocDetection
+from tasks.detection.metric import CocoDetectionMetric
+from tasks.detection.postprocess import decode_masks
+from tasks.detection.transforms import ResizeFlip
+from tests.conftest import edit_json
+
+from .conftest import rectangle, tiny_model
+
+
+def load(folder, transform=None, **options):
+    return CocoDetection(transform or ResizeFlip([(160, 120)], flip=0.5), folder, "objects.json", "images", **options)
+
+
+def test_objects_are_grouped_by_image_and_labels_follow_the_category_ids(objects_folder):
+    dataset = load(objects_folder)
+    assert dataset.classes == ("cat", "dog", "cow") and dataset.category_ids == [3, 7, 9]
+    assert dataset.image_ids.tolist() == [21, 22, 23, 24, 25]
+    assert [dataset.labels[slice(*dataset.first[i : i + 2])].tolist() for i in range(5)] == [[0, 1], [1], [2], [], [0]]
+    assert dataset.boxes[dataset.first[1]].tolist() == [10, 20, 60, 80]
+    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"]}
+
+
+def test_classes_can_be_chosen_and_ordered(objects_folder, caplog):
+    with caplog.at_level(logging.INFO):
+        dataset = load(objects_folder, classes=["dog", "cat"])
+    assert dataset.category_ids == [7, 3] and dataset.labels.tolist() == [1, 0, 0, 1]
+    assert "1 belong to classes that are not used" in caplog.text and "1 are crowds" in caplog.text
+    with pytest.raises(DataError, match=r"no category is called \['horse'\]; the file has \['cat', 'dog', 'cow'\]"):
+        load(objects_folder, classes=["dog", "horse"])
+
+
+def test_images_without_objects_and_tiny_ones_can_be_left_out(objects_folder, caplog):
+    with caplog.at_level(logging.INFO):
+        dataset = load(objects_folder, keep_empty=False, masks=True)
+    assert dataset.image_ids.tolist() == [21, 22, 23]
+    assert "3 of 5 images kept: 1 have no usable object, 1 are smaller than 32 pixels" in caplog.text
+    assert [len(dataset.true_masks(i)) for i in range(3)] == [2, 1, 1]
+    assert dataset.true_masks(2)[0].sum() == 900
+
+
+def test_samples_follow_from_their_draw_alone(objects_folder):
+    dataset = load(objects_folder, masks=True)
+    first, again = dataset[Draw(0, 1, 7)], dataset[Draw(0, 1, 7)]
+    assert (first["image"] == again["image"]).all() and (first["targets"]["boxes"] == again["targets"]["boxes"]).all()
+    assert first["targets"]["masks"].shape == (2, 120, 160) and first["targets"]["labels"].tolist() == [0, 1]
+    for mask, (x1, y1, x2, y2) in zip(first["targets"]["masks"], first["targets"]["boxes"].astype(int), strict=True):
+        assert mask.sum() == mask[y1:y2, x1:x2].sum() == (x2 - x1) * (y2 - y1)
+    assert (
+        len({dataset[Draw(0, epoch, 7)]["targets"]["boxes"].tobytes() for epoch in range(10)}) == 2
+    )  # mirrored or not
+    plain = dataset[0]
+    assert plain["meta"] == {"index": 0, "image_id": 21, "image_hw": (120, 160)}
+    assert plain["targets"]["boxes"].tolist() == [[20, 30, 60, 80], [70, 10, 130, 50]]
+
+
+def test_a_batch_is_padded_and_tells_the_sizes(objects_folder):
+    dataset = load(objects_folder, ResizeFlip([(100, 80)]), masks=True)
+    batch = dataset.collate([dataset[Draw(i, 0, 0)] for i in (0, 1, 3)])
+    assert batch["images"].shape == (3, 3, 128, 128)
+    assert [one["input_hw"] for one in batch["meta"]] == [(75, 100), (100, 75), (80, 80)]
+    assert [one["image_hw"] for one in batch["meta"]] == [(120, 160), (160, 120), (100, 100)]
+    assert not batch["images"][0, :, 75:].any() and not batch["images"][0, :, :, 100:].any()
+    assert (batch["images"][0].permute(1, 2, 0)[:75, :100].numpy() == dataset[0]["image"]).all()
+    assert [len(one["boxes"]) for one in batch["targets"]] == [2, 1, 0]
+    assert batch["targets"][0]["masks"].shape == (2, 75, 100) and batch["targets"][2]["labels"].tolist() == []
+
+
+def test_batches_hold_images_of_one_orientation(objects_folder):
+    assert load(objects_folder).groups.tolist() == [1, 0, 1, 1, 1]
+    groups = np.random.default_rng(0).integers(0, 2, 103)
+    order = batch_by_group(groups, 4)
+    assert sorted(order) == list(range(103))
+    batches = groups[order[: len(order) // 4 * 4]].reshape(-1, 4)
+    assert (batches == batches[:, :1]).all(axis=1).sum() >= len(batches) - 1  # the left-over batch may be mixed
+    # Batches come in the order in which they fill up.
+    waiting, expected = {0: [], 1: []}, []
+    for position, group in enumerate(groups):
+        waiting[group].append(position)
+        if len(waiting[group]) == 4:
+            expected += waiting[group]
+            waiting[group] = []
+    assert order[: len(expected)].tolist() == expected
+
+
+def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder):
+    dataset = load(objects_folder)
+    dataset.groups = np.array([0, 1, 0, 1, 1])
+    loader = build_dataloader(dataset, batch_size=2, num_workers=0, training=True, seed=3)
+    for epoch in range(3):
+        loader.sampler.set_epoch(epoch)
+        batches = [[one["index"] for one in batch["meta"]] for batch in loader]
+        assert sorted(np.concatenate(batches).tolist()) == [0, 1, 2, 3, 4]
+        assert {len(set(dataset.groups[batch])) for batch in batches[:2]} == {1}
+        loader.sampler.start = 2
+        assert [[one["index"] for one in batch["meta"]] for batch in loader] == batches[1:]
+        loader.sampler.start = 0
+
+
+FAULTS = {
+    "have a box whose corners are exchanged": lambda a: a.update(bbox=[60, 80, -20, -30]),
+    "lie outside their image": lambda a: a.update(bbox=[500, 20, 30, 30]),
+    "have a category that is not listed": lambda a: a.update(category_id=77),
+    "belong to an image that is not listed": lambda a: a.update(image_id=999),
+    "have no box of four finite numbers": lambda a: a.update(bbox=[1, 2, 3]),
+    "have no segmentation": lambda a: a.pop("segmentation"),
+    "have a polygon of fewer than three points": lambda a: a.update(segmentation=[[1, 1, 5, 5]]),
+    "have run lengths of another size than their image": lambda a: a.update(
+        segmentation={"size": [10, 10], "counts": [100]}
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_annotations_stop_training_or_are_left_out(objects_folder, fault):
+    edit_json(objects_folder / "objects.json", lambda content: FAULTS[fault](content["annotations"][1]))
+    text = rf"objects.json: annotations {fault}: 1 \(102\); correct them, or leave them out by .* faults=\"drop\""
+    with pytest.raises(DataError, match=text):
+        load(objects_folder, masks=True)
+    examined = load(objects_folder, masks=True, strict=False)
+    assert [(f.level, f.ids) for f in examined.findings] == [("stop", (102,))] and len(examined.boxes) == 4
+    dropped = load(objects_folder, masks=True, faults="drop")
+    assert [(f.level, f.ids) for f in dropped.findings] == [("warning", (102,))] and len(dropped.boxes) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(dict(bbox=[20, 30, 0, 50]), "have a box without extent"), (dict(area=0), "have an area of zero")],
+)
+def test_objects_without_extent_are_left_out_with_a_warning(objects_folder, change, reason):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(change))
+    dataset = load(objects_folder)
+    (finding,) = dataset.findings
+    assert (finding.level, finding.what, finding.ids) == ("warning", f"annotations {reason}", (102,))
+    assert len(dataset.boxes) == 4
+
+
+def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, caplog):
+    def change(content):
+        content["annotations"][1]["bbox"] = [-20, 100, 60, 50]
+        content["annotations"][2]["bbox"] = [10, 10, 0.5, 20]
+
+    edit_json(objects_folder / "objects.json", change)
+    with caplog.at_level(logging.INFO):
+        dataset = load(objects_folder)
+    assert dataset.boxes[0].tolist() == [0, 100, 40, 120]
+    assert "1 measure less than a pixel" in caplog.text
+    assert not dataset.findings
+
+
+def test_images_of_another_size_than_annotated_are_refused(objects_folder):
+    cv2.imwrite(str(objects_folder / "images" / "21.png"), np.zeros((160, 120, 3), np.uint8))
+    with pytest.raises(DataError, match=r"21.png: the image has 120 x 160 pixels, but was annotated with 160 x 120"):
+        load(objects_folder)[0]
+
+
+def test_malformed_files_are_refused(objects_folder):
+    path = objects_folder / "objects.json"
+    edit_json(path, lambda content: content["images"].append(content["images"][1]))
+    with pytest.raises(DataError, match=r"images that share an id, by id: 1 \(22\)"):
+        load(objects_folder)
+    edit_json(path, lambda content: content["images"].pop())
+    edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
+    with pytest.raises(DataError, match=r"annotations\[0\] lacks \['bbox'\]"):
+        load(objects_folder)
+    edit_json(path, lambda content: content.update(categories=[]))
+    with pytest.raises(DataError, match="'categories' is missing or empty"):
+        load(objects_folder)
+    edit_json(path, lambda content: content.update(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]))
+    edit_json(path, lambda content: content.update(annotations=[]))
+    with pytest.raises(DataError, match="a category's name or id appears twice"):
+        load(objects_folder)
+    edit_json(path, lambda content: content.update(categories=[{"id": 1, "name": "a"}]))
+    with pytest.raises(DataError, match="none of 5 images is left to use"):
+        load(objects_folder, keep_empty=False)
+
+
+def test_truth_scored_as_prediction_is_perfect(objects_folder):
+    dataset = load(objects_folder, masks=True)
+    metric = CocoDetectionMetric()
+    metric.dataset_meta = dataset.metainfo
+    truth = dataset.truth()
+    assert decode_masks(truth[0]["masks"], (120, 160)).sum() == 2000 + 2400
+    metric.process(None, truth)
+    numbers = metric.evaluate(len(dataset))
+    assert numbers["AP"] == pytest.approx(1) and numbers["mask_AP"] == pytest.approx(1)
+
+
+def test_pictures_show_truth_and_prediction(objects_folder):
+    dataset = load(objects_folder, masks=True)
+    prediction = dataset.truth()[0]
+    picture = dataset.draw([prediction])
+    assert picture.shape == (120, 320, 3)
+    assert (picture[60, 40] != dataset.read_image(0)[60, 40]).any()  # tinted
+    assert (picture[115, 80] == dataset.read_image(0)[115, 80]).all()
+    hidden = dataset.draw([prediction | {"scores": prediction["scores"] * 0.1}])
+    assert (hidden[:, 160:] == dataset.read_image(0)).all()
+
+
+def test_the_doctor_finds_sound_data_sound_and_missing_images(objects_folder):
+    datasets = {"val": load(objects_folder, masks=True)}
+    evaluators = {"val": Evaluator([CocoDetectionMetric()])}
+    assert examine(datasets, evaluators, read_images=True) == []
+    (objects_folder / "images" / "22.png").unlink()
+    (finding,) = examine(datasets, evaluators)
+    assert finding.level == "stop" and finding.ids == (22,)
+
+
+def test_samples_are_drawn_beside_the_anchors_that_are_trained(objects_folder):
+    dataset = load(objects_folder, masks=True)
+    samples = [dataset[Draw(index, 1, 0)] for index in range(4)]
+    batch = dataset.collate(samples)
+    before = batch["images"].clone()
+    pictures = tiny_model().head.draw_targets(batch["images"], batch["targets"])
+    for sample, picture in zip(samples, pictures, strict=True):
+        assert picture.shape == sample["image"].shape == dataset.draw_sample(sample).shape
+        has_objects = len(sample["targets"]["boxes"]) > 0
+        assert (
+            (picture != sample["image"]).any() == (dataset.draw_sample(sample) != sample["image"]).any() == has_objects
+        )
+    assert torch.equal(batch["images"], before)
+
+
+def test_packed_values_come_back():
+    values = [[[1.5, 2.0]], {"size": [1, 2], "counts": "ab"}, None, [rectangle(0, 0, 1, 1)[0]] * 3]
+    packed = Packed(values)
+    assert [packed[i] for i in range(4)] == values
+    assert len(Packed([]).ends) == 0
+
+
+VOC_XML = """<annotation><folder>VOC2012</folder><filename>{name}.png</filename>
+<size><width>160</width><height>120</height><depth>3</depth></size>{objects}</annotation>"""
+VOC_OBJECT = """<object><name>{0}</name><difficult>{1}</difficult><bndbox>
+<xmin>{2}</xmin><ymin>{3}</ymin><xmax>{4}</xmax><ymax>{5}</ymax></bndbox></object>"""
+
+
+@pytest.fixture
+def voc_folder(tmp_path):
+    objects = {
+        "a": [("dog", 0, 11, 21, 50, 60), ("person", 1, 1, 1, 20, 30)],
+        "b": [("person", 0, 5, 5, 160, 120)],
+        "c": [],
+    }
+    for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name, items in objects.items():
+        text = VOC_XML.format(name=name, objects="".join(VOC_OBJECT.format(*item) for item in items))
+        (tmp_path / "Annotations" / f"{name}.xml").write_text(text)
+        cv2.imwrite(str(tmp_path / "JPEGImages" / f"{name}.png"), np.zeros((120, 160, 3), np.uint8))
+    (tmp_path / "ImageSets/Main/trainval.txt").write_text("a\nb  1\nc\n")
+    return tmp_path
+
+
+def test_voc_boxes_count_from_0_and_difficult_objects_are_not_trained(voc_folder):
+    dataset = VocDetection(ResizeFlip([(160, 120)]), voc_folder)
+    assert dataset.classes == ("dog", "person") and dataset.image_ids.tolist() == ["a", "b", "c"]
+    assert dataset.boxes.tolist() == [[10, 20, 50, 60], [4, 4, 160, 120]] and dataset.labels.tolist() == [0, 1]
+    assert dataset[Draw(0, 0, 0)]["targets"]["boxes"].tolist() == [[10, 20, 50, 60]]
+    metric = CocoDetectionMetric()
+    metric.dataset_meta = dataset.metainfo
+    truth = dataset.truth()
+    # A difficult object that is found costs nothing.
+    truth[0]["boxes"] = np.concatenate([truth[0]["boxes"], [[0, 0, 20, 30]]])
+    truth[0]["labels"], truth[0]["scores"] = np.array([0, 1]), np.ones(2)
+    metric.process(None, truth)
+    assert metric.evaluate(3)["AP"] == pytest.approx(1)
+    chosen = VocDetection(ResizeFlip([(160, 120)]), voc_folder, classes="voc")
+    assert len(chosen.classes) == 20 and chosen.labels.tolist() == [11, 14]
+
+
+def test_faulty_voc_files_are_refused(voc_folder):
+    path = voc_folder / "Annotations" / "b.xml"
+    text = path.read_text()
+    for change, message in (
+        (text.replace("<xmin>5</xmin>", ""), "b.xml: expected VOC's format"),
+        (text.replace("</annotation>", ""), "b.xml: not valid XML"),
+    ):
+        path.write_text(change)
+        with pytest.raises(DataError, match=message):
+            VocDetection(ResizeFlip(), voc_folder)
+    path.unlink()
+    with pytest.raises(DataError, match=r"b.xml: no such file; the split lists 'b'"):
+        VocDetection(ResizeFlip(), voc_folder)
+    with pytest.raises(DataError, match="no such file; it lists the images of a split"):
+        VocDetection(ResizeFlip(), voc_folder, split_file="ImageSets/Main/nothing.txt")

@@ -1,0 +1,172 @@
+"""The heads as a whole: what they give, what they refuse, and that nothing breaks without objects."""
+
+import numpy as np
+import pytest
+import torch
+
+from hrtoolkit.config import ConfigError
+from hrtoolkit.data.loading import collate_padded
+from hrtoolkit.errors import DataError
+
+from .conftest import CLASSES, DETECTIONS, make_target, tiny_model
+
+SIZES = [(96, 128), (70, 90)]
+HEADS = {
+    "faster": dict(),
+    "mask": dict(masks=True),
+    "cascade": dict(type="CascadeRCNNHead"),
+    "cascade mask": dict(type="CascadeRCNNHead", masks=True),
+    "authors": dict(convention="authors", masks=True),
+    "torchvision": dict(convention="torchvision", masks=True),
+}
+
+
+def make_batch(targets=None):
+    rng = np.random.default_rng(0)
+    samples = [
+        {"image": rng.integers(0, 256, (*size, 3), dtype=np.uint8), "meta": {"image_id": i, "image_hw": (200, 300)}}
+        for i, size in enumerate(SIZES)
+    ]
+    batch = collate_padded(samples)
+    return batch | ({} if targets is None else {"targets": targets})
+
+
+def some_objects():
+    return [
+        make_target([(10, 10, 60, 80), (40, 30, 120, 90)], [0, 2], SIZES[0], masks=True),
+        make_target([(20, 20, 64, 60)], [1], SIZES[1], masks=True),
+    ]
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_every_part_learns_and_predictions_lie_in_the_image(kind):
+    model = tiny_model(HEADS[kind]).train()
+    losses = model(**model.data_preprocessor(make_batch(some_objects()), training=True), mode="loss")
+    stages = ["_1", "_2", "_3"] if "cascade" in kind else [""]
+    assert {name for name in losses if "classifier" in name} == {f"loss_classifier{s}" for s in stages}
+    sum(losses.values()).backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert not idle
+    model.eval()
+    for stage in model.head.stages:
+        torch.nn.init.constant_(stage.box_predictor.cls_score.bias[:1], -1e3)  # everything is an object
+        torch.nn.init.zeros_(stage.box_predictor.bbox_pred.weight)
+    torch.nn.init.zeros_(model.head.rpn.head.bbox_pred.weight)
+    with torch.no_grad():
+        found = model(**model.data_preprocessor(make_batch()), mode="predict")
+    for one, size in zip(found, SIZES, strict=True):
+        assert one["image_hw"] == (200, 300) and one["input_hw"] == size
+        assert 0 < len(one["boxes"]) <= DETECTIONS
+        assert (one["boxes"] >= 0).all() and (one["boxes"] <= np.array([300, 200, 300, 200]) + 1e-3).all()
+        assert set(one["labels"]) <= {0, 1, 2} and (np.diff(one["scores"]) <= 0).all()
+        if model.head.stages[0].has_mask():
+            assert len(one["masks"]) == len(one["boxes"]) and one["masks"][0]["size"] == [200, 300]
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_batches_without_any_object_train(kind):
+    model = tiny_model(HEADS[kind]).train()
+    empty = [make_target([], [], size, masks=True) for size in SIZES]
+    losses = model(**model.data_preprocessor(make_batch(empty), training=True), mode="loss")
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert all(value == 0 for name, value in losses.items() if "box" in name or "mask" in name)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    one_empty = [some_objects()[0], empty[1]]
+    losses = model(**model.data_preprocessor(make_batch(one_empty), training=True), mode="loss")
+    assert all(torch.isfinite(value) for value in losses.values())
+
+
+def test_images_in_which_nothing_is_found():
+    model = tiny_model(dict(masks=True)).eval()
+    torch.nn.init.constant_(model.head.stages[0].box_predictor.cls_score.bias[:1], 20.0)
+    with torch.no_grad():
+        found = model(**model.data_preprocessor(make_batch()), mode="predict")
+    for one in found:
+        assert one["boxes"].shape == (0, 4) and one["labels"].shape == (0,) and one["masks"] == []
+
+
+def test_tensor_mode_gives_the_pyramid():
+    model = tiny_model().eval()
+    for size, expected in (
+        ((224, 352), [(56, 88), (28, 44), (14, 22), (7, 11), (3, 5)]),
+        ((256, 320), [(64, 80), (32, 40), (16, 20), (8, 10), (4, 5)]),
+        ((96, 64), [(24, 16), (12, 8), (6, 4), (3, 2), (1, 1)]),
+    ):
+        with torch.no_grad():
+            maps = model(torch.zeros(1, 3, *size))
+        assert [tuple(x.shape[-2:]) for x in maps] == expected
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_are_no_class_are_refused(label):
+    model = tiny_model().train()
+    targets = [make_target([(10, 10, 60, 80)], [label], SIZES[0]), make_target([], [], SIZES[1])]
+    with pytest.raises(RuntimeError, match="labels must be 0 to 2, as the 3 classes of the head are counted"):
+        model(**model.data_preprocessor(make_batch(targets), training=True), mode="loss")
+
+
+def test_class_0_is_learned_as_an_object():
+    model = tiny_model().train()
+    stage = model.head.stages[0]
+    seen = []
+    stage.box_predictor.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    targets = [make_target([(10, 10, 60, 80)], [0], SIZES[0]), make_target([], [], SIZES[1])]
+    losses = model(**model.data_preprocessor(make_batch(targets), training=True), mode="loss")
+    assert losses["loss_box_reg"] > 0
+    (gradient,) = torch.autograd.grad(losses["loss_classifier"], seen[0], retain_graph=True)
+    assert (gradient[:, 1] < 0).any() and not (gradient[:, 2:] < 0).any()
+
+
+def test_heads_compute_in_float32_under_mixed_precision():
+    model = tiny_model(dict(masks=True)).train()
+    dtypes = set()
+    for module in model.head.modules():
+        module.register_forward_hook(
+            lambda module, inputs, output: dtypes.add(output.dtype) if isinstance(output, torch.Tensor) else None
+        )
+    batch = model.data_preprocessor(make_batch(some_objects()), training=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.extract(batch["images"])[0].dtype == torch.bfloat16
+        losses = model(**batch, mode="loss")
+    assert dtypes == {torch.float32} and {value.dtype for value in losses.values()} == {torch.float32}
+
+
+def test_padding_changes_nothing_but_what_is_near_it():
+    """The padded rows are blank after normalising, and no prediction comes from them."""
+    model = tiny_model().eval()
+    batch = model.data_preprocessor(make_batch())
+    image = batch["images"][1]
+    assert not image[:, 70:].any() and not image[:, :, 90:].any() and (image[:, :70, :90] != 0).all()
+    assert batch["images"].shape[-2:] == (96, 128)
+
+
+def test_a_flip_test_is_refused():
+    model = tiny_model(flip_test=True).eval()
+    with pytest.raises(ValueError, match="detection has no flip test"), torch.no_grad():
+        model(**model.data_preprocessor(make_batch()), mode="predict")
+
+
+def test_what_heads_refuse():
+    with pytest.raises(ConfigError, match="the head needs class names"):
+        tiny_model(dict(classes=None))
+    with pytest.raises(ConfigError, match=r"one of .*mmdet, mmdet-cascade, torchvision, authors, maskrcnn-benchmark"):
+        tiny_model(dict(convention="detectron3"))
+    head = tiny_model().head
+    head.check_data(CLASSES)
+    with pytest.raises(DataError, match=r"the data has 2 classes \(dog, cat\), the head has 3 \(cat, dog, cow\)"):
+        head.check_data(["dog", "cat"])
+
+
+def test_norm_eval_keeps_statistics_and_trains_weights():
+    model = tiny_model(norm_eval=["backbone"]).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    losses = model(**model.data_preprocessor(make_batch(some_objects()), training=True), mode="loss")
+    sum(losses.values()).backward()
+    optimizer.step()
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert not [name for name in changed if "running_" in name]
+    assert {"backbone.bn1.weight", "backbone.conv1.weight"} <= changed
+    with pytest.raises(ConfigError, match="norm_eval: the model has no module 'spine'"):
+        tiny_model(norm_eval=["spine"])

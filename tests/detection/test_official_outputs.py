@@ -1,0 +1,62 @@
+"""HRNetV2p-W18 against the official backbone and neck, through the public loader.
+
+Weights and input are functions of their names; the outputs were computed with the official implementation.
+"""
+
+import pytest
+import torch
+
+from hrtoolkit import build_model, load_checkpoint
+from tests.conftest import REPOSITORY
+from tests.test_official_outputs import named_generator, named_value
+
+LEVELS = [  # shape, mean, deviation, a few values by their position
+    (
+        (256, 64, 80),
+        -0.045936175,
+        0.793863118,
+        {0: 1.0123167, 270465: 0.6317305, 603346: 0.6328685, 915422: 0.7560312, 1310719: 0.7417748},
+    ),
+    (
+        (256, 32, 40),
+        -0.035888683,
+        0.78379792,
+        {0: 0.9130847, 67616: -0.3604471, 150836: 0.3272771, 228855: 0.2790229, 327679: -0.1071429},
+    ),
+    (
+        (256, 16, 20),
+        0.011531388,
+        0.722678363,
+        {0: 0.3326871, 16903: 0.29042, 37708: 0.1234885, 57213: -0.3080067, 81919: 0.0391988},
+    ),
+    (
+        (256, 8, 10),
+        0.037106089,
+        0.710645735,
+        {0: 0.242473, 4225: 0.7725729, 9426: 0.0357299, 14302: -0.030704, 20479: 0.9572354},
+    ),
+    (
+        (256, 4, 5),
+        -0.055088092,
+        0.672665954,
+        {0: -0.4134279, 1056: 0.0971099, 2356: -0.2198183, 3575: -0.6295539, 5119: 0.2437864},
+    ),
+]
+
+
+def test_w18_gives_the_official_pyramid(tmp_path):
+    model = build_model(REPOSITORY / "configs/detection/faster_rcnn_hrnetv2p_w18_coco.py").eval()
+    names = [name for name in model.state_dict() if name.startswith(("backbone.", "neck."))]
+    assert len(names) == 1830 + 12
+    torch.save({name: named_value(name, model.state_dict()[name]) for name in names}, tmp_path / "official.pth")
+    report = load_checkpoint(model, tmp_path / "official.pth")
+    assert report.loaded == names and not report.unexpected and not report.mis_shaped
+    assert all(name.startswith("head.") for name in report.missing)
+    with torch.no_grad():
+        maps = model(torch.randn(1, 3, 256, 320, generator=named_generator("det_hrnetv2p_w18")))
+    for level, (shape, mean, deviation, values) in zip(maps, LEVELS, strict=True):
+        assert level.shape[1:] == shape
+        assert level.mean().item() == pytest.approx(mean, abs=1e-4 * deviation)
+        assert level.std().item() == pytest.approx(deviation, rel=1e-4)
+        for index, value in values.items():
+            assert level.flatten()[index].item() == pytest.approx(value, abs=1e-4 * deviation)

@@ -1,0 +1,33 @@
+"""Real COCO images and annotations, where HRTOOLKIT_TEST_DATA has them."""
+
+import pytest
+
+from hrtoolkit.data.loading import Draw
+from tasks.detection.datasets import CocoDetection
+from tasks.detection.metric import CocoDetectionMetric
+from tasks.detection.transforms import ResizeFlip
+
+
+def load(test_data, split, **options):
+    ann_file = f"annotations/instances_{split}.json"
+    return CocoDetection(ResizeFlip(), test_data / "coco", ann_file, split, classes="coco", **options)
+
+
+@pytest.mark.parametrize(("split", "images", "objects"), [("train2017", 80, 731), ("val2017", 79, 619)])
+def test_objects_of_the_real_files(test_data, split, images, objects):
+    dataset = load(test_data, split, masks=True)
+    assert (len(dataset), len(dataset.boxes)) == (images, objects)
+    sample = dataset[Draw(3, 0, 0)]
+    assert max(sample["image"].shape[:2]) <= 1333 and min(sample["image"].shape[:2]) <= 800
+    boxes, masks = sample["targets"]["boxes"], sample["targets"]["masks"]
+    for (x1, y1, x2, y2), mask in zip(boxes, masks, strict=True):
+        assert mask[int(y1) : int(y2) + 1, int(x1) : int(x2) + 1].sum() >= 0.99 * mask.sum() > 0
+
+
+def test_real_annotations_scored_as_predictions_reach_the_maximum(test_data):
+    dataset = load(test_data, "val2017", masks=True)
+    metric = CocoDetectionMetric()
+    metric.dataset_meta = dataset.metainfo
+    metric.process(None, dataset.truth())
+    numbers = metric.evaluate(len(dataset))
+    assert numbers["AP"] == pytest.approx(1) and numbers["mask_AP"] == pytest.approx(1)
