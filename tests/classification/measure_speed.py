@@ -40,10 +40,9 @@ def main() -> None:
     torch.manual_seed(0)
     images, labels = torch.randn(args.batch, 3, 224, 224), torch.randint(0, 1000, (args.batch,))
     images = images.to(memory_format=torch.channels_last)
+    ours = build_model(REPOSITORY / "configs/classification/hrnet_w18_imagenet.py")
     steps = {
-        "hrtoolkit": make_step(
-            build_model(REPOSITORY / "configs/classification/hrnet_w18_imagenet.py"), images, labels
-        ),
+        "hrtoolkit": make_step(ours.to(memory_format=torch.channels_last), images, labels),  # as the runner trains it
         "timm": make_step(timm.create_model("hrnet_w18"), images, labels),
     }
     compare(f"training step of W18, batch {args.batch}", steps, args.rounds)
