@@ -43,6 +43,14 @@ def named_value(name, tensor):
     return torch.randn(tensor.shape, generator=generator) * (1.0 / tensor[0].numel()) ** 0.5
 
 
+def assert_official(output, mean, std, values):
+    """Compare an output with the official one by its mean, its deviation and some of its values by flat index."""
+    assert output.mean().item() == pytest.approx(mean, abs=1e-4 * std)
+    assert output.std().item() == pytest.approx(std, rel=1e-4)
+    for index, value in values.items():
+        assert output.flatten()[index].item() == pytest.approx(value, abs=1e-4 * std)
+
+
 def test_w32_gives_the_official_heatmaps(tmp_path):
     model = build_model(REPOSITORY / "configs/pose/hrnet_w32_coco.py").eval()
     names = {name.split(".", 1)[1]: tensor for name, tensor in model.state_dict().items()}
@@ -52,7 +60,4 @@ def test_w32_gives_the_official_heatmaps(tmp_path):
     with torch.no_grad():
         heatmaps = model(torch.randn(1, 3, 256, 192, generator=named_generator("pose_w32_256x192")))
     assert heatmaps.shape == (1, 17, 64, 48)
-    assert heatmaps.mean().item() == pytest.approx(MEAN, abs=1e-4 * STD)
-    assert heatmaps.std().item() == pytest.approx(STD, rel=1e-4)
-    for index, value in VALUES.items():
-        assert heatmaps.flatten()[index].item() == pytest.approx(value, abs=1e-4 * STD)
+    assert_official(heatmaps, MEAN, STD, VALUES)

@@ -12,7 +12,7 @@ from hrtoolkit.errors import DataError
 from tasks.classification.head import ClassificationHead, PooledHead
 
 from ..conftest import REPOSITORY
-from ..test_official_outputs import named_generator, named_value
+from ..test_official_outputs import assert_official, named_generator, named_value
 
 # Parameters and tensors of each published size, and what timm calls it.
 SIZES = {
@@ -74,10 +74,7 @@ def test_w18_gives_the_official_logits(tmp_path):
     assert load_checkpoint(model, tmp_path / "official.pth").ok
     with torch.no_grad():
         logits = model(torch.randn(1, 3, 224, 224, generator=named_generator("cls_hrnet_w18")))[0]
-    assert logits.mean().item() == pytest.approx(mean, abs=1e-4 * std)
-    assert logits.std().item() == pytest.approx(std, rel=1e-4)
-    for index, value in values.items():
-        assert logits[index].item() == pytest.approx(value, abs=1e-4 * std)
+    assert_official(logits, mean, std, values)
 
 
 def test_a_pooled_head_fits_any_backbone():

@@ -3,12 +3,11 @@
 Weights and input are functions of their names; the outputs were computed with the official implementation.
 """
 
-import pytest
 import torch
 
 from hrtoolkit import build_model, load_checkpoint
 from tests.conftest import REPOSITORY
-from tests.test_official_outputs import named_generator, named_value
+from tests.test_official_outputs import assert_official, named_generator, named_value
 
 LEVELS = [  # shape, mean, deviation, a few values by their position
     (
@@ -56,7 +55,4 @@ def test_w18_gives_the_official_pyramid(tmp_path):
         maps = model(torch.randn(1, 3, 256, 320, generator=named_generator("det_hrnetv2p_w18")))
     for level, (shape, mean, deviation, values) in zip(maps, LEVELS, strict=True):
         assert level.shape[1:] == shape
-        assert level.mean().item() == pytest.approx(mean, abs=1e-4 * deviation)
-        assert level.std().item() == pytest.approx(deviation, rel=1e-4)
-        for index, value in values.items():
-            assert level.flatten()[index].item() == pytest.approx(value, abs=1e-4 * deviation)
+        assert_official(level, mean, deviation, values)

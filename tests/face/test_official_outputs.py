@@ -4,13 +4,12 @@ Weights and input are functions of their names, so nothing needs downloading; th
 official implementation of HRNetV2-W18 for 300W at 256x256.
 """
 
-import pytest
 import torch
 
 from hrtoolkit import build_model, load_checkpoint
 
 from ..conftest import REPOSITORY
-from ..test_official_outputs import named_generator, named_value
+from ..test_official_outputs import assert_official, named_generator, named_value
 
 MEAN, STD = -0.023185646161437035, 0.29822397232055664
 VALUES = {
@@ -34,7 +33,4 @@ def test_w18_gives_the_official_heatmaps(tmp_path):
     with torch.no_grad():
         heatmaps = model(torch.randn(1, 3, 256, 256, generator=named_generator("face_300w_w18")))
     assert heatmaps.shape == (1, 68, 64, 64)
-    assert heatmaps.mean().item() == pytest.approx(MEAN, abs=1e-4 * STD)
-    assert heatmaps.std().item() == pytest.approx(STD, rel=1e-4)
-    for index, value in VALUES.items():
-        assert heatmaps.flatten()[index].item() == pytest.approx(value, abs=1e-4 * STD)
+    assert_official(heatmaps, MEAN, STD, VALUES)
