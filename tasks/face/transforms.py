@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from hrtoolkit import geometry
+from hrtoolkit.data.crops import AffineCrop, Window
 from hrtoolkit.registry import TRANSFORMS
 from hrtoolkit.structures import KeypointLayout
 
@@ -17,13 +17,13 @@ from hrtoolkit.structures import KeypointLayout
 class Augmentation(NamedTuple):
     """What is drawn for one face."""
 
-    factor: float = 1.0  # on the size of the window
-    angle: float = 0.0  # degrees, counter-clockwise
-    mirror: bool = False
+    factor: float  # on the size of the window
+    angle: float  # degrees, counter-clockwise
+    mirror: bool
 
 
 @TRANSFORMS.register_module()
-class FaceAffine:
+class FaceAffine(AffineCrop):
     """Cut one face out of an image by one affine warp, with the augmentation of the official face code folded in.
 
     arXiv:1908.07919, appendix. Without a generator nothing is random.
@@ -46,56 +46,19 @@ class FaceAffine:
         flip: float = 0.0,
         contrast_stretch: bool = False,
     ):
-        self.input_size = tuple(input_size)
-        self.scale = scale
-        self.rotation = rotation
-        self.rotate = rotate
-        self.flip = flip
+        super().__init__(input_size, scale, rotation, rotate, flip)
         self.contrast_stretch = contrast_stretch
 
-    def __call__(
+    def augment(
         self,
-        image: np.ndarray,
-        center: np.ndarray,
-        size: np.ndarray,
+        window: Window,
         keypoints: np.ndarray,
         visible: np.ndarray,
         layout: KeypointLayout,
-        rng: np.random.Generator | None = None,
-    ) -> dict:
-        """Warp one face.
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            center: [2] (x, y) of the face's window in image pixels.
-            size: [2] its width and height, padded; grown here to the input's aspect.
-            keypoints: [K, 2] (x, y) in image pixels.
-            visible: [K], above 0 where a landmark is labelled.
-            layout: of the landmarks.
-            rng: draws the augmentation; None for none.
-
-        Returns:
-            `image` uint8 [h, w, 3], `keypoints` [K, 2] float32 in input pixels, `visible` [K] float32, `matrix` [2, 3]
-            (image to input pixels) and `area`, of the window in image pixels.
-        """
-        size = geometry.grow_to_aspect(np.asarray(size, np.float64), self.input_size[0] / self.input_size[1])
-        area = float(size.prod())
-        drawn = Augmentation() if rng is None else self.draw(rng.random)
-        mirror_width = None
-        if drawn.mirror:
-            mirror_width = self.mirror_width(image)
-            center = np.array([mirror_width - 1 - center[0], center[1]])
-            order = layout.flip_order()
-            keypoints, visible = keypoints[order], visible[order]
-        size = size * drawn.factor
-        matrix = geometry.crop_matrix(center, size, self.input_size, drawn.angle, mirror_width)
-        return {
-            "image": self.crop(image, center, size, drawn, matrix),
-            "keypoints": geometry.transform_points(keypoints, matrix).astype(np.float32),
-            "visible": (visible > 0).astype(np.float32),
-            "matrix": matrix,
-            "area": area,
-        }
+        rng: np.random.Generator,
+    ) -> Window:
+        drawn = self.draw(rng.random)
+        return Window(window.center, window.size * drawn.factor, drawn.angle, drawn.mirror)
 
     def draw(self, uniform: Callable[[], float]) -> Augmentation:
         """Draw an augmentation from numbers in [0, 1), in the order of the original."""
@@ -103,23 +66,8 @@ class FaceAffine:
         angle = self.rotation * (2 * uniform() - 1) if uniform() <= self.rotate else 0.0
         return Augmentation(factor, angle, uniform() <= self.flip)
 
-    def mirror_width(self, image: np.ndarray) -> int:
-        """Width of the image that points are mirrored in."""
-        return image.shape[1]
-
-    def crop(
-        self, image: np.ndarray, center: np.ndarray, size: np.ndarray, drawn: Augmentation, matrix: np.ndarray
-    ) -> np.ndarray:
-        """The pixels of the window, uint8 [h, w, 3].
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            center: [2] of the window, in the mirrored image where it is mirrored.
-            size: [2] of the window.
-            drawn: angle and mirroring.
-            matrix: [2, 3], all of it in one.
-        """
-        crop = cv2.warpAffine(image, matrix, self.input_size, flags=cv2.INTER_LINEAR)
+    def crop(self, image: np.ndarray, window: Window, matrix: np.ndarray) -> np.ndarray:
+        crop = super().crop(image, window, matrix)
         return stretch_contrast(crop) if self.contrast_stretch else crop
 
 
@@ -162,11 +110,10 @@ class OfficialFaceCrop(FaceAffine):
     def mirror_width(self, image: np.ndarray) -> int:
         return image.shape[1] + 1
 
-    def crop(
-        self, image: np.ndarray, center: np.ndarray, size: np.ndarray, drawn: Augmentation, matrix: np.ndarray
-    ) -> np.ndarray:
+    def crop(self, image: np.ndarray, window: Window, matrix: np.ndarray) -> np.ndarray:
+        center, size, angle, mirror = window
         side = self.input_size[0]
-        pixels = (image[:, ::-1] if drawn.mirror else image).astype(np.float32)
+        pixels = (image[:, ::-1] if mirror else image).astype(np.float32)
         shrink = size[0] / side
         if shrink >= 2:
             height, width = (int(length / shrink) for length in pixels.shape[:2])
@@ -179,16 +126,16 @@ class OfficialFaceCrop(FaceAffine):
         corners = geometry.transform_points(np.array([[-1.0, -1.0], [side - 1.0, side - 1.0]]), to_image)
         first, end = np.trunc(corners).astype(int) + 1
         pad = 0
-        if drawn.angle:
+        if angle:
             extent = end - first
             pad = int(np.linalg.norm(extent) / 2 - extent[1] / 2)
             first, end = first - pad, end + pad
-        window = _cut(pixels, first, end)
-        if drawn.angle:
-            turned = self._to_picture(window).rotate(drawn.angle, Image.BILINEAR)
+        cut = _cut(pixels, first, end)
+        if angle:
+            turned = self._to_picture(cut).rotate(angle, Image.BILINEAR)
             picture = turned.crop((pad, pad, turned.width - pad, turned.height - pad))
         else:
-            picture = self._to_picture(window)
+            picture = self._to_picture(cut)
         return np.asarray(picture.resize(self.input_size, Image.BILINEAR))
 
     def _to_picture(self, pixels: np.ndarray) -> Image.Image:

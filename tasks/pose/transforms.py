@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from hrtoolkit import geometry
+from hrtoolkit.data.crops import AffineCrop, Window
 from hrtoolkit.registry import TRANSFORMS
 from hrtoolkit.structures import KeypointLayout
 
 
 @TRANSFORMS.register_module()
-class TopDownAffine:
+class TopDownAffine(AffineCrop):
     """Cut one person out of an image, with the augmentation of the official pose code folded into the same matrix.
 
     Xiao et al., ECCV 2018; half body after Wang et al., arXiv:1902.09212. Order: half body, scale, rotation, mirror.
@@ -43,67 +43,29 @@ class TopDownAffine:
         rotate: float = 0.6,
         flip: float = 0.0,
     ):
-        self.input_size = tuple(input_size)
-        self.unbiased = unbiased
+        super().__init__(input_size, scale, rotation, rotate, flip, unbiased)
         self.half_body = half_body
         self.upper_body = upper_body
         self.half_body_joints = half_body_joints
-        self.scale = scale
-        self.rotation = rotation
-        self.rotate = rotate
-        self.flip = flip
 
-    def __call__(
+    def augment(
         self,
-        image: np.ndarray,
-        center: np.ndarray,
-        size: np.ndarray,
+        window: Window,
         keypoints: np.ndarray,
         visible: np.ndarray,
         layout: KeypointLayout,
-        rng: np.random.Generator | None = None,
-    ) -> dict:
-        """Warp one person.
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            center: [2] (x, y) of the person's window in image pixels.
-            size: [2] its width and height, padded; grown here to the input's aspect.
-            keypoints: [K, 2] (x, y) in image pixels.
-            visible: [K], above 0 where a keypoint is labelled.
-            layout: of the keypoints.
-            rng: draws the augmentation; None for none.
-
-        Returns:
-            `image` uint8 [h, w, 3], `keypoints` [K, 2] float32 in input pixels, `visible` [K] float32, `matrix` [2, 3]
-            (image to input pixels) and `area`, of the window in image pixels.
-        """
-        aspect = self.input_size[0] / self.input_size[1]
-        size = geometry.grow_to_aspect(np.asarray(size, dtype=np.float64), aspect)
-        area = float(size.prod())
-        angle, mirror_width = 0.0, None
-        if rng is not None:
-            if rng.random() < self.half_body and (visible > 0).sum() > self.half_body_joints:
-                prefer_upper = rng.random() < self.upper_body
-                half = half_body_window(keypoints, visible, layout, prefer_upper, aspect, self.HALF_BODY_PADDING)
-                center, size = half or (center, size)
-            size = size * np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale)
-            if rng.random() < self.rotate:
-                angle = np.clip(rng.standard_normal(), -2, 2) * self.rotation
-            if rng.random() < self.flip:
-                mirror_width = image.shape[1]
-                center = np.array([mirror_width - 1 - center[0], center[1]])
-        matrix = geometry.crop_matrix(center, size, self.input_size, angle, mirror_width, self.unbiased)
-        if mirror_width is not None:
-            order = layout.flip_order()
-            keypoints, visible = keypoints[order], visible[order]
-        return {
-            "image": cv2.warpAffine(image, matrix, self.input_size, flags=cv2.INTER_LINEAR),
-            "keypoints": geometry.transform_points(keypoints, matrix).astype(np.float32),
-            "visible": (visible > 0).astype(np.float32),
-            "matrix": matrix,
-            "area": area,
-        }
+        rng: np.random.Generator,
+    ) -> Window:
+        center, size, angle = window.center, window.size, 0.0
+        if rng.random() < self.half_body and (visible > 0).sum() > self.half_body_joints:
+            prefer_upper = rng.random() < self.upper_body
+            aspect = self.input_size[0] / self.input_size[1]
+            half = half_body_window(keypoints, visible, layout, prefer_upper, aspect, self.HALF_BODY_PADDING)
+            center, size = half or (center, size)
+        size = size * np.clip(1 + self.scale * rng.standard_normal(), 1 - self.scale, 1 + self.scale)
+        if rng.random() < self.rotate:
+            angle = np.clip(rng.standard_normal(), -2, 2) * self.rotation
+        return Window(center, size, angle, mirror=rng.random() < self.flip)
 
 
 def half_body_window(
