@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
+import torch
 from mmengine.dist import is_main_process
 
 from hrtoolkit.errors import TrainingStopped, UserError
@@ -42,4 +43,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         code = 130
+    if torch.distributed.is_initialized():
+        # Its threads must end before Python does, or a run that went well now and then aborts on its way out.
+        torch.distributed.destroy_process_group()
     sys.exit(code)
