@@ -54,6 +54,12 @@ class Maps(torch.nn.Module):
         return x
 
 
+def test_heatmaps_are_contiguous_whatever_the_order_of_the_maps():
+    maps = torch.rand(2, 32, 4, 3).to(memory_format=torch.channels_last)
+    head = HeatmapHead([32], [4], layout=COCO).to(memory_format=torch.channels_last)
+    assert head([maps]).is_contiguous()
+
+
 def test_predictions_are_in_image_pixels_also_when_averaged_with_the_mirrored_image():
     head = make_head(codec=UDPHeatmap())
     head.final_layer = Maps()

@@ -32,7 +32,7 @@ from hrtoolkit.backbones.hrnet import VARIANTS
 from hrtoolkit.backbones.timm import TimmBackbone
 from hrtoolkit.data.loading import collate
 from hrtoolkit.data.reading import read_image
-from hrtoolkit.engine.optim import DeviceOptimWrapper
+from hrtoolkit.engine.optim import DeviceOptimWrapper, prefer_fused
 from hrtoolkit.engine.run import build_dataset, build_evaluator, build_model_for
 from hrtoolkit.inference import compile_blocks, fold
 from hrtoolkit.model import Model
@@ -229,10 +229,12 @@ def train_forms(config: Config, dataset: Dataset, batch: int, device: torch.devi
     """A training step: forward, loss, backward, and the config's optimiser."""
     model, timms_net = build_pair(config, dataset, device)
     inputs = _normalised(model, dataset, batch, device)
+    plain = dict(config.optim_wrapper.optimizer)
+    fused = prefer_fused(plain)
 
-    def run(model: Model, images: Tensor, precision: str = "float32") -> Form:
+    def run(model: Model, images: Tensor, options: dict, precision: str = "float32") -> Form:
         model.train()
-        options = dict(config.optim_wrapper.optimizer)
+        options = dict(options)
         optimizer = getattr(torch.optim, options.pop("type"))(model.parameters(), **options)
         wrapper = DeviceOptimWrapper(optimizer, precision=precision)
 
@@ -246,13 +248,13 @@ def train_forms(config: Config, dataset: Dataset, batch: int, device: torch.devi
     forms = {}
     if timms_net is not None:
         theirs = Model(timms_net, copy.deepcopy(model.neck), copy.deepcopy(model.head))
-        forms["timm, float32"] = run(theirs, inputs["images"].contiguous())
+        forms["timm, float32"] = run(theirs, inputs["images"].contiguous(), plain)
     for precision in ("float32", *half_precisions(device)):
         ours = copy.deepcopy(model).to(memory_format=torch.channels_last)
-        forms[precision] = run(ours, inputs["images"], precision)
+        forms[precision] = run(ours, inputs["images"], fused, precision)
         compiled = copy.deepcopy(ours)
         compile_blocks(compiled.backbone)
-        forms[f"{precision}, compiled"] = run(compiled, inputs["images"], precision)
+        forms[f"{precision}, compiled"] = run(compiled, inputs["images"], fused, precision)
     return forms, batch
 
 

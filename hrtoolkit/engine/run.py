@@ -23,7 +23,7 @@ from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import TrainLoop
-from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision
+from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.errors import CheckpointError, TrainingError, UserError
 from hrtoolkit.files import check_writable, remove_unfinished
@@ -107,7 +107,7 @@ def train(
         optim_wrapper={
             "type": DeviceOptimWrapper,
             **config.optim_wrapper,
-            "optimizer": scale_learning_rate(config, loaders["train"].batch_size),
+            "optimizer": prefer_fused(scale_learning_rate(config, loaders["train"].batch_size)),
             "precision": precision,
         },
         param_scheduler=config.get("param_scheduler"),

@@ -68,7 +68,7 @@ class FaceHead(KeypointHead):
             y = F.conv2d(maps[i], weights[i])
             # In place: the time goes into writing memory.
             joined += F.interpolate(y, size=joined.shape[-2:], mode="bilinear", align_corners=False)
-        return final(F.relu(norm(joined)))
+        return final(F.relu(norm(joined))).contiguous()
 
     @staticmethod
     def convert_checkpoint(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

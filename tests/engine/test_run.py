@@ -15,6 +15,7 @@ from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.engine.optim import prefer_fused
 from hrtoolkit.engine.run import start_from
 from hrtoolkit.engine.runner import Runner
 from hrtoolkit.errors import CheckpointError, DataError, TrainingError, UserError
@@ -345,6 +346,13 @@ def test_an_unwritable_place_is_said_before_anything_starts(coco_folder, tmp_pat
     with pytest.raises(UserError, match=r"file/out\.json: cannot be written"):
         run_test(make_config(coco_folder), best, out=tmp_path / "file" / "out.json")
     assert "AP" in run_test(make_config(coco_folder), best, pictures=tmp_path / "file" / "pictures")
+
+
+def test_optimisers_that_can_update_all_weights_at_once():
+    adam = {"type": "Adam", "lr": 1e-3}
+    assert prefer_fused(adam) == {**adam, "fused": True}
+    assert prefer_fused({**adam, "fused": False}) == {**adam, "fused": False}
+    assert prefer_fused({"type": "Rprop"}) == {"type": "Rprop"}
 
 
 def test_the_learning_rate_follows_the_global_batch(coco_folder, tmp_path, capsys):
