@@ -10,6 +10,7 @@ import torch
 from mmengine.dist import is_main_process
 
 from hrtoolkit.errors import TrainingStopped, UserError
+from hrtoolkit.memory import keep_freed_memory
 
 
 def make_parser(description: str, several: bool = False) -> argparse.ArgumentParser:
@@ -31,6 +32,7 @@ def make_parser(description: str, several: bool = False) -> argparse.ArgumentPar
 
 def run_tool(main: Callable[[], int | None]) -> None:
     """Run a tool and leave: 0 or what it returns, and after a mistake 1 with one sentence instead of a traceback."""
+    keep_freed_memory()
     try:
         code = main() or 0
     except TrainingStopped as stop:

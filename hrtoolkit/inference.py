@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 from collections import Counter
 
@@ -29,9 +30,12 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
             read float32.
     """
     folded = copy.deepcopy(model).eval()
-    for part in folded.children():
-        if any(_is_batchnorm(module) for module in part.modules()):
-            fold_batchnorm_(part)
+    fold_batchnorm_(folded.backbone)
+    maps = len(folded.backbone.out_channels)
+    if folded.neck is not None:
+        fold_batchnorm_(folded.neck, maps)
+        maps = len(folded.neck.out_channels)
+    fold_batchnorm_(folded.head, maps)
     for module in folded.modules():
         if isinstance(module, ExchangeModule):
             module.nest_sums = True
@@ -41,7 +45,7 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     return folded.to(memory_format=torch.channels_last)
 
 
-def fold_batchnorm_(net: nn.Module) -> list[str]:
+def fold_batchnorm_(net: nn.Module, maps: int | None = None) -> list[str]:
     """Put each BatchNorm that alone reads a convolution's output into that convolution, in place.
 
     Who reads what is traced. Left as they are: subclasses of `BatchNorm2d` (timm's have activations inside), those
@@ -50,13 +54,17 @@ def fold_batchnorm_(net: nn.Module) -> list[str]:
 
     Args:
         net: in eval mode.
+        maps: how many are in the list that it receives; None where it receives a tensor.
 
     Returns:
         names of the BatchNorms that became identities.
     """
+    if not any(_is_batchnorm(module) for module in net.modules()):
+        return []
+    received = next(iter(inspect.signature(net.forward).parameters))
     try:
-        graph = fx.Tracer().trace(net)
-    except (fx.proxy.TraceError, TypeError) as error:
+        graph = fx.Tracer().trace(net, None if maps is None else {received: [fx.PH] * maps})
+    except (fx.proxy.TraceError, RuntimeError, TypeError) as error:
         log.warning("%s keeps its BatchNorms: its forward cannot be traced (%s)", type(net).__name__, error)
         return []
     modules = dict(net.named_modules())

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hrtoolkit.registry import MODELS
 
@@ -113,6 +114,40 @@ class Pyramid(nn.Module):
         for pattern, name in rules:
             tensors = {re.sub(pattern, name, key): tensor for key, tensor in tensors.items()}
         return tensors, []
+
+
+def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.BatchNorm2d, align_corners: bool = False) -> Tensor:
+    """What `Concat`, a 1x1 convolution and a normalisation give, without joining the maps.
+
+    Each map meets its own columns of the convolution at its own resolution, and the results are enlarged and added: a
+    1x1 convolution and bilinear enlarging commute. That is an eighth of the work for an HRNet, and no joined map in
+    memory. A single map is taken for the joined one.
+
+    Args:
+        maps: [B, C_i, h_i, w_i], finest first.
+        conv: from the sum of C_i to C channels, with a bias.
+        norm: of its output.
+        align_corners: of the bilinear enlarging.
+
+    Returns:
+        [B, C, h_0, w_0].
+    """
+    if len(maps) == 1:
+        return norm(conv(maps[0]))
+    weight, bias = conv.weight, conv.bias
+    fused = not norm.training and not torch.is_grad_enabled()
+    if fused:
+        # Normalising that many channels at the finest resolution would cost as much as the convolution.
+        moments = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
+        weight, bias = fuse_conv_bn_weights(weight, bias, *moments)
+    weights = weight.split([x.shape[1] for x in maps], dim=1)
+    total = F.conv2d(maps[0], weights[0], bias)
+    for i in range(1, len(maps)):
+        size_hw = total.shape[-2:]
+        y = F.conv2d(maps[i], weights[i])
+        # In place: the time goes into writing memory.
+        total += F.interpolate(y, size=size_hw, mode="bilinear", align_corners=align_corners)
+    return total if fused else norm(total)
 
 
 def _concat(maps: list[Tensor], align_corners: bool) -> Tensor:

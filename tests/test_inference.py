@@ -10,13 +10,16 @@ import timm
 import torch
 from torch import nn
 
+from hrtoolkit import build_model
 from hrtoolkit.backbones.hrnet import BasicBlock, HRNet
+from hrtoolkit.config import load_config
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine.run import build_dataset, build_model_for
 from hrtoolkit.inference import compile_blocks, fold, fold_batchnorm_
 from hrtoolkit.model import Model
 from hrtoolkit.necks import HighestResolution
 
+from .conftest import REPOSITORY
 from .engine.test_run import make_config
 
 TINY = {"width": 4, "modules": (1, 1, 1), "blocks": 1, "layer1_blocks": 1, "layer1_planes": 8}
@@ -70,6 +73,34 @@ def test_folded_gives_the_same_heatmaps_and_leaves_the_model_alone(options, size
     assert expected.std() > 0.1
     assert (got - expected).abs().max() < 1e-4
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "name, neck, unfolded",
+    [
+        ("classification/hrnet_w18_small_v1_imagenet", None, []),
+        ("face/hrnetv2_w18_300w", "Concat", []),
+        ("face/hrnetv2_w18_300w", None, ["head.1"]),  # part of its convolution when that runs
+        ("segmentation/hrnetv2_w48_cityscapes", "Concat", []),
+        ("segmentation/hrnetv2_w48_cityscapes", None, ["head.last_layer.1"]),
+        ("segmentation/hrnetv2_w48_ocr_cityscapes", "Concat", []),
+    ],
+)
+def test_every_head_is_folded(name, neck, unfolded):
+    config = load_config(REPOSITORY / f"configs/{name}.py")
+    config.model.backbone.update(TINY)
+    config.model.neck = neck and {"type": neck}
+    model = randomize_(build_model(config))
+    images = torch.randn(2, 3, 64, 96, generator=seeded())
+    folded = fold(model)
+    left = [name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert left == unfolded
+    with torch.no_grad():
+        expected, got = (net(images) for net in (model, folded))
+    if "ocr" in name:
+        expected, got = expected[-1], got[-1]
+    assert expected.std() > 0.1
+    assert (got - expected).abs().max() < 1e-4
 
 
 def test_sums_are_nested_only_where_sizes_double_and_upsampling_is_nearest():

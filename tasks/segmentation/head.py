@@ -8,9 +8,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hrtoolkit.errors import DataError
+from hrtoolkit.necks import convolve_joined
 from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
 from tasks.segmentation.loss import CrossEntropy
@@ -153,9 +153,8 @@ class LabelHead(nn.Module):
 class SegmentationHead(LabelHead):
     """Two 1x1 convolutions on the joined maps (arXiv:1908.07919, Sec. 3.2).
 
-    Behind the neck `Concat` it computes what the official code does, in its order. Without a neck it convolves every
-    map at its own resolution, enlarges the results and adds them: a 1x1 convolution and bilinear enlarging commute,
-    so the logits are the same, for an eighth of the first convolution's work and no joined map in memory.
+    Behind the neck `Concat` it computes what the official code does, in its order. Without a neck `convolve_joined`
+    gives the same logits in less time and memory.
 
     Args:
         in_channels: channels of each map received, finest first.
@@ -191,15 +190,8 @@ class SegmentationHead(LabelHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits [B, C, H, W] at the stride of the finest map."""
-        if len(maps) == 1:
-            return self.last_layer(maps[0])
         conv, norm, relu, last = self.last_layer
-        if norm.training or torch.is_grad_enabled():
-            return last(relu(norm(convolve_joined(maps, conv.weight, conv.bias, self.align_corners))))
-        # Normalising 15 times the width at the finest resolution costs as much as the convolution: make it part of it.
-        moments = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
-        weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, *moments)
-        return last(relu(convolve_joined(maps, weight, bias, self.align_corners)))
+        return last(relu(convolve_joined(maps, conv, norm, self.align_corners)))
 
     logits = forward
 
@@ -367,26 +359,6 @@ def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
         nn.Sequential(nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)),
     ]
-
-
-def convolve_joined(maps: list[Tensor], weight: Tensor, bias: Tensor, align_corners: bool) -> Tensor:
-    """A 1x1 convolution of maps that are enlarged to the finest one and joined, without joining them.
-
-    Args:
-        maps: [B, C_i, h_i, w_i], finest first.
-        weight: [C, sum of C_i, 1, 1].
-        bias: [C].
-        align_corners: of the bilinear enlarging.
-
-    Returns:
-        [B, C, h_0, w_0].
-    """
-    weights = weight.split([x.shape[1] for x in maps], dim=1)
-    total = F.conv2d(maps[0], weights[0], bias)
-    for x, one in zip(maps[1:], weights[1:], strict=True):
-        size_hw = total.shape[-2:]
-        total += F.interpolate(F.conv2d(x, one), size=size_hw, mode="bilinear", align_corners=align_corners)
-    return total
 
 
 def _two_convolutions(channels: int, classes: int) -> nn.Sequential:
