@@ -37,7 +37,7 @@ from hrtoolkit.engine.run import build_dataset, build_evaluator, build_model_for
 from hrtoolkit.inference import compile_blocks, fold
 from hrtoolkit.model import Model
 
-STAGES = ("read", "crop", "forward", "train", "decode", "evaluate")
+STAGES = ("read", "crop", "forward", "network", "train", "decode", "evaluate")
 Form = Callable[[], object]
 
 
@@ -55,6 +55,9 @@ class Workload(Protocol):
 
     def crop(self, dataset: Dataset, index: int, mean: list[float], std: list[float]) -> Tensor:
         """Network input [3, H, W] of one sample."""
+
+    def original(self, config: Config) -> Config:
+        """The same network, tensor names included, with the published code's order of operations."""
 
     def decode(self, outputs: Tensor, meta: list[dict]) -> list[dict]:
         """What the head's `predict` makes of its raw outputs."""
@@ -104,7 +107,7 @@ def benchmark(
         config: its validation data are read where they exist; else data are made up.
         workload: of the config's task.
         stages: some of `STAGES`.
-        batches: batch sizes of the forward stage; the largest is also that of the training step.
+        batches: batch sizes of the forward and network stages; the largest is also that of the training step.
         rounds: how often each form is timed; forms take turns.
         decoded: people in the decode stage.
         evaluated: predictions in the evaluate stage, which runs once.
@@ -133,6 +136,8 @@ def benchmark(
             add("crop", *crop_forms(dataset, model, workload))
         for batch in batches if "forward" in stages else ():
             add("forward", *forward_forms(config, dataset, batch, device))
+        for batch in batches if "network" in stages else ():
+            add("network", *network_forms(config, dataset, workload, batch, device))
         if "train" in stages:
             add("train", *train_forms(config, dataset, max(batches), device))
         if "decode" in stages:
@@ -199,13 +204,7 @@ def forward_forms(config: Config, dataset: Dataset, batch: int, device: torch.de
     images_nchw = images.contiguous()
 
     def run(net: nn.Module, images: Tensor, dtype: torch.dtype = torch.float32) -> Form:
-        images = images.to(dtype)
-
-        @torch.inference_mode()
-        def call():
-            return net(images)
-
-        return call
+        return _inferring(net, images.to(dtype))
 
     def compiled(model: Model) -> nn.Module:
         net = copy.deepcopy(model.backbone)
@@ -222,6 +221,28 @@ def forward_forms(config: Config, dataset: Dataset, batch: int, device: torch.de
         folded = fold(model, dtype)
         forms[f"{precision}, folded"] = run(folded.backbone, images, dtype)
         forms[f"{precision}, folded, compiled"] = run(compiled(folded), images, dtype)
+    return forms, batch
+
+
+def network_forms(
+    config: Config, dataset: Dataset, workload: Workload, batch: int, device: torch.device
+) -> tuple[dict[str, Form], int]:
+    """Backbone, neck and head, from normalised images to the head's raw outputs."""
+    model = build_model_for(config, dataset).to(device).eval()
+    original = build_model_for(workload.original(copy.deepcopy(config)), dataset).to(device).eval()
+    original.load_state_dict(model.state_dict())
+    images = _normalised(model, dataset, batch, device)["images"]
+    forms = {
+        "original": _inferring(copy.deepcopy(original), images.contiguous()),
+        "original, channels_last": _inferring(original.to(memory_format=torch.channels_last), images),
+        "float32, channels_last": _inferring(copy.deepcopy(model).to(memory_format=torch.channels_last), images),
+    }
+    for precision in ("float32", *half_precisions(device)):
+        folded = fold(model, getattr(torch, precision))
+        forms[f"{precision}, folded"] = _inferring(folded, images)
+        compiled = copy.deepcopy(folded)
+        compile_blocks(compiled.backbone)
+        forms[f"{precision}, folded, compiled"] = _inferring(compiled, images)
     return forms, batch
 
 
@@ -436,6 +457,14 @@ def make_table(timings: Sequence[Timing]) -> Table:
         table.add_row(t.stage, t.form, str(t.items), *numbers, memory)
         previous = (t.stage, t.items)
     return table
+
+
+def _inferring(net: nn.Module, images: Tensor) -> Form:
+    @torch.inference_mode()
+    def call():
+        return net(images)
+
+    return call
 
 
 def _normalised(model: Model, dataset: Dataset, batch: int, device: torch.device) -> dict:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine import Config
 
 from hrtoolkit.data.toy_faces import make_landmarks
 from tasks.face.layouts import WFLW_98
 from tests.reference.pose import crop, decode, image_files, read
 
-__all__ = ["crop", "decode", "evaluate", "image_files", "make_results", "read", "write_data"]
+__all__ = ["crop", "decode", "evaluate", "image_files", "make_results", "original", "read", "write_data"]
 
 IMAGE_HW = (768, 1024)  # the size of most images of WFLW
 
@@ -44,6 +45,12 @@ def write_data(ann_file: Path, image_folder: Path, images: int = 24, faces: int 
             )
     ann_file.parent.mkdir(parents=True, exist_ok=True)
     ann_file.write_text("\n".join(lines))
+
+
+def original(config: Config) -> Config:
+    """The published code enlarges all maps to the finest one, joins them, and convolves what it gets."""
+    config.model.neck = {"type": "Concat"}
+    return config
 
 
 def make_results(ann_file: Path, faces: int) -> tuple[dict, list[dict]]:
