@@ -64,7 +64,7 @@ class FaceHead(KeypointHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         mix, norm, final = self.get_submodule("0"), self.get_submodule("1"), self.get_submodule("3")
-        return final(F.relu(convolve_joined(maps, mix, norm))).contiguous()
+        return final(F.relu(convolve_joined(maps, mix, norm), inplace=True)).contiguous()
 
     @staticmethod
     def convert_checkpoint(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
