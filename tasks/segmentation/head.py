@@ -14,6 +14,7 @@ from hrtoolkit.necks import convolve_joined
 from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
 from tasks.segmentation.loss import CrossEntropy
+from tasks.segmentation.openmmlab import rename
 from tasks.segmentation.pictures import overlay_labels
 from tasks.segmentation.postprocess import best_labels, whole_image
 
@@ -107,7 +108,7 @@ class LabelHead(nn.Module):
             )
 
     def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Undo what is peculiar to official segmentation files.
+        """Give mmsegmentation's layers the official names, and undo what is peculiar to official files.
 
         Files that were trained with InPlaceABN (torch 0.4: all of the master branch, and those named `*_torch04`)
         normalise by |weight| + 1e-5 and know no batch counters, by which they are told apart: that factor becomes the
@@ -120,6 +121,8 @@ class LabelHead(nn.Module):
             the tensors, and what was done to them.
         """
         tensors, notes = dict(tensors), []
+        if any(name.startswith("decode_head.") for name in tensors):
+            tensors = rename(tensors)
         if tensors.pop("head.loss.criterion.weight", None) is not None:
             notes.append("left out the class weights of the loss it was trained with")
         norms = [name.removesuffix("running_mean") + "weight" for name in tensors if name.endswith(".running_mean")]

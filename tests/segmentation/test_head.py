@@ -124,6 +124,49 @@ def test_official_files_load_completely_whatever_is_wrapped_around(head, prefix)
         assert torch.equal(tensor, source.state_dict()[name]), name
 
 
+def openmmlab_names(model):
+    """As mmsegmentation saves a network: convolutions before a normalisation have no bias."""
+    fcn = {"0.weight": "convs.0.conv.weight", "3": "conv_seg", "1": "convs.0.bn"}
+    block = "ocr_distri_head.object_context_block."
+    theirs = {
+        **{f"last_layer.{layer}": f"{name}" for layer, name in fcn.items()},
+        **{f"aux_head.{layer}": f"0.{name}" for layer, name in fcn.items()},
+        **{"conv3x3_ocr.0.weight": "1.bottleneck.conv.weight", "conv3x3_ocr.1": "1.bottleneck.bn"},
+        "cls_head": "1.conv_seg",
+        "ocr_distri_head.conv_bn_dropout.0": "1.object_context_block.bottleneck.conv",
+        "ocr_distri_head.conv_bn_dropout.1.0": "1.object_context_block.bottleneck.bn",
+    }
+    for ours, name in (("f_pixel", "query"), ("f_object", "key"), ("f_down", "value"), ("f_up", "out")):
+        for i, number in enumerate((".0", ".1") if name in ("query", "key") else ("",)):
+            project = f"1.object_context_block.{name}_project{number}"
+            theirs |= {f"{block}{ours}.{2 * i}": f"{project}.conv", f"{block}{ours}.{2 * i + 1}.0": f"{project}.bn"}
+    file = {}
+    for name, tensor in model.state_dict().items():
+        if name.startswith("head."):
+            found = [
+                (f"head.{a}", f"decode_head.{b}") for a, b in theirs.items() if f"{name}.".startswith(f"head.{a}.")
+            ]
+            if not found:
+                continue
+            name = name.replace(*max(found), 1)
+        file[name] = tensor.clone()
+    return file
+
+
+@pytest.mark.parametrize("head", ["SegmentationHead", "OCRHead"])
+def test_openmmlab_files_load_completely(head):
+    source, target = tiny(head), tiny(head)
+    for name in ("last_layer.0", "aux_head.0", "conv3x3_ocr.0"):
+        if name.split(".")[0] in dict(source.head.named_children()):
+            torch.nn.init.zeros_(source.head.get_submodule(name).bias)
+    file = openmmlab_names(source)
+    assert not any(name.startswith("head.") for name in file)
+    report = load_checkpoint(target, {"state_dict": file})
+    assert report.ok and report.kind == "OpenMMLab" and not report.notes
+    for name, tensor in target.state_dict().items():
+        assert torch.equal(tensor, source.state_dict()[name]), name
+
+
 @pytest.mark.parametrize("head", ["SegmentationHead", "OCRHead"])
 def test_inplace_abn_weights_are_converted_aloud(head):
     source, target = tiny(head), tiny(head)
