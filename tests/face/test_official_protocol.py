@@ -5,8 +5,10 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import PARAM_SCHEDULERS
 
 from hrtoolkit import geometry
+from hrtoolkit.config import load_config
 from hrtoolkit.heatmaps import DarkHeatmap
 from tasks.face.codec import TruncatedHeatmap
 from tasks.face.datasets import landmark_boxes
@@ -15,6 +17,8 @@ from tasks.face.layouts import AFLW_19, IBUG_68
 from tasks.face.metric import normalised_errors
 from tasks.face.reading import read_pts
 from tasks.face.transforms import FaceAffine, OfficialFaceCrop
+
+from ..conftest import REPOSITORY
 
 CENTER, SIDE = np.array([489.5, 503.5]), 596.25  # of a face of 300W, the side with its padding
 
@@ -335,3 +339,15 @@ def test_training_samples_of_the_official_manner(test_data):
     assert 256 / abs(crop["matrix"][0, 0]) / 200 == pytest.approx(3.494653822429525, rel=1e-12)
     x, y = np.trunc(crop["keypoints"][0] / 4) + 1
     assert (x, y) == (14, 16)
+
+
+def test_the_schedule_drops_after_30_and_50_whole_epochs():
+    config = load_config(REPOSITORY / "configs/face/hrnetv2_w18_300w.py")
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=config.optim_wrapper.optimizer.lr)
+    schedule = PARAM_SCHEDULERS.build({**config.param_scheduler[0], "optimizer": optimizer})
+    rates = []
+    for _ in range(config.train_cfg.max_epochs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    np.testing.assert_allclose(rates, 30 * [1e-4] + 20 * [1e-5] + 10 * [1e-6], rtol=1e-9)
