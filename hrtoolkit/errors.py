@@ -1,5 +1,9 @@
 """Mistakes that people can mend: tools print the message alone, without a traceback."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Something that the person at the keyboard can mend; the message says what, where, and the next move."""
@@ -23,3 +27,9 @@ class TrainingError(UserError):
 
 class TrainingStopped(UserError):
     """Training was asked to stop, saved its state, and can be resumed."""
+
+
+def shorten(names: Sequence[str], most: int = 8) -> str:
+    """The first few names for a message, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more

@@ -21,10 +21,9 @@ from hrtoolkit.config.values import suggest
 from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import find_image_folder
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.visualization import make_sheet
-from tasks.classification.head import shorten
 
 
 class LabelledImages(Dataset):

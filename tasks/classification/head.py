@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrtoolkit.backbones.hrnet import Bottleneck
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.registry import MODELS
 from hrtoolkit.visualization import draw_text
 
@@ -210,9 +210,3 @@ class ClassificationHead(PooledHead):
         for level, step_down in enumerate(self.downsamp_modules, start=1):
             total = self.incre_modules[level](maps[level]) + step_down(total)
         return self.final_layer(total).mean((2, 3))
-
-
-def shorten(names: Sequence[str], most: int = 8) -> str:
-    """The first few names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.registry import MODELS
 from hrtoolkit.visualization import draw_boxes
 from tasks.detection.checkpoints import convert
@@ -174,8 +174,8 @@ class RCNNHead(nn.Module):
         theirs = tuple(classes)
         if theirs != self.classes:
             raise DataError(
-                f"the data has {len(theirs)} classes ({_shorten(theirs)}), the head has {len(self.classes)} "
-                f"({_shorten(self.classes)}); set model.head.classes=None to take them from the data"
+                f"the data has {len(theirs)} classes ({shorten(theirs)}), the head has {len(self.classes)} "
+                f"({shorten(self.classes)}); set model.head.classes=None to take them from the data"
             )
 
     @property
@@ -287,7 +287,3 @@ def _resolve(convention: str, classes: str | Sequence[str] | None) -> tuple[Conv
     if classes is None:
         raise ValueError("the head needs class names: give head.classes, or build it with its training data")
     return CONVENTIONS[convention], resolve_classes(classes)
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:3])}, ... {', '.join(names[-2:])}"

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.necks import convolve_joined
 from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
@@ -103,8 +103,8 @@ class LabelHead(nn.Module):
         ours, theirs = self.classes.names, resolve_classes(classes).names
         if ours != theirs:
             raise DataError(
-                f"the data has {len(theirs)} classes ({_shorten(theirs)}), the head has {len(ours)} "
-                f"({_shorten(ours)}); set model.head.classes=None to take them from the data"
+                f"the data has {len(theirs)} classes ({shorten(theirs)}), the head has {len(ours)} "
+                f"({shorten(ours)}); set model.head.classes=None to take them from the data"
             )
 
     def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -377,7 +377,3 @@ def _check_weights(criterion: nn.Module, classes: ClassSet) -> None:
     weights = getattr(criterion, "class_weights", None)
     if weights is not None and len(weights) != len(classes.names):
         raise ValueError(f"{type(criterion).__name__}: {len(weights)} class_weights for {len(classes.names)} classes")
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")

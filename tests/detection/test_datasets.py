@@ -11,9 +11,10 @@ from mmengine.evaluator import Evaluator
 from hrtoolkit.data.doctor import examine
 from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
 from hrtoolkit.errors import DataError
-from tasks.detection.datasets import CocoDetection, Packed, VocDetection
+from tasks.detection.datasets import CocoDetection, VocDetection
 from tasks.detection.metric import CocoDetectionMetric
 from tasks.detection.postprocess import decode_masks
+from tasks.detection.reading import Packed
 from tasks.detection.transforms import ResizeFlip
 from tests.conftest import edit_json
 

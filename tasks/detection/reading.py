@@ -1,0 +1,227 @@
+"""Annotation files of objects: COCO's format and Pascal VOC's, and which of their objects can be trained."""
+
+from __future__ import annotations
+
+import json
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hrtoolkit.data.doctor import Findings
+from hrtoolkit.data.reading import read_json
+from hrtoolkit.errors import DataError
+from tasks.detection.classes import resolve_classes
+
+log = logging.getLogger(__name__)
+
+REQUIRED_FIELDS = {
+    "images": {"id", "file_name", "width", "height"},
+    "annotations": {"id", "image_id", "category_id", "bbox"},
+    "categories": {"id", "name"},
+}
+Faults = Literal["stop", "drop"]
+
+
+class Packed:
+    """A list of json values in two arrays: loader workers share it instead of touching a million objects."""
+
+    def __init__(self, values: Sequence):
+        dumped = [np.frombuffer(json.dumps(value).encode(), np.uint8) for value in values]
+        self.ends = np.cumsum([len(one) for one in dumped], dtype=np.int64)
+        self.bytes = np.concatenate([*dumped, np.empty(0, np.uint8)])
+
+    def __getitem__(self, index: int):
+        start = self.ends[index - 1] if index else 0
+        return json.loads(self.bytes[start : self.ends[index]].tobytes())
+
+
+def read_coco(path: Path) -> dict:
+    """Read a file in COCO's format.
+
+    Raises:
+        DataError: it cannot be read, or records lack what they need.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
+    for section in ("images", "categories"):
+        if not content.get(section):
+            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's instances format")
+    content.setdefault("annotations", [])  # COCO's test sets have none
+    for section, fields in REQUIRED_FIELDS.items():
+        for position, entry in enumerate(content[section]):
+            if missing := fields - entry.keys():
+                raise DataError(f"{path}: {section}[{position}] lacks {sorted(missing)}")
+    return content
+
+
+def choose_categories(
+    categories: list[dict], classes: Sequence[str] | None, path: Path
+) -> tuple[tuple[str, ...], list[int]]:
+    """Class names and category ids, label by label.
+
+    Args:
+        categories: COCO's.
+        classes: names in the order of the labels, or None for all in the order of their ids.
+        path: of the file, for messages.
+
+    Raises:
+        DataError: a name or id is there twice, or a class is not there.
+    """
+    ids = {category["name"]: category["id"] for category in sorted(categories, key=lambda c: c["id"])}
+    if len(ids) != len(categories) or len(set(ids.values())) != len(categories):
+        raise DataError(f"{path}: a category's name or id appears twice among {[c['name'] for c in categories]}")
+    names = resolve_classes(classes) if classes is not None else tuple(ids)
+    if unknown := [name for name in names if name not in ids]:
+        raise DataError(f"{path}: no category is called {unknown}; the file has {list(ids)}")
+    return names, [ids[name] for name in names]
+
+
+def select_objects(
+    annotations: list[dict],
+    images: dict,
+    known_categories: list[int],
+    category_ids: list[int],
+    masks: bool,
+    faults: Faults,
+    findings: Findings,
+) -> tuple[np.ndarray, np.ndarray, list, list | None]:
+    """Boxes (x1, y1, x2, y2), labels, image ids and segmentations of what can be trained; the rest is told.
+
+    Args:
+        annotations: COCO's.
+        images: by id.
+        known_categories: ids that the file explains.
+        category_ids: ids of the classes in use, label by label.
+        masks: look at segmentations.
+        faults: whether faulty annotations stop training.
+        findings: is told what is wrong.
+    """
+    ids = np.array([a["id"] for a in annotations])
+    categories = np.array([a["category_id"] for a in annotations], dtype=np.int64)
+    has_image = np.array([a["image_id"] in images for a in annotations], dtype=bool)
+    has_box = np.array([len(a["bbox"]) == 4 for a in annotations], dtype=bool)
+    boxes = np.array([a["bbox"] if len(a["bbox"]) == 4 else [0] * 4 for a in annotations], dtype=np.float64)
+    boxes = boxes.reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    owners = [images.get(a["image_id"], {"width": 0, "height": 0}) for a in annotations]
+    sizes = np.array([(image["width"], image["height"]) for image in owners], dtype=np.float64).reshape(-1, 2)
+    clipped = np.clip(boxes, 0, np.tile(sizes, 2))
+    extent, extent_inside = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
+    crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
+
+    # Of each annotation the first reason that holds is told.
+    faulty = {
+        "belong to an image that is not listed": ~has_image,
+        "have a category that is not listed": ~np.isin(categories, known_categories),
+        "have no box of four finite numbers": ~(has_box & np.isfinite(boxes).all(axis=1)),
+        "have a box whose corners are exchanged": (extent < 0).any(axis=1),
+        "lie outside their image": (extent > 0).all(axis=1) & (extent_inside <= 0).any(axis=1),
+    }
+    if masks:
+        states = np.array(
+            [_segmentation_fault(a.get("segmentation"), owner) for a, owner in zip(annotations, owners, strict=True)]
+        )
+        faulty |= {state: states == state for state in sorted(set(states) - {""})}
+    # COCO itself has a few of these.
+    useless = {
+        "have a box without extent": (extent_inside <= 0).any(axis=1),
+        "have an area of zero": np.array([a.get("area", 1) <= 0 for a in annotations], dtype=bool),
+    }
+    others = {
+        "are crowds": crowd,
+        "belong to classes that are not used": ~np.isin(categories, category_ids),
+        "measure less than a pixel": (extent_inside < 1).any(axis=1),
+    }
+    usable = np.ones(len(annotations), dtype=bool)
+    counts = []
+    for reasons, level, remedy in (
+        (faulty, "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'),
+        (useless, "warning", "they are left out"),
+        (others, None, ""),
+    ):
+        if level == "stop" and faults == "drop":
+            level, remedy = "warning", "they are left out"
+        for reason, holds in reasons.items():
+            found = ids[usable & holds]
+            usable &= ~holds
+            if len(found):
+                counts.append(f"{len(found)} {reason}")
+            if level is not None:
+                findings.add(level, f"annotations {reason}", found, remedy)
+    log.info(
+        "%s: %d of %d annotations used%s",
+        *(findings.where, usable.sum(), len(usable), f" ({', '.join(counts)})" if counts else ""),
+    )
+
+    kept = np.flatnonzero(usable)
+    label_of = {category: label for label, category in enumerate(category_ids)}
+    return (
+        clipped[kept],
+        np.array([label_of[category] for category in categories[kept].tolist()], dtype=np.int64),
+        [annotations[i]["image_id"] for i in kept],
+        [annotations[i]["segmentation"] for i in kept] if masks else None,
+    )
+
+
+def _segmentation_fault(segmentation: list | dict | None, image: dict) -> str:
+    """What is wrong with a segmentation, or an empty string."""
+    if not segmentation:
+        return "have no segmentation"
+    if isinstance(segmentation, dict):
+        size = [image["height"], image["width"]]
+        return "" if list(segmentation.get("size", ())) == size else "have run lengths of another size than their image"
+    too_few = any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation)
+    return "have a polygon of fewer than three points" if too_few else ""
+
+
+def read_voc(path: Path, name: str) -> tuple[dict, list[dict]]:
+    """Read one XML file of Pascal VOC as COCO's records.
+
+    Args:
+        path: of the file.
+        name: of the image, its id.
+
+    Returns:
+        the image, and its objects, which still have a `name` instead of a category.
+
+    Raises:
+        DataError: there is no such file, or it is not in VOC's format.
+    """
+    try:
+        root = ET.parse(path).getroot()
+        size = root.find("size")
+        image = {
+            "id": name,
+            "file_name": root.findtext("filename") or f"{name}.jpg",
+            "width": int(size.findtext("width")),
+            "height": int(size.findtext("height")),
+        }
+        annotations = []
+        for item in root.iter("object"):
+            corners = (item.find("bndbox").findtext(side) for side in ("xmin", "ymin", "xmax", "ymax"))
+            x1, y1, x2, y2 = (float(corner) for corner in corners)
+            width, height = x2 - x1 + 1, y2 - y1 + 1
+            annotations.append(
+                {
+                    "image_id": name,
+                    "name": item.findtext("name").strip(),
+                    "bbox": [x1 - 1, y1 - 1, width, height],
+                    "area": width * height,
+                    "iscrowd": int(item.findtext("difficult") or 0),
+                }
+            )
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; the split lists {name!r}") from None
+    except ET.ParseError as error:
+        raise DataError(f"{path}: not valid XML ({error}); copy or download it again") from None
+    except (AttributeError, TypeError, ValueError):
+        raise DataError(
+            f"{path}: expected VOC's format: size with width and height, and objects with name and bndbox of xmin, "
+            "ymin, xmax, ymax"
+        ) from None
+    return image, annotations
