@@ -176,9 +176,9 @@ def read_checkpoint(path: str | Path) -> Mapping:
             f"({reason}). Ask its author for the bare state_dict"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: damaged, or no checkpoint at all ({error}); download or copy it again"
-        ) from None
+        # Of other kinds the text is a byte or a name, which tells nobody anything.
+        detail = f" ({error})" if isinstance(error, RuntimeError | safetensors.SafetensorError) else ""
+        raise CheckpointError(f"{path}: damaged, or no checkpoint at all{detail}; download or copy it again") from None
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not tensors by name")
     return content
