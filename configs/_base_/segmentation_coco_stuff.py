@@ -1,7 +1,7 @@
 """COCO-Stuff 10k, 171 classes: the official crops and schedule, ten times the rate for the head.
 
 `data_root` holds train/image, train/label, test/image and test/label; labels are PNGs of the 10k release's values, 0
-for unlabelled and 1 to 182.
+for unlabelled and 1 to 182. (Those of the 164k release, 0 to 181, would be taken for their neighbours.)
 """
 
 train_dataloader = dict(
@@ -39,9 +39,7 @@ optim_wrapper = dict(
     optimizer=dict(type="SGD", lr=0.001, momentum=0.9, weight_decay=0.0001),
     paramwise_cfg=dict(custom_keys={"head": dict(lr_mult=10.0)}),
 )
-param_scheduler = [
-    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=110, convert_to_iter_based=True)
-]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=110, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

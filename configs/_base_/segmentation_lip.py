@@ -31,9 +31,7 @@ val_evaluator = dict(type="SegmentationMetric")
 train_cfg = dict(max_epochs=150, val_interval=5)
 base_batch_size = 40  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.007, momentum=0.9, weight_decay=0.0005))
-param_scheduler = [
-    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=150, convert_to_iter_based=True)
-]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=150, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

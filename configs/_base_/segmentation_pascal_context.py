@@ -32,9 +32,7 @@ model = dict(inference=dict(type="MultiScale", base_size=520, window=(480, 480),
 train_cfg = dict(max_epochs=200, val_interval=5)
 base_batch_size = 16  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.004, momentum=0.9, weight_decay=0.0001))
-param_scheduler = [
-    dict(type="PolyLR", power=0.9, eta_min=0.0, by_epoch=True, begin=0, end=200, convert_to_iter_based=True)
-]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=200, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

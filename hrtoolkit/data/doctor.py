@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -102,6 +102,9 @@ class Examined(Protocol):
 
     def image_files(self) -> ImageFiles: ...
 
+    def check_label(self, index: int) -> None:
+        """Raise a DataError where the label of a sample is of no use; only datasets with a label file a sample do."""
+
     def truth(self) -> Iterable[dict]:
         """The annotations as the metric wants predictions; empty where there are none."""
 
@@ -146,6 +149,8 @@ def examine(
     for name, files in images.items():
         if read_images:
             found, contents[name] = _check_contents(name, files)
+            if hasattr(datasets[name], "check_label"):
+                found += _check_labels(name, datasets[name], contents[name])
         else:
             found = _check_presence(files)
         findings += found
@@ -224,16 +229,8 @@ def _check_contents(name: str, files: ImageFiles) -> tuple[list[Finding], list[b
             return None, (0, 0), str(error)
         return hashlib.blake2b(data, digest_size=16).digest(), (width, height), ""
 
-    # Threads will do: reading, decoding and hashing all let go of the interpreter.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        outcomes = track(
-            pool.map(read, files.paths.tolist()),
-            f"{name} images",
-            total=len(files.paths),
-            console=Console(stderr=True),
-            disable=len(files.paths) < 250,
-        )
-        digests, sizes, errors = zip(*outcomes, strict=True) if len(files.paths) else ((), (), ())
+    outcomes = _in_threads(read, files.paths.tolist(), f"{name} images")
+    digests, sizes, errors = zip(*outcomes, strict=True) if outcomes else ((), (), ())
     findings = Findings(os.path.commonpath(files.paths.tolist()).decode() if len(files.paths) else name)
     findings.add(
         "stop",
@@ -256,6 +253,29 @@ def _check_contents(name: str, files: ImageFiles) -> tuple[list[Finding], list[b
         "program turned the image by its EXIF orientation",
     )
     return findings, list(digests)
+
+
+def _check_labels(name: str, dataset: Examined, contents: list[bytes | None]) -> list[Finding]:
+    """Read the label file of every sample whose image can be read."""
+
+    def check(index: int) -> str:
+        try:
+            dataset.check_label(index)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    errors = _in_threads(check, [i for i, digest in enumerate(contents) if digest], f"{name} labels")
+    findings = Findings(f"{name} data")
+    findings.add("stop", "labels that cannot be used", [error for error in errors if error], "training stops at them")
+    return findings
+
+
+def _in_threads(function: Callable, items: Sequence, what: str) -> list:
+    """Results for items; threads will do where reading and decoding let go of the interpreter."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        outcomes = pool.map(function, items)
+        return list(track(outcomes, what, total=len(items), console=Console(stderr=True), disable=len(items) < 250))
 
 
 def _check_leaks(

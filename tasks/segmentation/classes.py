@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -33,6 +35,9 @@ class ClassSet:
     mirrored: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
+        for field in ("names", "ids", "ignored", "palette", "mirrored"):
+            if isinstance(value := getattr(self, field), str) or not isinstance(value, Sequence):
+                raise ValueError(f"classes: {field} must be a list, got {value!r}")
         # Configs bring lists; a frozen record holds tuples.
         for field in ("names", "ids", "ignored"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
@@ -50,6 +55,11 @@ class ClassSet:
         if len(set(self.ids)) != count or set(self.ids) & set(self.ignored):
             raise ValueError(f"classes: each of {self.ids} and {self.ignored} may stand for one thing only")
         values = (*self.ids, *self.ignored)
+        colours = [part for colour in self.palette for part in colour]
+        if not all(isinstance(value, int) for value in (*values, *colours)):
+            raise ValueError("classes: ids, ignored values and the parts of colours must be whole numbers")
+        if len(colours) != 3 * count or min(colours) < 0 or max(colours) > 255:
+            raise ValueError("classes: palette takes red, green and blue from 0 to 255 for each class")
         if min(values) < 0 or max(values) > 65535:
             raise ValueError(f"classes: label files hold values from 0 to 65535, got {min(values)} to {max(values)}")
         partners = [name for pair in self.mirrored for name in pair]
@@ -100,6 +110,9 @@ def resolve_classes(classes: str | dict | ClassSet | None) -> ClassSet:
     if isinstance(classes, ClassSet):
         return classes
     if isinstance(classes, dict):
+        fields = {field.name for field in dataclasses.fields(ClassSet)}
+        if "names" not in classes or classes.keys() - fields:
+            raise ValueError(f"classes: a dict needs names and may have {sorted(fields)}, got {sorted(classes)}")
         return ClassSet(**classes)
     if isinstance(classes, str) and classes in SCHEMES:
         return SCHEMES[classes]

@@ -10,7 +10,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
 from hrtoolkit.data.doctor import Findings, ImageFiles
@@ -22,7 +22,8 @@ from tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
 from tasks.segmentation.pictures import overlay_labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-LABEL_MODES = ("L", "P", "I;16", "I")  # of Pillow: one value a pixel
+LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel
+SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow spreads grey values of few bits over a byte
 HOW_TO_GET = (
     "CamVid: the SegNet tutorial's CamVid folder; Cityscapes: leftImg8bit and gtFine of "
     "https://www.cityscapes-dataset.com; PASCAL-Context, LIP, ADE20K and COCO-Stuff: the header of the config says how "
@@ -34,7 +35,7 @@ HOW_TO_GET = (
 class SegmentationPairs(Dataset):
     """Images with a label PNG each, found in two folders of the same structure or through a list file.
 
-    A label file holds one value a pixel (grey or palette PNG, 8 or 16 bit), which `classes` translates.
+    A label file holds one value a pixel (grey or palette PNG, up to 16 bit), which `classes` translates.
 
     Args:
         transform: `transform(image, label, classes, rng)`, such as `ScaleCropFlip`.
@@ -95,12 +96,7 @@ class SegmentationPairs(Dataset):
         A whole image brings its label map along in its own size, for the metric.
         """
         index, rng = (key.index, key.generator()) if isinstance(key, Draw) else (int(key), None)
-        image, label = self.read_image(index), self.read_label(index)
-        if label is not None and label.shape != image.shape[:2]:
-            raise DataError(
-                f"{self.label_paths[index]}: the label is {_size(label)}, its image {self.image_paths[index]} is "
-                f"{_size(image)} (width x height); they must cover the same pixels"
-            )
+        image, label = self._read_pair(index)
         if rng is not None and label is None:
             raise DataError(f"{self.image_paths[index]} has no label to train on; set the dataset's label_dir")
         sample = self.transform(image, label, self.classes, rng)
@@ -133,6 +129,14 @@ class SegmentationPairs(Dataset):
         except ValueError as error:
             raise DataError(f"{path}: {error}") from None
 
+    def check_label(self, index: int) -> None:
+        """See whether a label map can be used.
+
+        Raises:
+            DataError: see `read_label`, or it is of another size than its image.
+        """
+        self._read_pair(index)
+
     def draw(self, predictions: list[dict]) -> np.ndarray:
         """Colour an image by its label map and by the prediction, RGB uint8 [H, W, 3]: truth left, prediction right.
 
@@ -159,6 +163,15 @@ class SegmentationPairs(Dataset):
         """Nothing: a label map scored against itself is right wherever it has a class at all."""
         return iter(())
 
+    def _read_pair(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        image, label = self.read_image(index), self.read_label(index)
+        if label is not None and label.shape != image.shape[:2]:
+            raise DataError(
+                f"{self.label_paths[index]}: the label is {_size(label)}, its image {self.image_paths[index]} is "
+                f"{_size(image)} (width x height); they must cover the same pixels"
+            )
+        return image, label
+
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
         return {"classes": asdict(self.classes)}
@@ -179,20 +192,29 @@ def read_values(path: str | Path) -> np.ndarray:
         data = Path(path).read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such label file; copy it there or correct the dataset's folders") from None
+    except OSError as error:
+        raise DataError(f"{path}: the label file cannot be read ({error.strerror})") from None
     try:
         with Image.open(io.BytesIO(data)) as image:
-            mode = image.mode
+            image.verify()  # checksums, which decoding ignores
+        with Image.open(io.BytesIO(data)) as image:
+            mode, stored_as = image.mode, image.tile[0][3]
             values = np.asarray(image)  # decodes
     # What Pillow raises for a broken PNG depends on where it breaks.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        detail = "" if isinstance(error, UnidentifiedImageError) else f"; {error}"  # that names an object in memory
         raise DataError(
-            f"{path}: not a readable label image, or cut short ({len(data)} bytes; {error}); copy or download it again"
+            f"{path}: not a readable label image, or cut short ({len(data)} bytes{detail}); copy or download it again"
         ) from None
     if mode not in LABEL_MODES:
         raise DataError(
             f"{path}: a label file holds one class value a pixel (grey or palette PNG), but this one is {mode}; "
             "convert its colours to class values first"
         )
+    if stored_as in SPREAD:
+        values = values // SPREAD[stored_as]
+    if values.dtype == bool:
+        values = values.astype(np.uint8)
     return values if values.dtype == np.uint8 else values.astype(np.int32)
 
 
@@ -209,12 +231,15 @@ def _find_pairs(
     stems = [path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images]
     if label_folder is None:
         return [(image, None) for image in images], stems
-    labels = [label_folder / f"{stem}{label_suffix}" for stem in stems]
+    pairs = [(image, label_folder / f"{stem}{label_suffix}") for image, stem in zip(images, stems, strict=True)]
+    # In a folder that holds both, labels look like images that are their own labels.
+    own = [image != label for image, label in pairs]
+    pairs, stems = list(compress(pairs, own)), list(compress(stems, own))
+    labels = [label for _, label in pairs]
     found = set(label_folder.rglob(f"*{label_suffix}"))
     unused = sorted(str(path) for path in found - set(labels))
     findings.add("warning", "labels without an image", unused, "they are not used; were images left out?")
-    pairs = list(zip(images, labels, strict=True))
-    return _keep_present(pairs, stems, [label in found for label in labels], "label", findings)
+    return _keep_present(pairs, stems, [label in found for label in labels], 1, findings)
 
 
 def _read_list(root: Path, path: Path, findings: Findings) -> tuple[list[tuple[Path, Path | None]], list[str]]:
@@ -231,18 +256,19 @@ def _read_list(root: Path, path: Path, findings: Findings) -> tuple[list[tuple[P
         raise DataError(f"{path}: some lines have an image and a label, but {odd[0]!r} stands alone")
     pairs = [(root / row[0].strip(), root / row[1].strip() if len(row) > 1 else None) for row in rows]
     names = [str(Path(row[0].strip()).with_suffix("")) for row in rows]
-    for column, what in ((0, "image"), (1, "label")):
+    for column in (0, 1):
         present = [pair[column] is None or pair[column].is_file() for pair in pairs]
-        pairs, names = _keep_present(pairs, names, present, what, findings)
+        pairs, names = _keep_present(pairs, names, present, column, findings)
     return pairs, names
 
 
 def _keep_present(
-    pairs: list[tuple[Path, Path | None]], names: list[str], present: list[bool], what: str, findings: Findings
+    pairs: list[tuple[Path, Path | None]], names: list[str], present: list[bool], column: int, findings: Findings
 ) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    """The pairs whose files are there; the others are found missing."""
-    missing = [name for name, there in zip(names, present, strict=True) if not there]
-    findings.add("stop", f"{what}s that are not there, by image", missing, "copy them there or correct the dataset")
+    """The pairs whose files of a column (0 images, 1 labels) are there; the others are found missing."""
+    missing = [str(pair[column]) for pair, there in zip(pairs, present, strict=True) if not there]
+    what = f"{('images', 'labels')[column]} that are not there"
+    findings.add("stop", what, missing, "copy them there or correct the dataset")
     return list(compress(pairs, present)), list(compress(names, present))
 
 

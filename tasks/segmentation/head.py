@@ -222,6 +222,7 @@ class OCRHead(LabelHead):
         channels: of the pixels' features.
         key_channels: of query, key and value.
         dropout: of whole channels, before the last convolution.
+        bn_momentum: 0.1 in HRNet-OCR, 0.01 in the other branches of the official code.
         loss: of the final output, `forward(logits, labels)`; mean cross-entropy by default.
         aux_loss: of the auxiliary output; by default mean cross-entropy with the class weights of `loss`. Beside
             `OhemCrossEntropy` the official code has `CrossEntropy(average="all")`.
@@ -241,6 +242,7 @@ class OCRHead(LabelHead):
         channels: int = 512,
         key_channels: int = 256,
         dropout: float = 0.05,
+        bn_momentum: float = 0.1,
         loss: nn.Module | None = None,
         aux_loss: nn.Module | None = None,
         aux_weight: float = 0.4,
@@ -261,6 +263,9 @@ class OCRHead(LabelHead):
         )
         self.ocr_distri_head = ObjectContext(channels, key_channels, dropout)
         self.cls_head = nn.Conv2d(channels, count, 1)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Auxiliary and final logits, each [B, C, H, W] at the stride of the map."""

@@ -34,7 +34,7 @@ class MultiScale:
         edge: "pad" or "shift".
 
     Raises:
-        ValueError: there are no scales, or one of the numbers is not positive.
+        ValueError: there are no scales, one of the numbers is not positive, or windows would leave gaps.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class MultiScale:
         numbers = [*scales, *(window or ()), *(stride or ()), *([base_size] if base_size is not None else [])]
         if not scales or min(numbers) <= 0:
             raise ValueError(f"MultiScale: scales, base_size, window and stride must be above 0, got {numbers}")
+        if stride and (window is None or any(step > side for step, side in zip(stride, window, strict=True))):
+            raise ValueError(f"MultiScale: stride must be at most the window's size, got {stride} for window {window}")
         self.scales = tuple(scales)
         self.base_size = base_size
         self.window = window

@@ -129,6 +129,10 @@ def test_voc_palette_is_bit_interleaved():
         (dict(names=["a"], ids=[1], ignored=[1]), "one thing only"),
         (dict(names=["a"], ids=[70000]), "values from 0 to 65535"),
         (dict(names=["a"], palette=[(0, 0, 0)] * 2), "2 palette for 1 names"),
+        (dict(names="ab"), "names must be a list, got 'ab'"),
+        (dict(names=["a"], ignored=0), "ignored must be a list, got 0"),
+        (dict(names=["a"], ids=[0.5]), "whole numbers"),
+        (dict(names=["a"], palette=[(0, 0, 300)]), "from 0 to 255"),
         (dict(names=["a", "b"], mirrored=[["a", "c"]]), r"mirrored \['c'\] are not among"),
         (dict(names=["a", "b"], mirrored=[["a", "b"], ["a", "b"]]), "more than one mirrored pair"),
     ],
@@ -136,6 +140,11 @@ def test_voc_palette_is_bit_interleaved():
 def test_contradictory_classes_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         ClassSet(**fields)
+
+
+def test_misspelt_fields_are_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"may have .*'mirrored', 'names', 'palette'\], got \['nmes'\]"):
+        resolve_classes(dict(nmes=["a"]))
 
 
 def test_unknown_schemes_are_answered_with_the_known_ones():

@@ -244,9 +244,15 @@ def test_classes_are_compared_a_few_at_a_time_with_the_same_result(monkeypatch):
         assert torch.equal(best_labels(*arguments).long(), expected)
 
 
-@pytest.mark.parametrize("options", [dict(scales=[]), dict(scales=[0]), dict(window=(0, 5)), dict(base_size=-1)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(dict(scales=[]), dict(scales=[0]), dict(window=(0, 5)), dict(base_size=-1)),
+        *(dict(stride=(4, 4)), dict(window=(8, 8), stride=(8, 9))),
+    ],
+)
 def test_numbers_that_make_no_sense_are_refused(options):
-    with pytest.raises(ValueError, match="must be above 0"):
+    with pytest.raises(ValueError, match=r"must be above 0|at most the window"):
         MODELS.build(dict(type="MultiScale", **options))
     with pytest.raises(ValueError, match="'pad' or 'shift', got 'wrap'"):
         MultiScale(edge="wrap")

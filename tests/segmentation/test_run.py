@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 from mmengine import Config
-from mmengine.optim import PolyLR
 
 from hrtoolkit import build_model
 from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import ConfigError, check_config, load_config
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
+from hrtoolkit.engine.optim import PolynomialLR
 from tasks.segmentation.classes import resolve_classes
 
 from ..conftest import REPOSITORY
@@ -38,7 +38,9 @@ def make_config(folder, **changes) -> Config:
         val_evaluator=dict(type="SegmentationMetric"),
         train_cfg=dict(max_epochs=12, val_interval=12),
         optim_wrapper=dict(optimizer=dict(type="Adam", lr=2e-2)),
-        param_scheduler=[dict(type="PolyLR", power=0.9, by_epoch=True, begin=0, end=12, convert_to_iter_based=True)],
+        param_scheduler=[
+            dict(type="PolynomialLR", power=0.9, by_epoch=True, begin=0, end=12, convert_to_iter_based=True)
+        ],
         seed=0,
     )
     return Config({**config, **changes})
@@ -74,12 +76,14 @@ def test_a_mistake_inside_inference_is_found_before_anything_is_built(label_fold
 
 def test_the_schedule_is_the_official_polynomial():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
-    schedule = PolyLR(optimizer, power=0.9, eta_min=0, by_epoch=False, begin=0, end=119548)
-    expected = {0: 0.01, 1: 0.0099999247, 100: 0.0099924713}
-    for step in range(101):
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.1})
+    schedule = PolynomialLR(optimizer, power=0.9, by_epoch=False, end=119548)
+    expected = {0: 0.01, 1: 0.0099999247, 100: 0.0099924713, 59774: 0.0053588673, 119547: 2.692848e-7}
+    optimizer.step()
+    for step in range(119548):
         if step in expected:
-            assert optimizer.param_groups[0]["lr"] == pytest.approx(expected[step], rel=1e-8)
-        optimizer.step()
+            rates = [group["lr"] for group in optimizer.param_groups]
+            assert rates == pytest.approx([expected[step], 10 * expected[step]], rel=1e-6)
         schedule.step()
 
 

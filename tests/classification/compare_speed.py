@@ -2,7 +2,7 @@
 
 Not a test. Run it from the repository's root, best on a quiet machine:
 
-    python -m tests.classification.measure_speed FOLDER      # holds train/CLASS/
+    python -m tests.classification.compare_speed FOLDER      # holds train/CLASS/
 
 Each side works in this process, in one thread, and the two take turns in every round. Seconds are those of the
 processor, which other programs disturb less than those of the clock. The ratio is that of the medians; above 1 is
