@@ -245,7 +245,7 @@ class CocoDetection(DetectionDataset):
         ids = [image["id"] for image in content["images"]]
         shared = [image_id for image_id, count in Counter(ids).items() if count > 1]
         findings.add("stop", "images that share an id, by id", shared, "give each its own, or remove what is double")
-        boxes, labels, image_ids, segmentations = select_objects(
+        boxes, labels, image_ids, segmentations, self.faulty_ids = select_objects(
             content["annotations"],
             images,
             [category["id"] for category in content["categories"]],
@@ -274,8 +274,10 @@ class CocoDetection(DetectionDataset):
         )
 
     def read_ground_truth(self) -> dict:
-        """The annotations in COCO's format."""
-        return read_json(self.ann_file)
+        """The annotations in COCO's format, without the faulty ones."""
+        content = read_json(self.ann_file)
+        annotations = content.get("annotations") or []
+        return {**content, "annotations": [a for a in annotations if a["id"] not in self.faulty_ids]}
 
     @property
     def metainfo(self) -> dict:
@@ -335,7 +337,10 @@ class VocDetection(DetectionDataset):
             lines = self.ann_file.read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
             raise DataError(f"{self.ann_file}: no such file; it lists the images of a split, one a line") from None
-        names = [line.split()[0] for line in lines if line.strip()]
+        listed = [line.split()[0] for line in lines if line.strip()]
+        if not listed:
+            raise DataError(f"{self.ann_file}: the list is empty; it names the images of a split, one a line")
+        names = list(dict.fromkeys(listed))
         images, annotations = [], []
         for name in track(names, "reading XML", console=Console(stderr=True), disable=len(names) < 2000):
             image, found = read_voc(root / ann_dir / f"{name}.xml", name)
@@ -346,7 +351,9 @@ class VocDetection(DetectionDataset):
         categories = [*chosen, *(name for name in in_files if name not in chosen)]
         self.category_ids = list(range(1, len(chosen) + 1))
         for number, annotation in enumerate(annotations, start=1):
-            annotation |= {"id": number, "category_id": categories.index(annotation.pop("name")) + 1}
+            name = annotation.pop("name")
+            annotation["told_as"] = f"{name} in {annotation['image_id']}.xml"
+            annotation |= {"id": number, "category_id": categories.index(name) + 1}
         self._content = {
             "images": images,
             "annotations": annotations,
@@ -355,7 +362,9 @@ class VocDetection(DetectionDataset):
         by_id = {image["id"]: image for image in images}
         all_ids = [category["id"] for category in self._content["categories"]]
         findings = Findings(root / ann_dir)
-        boxes, labels, image_ids, _ = select_objects(
+        twice = [name for name, count in Counter(listed).items() if count > 1]
+        findings.add("stop", f"images that {self.ann_file} lists twice", twice, "remove what is double")
+        boxes, labels, image_ids, _, self.faulty_ids = select_objects(
             annotations, by_id, all_ids, self.category_ids, False, faults, findings
         )
         if strict:
@@ -376,7 +385,8 @@ class VocDetection(DetectionDataset):
         )
 
     def read_ground_truth(self) -> dict:
-        """The annotations in COCO's format."""
-        return self._content
+        """The annotations in COCO's format, without the faulty ones."""
+        annotations = [a for a in self._content["annotations"] if a["id"] not in self.faulty_ids]
+        return {**self._content, "annotations": annotations}
 
     metainfo = CocoDetection.metainfo

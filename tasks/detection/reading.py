@@ -51,11 +51,18 @@ def read_coco(path: Path) -> dict:
     for section in ("images", "categories"):
         if not content.get(section):
             raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's instances format")
-    content.setdefault("annotations", [])  # COCO's test sets have none
+    content["annotations"] = content.get("annotations") or []  # COCO's test sets have none
     for section, fields in REQUIRED_FIELDS.items():
         for position, entry in enumerate(content[section]):
+            if not isinstance(entry, dict):
+                raise DataError(f"{path}: {section}[{position}] is {entry!r}, expected a json object")
             if missing := fields - entry.keys():
                 raise DataError(f"{path}: {section}[{position}] lacks {sorted(missing)}")
+            if not isinstance(entry["id"], int | str):
+                raise DataError(f"{path}: {section}[{position}] has {entry['id']!r} as id, expected a number")
+    for image in content["images"]:
+        if not (_is_number(image["width"]) and _is_number(image["height"]) and isinstance(image["file_name"], str)):
+            raise DataError(f"{path}: image {image['id']!r} needs a file_name, and numbers as width and height")
     return content
 
 
@@ -89,11 +96,11 @@ def select_objects(
     masks: bool,
     faults: Faults,
     findings: Findings,
-) -> tuple[np.ndarray, np.ndarray, list, list | None]:
-    """Boxes (x1, y1, x2, y2), labels, image ids and segmentations of what can be trained; the rest is told.
+) -> tuple[np.ndarray, np.ndarray, list, list | None, set]:
+    """Boxes (x1, y1, x2, y2), labels, image ids and segmentations of what can be trained, and ids of what is faulty.
 
     Args:
-        annotations: COCO's.
+        annotations: COCO's; they may bring `told_as`, what messages call them instead of their id.
         images: by id.
         known_categories: ids that the file explains.
         category_ids: ids of the classes in use, label by label.
@@ -101,7 +108,11 @@ def select_objects(
         faults: whether faulty annotations stop training.
         findings: is told what is wrong.
     """
-    ids = np.array([a["id"] for a in annotations])
+    told_as = np.array([a.get("told_as", a["id"]) for a in annotations])
+    malformed = np.array([_is_malformed(a) for a in annotations], dtype=bool)
+    all_annotations = annotations
+    blank = {"image_id": None, "category_id": -1, "bbox": [0, 0, 0, 0]}
+    annotations = [blank if bad else a for a, bad in zip(annotations, malformed, strict=True)]
     categories = np.array([a["category_id"] for a in annotations], dtype=np.int64)
     has_image = np.array([a["image_id"] in images for a in annotations], dtype=bool)
     has_box = np.array([len(a["bbox"]) == 4 for a in annotations], dtype=bool)
@@ -113,9 +124,11 @@ def select_objects(
     clipped = np.clip(boxes, 0, np.tile(sizes, 2))
     extent, extent_inside = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
+    ignored = np.array([bool(a.get("ignore", 0)) for a in annotations], dtype=bool)
 
     # Of each annotation the first reason that holds is told.
     faulty = {
+        "have something else than numbers as box, ids, area or iscrowd": malformed,
         "belong to an image that is not listed": ~has_image,
         "have a category that is not listed": ~np.isin(categories, known_categories),
         "have no box of four finite numbers": ~(has_box & np.isfinite(boxes).all(axis=1)),
@@ -134,11 +147,13 @@ def select_objects(
     }
     others = {
         "are crowds": crowd,
+        "are marked to be ignored": ignored,
         "belong to classes that are not used": ~np.isin(categories, category_ids),
         "measure less than a pixel": (extent_inside < 1).any(axis=1),
     }
     usable = np.ones(len(annotations), dtype=bool)
     counts = []
+    all_faulty = np.any(list(faulty.values()), axis=0)
     for reasons, level, remedy in (
         (faulty, "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'),
         (useless, "warning", "they are left out"),
@@ -147,7 +162,7 @@ def select_objects(
         if level == "stop" and faults == "drop":
             level, remedy = "warning", "they are left out"
         for reason, holds in reasons.items():
-            found = ids[usable & holds]
+            found = told_as[usable & holds]
             usable &= ~holds
             if len(found):
                 counts.append(f"{len(found)} {reason}")
@@ -165,6 +180,24 @@ def select_objects(
         np.array([label_of[category] for category in categories[kept].tolist()], dtype=np.int64),
         [annotations[i]["image_id"] for i in kept],
         [annotations[i]["segmentation"] for i in kept] if masks else None,
+        {all_annotations[i]["id"] for i in np.flatnonzero(all_faulty)},
+    )
+
+
+def _is_number(value) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_malformed(annotation: dict) -> bool:
+    """Whether a value is of a kind that nothing can be made of; what the numbers say is another matter."""
+    box = annotation["bbox"]
+    return not (
+        isinstance(box, list | tuple)
+        and all(map(_is_number, box))
+        and isinstance(annotation["image_id"], int | str)
+        and type(annotation["category_id"]) is int
+        and _is_number(annotation.get("area", 1))
+        and annotation.get("iscrowd", 0) in (0, 1)
     )
 
 
@@ -172,11 +205,32 @@ def _segmentation_fault(segmentation: list | dict | None, image: dict) -> str:
     """What is wrong with a segmentation, or an empty string."""
     if not segmentation:
         return "have no segmentation"
+    size = [image["height"], image["width"]]
     if isinstance(segmentation, dict):
-        size = [image["height"], image["width"]]
-        return "" if list(segmentation.get("size", ())) == size else "have run lengths of another size than their image"
-    too_few = any(len(polygon) < 6 or len(polygon) % 2 for polygon in segmentation)
-    return "have a polygon of fewer than three points" if too_few else ""
+        counts = segmentation.get("counts")
+        if segmentation.get("size") != size:
+            return "have run lengths of another size than their image"
+        sound = bool(counts) and isinstance(counts, str)  # compressed: they show when they are drawn
+        if isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts):
+            sound = sum(counts) == size[0] * size[1]
+        return "" if sound else "have run lengths that do not fill their image"
+    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
+        return "have a segmentation that is neither a list of polygons nor run lengths"
+    try:
+        polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
+    except (TypeError, ValueError):
+        return "have a polygon of something else than numbers"
+    if any(polygon.ndim != 1 or len(polygon) % 2 for polygon in polygons):
+        return "have a polygon that is no list of x, y, x, y, ..."
+    if any(len(polygon) < 6 for polygon in polygons):
+        return "have a polygon of fewer than three points"
+    points = np.concatenate(polygons).reshape(-1, 2)
+    # Farther off, or not finite, drawing them takes all memory; NaN is in no order with anything.
+    if not (points.min() > -max(size) and points.max() < 2 * max(size)):
+        return "have a polygon far outside their image"
+    if (points.max(axis=0) <= 0).any() or (points.min(axis=0) >= size[::-1]).any():
+        return "have all polygons outside their image"
+    return ""
 
 
 def read_voc(path: Path, name: str) -> tuple[dict, list[dict]]:

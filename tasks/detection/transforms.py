@@ -31,7 +31,9 @@ class ResizeFlip:
         flip: float = 0.0,
         rounding: Literal["nearest", "down"] = "nearest",
     ):
-        self.sizes = [tuple(pair) for pair in sizes]
+        if not sizes or any(len(pair) != 2 or min(pair) <= 0 for pair in sizes):
+            raise ValueError(f"ResizeFlip: sizes takes pairs of a longest and a shortest side, got {sizes!r}")
+        self.sizes = [(max(pair), min(pair)) for pair in sizes]  # in either order, as in mmdetection
         self.flip = flip
         self.rounding = rounding
 
