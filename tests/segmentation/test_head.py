@@ -14,6 +14,16 @@ from .conftest import CLASSES, TINY
 from .test_inference import dict_config
 
 W48 = dict(type="HRNet", width=48, fuse_upsample="bilinear")
+W18 = dict(type="HRNet", width=18, fuse_upsample="bilinear")
+SMALL_V1 = dict(
+    type="HRNet",
+    width=16,
+    modules=(1, 1, 1),
+    blocks=2,
+    layer1_blocks=1,
+    layer1_planes=32,
+    fuse_upsample="bilinear",
+)
 SMALL_V2 = dict(type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear")
 
 
@@ -69,9 +79,14 @@ def test_attention_is_scaled_by_the_key_channels():
         (W48, None, dict(type="SegmentationHead", classes="pascal_context_60"), 65_888_940, 1839),
         (W48, None, dict(type="SegmentationHead", classes="ade20k"), 65_953_830, 1839),
         (W48, None, dict(type="SegmentationHead", classes="coco_stuff"), 65_968_971, 1839),
+        (SMALL_V1, None, dict(type="SegmentationHead", classes="cityscapes"), 1_540_819, 435),
         (SMALL_V2, None, dict(type="SegmentationHead", classes="cityscapes"), 3_939_579, 873),
+        (W18, None, dict(type="SegmentationHead", classes="cityscapes"), 9_641_119, 1839),
         (W48, "Concat", dict(type="OCRHead", classes="cityscapes"), 70_372_678, 1890),
         (W48, "Concat", dict(type="OCRHead", classes="lip"), 70_373_912, 1890),
+        (W48, "Concat", dict(type="OCRHead", classes="pascal_context_59"), 70_422_038, 1890),
+        (W48, "Concat", dict(type="OCRHead", classes="pascal_context_60"), 70_423_272, 1890),
+        (W48, "Concat", dict(type="OCRHead", classes="ade20k"), 70_534_332, 1890),
         (W48, "Concat", dict(type="OCRHead", classes="coco_stuff"), 70_560_246, 1890),
     ],
 )

@@ -3,9 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from hrtoolkit import build_model
 from tasks.segmentation.classes import CAMVID, IGNORED, LIP
 from tasks.segmentation.transforms import ScaleCropFlip, WholeImage, scale_size
+
+from ..conftest import REPOSITORY
 
 RNG = np.random.default_rng(0)
 IMAGE = cv2.GaussianBlur(RNG.integers(0, 256, (90, 120, 3), dtype=np.uint8), (0, 0), 2)
@@ -119,3 +123,11 @@ def test_contradictory_arguments_are_refused():
         WholeImage(short_side=520, squash=(473, 473))
     with pytest.raises(ValueError, match="smallest, largest"):
         ScaleCropFlip((10, 10), 100, scale=(2, 0.5))
+
+
+def test_pixels_are_normalised_as_in_the_original():
+    pixels = torch.tensor([[0, 0, 0], [124, 116, 104], [255, 255, 255]], dtype=torch.uint8)
+    model = build_model(REPOSITORY / "configs/segmentation/hrnetv2_w18_small_v2_cityscapes.py")
+    normalised = model.data_preprocessor({"images": pixels.T[None, :, None]})["images"][0, :, 0].T
+    expected = [[-2.117904, -2.035714, -1.804444], [0.005566, -0.004902, 0.008192], [2.248908, 2.428571, 2.640000]]
+    torch.testing.assert_close(normalised, torch.tensor(expected), rtol=0, atol=1e-6)
