@@ -288,7 +288,8 @@ def _check_leaks(
     # Numbered files bear the same names in many data sets: the size has to agree too, unless it is the same file.
     known = set(zip(names[0].tolist(), map(tuple, train.sizes.tolist()), strict=True))
     sizes = map(tuple, other.sizes.tolist())
-    same_name = np.array([any(size) and (n, size) in known for n, size in zip(names[1].tolist(), sizes, strict=True)])
+    pairs = zip(names[1].tolist(), sizes, strict=True)
+    same_name = np.array([any(size) and (n, size) in known for n, size in pairs], dtype=bool)
     same_name |= np.isin(other.paths, train.paths)
     shared = [f"{image_id}: {path.decode()}" for image_id, path in zip(other.ids.tolist(), names[1], strict=True)]
     findings.add(
