@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 from hrtoolkit.structures import KeypointLayout
@@ -29,6 +30,9 @@ def resolve_layout(layout: str | dict | KeypointLayout | None) -> KeypointLayout
     if isinstance(layout, str) and layout in LAYOUTS:
         return LAYOUTS[layout]
     if isinstance(layout, dict):
+        fields = [field.name for field in dataclasses.fields(KeypointLayout)]
+        if unknown := [name for name in layout if name not in fields]:
+            raise ValueError(f"a keypoint layout has no {', '.join(unknown)}; it has {', '.join(fields)}")
         return complete_layout(**layout)
     raise ValueError(
         f"a keypoint layout must be one of {sorted(LAYOUTS)} or a dict with at least `names`, got {layout!r}; "

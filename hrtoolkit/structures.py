@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class KeypointLayout:
             definition, without its factor two).
         upper_body: names of the keypoints that half-body augmentation may keep; the others are the lower body.
             Empty where the scheme knows no such halves.
-        nme_reference: two names, the distance between which normalises errors (normalised mean error). Empty where
-            the benchmark divides by something else, or is not about distances.
+        nme_reference: what a normalised mean error divides distances by: two names for the distance between them, or
+            "box" for the side of the object's box. Empty where nothing is said.
 
     Raises:
         ValueError: a name is repeated or unknown, a keypoint has two partners, or `sigmas` or `nme_reference` has
@@ -30,27 +31,30 @@ class KeypointLayout:
     skeleton: tuple[tuple[str, str], ...] = ()
     sigmas: tuple[float, ...] = ()
     upper_body: tuple[str, ...] = ()
-    nme_reference: tuple[str, ...] = ()
+    nme_reference: tuple[str, ...] | Literal["box"] = ()
 
     def __post_init__(self):
         # Configs and json files bring lists; a frozen record holds tuples.
-        for field in ("names", "sigmas", "upper_body", "nme_reference"):
+        for field in ("names", "sigmas", "upper_body"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
+        if self.nme_reference != "box":
+            object.__setattr__(self, "nme_reference", tuple(self.nme_reference))
         for field in ("mirrored", "skeleton"):
             object.__setattr__(self, field, tuple((str(a), str(b)) for a, b in getattr(self, field)))
         repeated = sorted({name for name in self.names if self.names.count(name) > 1})
         if not self.names or repeated:
             raise ValueError(f"a keypoint layout needs unique names, got {list(self.names)} (repeated: {repeated})")
         partners = [name for pair in self.mirrored for name in pair]
-        used = {*partners, *(name for line in self.skeleton for name in line), *self.upper_body, *self.nme_reference}
+        reference = () if self.nme_reference == "box" else self.nme_reference
+        used = {*partners, *(name for line in self.skeleton for name in line), *self.upper_body, *reference}
         if unknown := sorted(used - set(self.names)):
             raise ValueError(f"keypoint layout: {unknown} are not among its names {list(self.names)}")
         if twice := sorted({name for name in partners if partners.count(name) > 1}):
             raise ValueError(f"keypoint layout: {twice} stand in more than one mirrored pair")
         if self.sigmas and len(self.sigmas) != len(self.names):
             raise ValueError(f"keypoint layout: {len(self.sigmas)} sigmas for {len(self.names)} keypoints")
-        if len(self.nme_reference) not in (0, 2):
-            raise ValueError(f"keypoint layout: nme_reference is {list(self.nme_reference)}, expected two names")
+        if len(reference) not in (0, 2):
+            raise ValueError(f"keypoint layout: nme_reference is {list(reference)}, expected two names, or 'box'")
 
     def flip_order(self) -> list[int]:
         """Index of the mirror partner of each keypoint; a keypoint without a partner is its own."""

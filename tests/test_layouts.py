@@ -2,7 +2,7 @@
 
 import pytest
 
-from hrtoolkit.layouts import complete_layout, partners_by_name
+from hrtoolkit.layouts import complete_layout, partners_by_name, resolve_layout
 from tasks.pose.layouts import COCO
 
 
@@ -39,9 +39,12 @@ def test_a_side_without_a_partner_is_told_apart():
 
 def test_the_distance_that_normalises_needs_two_known_names():
     assert complete_layout(names=["a", "b"], nme_reference=["a", "b"]).nme_reference == ("a", "b")
-    with pytest.raises(ValueError, match="nme_reference is \\['a'\\], expected two names"):
+    with pytest.raises(ValueError, match="nme_reference is \\['a'\\], expected two names, or 'box'"):
         complete_layout(names=["a", "b"], nme_reference=["a"])
     with pytest.raises(ValueError, match="'c'"):
         complete_layout(names=["a", "b"], nme_reference=["a", "c"])
+    assert complete_layout(names=["a"], nme_reference="box").nme_reference == "box"
+    with pytest.raises(ValueError, match="a keypoint layout has no nme_ref; it has names, mirrored"):
+        resolve_layout({"names": ["a"], "nme_ref": "box"})
     chosen = complete_layout(names=COCO.names, nme_reference=("left_eye", "right_eye"))
     assert chosen.nme_reference and chosen.mirrored == COCO.mirrored

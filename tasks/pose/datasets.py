@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from hrtoolkit import geometry
+from hrtoolkit.data.checks import check_images, check_pairs, check_symmetry, find_owners, look_up
+from hrtoolkit.data.coco import Images, find_category, layout_of_category, read_annotations, read_detections
 from hrtoolkit.data.doctor import Finding, Findings
 from hrtoolkit.data.keypoints import KeypointDataset, People
 from hrtoolkit.data.reading import find_image_folder, read_json
 from hrtoolkit.errors import DataError
-from hrtoolkit.layouts import complete_layout, resolve_layout
 from hrtoolkit.registry import DATASETS
-from hrtoolkit.structures import KeypointLayout
-from tasks.pose.checks import check_images, check_layout, check_symmetry, find_owners, look_up, select_annotated
-from tasks.pose.coco import Images, read_annotations, read_detections
+from tasks.pose.checks import check_sigmas, select_annotated
 from tasks.pose.layouts import MPII, with_sigmas
 
 log = logging.getLogger(__name__)
@@ -71,10 +70,11 @@ class CocoKeypoints(KeypointDataset):
         self.ann_file = root / ann_file
         findings = Findings(self.ann_file)
         images, annotations, categories = read_annotations(self.ann_file, findings, needs_annotations=box_file is None)
-        chosen = _find_category(categories, category, self.ann_file)
+        chosen = find_category(categories, category, self.ann_file)
         self.category_id = chosen["id"]
-        layout = with_sigmas(_layout_of(chosen, layout, self.ann_file))
-        check_layout(layout, findings)
+        layout = with_sigmas(layout_of_category(chosen, layout, self.ann_file))
+        check_pairs(layout, findings)
+        check_sigmas(layout, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
         positions, keypoints, left_out = select_annotated(
@@ -219,37 +219,6 @@ def _sound_people(records: list[dict], findings: Findings) -> list[dict]:
     findings.add("stop", "people who lack a field", lacking, "add it or remove them")
     findings.add("stop", f"people without {len(MPII.names)} joints", miscounted, "correct or remove them")
     return sound
-
-
-def _find_category(categories: list[dict], name: str | None, path: Path) -> dict:
-    chosen = [c for c in categories if (c["name"] == name if name is not None else c.get("keypoints"))]
-    if name is None and not chosen and len(categories) == 1:
-        chosen = categories
-    if len(chosen) != 1:
-        names = [c["name"] for c in categories]
-        wanted = f"named {name!r}" if name is not None else "with keypoints"
-        raise DataError(f"{path}: {len(chosen)} categories {wanted} among {names}; set the dataset's `category`")
-    return chosen[0]
-
-
-def _layout_of(category: dict, layout: str | dict | KeypointLayout | None, path: Path) -> KeypointLayout:
-    """Join what the file's category says with what the config adds."""
-    names = category.get("keypoints")
-    if isinstance(layout, str | KeypointLayout):
-        stated = resolve_layout(layout)
-    elif layout and "names" in layout:
-        stated = complete_layout(**layout)
-    elif names:
-        skeleton = [(names[a - 1], names[b - 1]) for a, b in category.get("skeleton") or ()]
-        return complete_layout(**{"names": names, "skeleton": skeleton, **(layout or {})})
-    else:
-        raise DataError(
-            f"{path}: category {category['name']!r} lists no keypoint names; give them in the dataset's `layout`, "
-            "for example layout=dict(names=[...])"
-        )
-    if names and len(names) != len(stated.names):
-        raise DataError(f"{path}: {len(names)} keypoints {names}, but the config's layout has {len(stated.names)}")
-    return stated
 
 
 def _order_people(

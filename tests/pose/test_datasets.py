@@ -241,7 +241,7 @@ def test_ids_may_be_texts(coco_folder):
 
 def test_packing_in_pieces_changes_nothing(coco_folder, monkeypatch):
     whole = load(coco_folder)
-    monkeypatch.setattr("tasks.pose.coco.PACKED", 2)
+    monkeypatch.setattr("hrtoolkit.data.coco.PACKED", 2)
     pieces = load(coco_folder)
     for name in ("image_paths", "image_ids", "person_images", "centers", "keypoints", "visible", "boxes"):
         np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from mmengine.evaluator import Evaluator
 
+from hrtoolkit.data.checks import check_symmetry
 from hrtoolkit.data.doctor import Findings, check_before_training, examine
 from hrtoolkit.engine import train
 from hrtoolkit.errors import DataError
 from hrtoolkit.layouts import complete_layout
-from tasks.pose.checks import check_symmetry
 from tasks.pose.datasets import CocoKeypoints, MpiiPose
 from tasks.pose.layouts import COCO
 from tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric

@@ -1,7 +1,7 @@
 """Keypoint files in COCO's format as flat arrays: a million people, no million objects (https://cocodataset.org).
 
 Files are read record by record and packed a few thousand at a time. Records that cannot be packed are findings; what
-the others say is checked in `tasks.pose.checks`.
+the others say is checked in `hrtoolkit.data.checks`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from hrtoolkit.data.doctor import Findings
 from hrtoolkit.data.reading import stream_json
 from hrtoolkit.errors import DataError
+from hrtoolkit.layouts import resolve_layout
+from hrtoolkit.structures import KeypointLayout
 
 PACKED = 4096  # records that are Python objects at a time
 NO_BOX = (np.nan,) * 4
@@ -41,6 +43,7 @@ class Annotations(NamedTuple):
     num_keypoints: np.ndarray  # [A]
     lengths: np.ndarray  # [A] how many of `keypoints` belong to each annotation
     keypoints: np.ndarray  # [sum of lengths] x, y, visibility, ... of all annotations one after another
+    windows: np.ndarray  # [A, 3] float32, centre (x, y) and side in pixels, as OpenMMLab's face files have them
 
 
 class Detections(NamedTuple):
@@ -100,6 +103,58 @@ def read_detections(path: Path, findings: Findings) -> Detections:
             raise DataError(f"{path}: expected COCO's results format, a list of detections")
         table.append(record)
     return Detections(*table.columns())
+
+
+def find_category(categories: list[dict], name: str | None, path: Path) -> dict:
+    """The category of this name; for None the only one with keypoints, or the only one.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    chosen = [c for c in categories if (c["name"] == name if name is not None else c.get("keypoints"))]
+    if name is None and not chosen and len(categories) == 1:
+        chosen = categories
+    if len(chosen) != 1:
+        names = [c["name"] for c in categories]
+        wanted = f"named {name!r}" if name is not None else "with keypoints"
+        raise DataError(f"{path}: {len(chosen)} categories {wanted} among {names}; set the dataset's `category`")
+    return chosen[0]
+
+
+def layout_of_category(category: dict, layout: str | dict | KeypointLayout | None, path: Path) -> KeypointLayout:
+    """Join what the file's category says of its keypoints with what the config adds.
+
+    Args:
+        category: of the file.
+        layout: a known name, a layout, or fields that complete or replace those of the category.
+        path: of the file, for messages.
+
+    Raises:
+        DataError: there are no names, or they make no layout.
+    """
+    names = category.get("keypoints")
+    try:
+        if isinstance(layout, str | KeypointLayout) or (layout and "names" in layout):
+            stated = resolve_layout(layout)
+        elif names:
+            skeleton = category.get("skeleton") or ()
+            if stray := [line for line in skeleton if not all(1 <= end <= len(names) for end in line)]:
+                raise ValueError(
+                    f"the skeleton of category {category['name']!r} joins {stray[0]}, but keypoints are counted from 1 "
+                    f"to {len(names)}"
+                )
+            lines = [(names[a - 1], names[b - 1]) for a, b in skeleton]
+            return resolve_layout({"names": names, "skeleton": lines, **(layout or {})})
+        else:
+            raise ValueError(
+                f"category {category['name']!r} lists no keypoint names; give them in the dataset's `layout`, for "
+                "example layout=dict(names=[...])"
+            )
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from None
+    if names and len(names) != len(stated.names):
+        raise DataError(f"{path}: {len(names)} keypoints {names}, but the config's layout has {len(stated.names)}")
+    return stated
 
 
 class _Table:
@@ -201,7 +256,17 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
         np.array([r.get("num_keypoints", -1) for r in records], dtype=np.int32),
         lengths,
         np.fromiter(chain.from_iterable(keypoints), np.float32, count=int(lengths.sum())),
+        np.array([_window(r) for r in records], dtype=np.float32).reshape(-1, 3),
     )
+
+
+def _window(record: dict) -> tuple[float, float, float]:
+    """`center`, and `scale` in units of 200 pixels; NaN where a record has no such window."""
+    if "center" not in record or "scale" not in record:
+        return NO_BOX[:3]
+    x, y = record["center"]
+    scale = record["scale"]
+    return x, y, 200.0 * (max(scale) if isinstance(scale, list) else scale)
 
 
 def _pack_detections(records: list[dict]) -> tuple[np.ndarray, ...]:
