@@ -20,4 +20,4 @@ val_dataloader = dict(
         transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
-val_evaluator = dict(type="NME", normaliser="box")
+val_evaluator = dict(type="NME")

@@ -20,7 +20,7 @@ class TruncatedHeatmap(GaussianHeatmap):
 
     Convention: the grid of `GaussianHeatmap`. Off the left and upper edges cutting goes towards 0, and next to them a
     gaussian of sigma 1.5 peaks one cell too far, both as in the original. Landmarks off the map are drawn as nothing,
-    and count in the loss.
+    and count in the loss, as in the original; those that are not labelled do not.
 
     Args:
         sigma: deviation in cells: 1 on 300W, 1.5 on WFLW, COFW and AFLW.
@@ -37,7 +37,7 @@ class TruncatedHeatmap(GaussianHeatmap):
         drawn = (visible > 0) & (first < size).all(-1) & (end >= 0).all(-1)
         peaks = first + math.floor((2 * reach + 1) / 2)
         maps = draw_gaussians(peaks, drawn.to(points.dtype), self.sigma, heatmap_hw, window=(first + end - 1) / 2)
-        return maps, torch.ones_like(visible)
+        return maps, (visible > 0).to(visible.dtype)
 
     def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         heatmaps = heatmaps.float()

@@ -88,7 +88,6 @@ COFW_29 = _scheme(
     nme_reference=("right_eye_outer", "left_eye_outer"),
 )
 
-# Its benchmark divides by the size of the face's box: profiles have one eye.
 AFLW_19 = _scheme(
     [
         *_across("brow", 3),
@@ -97,6 +96,7 @@ AFLW_19 = _scheme(
     ],
     curves=[(0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 18)],
     rings=[],
+    nme_reference="box",  # profiles show one eye
 )
 
 register_layout("300w", IBUG_68)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from scipy.integrate import simpson
 
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
@@ -29,30 +29,20 @@ class NME(Metric):
     `dataset_meta` has to hold `layout`, `keypoints` [N, K, 2], `visible` [N, K] (landmarks that are not labelled do not
     count), `box_sizes` [N], `subsets` (name -> bool [N]) and `ann_file`, which messages name.
 
+    What stands for the size of a face is the `nme_reference` of the layout: the distance of the outer eye corners in
+    300W, WFLW and COFW, the side of the box in AFLW.
+
     Args:
-        normaliser: what stands for the size of a face: "keypoints", the distance between the two that the layout's
-            `nme_reference` names (the outer eye corners in 300W, WFLW and COFW), or "box", the side of its box (AFLW).
         out_file: where the landmarks go, as a json list of `index`, `image_id` and `keypoints`.
         prefix: put before the names of the numbers.
-
-    Raises:
-        ValueError: an unknown `normaliser`.
     """
 
     headline = "NME"
     best = min
     perfect = 0.0
 
-    def __init__(
-        self,
-        normaliser: Literal["keypoints", "box"] = "keypoints",
-        out_file: str | None = None,
-        prefix: str | None = None,
-    ):
+    def __init__(self, out_file: str | None = None, prefix: str | None = None):
         super().__init__(prefix=prefix)
-        if normaliser not in ("keypoints", "box"):
-            raise ValueError(f"NME: normaliser is {normaliser!r}, expected 'keypoints' or 'box'")
-        self.normaliser = normaliser
         self.out_file = out_file
         self.errors: dict[str, ndarray] = {}  # of the last evaluation, by subset
 
@@ -73,7 +63,7 @@ class NME(Metric):
             )
         if self.out_file is not None:
             write_faces(results, self.out_file)
-        errors = normalised_errors(predictions, truth, np.asarray(meta["visible"]) > 0, self._face_sizes())
+        errors = normalised_errors(predictions, truth, np.asarray(meta["visible"]) > 0, self._face_sizes(results))
         subsets = {name: errors[np.asarray(chosen, bool)] for name, chosen in meta["subsets"].items()}
         self.errors = {"all": errors} | {name: values for name, values in subsets.items() if len(values)}
         numbers = {}
@@ -86,27 +76,28 @@ class NME(Metric):
         """The cumulative error curves of the last evaluation."""
         return {"cumulative_error": draw_cumulative_errors(self.errors)} if self.errors else {}
 
-    def _face_sizes(self) -> ndarray:
+    def _face_sizes(self, results: list[dict]) -> ndarray:
         """What the error of each face is divided by, [N] pixels."""
-        meta = self.dataset_meta
-        if self.normaliser == "box":
-            sizes, what = np.asarray(meta["box_sizes"], np.float64), "box"
+        meta, layout = self.dataset_meta, self.dataset_meta["layout"]
+        if not layout.nme_reference:
+            raise DataError(
+                f"{meta['ann_file']}: its layout does not say what the error is divided by; add "
+                "nme_reference=(NAME, NAME) to the dataset's `layout` for the distance of two landmarks, or "
+                'nme_reference="box" for the side of the box'
+            )
+        if layout.nme_reference == "box":
+            sizes, what = np.asarray(meta["box_sizes"], np.float64), "side of the box"
         else:
-            layout = meta["layout"]
-            if not layout.nme_reference:
-                raise DataError(
-                    f"{meta['ann_file']}: its layout does not say which two landmarks' distance normalises the error; "
-                    "add nme_reference=(NAME, NAME) to the dataset's `layout`, or set val_evaluator.normaliser='box'"
-                )
             pair = [layout.names.index(name) for name in layout.nme_reference]
             first, second = np.asarray(meta["keypoints"], np.float64)[:, pair].swapaxes(0, 1)
             sizes, what = np.linalg.norm(first - second, axis=-1), f"distance of {' and '.join(layout.nme_reference)}"
             unlabelled = ~(np.asarray(meta["visible"])[:, pair] > 0).all(axis=1)
             sizes = np.where(unlabelled, 0.0, sizes)
         if len(empty := np.flatnonzero(sizes <= 0)):
+            ids = shorten([results[face]["image_id"] for face in empty])
             raise DataError(
-                f"{meta['ann_file']}: {len(empty)} faces have no size to divide their error by ({what}), the first at "
-                f"position {empty[0]}; correct or remove them"
+                f"{meta['ann_file']}: {len(empty)} faces have no size to divide their error by ({what}), in {ids}; "
+                "correct or remove them"
             )
         return sizes
 

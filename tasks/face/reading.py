@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from hrtoolkit.data.doctor import Findings
 from hrtoolkit.errors import DataError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
@@ -24,38 +26,66 @@ def read_pts(path: str | Path, count: int) -> np.ndarray:
         DataError: with file and line, where the file is not `n_points: count` and as many lines of x and y in braces.
     """
     lines = read_lines(Path(path))
-    body = {line.strip(): number for number, line in lines if line.strip() in ("{", "}")}
-    if "{" not in body or "}" not in body:
+    texts = [line.strip() for _, line in lines]
+    if "{" not in texts or "}" not in texts:
         raise DataError(f"{path}: no landmarks in braces; expected a .pts file of 300W")
-    for number, line in lines[: body["{"] - 1]:
+    opening, closing = texts.index("{"), texts.index("}")
+    for number, line in lines[:opening]:
         key, _, value = line.partition(":")
         if key.strip() == "n_points" and value.strip() != str(count):
             raise DataError(f"{path}, line {number}: {value.strip()} landmarks, expected {count}")
     points = []
-    for number, line in lines[body["{"] : body["}"] - 1]:
+    for number, line in lines[opening + 1 : closing]:
         if len(row := line.split()) != 2:
             raise DataError(f"{path}, line {number}: expected x and y of a landmark, got {line.strip()!r}")
         points.append(to_numbers(row, f"{path}, line {number}"))
     if len(points) != count:
-        raise DataError(f"{path}, line {body['}']}: the braces end after {len(points)} landmarks, expected {count}")
+        raise DataError(
+            f"{path}, line {lines[closing][0]}: the braces end after {len(points)} landmarks, expected {count}"
+        )
     return np.array(points)
 
 
+def read_each(read: Callable[[Any], Any], items: Iterable, findings: Findings) -> tuple[list, list]:
+    """Read annotations one by one; all that cannot be read are one finding.
+
+    Returns:
+        the items that could be read, and what was read.
+
+    Raises:
+        DataError: none could.
+    """
+    sound, values, faults = [], [], []
+    for item in items:
+        try:
+            values.append(read(item))
+            sound.append(item)
+        except DataError as error:
+            faults.append(str(error))
+    findings.add("stop", "annotations that cannot be read", faults, "correct or remove them")
+    if not sound:
+        findings.raise_stops()
+        raise DataError(f"{findings.where}: holds no faces")
+    return sound, values
+
+
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, from 1.
+    """Lines of a text file with their numbers, from 1, without blank ones.
 
     Raises:
         DataError: it is missing, empty, or no text.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file ({error})") from None
     if not text.strip():
         raise DataError(f"{path}: the file is empty; copy or download it again")
-    return list(enumerate(text.splitlines(), start=1))
+    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def to_numbers(texts: Sequence[str], where: str) -> list[float]:
@@ -79,7 +109,7 @@ def find_image_beside(path: Path) -> Path:
     Raises:
         DataError: there is none.
     """
-    for ending in IMAGE_ENDINGS:
+    for ending in (*IMAGE_ENDINGS, *(ending.upper() for ending in IMAGE_ENDINGS)):
         if (image := path.with_suffix(ending)).is_file():
             return image
     raise DataError(f"{path}: there is no image of this name beside it ({', '.join(IMAGE_ENDINGS)})")
@@ -93,7 +123,7 @@ def read_image_sizes(images: Sequence[Path]) -> np.ndarray:
         try:
             with Image.open(path) as image:
                 sizes[path] = image.size
-        except (FileNotFoundError, UnidentifiedImageError):  # who needs the image says so
+        except OSError:  # not there, or no image: who needs it says so
             sizes[path] = (0, 0)
     return np.array([sizes[path] for path in images])
 
@@ -107,8 +137,8 @@ def check_hdf5(path: Path) -> None:
     try:
         with path.open("rb") as file:
             start = file.read(1024)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     # MATLAB puts 512 bytes of its own before the signature.
     if not any(start[offset:].startswith(b"\x89HDF\r\n\x1a\n") for offset in (0, 512)):
         raise DataError(
@@ -125,7 +155,7 @@ def read_mat(path: Path) -> dict:
     """
     try:
         return loadmat(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a MATLAB file of version 5 ({error}); copy or download it again") from None

@@ -13,6 +13,8 @@ from hrtoolkit.data.crops import AffineCrop, Window
 from hrtoolkit.registry import TRANSFORMS
 from hrtoolkit.structures import KeypointLayout
 
+FAR_AWAY = -1e5  # pixels
+
 
 class Augmentation(NamedTuple):
     """What is drawn for one face."""
@@ -77,7 +79,7 @@ class OfficialFaceCrop(FaceAffine):
 
     It differs from one warp: a window of whole pixels is resized by Pillow, which averages where it shrinks; for faces
     of more than twice the input's size the whole image is shrunk first; rotation is about the middle of that window;
-    mirrored landmarks are a pixel off; landmarks above the image are not drawn; and contrast is stretched.
+    mirrored landmarks are a pixel off; landmarks above the image are moved off the input; and contrast is stretched.
 
     Args:
         input_size: width and height of the network input; the original knows squares alone.
@@ -105,7 +107,9 @@ class OfficialFaceCrop(FaceAffine):
             raise ValueError(f"OfficialFaceCrop: input_size is {self.input_size}, expected a square")
 
     def __call__(self, image, center, size, keypoints, visible, layout, rng=None) -> dict:
-        return super().__call__(image, center, size, keypoints, visible * (keypoints[:, 1] > 0), layout, rng)
+        # Far off any input they are drawn as nothing, and still count in the loss.
+        keypoints = np.where(keypoints[:, 1:] > 0, keypoints, FAR_AWAY)
+        return super().__call__(image, center, size, keypoints, visible, layout, rng)
 
     def mirror_width(self, image: np.ndarray) -> int:
         return image.shape[1] + 1

@@ -13,10 +13,12 @@ from scipy.io import savemat
 from hrtoolkit.data.doctor import check_before_training, examine
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.errors import DataError, UserError
-from tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv, landmark_boxes
+from tasks.face.faces import landmark_boxes
+from tasks.face.formats import CocoFaces, FaceCsv
 from tasks.face.layouts import IBUG_68
 from tasks.face.metric import NME
 from tasks.face.reading import read_pts
+from tasks.face.releases import AFLW, COFW, WFLW, Face300W
 from tasks.face.transforms import FaceAffine
 
 WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
@@ -95,6 +97,7 @@ def test_boxes_are_the_rule_of_the_official_csv():
         (lambda x: [*x[:4], "12.5 nan", *x[5:]], r"image_1.pts, line 5: a coordinate is not finite"),
         (lambda x: x[:50], r"image_1.pts: no landmarks in braces"),
         (lambda x: [], r"image_1.pts: the file is empty"),
+        (lambda x: [*x[:3], *["50 60"] * 68, "}"], r"no extent: 1 \(.*afw/image_1.pts: 0x0 at \(49, 59\)\)"),
         (
             lambda x: [*x[:4], "500 20", *x[5:]],
             r"landmark outside the image: 1 \(.*afw/image_1.pts: landmark 2 at \(499, 19\), image 200x150\); correct",
@@ -126,6 +129,24 @@ def test_what_else_can_be_wrong_with_300w(release_300w):
         Face300W(CROP, root, "mine")
 
 
+def test_everything_that_cannot_be_read_is_told_at_once(release_300w):
+    root, _ = release_300w
+    (root / "afw/image_1.pts").write_text("nothing")
+    (root / "helen/trainset/image_1.jpg").unlink()
+    with pytest.raises(DataError, match=r"cannot be read: 2 \(.*afw/image_1.pts: no landmarks.*helen.*no image"):
+        Face300W(CROP, root, "train")
+    assert len(Face300W(CROP, root, "train", strict=False)) == 1
+    (root / "lfpw/trainset/image_1.pts").write_text("nothing")
+    with pytest.raises(DataError, match=r"cannot be read: 3"):  # nothing is left
+        Face300W(CROP, root, "train", strict=False)
+
+
+def test_a_folder_of_ones_own_may_be_called_like_a_split(tmp_path):
+    write_pts(tmp_path / "train/1.pts", make_points(68)[0], ".JPG")
+    assert len(Face300W(CROP, tmp_path, "train")) == 1
+    assert Face300W(CROP, tmp_path, "train")[0]["image"].any()
+
+
 def test_landmarks_a_little_outside_are_kept_and_told(release_300w):
     path = release_300w[0] / "afw/image_1.pts"
     lines = path.read_text().splitlines()
@@ -133,8 +154,10 @@ def test_landmarks_a_little_outside_are_kept_and_told(release_300w):
     dataset = Face300W(CROP, release_300w[0], "train")
     assert dataset.keypoints[0, 0].tolist() == [-5, 49]
     (finding,) = dataset.findings
-    assert finding.level == "note"
+    assert finding.level == "warning"
     assert finding.ids[0].endswith("afw/image_1.pts: landmark 1 at (-5, 49), image 200x150")
+    with pytest.raises(DataError, match=r"or use them as they are with a dataset's `max_outside` above 0.02"):
+        Face300W(CROP, release_300w[0], "train", max_outside=0.02)
 
 
 def test_the_data_doctor_goes_on_without_faulty_faces(release_300w):
@@ -209,7 +232,7 @@ def test_faces_of_wflw_stand_by_image_with_their_attributes(release_wflw):
 def test_a_malformed_line_of_wflw(line, message, release_wflw):
     root, _ = release_wflw
     first, second, third = (root / WFLW_LIST).read_text().splitlines()
-    (root / WFLW_LIST).write_text("\n".join([first, line(second), third]))
+    (root / WFLW_LIST).write_text("\n".join(["\ufeff" + first, line(second), third]))  # the mark does no harm
     with pytest.raises(DataError, match=message):
         WFLW(CROP, root, WFLW_LIST)
 
@@ -227,6 +250,8 @@ def test_a_missing_image_of_wflw(release_wflw):
 def test_a_missing_list(tmp_path):
     with pytest.raises(DataError, match=r"list_98pt_rect_attr_test.txt: no such file"):
         WFLW(CROP, tmp_path, WFLW_LIST)
+    with pytest.raises(DataError, match=r": cannot be read \(Is a directory\)"):
+        WFLW(CROP, tmp_path, ".")
 
 
 # -------------------------------------------------------------------------------------------------------------- COFW
@@ -261,6 +286,17 @@ def test_images_and_landmarks_of_cofw(release_cofw):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset))[0]["image"], dataset[0]["image"])
 
 
+def test_landmarks_of_cofw_are_checked(release_cofw):
+    root, _, _ = release_cofw
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(root / "COFW_test_color.mat", "r+") as file:
+        file["phisT"][3, 0], file["phisT"][5, 1] = np.nan, 900
+    with pytest.raises(DataError) as caught:
+        COFW(CROP, root, "COFW_test_color.mat")
+    assert "landmarks that are not finite: 1 " in str(caught.value) and "color.mat, image 1)" in str(caught.value)
+    assert "color.mat, image 2: landmark 6 at (899, " in str(caught.value) and "image 210x160" in str(caught.value)
+
+
 def test_cofw_files_that_are_none(release_cofw):
     root, _, _ = release_cofw
     h5py = pytest.importorskip("h5py")
@@ -279,7 +315,7 @@ def test_a_cofw_file_that_is_not_hdf5(tmp_path):
     savemat(tmp_path / "COFW_test_color.mat", {"phisT": np.ones((2, 87))})
     with pytest.raises(DataError, match=r"COFW_test_color.mat: not HDF5, .* \(it begins with b'MATLAB 5.0 MAT-f'\)"):
         COFW(CROP, tmp_path, "COFW_test_color.mat")
-    with pytest.raises(DataError, match=r"COFW_train_color.mat: no such file"):
+    with pytest.raises(DataError, match=r"COFW_train_color.mat: cannot be read .No such file"):
         COFW(CROP, tmp_path, "COFW_train_color.mat")
 
 
@@ -325,6 +361,22 @@ def test_faces_of_aflw(release_aflw):
     assert test[0]["image"].any()
 
 
+def test_boxes_and_landmarks_of_aflw_are_checked(release_aflw):
+    root, _, content = release_aflw
+    content["bbox"][3] = 0
+    content["data"][1, 4] = -200
+    content["data"][0, 4] = np.nan
+    savemat(root / "AFLWinfo_release.mat", content)
+    with pytest.raises(DataError) as caught:
+        AFLW(CROP, root)
+    assert "not finite: 1 (" in str(caught.value) and "AFLWinfo_release.mat, face 1)" in str(caught.value)
+    assert "no extent: 1 (" in str(caught.value) and "face 4: 0x0 at (0, 0))" in str(caught.value)
+    assert "outside the image: 1 (" in str(caught.value) and "face 2: landmark 5 at (-200, " in str(caught.value)
+    savemat(root / "AFLWinfo_release.mat", {**content, "ra": np.array([[4, 2, 2, 5, 3]])})
+    with pytest.raises(DataError, match="ra is no order of the 5 faces"):
+        AFLW(CROP, root)
+
+
 def test_aflw_files_that_are_none(release_aflw):
     root, _, content = release_aflw
     savemat(root / "AFLWinfo_release.mat", {**content, "bbox": np.ones((5, 3))})
@@ -341,78 +393,133 @@ def test_aflw_files_that_are_none(release_aflw):
 # --------------------------------------------------------------------------------------------------- csv and COCO
 
 
-def write_csv(path, layout_size, points, box=False, drop=0):
+def write_csv(path, layout_size, points, box=False):
+    write_image(path.parent / "images/1.jpg")
     header = ["image_name", "scale", *(["box_size"] if box else []), "center_w", "center_h"]
     header += [f"original_{i}_{axis}" for i in range(layout_size) for axis in "xy"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for face in points:
-            row = ["1.jpg", 0.55, *([112] if box else []), 100.5, 75, *face.ravel()]
-            writer.writerow(row[: len(row) - drop])
+            writer.writerow(["1.jpg", 0.55, *([112] if box else []), 100.5, 75, *face.ravel()])
 
 
-@pytest.mark.parametrize(("layout", "count", "box", "side"), [("300w", 68, False, 110), ("aflw", 19, True, 112)])
-def test_csv_files_of_the_official_code(layout, count, box, side, tmp_path):
-    write_image(tmp_path / "images/1.jpg")
+@pytest.mark.parametrize(("layout", "count", "box"), [("300w", 68, False), ("aflw", 19, True)])
+def test_csv_files_of_the_official_code(layout, count, box, tmp_path):
     points = make_points(count, 2)
     write_csv(tmp_path / "faces.csv", count, points, box)
+    with (tmp_path / "faces.csv").open("a") as file:
+        file.write("\n")  # a blank line says nothing
     dataset = FaceCsv(CROP, tmp_path, "faces.csv", layout)
     np.testing.assert_allclose(dataset.keypoints, points, rtol=1e-6)
     np.testing.assert_allclose(dataset.centers, [[100.5, 75]] * 2)
-    np.testing.assert_allclose(dataset.metainfo["box_sizes"], side)
-    np.testing.assert_allclose(dataset.sizes, 1.25 * side)
-    write_csv(tmp_path / "faces.csv", count, points, box, drop=1)
-    columns = 4 + box + 2 * count
-    with pytest.raises(DataError, match=rf"faces.csv, line 2: {columns - 1} columns, expected {columns}: image_name"):
-        FaceCsv(CROP, tmp_path, "faces.csv", layout)
+    np.testing.assert_allclose(dataset.sizes, 1.25 * 110)  # `scale` makes the crop,
+    np.testing.assert_allclose(dataset.metainfo["box_sizes"], 112 if box else 110)  # `box_size` the error
 
 
-def write_coco(path, points, names=("left_eye", "right_eye", "nose"), skeleton=((1, 3), (2, 3)), **extra):
-    write_image(path.parent / "images/1.jpg")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda x: [x[0], x[1][:-4], x[2].rpartition(",")[0]],
+            "line 3: 139 columns, expected 140: image_name, scale, ",
+        ),
+        (lambda x: x[1:], "line 1: begins with 1.jpg, 0.55, .*; expected the header of the official files: image_name"),
+        (lambda x: [x[0].replace("center_w", "box"), *x[1:]], "line 1: begins with image_name, scale, box, center_h"),
+        (lambda x: [x[0], x[1].replace("0.55", "0"), x[2]], r"has no extent: 1 \(.*line 2: 0x0 at \(100.5, 75\)\)"),
+        (lambda x: [x[0], x[1].replace("0.55", "-1", 1), x[2]], r"line 2: -200x-200 at"),
+        (lambda x: [x[0], "a" + x[1], "1.jpg,x" + x[2][6:]], r"cannot be read: 1 \(.*, line 3: could not convert"),
+        (lambda x: x[:1], "faces.csv: holds no faces"),
+    ],
+)
+def test_a_malformed_csv(change, message, tmp_path):
+    path = tmp_path / "faces.csv"
+    write_csv(path, 68, make_points(68, 2))
+    path.write_text("\n".join(change(path.read_text().splitlines())))
+    with pytest.raises(DataError, match=message):
+        FaceCsv(CROP, tmp_path, "faces.csv", "300w")
+
+
+def test_the_image_with_a_blank_in_its_name(tmp_path):
+    write_csv(tmp_path / "faces.csv", 68, make_points(68, 1))
+    text = (tmp_path / "faces.csv").read_text()
+    (tmp_path / "faces.csv").write_text(text.replace("1.jpg", "image_092_01.jpg"))
+    write_image(tmp_path / "images/image_092 _01.jpg")
+    assert FaceCsv(CROP, tmp_path, "faces.csv", "300w")[0]["image"].any()
+
+
+def make_coco(points, names=("left_eye", "right_eye", "nose"), skeleton=((1, 3), (2, 3)), **extra):
     annotations = [
-        {"id": i, "image_id": 7, "keypoints": [v for x, y in face for v in (x, y, 2)], **extra}
-        for i, face in enumerate(points)
+        {"id": i, "image_id": 7, "category_id": 1, "keypoints": [v for x, y in face for v in (x, y, 2)], **extra}
+        for i, face in enumerate(points, start=1)
     ]
     annotations[0]["keypoints"][8] = 0  # the nose of the first face is not labelled
-    annotations.append({"id": 99, "image_id": 7, "keypoints": [0] * 9})
-    content = {
+    annotations.append({"id": 99, "image_id": 7, "category_id": 1, "keypoints": [0] * 9})
+    return {
         "images": [{"id": 7, "file_name": "1.jpg", "width": 200, "height": 150}],
         "annotations": annotations,
         "categories": [{"id": 1, "name": "face", "keypoints": list(names), "skeleton": skeleton}],
     }
-    path.write_text(json.dumps(content))
+
+
+def read_coco(folder, content, **options):
+    write_image(folder / "images/1.jpg")
+    (folder / "faces.json").write_text(json.dumps(content))
+    return CocoFaces(CROP, folder, "faces.json", **options)
 
 
 def test_landmark_files_in_cocos_format_bring_their_own_names(tmp_path):
     points = make_points(3, 2)
-    write_coco(tmp_path / "faces.json", points)
-    dataset = CocoFaces(CROP, tmp_path, "faces.json", layout=dict(nme_reference=("left_eye", "right_eye")))
+    dataset = read_coco(tmp_path, make_coco(points), layout=dict(nme_reference=("left_eye", "right_eye")))
     assert dataset.layout.names == ("left_eye", "right_eye", "nose")
     assert dataset.layout.flip_order() == [1, 0, 2]
     assert dataset.layout.nme_reference == ("left_eye", "right_eye")
     assert dataset.visible.tolist() == [[1, 1, 0], [1, 1, 1]]
     low, high = np.floor(points[0, :2].min(axis=0)), np.ceil(points[0, :2].max(axis=0))
     np.testing.assert_allclose(dataset.boxes[0], [*low, *(high - low)])  # the unlabelled nose does not count
-    write_coco(tmp_path / "faces.json", points, center=[100, 70], scale=0.4)
-    assert CocoFaces(CROP, tmp_path, "faces.json").boxes[0].tolist() == [60, 30, 80, 80]
+    assert dataset[0]["meta"]["image_id"] == 7
+    (finding,) = dataset.findings
+    assert str(finding).endswith("annotations without a labelled landmark: 1 (99); they are left out")
+    for scale in (0.4, [0.4, 0.3]):
+        dataset = read_coco(tmp_path, make_coco(points, center=[100, 70], scale=scale))
+        np.testing.assert_allclose(dataset.boxes[0], [60, 30, 80, 80], rtol=1e-6)
+    assert score_truth(read_coco(tmp_path, make_coco(points), layout=dict(nme_reference="box")))["NME"] == 0
 
 
-def test_malformed_landmark_files(tmp_path):
-    points = make_points(3, 2)
-    path = tmp_path / "faces.json"
-    write_coco(path, points, names=("a", "b"))
-    with pytest.raises(DataError, match=r"faces.json: the skeleton joins landmarks 1 and 3 of 2"):
-        CocoFaces(CROP, tmp_path, "faces.json")
-    write_coco(path, points, names=("a", "b"), skeleton=[])
-    with pytest.raises(DataError, match=r"annotation 0 has 3 landmarks, expected 2"):
-        CocoFaces(CROP, tmp_path, "faces.json")
-    write_coco(path, np.array([[(900.0, 20), (40, 50), (60, 70)]]))
-    with pytest.raises(DataError, match=r"faces.json: annotation 0: landmark 1 at \(900, 20\), image 200x150"):
-        CocoFaces(CROP, tmp_path, "faces.json")
-    path.write_text("[]")
-    with pytest.raises(DataError, match=r"faces.json: has no list 'images'"):
-        CocoFaces(CROP, tmp_path, "faces.json")
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda c: c["categories"][0].update(keypoints=["a", "b"]), {}, r"joins \[1, 3\], but .* counted from 1 to 2"),
+        (
+            lambda c: c["categories"][0].update(keypoints=["a", "b"], skeleton=[]),
+            {},
+            r"without 2 landmarks of x, y and visibility: 3 \(annotation 1 has 3, ",
+        ),
+        (lambda c: c["categories"][0].update(keypoints=["a", "a", "b"]), {}, r"json: .* unique names"),
+        (lambda c: c["annotations"][0].update(image_id=8), {}, r"does not list: 1 \(annotation 1 of image 8\)"),
+        (lambda c: c["annotations"][0].update(keypoints=[900, 20, 2, 40, 50, 2, 60, 70, 2]), {}, r"at \(900, 20\)"),
+        (
+            lambda c: c["annotations"][0].update(keypoints=["a"] * 9),
+            {},
+            r"else than numbers.*annotations\[0\] with id 1",
+        ),
+        (lambda c: c["annotations"][0].update(keypoints=[9, 9, 2] + [0] * 6), {}, r"extent: 1 \(annotation 1: 0x0 at"),
+        (lambda c: c["annotations"][0].update(center=[9, 9], scale=0), {}, r"no extent: 1 \(annotation 1: 0x0"),
+        (lambda c: c["annotations"][0].pop("id"), {}, r"lack \['id'\]: 1 \(annotations\[0\]\)"),
+        (lambda c: c["images"][0].pop("width"), {}, r"images that lack \['width'\]: 1"),
+        (lambda c: [a.update(keypoints=None) for a in c["annotations"]], {}, "none of 3 annotations has a labelled"),
+        (lambda c: c.pop("images"), {}, "faces.json: 'images' is missing or empty; expected COCO's keypoint format"),
+        (lambda c: None, {"layout": {"nme_ref": "box"}}, "json: a keypoint layout has no nme_ref; it has names"),
+        (lambda c: None, {"layout": {"nme_reference": ["a", "nose"]}}, r"json: keypoint layout: \['a'\] are not among"),
+        (lambda c: None, {"layout": "300w"}, "json: 3 keypoints .*, but the config's layout has 68"),
+        (lambda c: None, {"category": "dog"}, r"0 categories named 'dog' among \['face'\]; set the dataset's"),
+    ],
+)
+def test_malformed_landmark_files(change, options, message, tmp_path):
+    content = make_coco(make_points(3, 2))
+    change(content)
+    with pytest.raises(DataError, match=message):
+        read_coco(tmp_path, content, **options)
 
 
 # ------------------------------------------------------------------------------------------------------- all of them

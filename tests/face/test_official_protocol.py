@@ -11,7 +11,7 @@ from hrtoolkit import geometry
 from hrtoolkit.config import load_config
 from hrtoolkit.heatmaps import DarkHeatmap
 from tasks.face.codec import TruncatedHeatmap
-from tasks.face.datasets import landmark_boxes
+from tasks.face.faces import landmark_boxes
 from tasks.face.head import FaceHead
 from tasks.face.layouts import AFLW_19, IBUG_68
 from tasks.face.metric import normalised_errors
@@ -185,7 +185,12 @@ def test_mirrored_landmarks_are_where_the_official_code_puts_them():
     crop = transform(image, np.full(2, 50.0), np.full(2, 100.0), points, np.ones(19), AFLW_19, np.random.default_rng(0))
     expected = [(97, 6), (98, 4), (99, 2), (100, 0), (70, 40), (90, 20), (91, 18)]
     # The window is the whole image, mirrored with it: input pixels are image pixels.
-    np.testing.assert_allclose(crop["keypoints"][:7], expected, atol=1e-5)
+    drawn = [0, 1, 2, 4, 5, 6]  # the upper edge of the image is not
+    np.testing.assert_allclose(crop["keypoints"][drawn], np.array(expected)[drawn], atol=1e-5)
+    codec = TruncatedHeatmap()
+    targets, weights = codec.encode(torch.from_numpy(crop["keypoints"])[None], torch.ones(1, 19), (25, 25), 4)
+    assert (targets.amax((2, 3)) > 0)[0, :7].tolist() == [k in drawn for k in range(7)]
+    assert weights.all()  # what is not drawn counts in the loss
     assert points[0].tolist() == [10, 20]  # the argument is left alone
 
 

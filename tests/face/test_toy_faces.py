@@ -5,8 +5,8 @@ import pytest
 
 from hrtoolkit.data.toy_faces import SIZE, make_face, make_landmarks, write_faces
 from hrtoolkit.errors import DataError
-from tasks.face.datasets import Face300W
 from tasks.face.layouts import IBUG_68
+from tasks.face.releases import Face300W
 from tasks.face.transforms import FaceAffine
 
 
