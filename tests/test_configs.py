@@ -9,6 +9,10 @@ from hrtoolkit.config import check_config, load_config
 from .conftest import REPOSITORY
 
 CONFIGS = sorted(p for p in (REPOSITORY / "configs").glob("*/*.py") if not p.parent.name.startswith("_"))
+FROM_THE_DATA = {  # what these leave to them
+    "hrnet_w18_finetune": ["model.head.num_classes=2"],
+    "hrnetv2_w18_custom": ["model.head.layout=300w"],
+}
 
 
 def test_configs_were_found():
@@ -24,8 +28,7 @@ def test_configs_were_found():
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_valid_builds_and_has_a_header(path):
-    # Its head waits for the folders of the data.
-    config = load_config(path, ["model.head.num_classes=2"] if path.stem == "hrnet_w18_finetune" else [])
+    config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
     check_config(config, files=False)
     with torch.device("meta"):
         build_model(config)
@@ -36,7 +39,7 @@ def test_config_is_valid_builds_and_has_a_header(path):
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name in ("pose", "face")], ids=lambda path: path.stem)
 def test_pose_and_face_configs_give_a_heatmap_a_keypoint(path):
-    config = load_config(path)
+    config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
     with torch.device("meta"):
         model = build_model(config)
     width, height = config.val_dataloader.dataset.transform.input_size

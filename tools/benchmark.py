@@ -17,6 +17,7 @@ sys.path.insert(0, str(REPOSITORY))  # the baselines are test oracles and belong
 from hrtoolkit.cli import run_tool  # noqa: E402
 from hrtoolkit.config import load_config  # noqa: E402
 from hrtoolkit.engine.benchmark import STAGES, benchmark  # noqa: E402
+from hrtoolkit.errors import UserError  # noqa: E402
 from hrtoolkit.files import check_writable, write_atomically  # noqa: E402
 
 
@@ -36,6 +37,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.out:
         check_writable(args.out)
+    if args.data_root and not Path(args.data_root).is_dir():
+        raise UserError(f"--data-root: no folder {args.data_root}")
     config = load_config(args.config, args.overrides, args.data_root)
     task = config.custom_imports.imports[0].rpartition(".")[2]  # tasks.pose
     workload = importlib.import_module(f"tests.reference.{task}")

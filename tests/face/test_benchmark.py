@@ -6,6 +6,9 @@ import torch
 
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.benchmark import benchmark, open_dataset
+from hrtoolkit.engine.run import build_model_for
+from tasks.face.codec import TruncatedHeatmap
+from tasks.face.head import FaceHead
 from tasks.face.metric import NME
 from tests.reference import face
 
@@ -29,6 +32,26 @@ def test_made_up_data_give_the_plain_crops(config, tmp_path):
         plain = face.crop(dataset, index, mean.tolist(), std.tolist()) * std[:, None, None] + mean[:, None, None]
         # Matrices of rounded corners move a sample by a small part of a pixel.
         assert (ours - plain).abs().mean() < 0.5
+
+
+@pytest.mark.parametrize("name", ["300w", "300w_dark", "aflw", "cofw"])
+def test_every_benchmark_can_be_made_up(name, tmp_path):
+    config = load_config(REPOSITORY / f"configs/face/hrnetv2_w18_{name}.py", data_root="nowhere")
+    dataset, description = open_dataset(config, face, tmp_path)
+    assert description.endswith("96 samples in 24 images")
+    assert dataset.layout.names == build_model_for(config, dataset).head.layout.names
+    assert dataset[95]["image"].any()
+
+
+def test_the_plain_loop_decodes_as_the_official_codec_does():
+    head = FaceHead((32,), (4,), layout="wflw", codec=TruncatedHeatmap(), integer_points=True)
+    heatmaps = torch.randn(3, 98, 16, 12, generator=torch.Generator().manual_seed(0))
+    heatmaps[0, 0] = -1.0
+    meta = [{"index": i, "matrix": np.array([[0.5, 0.0, i], [0.0, 0.5, 3.0]])} for i in range(3)]
+    head.forward = lambda maps: heatmaps
+    for ours, plain in zip(head.predict([heatmaps], meta), face.decode(heatmaps, meta), strict=True):
+        np.testing.assert_array_equal(ours["keypoints"], plain["keypoints"])
+        np.testing.assert_array_equal(ours["scores"], plain["scores"])
 
 
 def test_the_plain_loop_scores_as_the_metric_does(tmp_path):

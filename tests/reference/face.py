@@ -6,45 +6,101 @@ the CPU, and Python loops decode heatmaps and measure errors. Crops are one affi
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine import Config
+from torch import Tensor
 
-from hrtoolkit.data.toy_faces import make_landmarks
+from hrtoolkit.layouts import resolve_layout
 from tasks.face.layouts import WFLW_98
-from tests.reference.pose import crop, decode, image_files, read
+from tests.reference.pose import read, warp
 
-__all__ = ["crop", "decode", "evaluate", "image_files", "make_results", "original", "read", "write_data"]
+__all__ = ["crop", "decode", "evaluate", "make_results", "original", "read", "write_data"]
 
 IMAGE_HW = (768, 1024)  # the size of most images of WFLW
 
 
-def write_data(ann_file: Path, image_folder: Path, images: int = 24, faces: int = 4) -> None:
-    """Write images of noise with a few faces each, in WFLW's format.
+def write_data(options: dict, folder: Path, images: int = 24, faces: int = 4) -> dict:
+    """Write images of noise with a few faces each, in COCO's format with the landmarks of the dataset.
 
     Args:
-        ann_file: where the list goes.
-        image_folder: where the images go.
+        options: of a dataset of faces.
+        folder: where everything goes.
         images: how many.
         faces: on each of them.
+
+    Returns:
+        options of a dataset that reads them.
     """
+    layouts = {"Face300W": "300w", "WFLW": "wflw", "COFW": "cofw", "AFLW": "aflw"}
+    layout = resolve_layout(layouts.get(options["type"]) or options["layout"])
     rng = np.random.default_rng(0)
-    image_folder.mkdir(parents=True, exist_ok=True)
-    lines = []
+    (folder / "images").mkdir(parents=True)
+    height, width = IMAGE_HW
     for number in range(images):
-        noise = cv2.GaussianBlur(rng.integers(0, 256, (*IMAGE_HW, 3), dtype=np.uint8), (0, 0), 1.5)
-        cv2.imwrite(str(image_folder / f"{number}.jpg"), noise)
-        for _ in range(faces):
-            head = make_landmarks(rng)[:, :2]
-            points = np.concatenate([head, head[:30] * 0.9]) * rng.uniform(20, 80)
-            points += rng.uniform(250, 500, 2)
-            lines.append(
-                " ".join([*(f"{value:.3f}" for value in points.ravel()), *"0" * 4, *"100010", f"{number}.jpg"])
-            )
-    ann_file.parent.mkdir(parents=True, exist_ok=True)
-    ann_file.write_text("\n".join(lines))
+        noise = cv2.GaussianBlur(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), (0, 0), 1.5)
+        cv2.imwrite(str(folder / f"images/{number}.jpg"), noise)
+    annotations = []
+    for number in range(images * faces):
+        center, size = rng.uniform((250, 250), (width - 250, height - 250)), rng.uniform(40, 400)
+        points = center + size * rng.uniform(-0.5, 0.5, (len(layout.names), 2))
+        triplets = np.column_stack([points, np.full(len(points), 2)])
+        annotations.append(
+            {"id": number + 1, "image_id": number // faces, "category_id": 1, "keypoints": triplets.ravel().tolist()}
+        )
+    content = {
+        "images": [{"id": i, "file_name": f"{i}.jpg", "width": width, "height": height} for i in range(images)],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "face", "keypoints": list(layout.names)}],
+    }
+    (folder / "faces.json").write_text(json.dumps(content))
+    return {"type": "CocoFaces", "data_root": str(folder), "ann_file": "faces.json", "transform": options["transform"]}
+
+
+def crop(dataset, index: int, mean: list[float], std: list[float]) -> Tensor:
+    """Read a face's image, cut the face out, and normalise it.
+
+    Args:
+        dataset: of faces.
+        index: of the face.
+        mean: of each RGB channel, 0..255.
+        std: of each RGB channel.
+
+    Returns:
+        float [3, h, w].
+    """
+    return warp(dataset.load_image(dataset.person_images[index]), dataset, index, mean, std)
+
+
+def decode(heatmaps: Tensor, meta: list[dict], stride: int = 4) -> list[dict]:
+    """Read landmarks one by one: the highest cell, a quarter towards its higher neighbour, and half a cell.
+
+    Args:
+        heatmaps: [B, K, H, W].
+        meta: one dict a face with its `matrix`, image to input pixels.
+        stride: input pixels a cell.
+
+    Returns:
+        each dict of `meta` with `keypoints` [K, 2] in image pixels, without fraction and one added, and `scores` [K].
+    """
+    faces = []
+    for maps, face in zip(heatmaps.cpu().numpy(), meta, strict=True):
+        height, width = maps.shape[1:]
+        to_image = cv2.invertAffineTransform(face["matrix"])
+        points, scores = np.zeros((len(maps), 2), np.float32), np.zeros(len(maps), np.float32)
+        for k, heatmap in enumerate(maps):
+            y, x = divmod(int(heatmap.argmax()), width)
+            scores[k] = heatmap[y, x]
+            cell = np.array([x, y], np.float64) if scores[k] > 0 else np.array([-1.0, -1.0])
+            if scores[k] > 0 and 0 < x < width - 1 and 0 < y < height - 1:
+                cell[0] += 0.25 * np.sign(heatmap[y, x + 1] - heatmap[y, x - 1])
+                cell[1] += 0.25 * np.sign(heatmap[y + 1, x] - heatmap[y - 1, x])
+            points[k] = np.trunc(to_image @ np.array([*((cell + 0.5) * stride), 1.0])) + 1
+        faces.append({**face, "keypoints": points, "scores": scores})
+    return faces
 
 
 def original(config: Config) -> Config:
@@ -69,7 +125,7 @@ def make_results(ann_file: Path, faces: int) -> tuple[dict, list[dict]]:
         "layout": WFLW_98,
         "keypoints": truth,
         "visible": np.ones((faces, 98)),
-        "box_sizes": np.ones(faces),
+        "box_sizes": np.full(faces, 100.0),
         "subsets": {"pose": rng.random(faces) < 0.1},
         "ann_file": str(ann_file),
     }

@@ -27,14 +27,18 @@ PEOPLE_PER_IMAGE = 20  # as many boxes as the published detections of val2017 ha
 ANNOTATED_PER_IMAGE = 2
 
 
-def write_data(ann_file: Path, image_folder: Path, images: int = 12) -> None:
+def write_data(options: dict, folder: Path, images: int = 12) -> dict:
     """Write images with a crowd each in COCO's format: real JPEGs, invented people.
 
     Args:
-        ann_file: where the annotations go.
-        image_folder: where the images go.
+        options: of a dataset of people in COCO's format.
+        folder: where everything goes.
         images: how many.
+
+    Returns:
+        options of a dataset that reads them.
     """
+    ann_file, image_folder = folder / options["ann_file"], folder / options["image_dir"]
     rng = np.random.default_rng(0)
     for number in range(1, images + 1):
         image = make_scene(rng, IMAGE_HW).image
@@ -47,6 +51,7 @@ def write_data(ann_file: Path, image_folder: Path, images: int = 12) -> None:
     content["annotations"] = _annotate(rng, images, PEOPLE_PER_IMAGE)
     ann_file.parent.mkdir(parents=True, exist_ok=True)
     ann_file.write_text(json.dumps(content))
+    return {**options, "data_root": str(folder)}
 
 
 def make_results(ann_file: Path, people: int) -> tuple[dict, list[dict]]:
@@ -93,11 +98,6 @@ def make_results(ann_file: Path, people: int) -> tuple[dict, list[dict]]:
     return meta, results
 
 
-def image_files(dataset) -> list[Path]:
-    """Files of a dataset with `image_paths`."""
-    return [Path(path.decode()) for path in dataset.image_paths]
-
-
 def read(path: Path) -> np.ndarray:
     """Read an image as RGB uint8 [H, W, 3]."""
     return cv2.cvtColor(cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
@@ -115,7 +115,11 @@ def crop(dataset, index: int, mean: list[float], std: list[float]) -> Tensor:
     Returns:
         float [3, h, w].
     """
-    image = read(Path(dataset.image_paths[dataset.person_images[index]].decode()))
+    return warp(read(Path(dataset.image_paths[dataset.person_images[index]].decode())), dataset, index, mean, std)
+
+
+def warp(image: np.ndarray, dataset, index: int, mean: list[float], std: list[float]) -> Tensor:
+    """Cut a person or face out of an image, RGB uint8 [H, W, 3]; else like `crop`."""
     center, (width, height) = dataset.centers[index].astype(np.float64), dataset.sizes[index].astype(np.float64)
     out_width, out_height = dataset.transform.input_size
     width = max(width, height * out_width / out_height)
