@@ -76,7 +76,7 @@ class KeypointHead(nn.Module):
         if flipped is not None:
             heatmaps = (heatmaps + self.codec.flip(self(flipped), self.flip_order)) / 2
         points, scores = (t.cpu().numpy() for t in self.codec.decode(heatmaps, self.stride))
-        points = self.to_image(points, np.stack([m["matrix"] for m in meta])).astype(np.float32)
+        points = self.to_image(points, np.array([m["matrix"] for m in meta])).astype(np.float32)
         return [{**m, "keypoints": p, "scores": s} for m, p, s in zip(meta, points, scores, strict=True)]
 
     def to_image(self, points: np.ndarray, matrices: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from torch import Tensor
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
+from hrtoolkit.threads import map_bands
 from tasks.segmentation.classes import IGNORED, ClassSet
 from tasks.segmentation.pictures import draw_legend
 
@@ -144,13 +145,12 @@ def count_confusions(predicted: Tensor, true: Tensor, classes: int) -> Tensor:
 
 def _count_on_cpu(predicted: ndarray, true: ndarray, classes: int) -> Tensor:
     """The same by OpenCV's joint histogram: one pass over the bytes, in which IGNORED is out of range."""
-    counts = np.zeros((classes, classes), np.int64)
+
+    def count(*pair: ndarray) -> ndarray:
+        return cv2.calcHist(pair, [0, 1], None, [classes] * 2, [0, classes] * 2).astype(np.int64)
+
     # Histograms come in single precision, which holds whole numbers up to 2 ** 24.
-    rows = max(2**24 // predicted.shape[1], 1)
-    for top in range(0, len(predicted), rows):
-        pair = [true[top : top + rows], predicted[top : top + rows]]
-        counts += cv2.calcHist(pair, [0, 1], None, [classes] * 2, [0, classes] * 2).astype(np.int64)
-    return torch.from_numpy(counts)
+    return torch.from_numpy(sum(map_bands(count, true, predicted, largest=2**24)))
 
 
 def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[dict[str, float], ndarray, ndarray]:

@@ -1,0 +1,46 @@
+"""Work of NumPy and OpenCV on several threads: both let go of the interpreter while they compute."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+Result = TypeVar("Result")
+WORTHWHILE = 2**20  # elements; to hand less than that to other threads takes longer than to do it
+
+
+def map_bands(function: Callable[..., Result], *arrays: np.ndarray, largest: int | None = None) -> list[Result]:
+    """Apply a function to bands of arrays, cut along their first axis, on as many threads as torch uses.
+
+    Args:
+        function: gets one band of each array.
+        arrays: of the same length.
+        largest: elements of the first array that a band may have; None for any number.
+
+    Returns:
+        what it gave for each band, in order.
+    """
+    size, threads = arrays[0].size, torch.get_num_threads()
+    bands = threads if size >= WORTHWHILE else 1
+    if largest is not None:
+        bands = max(bands, -(-size // largest))
+    bands = min(bands, len(arrays[0]))
+    if bands <= 1:
+        return [function(*arrays)]
+    (first, *others) = zip(*(np.array_split(array, bands) for array in arrays), strict=True)
+    pool = _pool(os.getpid(), threads - 1)
+    waiting = [pool.submit(function, *band) for band in others]
+    # This thread takes its share: one that only waits leaves its core to a thread it has woken.
+    return [function(*first), *(future.result() for future in waiting)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads of this very process: a forked one has none of its parent's."""
+    return ThreadPoolExecutor(max(threads, 1))
