@@ -150,9 +150,10 @@ class RoIStage(RoIHeads):
         logits, deltas = self.boxes(maps, proposals)
         joined = torch.cat(labels)
         positive = torch.where(joined > 0)[0]
-        of_class = deltas.view(len(joined), -1, 4)[positive, 0 if self.class_agnostic else joined[positive]]
+        of_class = deltas.unflatten(1, (-1, 4))[positive, 0 if self.class_agnostic else joined[positive]]
         losses = {
-            "loss_classifier": F.cross_entropy(logits, joined),
+            # The mean, which is not defined where there is neither a proposal nor an object.
+            "loss_classifier": F.cross_entropy(logits, joined, reduction="sum") / max(len(joined), 1),
             "loss_box_reg": box_loss(of_class, torch.cat(codes)[positive], self.convention.box_beta, len(joined)),
         }
         if self.has_mask():

@@ -102,6 +102,11 @@ class Matcher(_utils.Matcher):
         self.best_iou = best_iou
         self.own = own
 
+    def __call__(self, match_quality_matrix: Tensor) -> Tensor:
+        if match_quality_matrix.shape[1] == 0:  # torchvision refuses; no anchor lies inside an image of 20 x 256
+            return torch.empty(0, dtype=torch.int64, device=match_quality_matrix.device)
+        return super().__call__(match_quality_matrix)
+
     def set_low_quality_matches_(self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor) -> None:
         if not self.own:
             return super().set_low_quality_matches_(matches, all_matches, match_quality_matrix)

@@ -21,11 +21,11 @@ HEADS = {
 }
 
 
-def make_batch(targets=None):
+def make_batch(targets=None, sizes=SIZES):
     rng = np.random.default_rng(0)
     samples = [
         {"image": rng.integers(0, 256, (*size, 3), dtype=np.uint8), "meta": {"image_id": i, "image_hw": (200, 300)}}
-        for i, size in enumerate(SIZES)
+        for i, size in enumerate(sizes)
     ]
     batch = collate_padded(samples)
     return batch | ({} if targets is None else {"targets": targets})
@@ -84,6 +84,27 @@ def test_images_in_which_nothing_is_found():
         found = model(**model.data_preprocessor(make_batch()), mode="predict")
     for one in found:
         assert one["boxes"].shape == (0, 4) and one["labels"].shape == (0,) and one["masks"] == []
+
+
+@pytest.mark.parametrize("kind", ["faster", "cascade mask", "authors"])
+@pytest.mark.parametrize("proposals", [True, False], ids=["some proposals", "none"])
+def test_images_too_small_for_an_anchor_or_a_pyramid(kind, proposals):
+    """In the authors' convention no anchor lies inside 20 x 256; 1 x 1 has no cell of the coarsest map."""
+    sizes = [(20, 256), (1, 1)]
+    model = tiny_model({"masks": True, **HEADS[kind]}).train()
+    if not proposals:
+        model.head.rpn.min_size = 1e9
+    for boxes in ([(2, 2, 100, 18)], []):
+        objects = (boxes, []), ([0] * len(boxes), [])
+        targets = [make_target(*one, masks=True) for one in zip(*objects, sizes, strict=True)]
+        losses = model(**model.data_preprocessor(make_batch(targets, sizes), training=True), mode="loss")
+        assert all(torch.isfinite(value) for value in losses.values())
+        sum(losses.values()).backward()
+    model.eval()
+    with torch.no_grad():
+        found = model(**model.data_preprocessor(make_batch(sizes=sizes)), mode="predict")
+    assert [len(one["boxes"]) > 0 for one in found] == [proposals] * 2
+    assert all(len(one["boxes"]) == len(one["masks"]) for one in found)
 
 
 def test_tensor_mode_gives_the_pyramid():
