@@ -48,7 +48,7 @@ class DetectionDataset(Dataset):
 
     Args:
         classes: names, in the order of the labels.
-        transform: of one image with its objects, such as `ResizeFlip`.
+        transform: of one image with its objects, such as `ResizeFlip`; its `convention` has to be the head's.
         image_paths: of M images.
         image_ids: M ids, as the annotations have them.
         image_sizes: [M, 2] width and height as annotated.
@@ -205,7 +205,9 @@ class DetectionDataset(Dataset):
     def draw_sample(self, sample: dict) -> np.ndarray:
         """Draw one sample as the network gets it, with its objects, RGB uint8 [h, w, 3]."""
         targets = sample["targets"]
-        picture = draw_instances(sample["image"], targets["masks"]) if "masks" in targets else sample["image"]
+        picture = sample["image"].astype(np.uint8)
+        if "masks" in targets:
+            picture = draw_instances(picture, targets["masks"])
         if "keypoints" in targets:
             points = targets["keypoints"]
             picture = draw_keypoints(picture, points[..., :2], points[..., 2] > 0, self.layout)
@@ -217,7 +219,7 @@ class DetectionDataset(Dataset):
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
-        return {"classes": list(self.classes)}
+        return {"classes": list(self.classes), "convention": self.transform.convention}
 
 
 @DATASETS.register_module()

@@ -160,9 +160,9 @@ class RoIStage(RoIHeads):
             chosen = [torch.where(one > 0)[0] for one in labels]
             boxes = [one[index] for one, index in zip(proposals, chosen, strict=True)]
             mask_logits = self.masks(maps, boxes)
-            hard, size = self.convention.hard_mask_targets, mask_logits.shape[-1]
+            size = mask_logits.shape[-1]
             true_masks = [
-                mask_targets(target["masks"], box, match[index], size, hard)
+                mask_targets(target["masks"], box, match[index], size, self.convention.masks)
                 for target, box, match, index in zip(targets, boxes, matched, chosen, strict=True)
             ]
             losses["loss_mask"] = mask_loss(mask_logits, joined[positive], torch.cat(true_masks))

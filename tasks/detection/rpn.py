@@ -216,8 +216,7 @@ class ProposalNetwork(RegionProposalNetwork):
         """Indices of the anchors that an image trains: in torchvision all, elsewhere not those of cells in padding."""
         if self.convention.inner_anchors:
             # The codes that count the last pixel in compare x2 - 1, as it is here, with the width.
-            last = int(self.convention.anchors in ("authors", "detectron"))
-            highest = anchors.new_tensor(size_hw[::-1]) + last
+            highest = anchors.new_tensor(size_hw[::-1]) + int(self.convention.last_pixel)
             return torch.where((anchors[:, :2] >= 0).all(1) & (anchors[:, 2:] < highest).all(1))[0]
         if not self.convention.fixed_strides:
             return torch.arange(len(anchors), device=anchors.device)

@@ -32,7 +32,7 @@ def test_objects_are_grouped_by_image_and_labels_follow_the_category_ids(objects
     assert dataset.image_ids.tolist() == [21, 22, 23, 24, 25]
     assert [dataset.labels[slice(*dataset.first[i : i + 2])].tolist() for i in range(5)] == [[0, 1], [1], [2], [], [0]]
     assert dataset.boxes[dataset.first[1]].tolist() == [10, 20, 60, 80]
-    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"]}
+    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"], "convention": "mmdet"}
 
 
 def test_classes_can_be_chosen_and_ordered(objects_folder, caplog):

@@ -171,12 +171,16 @@ def test_a_flip_test_is_refused():
 def test_what_heads_refuse():
     with pytest.raises(ConfigError, match="the head needs class names"):
         tiny_model(dict(classes=None))
-    with pytest.raises(ConfigError, match=r"one of .*mmdet, mmdet-cascade, torchvision, authors, maskrcnn-benchmark"):
+    with pytest.raises(ConfigError, match="one of mmdet, torchvision, authors, maskrcnn-benchmark, got 'detectron3'"):
         tiny_model(dict(convention="detectron3"))
+    with pytest.raises(ConfigError, match="one of mmdet, authors, got 'torchvision'"):
+        tiny_model(dict(type="CascadeRCNNHead", convention="torchvision"))
     head = tiny_model().head
-    head.check_data(CLASSES)
+    head.check_data(CLASSES, "mmdet")
     with pytest.raises(DataError, match=r"the data has 2 classes \(dog, cat\), the head has 3 \(cat, dog, cow\)"):
-        head.check_data(["dog", "cat"])
+        head.check_data(["dog", "cat"], "mmdet")
+    with pytest.raises(DataError, match="resized as authors does, but the head computes as mmdet does; give"):
+        head.check_data(CLASSES, "authors")
 
 
 def test_norm_eval_keeps_statistics_and_trains_weights():

@@ -5,7 +5,7 @@ import torch
 from torchvision.models.detection import _utils
 from torchvision.ops import batched_nms, box_iou, nms
 
-from tasks.detection.conventions import CONVENTIONS
+from tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
 from tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 
 from .conftest import make_target
@@ -186,7 +186,7 @@ def test_anchors_of_cells_in_the_padding_are_not_trained():
 
 
 def test_inner_anchors_lie_inside_the_image():
-    rpn = ProposalNetwork(8, STRIDES, CONVENTIONS["mmdet-cascade"])
+    rpn = ProposalNetwork(8, STRIDES, CASCADE_CONVENTIONS["mmdet"])
     anchors = torch.cat(rpn.anchor_generator([torch.zeros(1, 1, 96 // s, 128 // s) for s in STRIDES]))
     inside = [i for i, (x1, y1, x2, y2) in enumerate(anchors.tolist()) if x1 >= 0 and y1 >= 0 and x2 < 120 and y2 < 96]
     assert rpn.usable(anchors, (96, 120)).tolist() == inside and inside

@@ -82,6 +82,17 @@ def test_other_classes_than_the_heads_are_refused(objects_folder, tmp_path):
         train(config, tmp_path / "work")
 
 
+def test_a_head_goes_by_the_convention_of_its_data(objects_folder):
+    config = make_config(objects_folder)
+    for convention in ("mmdet", "torchvision", "authors"):
+        dataset = CocoDetection(ResizeFlip(convention=convention), objects_folder, "objects.json", "images")
+        config.model.head = dict(type="FasterRCNNHead", roi_samples=32)
+        assert build_model_for(config, dataset).head.convention == convention
+    config.model.head = dict(type="CascadeRCNNHead", convention="mmdet")
+    with pytest.raises(DataError, match="resized as authors does, but the head computes as mmdet does"):
+        build_model_for(config, dataset)
+
+
 def test_detected_people_are_read_by_pose(coco_folder, tmp_path):
     """What `tools/test.py --out` of a person detector writes is the `box_file` of the pose task."""
     config = make_config(coco_folder, ann_file="people.json")
