@@ -183,8 +183,9 @@ def test_what_heads_refuse():
         head.check_data(CLASSES, "authors")
 
 
-def test_norm_eval_keeps_statistics_and_trains_weights():
-    model = tiny_model(norm_eval=["backbone"]).train()
+@pytest.mark.parametrize("argument", ["norm_eval", "norm_frozen"])
+def test_batchnorm_keeps_statistics_and_if_asked_for_its_weights(argument):
+    model = tiny_model(**{argument: ["backbone"]}).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = model(**model.data_preprocessor(make_batch(some_objects()), training=True), mode="loss")
@@ -192,6 +193,8 @@ def test_norm_eval_keeps_statistics_and_trains_weights():
     optimizer.step()
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert not [name for name in changed if "running_" in name]
-    assert {"backbone.bn1.weight", "backbone.conv1.weight"} <= changed
-    with pytest.raises(ConfigError, match="norm_eval: the model has no module 'spine'"):
-        tiny_model(norm_eval=["spine"])
+    assert {"backbone.conv1.weight", "backbone.layer1.0.downsample.0.weight"} <= changed
+    norms = {"backbone.bn1.weight", "backbone.bn1.bias", "backbone.layer1.0.downsample.1.weight"}
+    assert norms & changed == (norms if argument == "norm_eval" else set())
+    with pytest.raises(ConfigError, match=f"{argument}: the model has no module 'spine'"):
+        tiny_model(**{argument: ["spine"]})
