@@ -11,7 +11,7 @@ from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.run import build_model_for
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, UserError
 from tasks.detection.datasets import CocoDetection
 from tasks.detection.metric import COCO_STATS, CocoDetectionMetric
 from tasks.detection.transforms import ResizeFlip
@@ -79,6 +79,20 @@ def test_other_classes_than_the_heads_are_refused(objects_folder, tmp_path):
     config = make_config(objects_folder)
     config.model.head.classes = ["cat", "dog"]
     with pytest.raises(DataError, match=r"the data has 3 classes \(cat, dog, cow\), the head has 2 \(cat, dog\)"):
+        train(config, tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (dict(classes=["cat", "cat"]), r"dataset: .*classes: \['cat'\] are named more than once"),
+        (dict(transform=dict(type="ResizeFlip", sizes=[])), "dataset: .*ResizeFlip: sizes takes pairs"),
+    ],
+)
+def test_arguments_that_a_dataset_refuses_are_no_traceback(objects_folder, tmp_path, change, told):
+    config = make_config(objects_folder)
+    config.train_dataloader.dataset.update(change)
+    with pytest.raises(UserError, match=told):
         train(config, tmp_path / "work")
 
 
