@@ -93,6 +93,11 @@ def check_ids(content: dict, findings: Findings) -> None:
         texts = [repr(one) for one in ids if isinstance(one, str)]
         if len(texts) < len(ids):
             findings.add(level, f"{section} with a text as id where others have a number", texts, "number them all")
+    names = Counter(image["file_name"] for image in content["images"])
+    again = [name for name, count in names.items() if count > 1]
+    findings.add(
+        "warning", "images listed under several ids, by name", again, "they count several times; list them once"
+    )
 
 
 def choose_categories(
@@ -131,7 +136,10 @@ def read_keypoint_layout(
     Raises:
         DataError: there are no names, or the categories have different ones.
     """
-    schemes = {tuple(c["keypoints"]) for c in categories if c["id"] in category_ids and c.get("keypoints")}
+    listed = [c["keypoints"] for c in categories if c["id"] in category_ids and c.get("keypoints")]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in listed):
+        raise DataError(f"{path}: a category's keypoints should be a list of names, got {listed}")
+    schemes = {tuple(names) for names in listed}
     if len(schemes) != 1:
         what = f"several lists of keypoints: {sorted(schemes)}" if schemes else "no keypoint names"
         raise DataError(f"{path}: the categories in use have {what}; keypoints=True needs one list")
@@ -170,6 +178,7 @@ def select_objects(
     """Choose the annotations that can be trained, and say what is wrong with others.
 
     A crowd's mask is never trained: where it is faulty, that is a warning, and `sound_annotations` has its box instead.
+    Objects that are to be ignored count as crowds.
 
     Args:
         annotations: COCO's; they may bring `told_as`, what messages call them instead of their id.
@@ -197,10 +206,11 @@ def select_objects(
     extent, extent_inside = boxes[:, 2:] - boxes[:, :2], clipped[:, 2:] - clipped[:, :2]
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], dtype=bool)
     ignored = np.array([bool(a.get("ignore", 0)) for a in annotations], dtype=bool)
+    trained = ~crowd & ~ignored
 
     # Of each annotation the first reason that holds is told.
     faulty = {
-        "have something else than numbers as box, ids, area or iscrowd": malformed,
+        "have something else than numbers as box, ids, area, iscrowd or ignore": malformed,
         "belong to an image that is not listed": ~has_image,
         "have a category that is not listed": ~np.isin(categories, known_categories),
         "have no box of four finite numbers": ~(has_box & np.isfinite(boxes).all(axis=1)),
@@ -208,15 +218,15 @@ def select_objects(
         "lie outside their image": (extent > 0).all(axis=1) & (extent_inside <= 0).any(axis=1),
     }
     if num_keypoints is not None:
-        chosen = np.isin(categories, category_ids) & ~crowd
+        chosen = np.isin(categories, category_ids) & trained
         sound = np.array([_are_keypoints(a.get("keypoints"), num_keypoints) for a in annotations], dtype=bool)
         faulty[f"have keypoints that are not {num_keypoints} times x, y and a flag"] = chosen & ~sound
     crowd_states = {}
     if masks:
         pairs = zip(annotations, owners, strict=True)
         states = np.array([_segmentation_fault(a.get("segmentation"), owner) for a, owner in pairs], dtype=np.str_)
-        faulty |= {state: (states == state) & ~crowd for state in sorted(set(states) - {""})}
-        crowd_states = {state: (states == state) & crowd for state in sorted(set(states) - {""})}
+        faulty |= {state: (states == state) & trained for state in sorted(set(states) - {""})}
+        crowd_states = {state: (states == state) & ~trained for state in sorted(set(states) - {""})}
     all_faulty = np.any(list(faulty.values()), axis=0)
     for state, holds in crowd_states.items():
         remedy = "a crowd's mask is not trained; where masks are scored, its box stands for it"
@@ -293,6 +303,8 @@ def check_classes(names: Sequence[str], labels: np.ndarray, unused: Sequence[str
 def sound_annotations(annotations: list[dict], faulty: frozenset[int], faulty_crowds: frozenset[int]) -> list[dict]:
     """What can be scored: not the faulty annotations, and of crowds with a faulty mask the box in its place.
 
+    What is to be ignored becomes a crowd: finding it or not costs nothing.
+
     Args:
         annotations: all of a file.
         faulty: their positions.
@@ -304,12 +316,12 @@ def sound_annotations(annotations: list[dict], faulty: frozenset[int], faulty_cr
             x, y, w, h = annotation["bbox"]
             annotation = {**annotation, "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]]}
         if position not in faulty:
-            sound.append(annotation)
+            sound.append({**annotation, "iscrowd": 1} if annotation.get("ignore") else annotation)
     return sound
 
 
 def _is_number(value) -> bool:
-    return type(value) in (int, float)
+    return type(value) is float or _is_id(value)
 
 
 def _is_id(value) -> bool:
@@ -325,7 +337,9 @@ def _is_malformed(annotation: dict) -> bool:
         and isinstance(annotation["image_id"], int | str)
         and _is_id(annotation["category_id"])
         and _is_number(annotation.get("area", 1))
+        and np.isfinite(annotation.get("area", 1))
         and annotation.get("iscrowd", 0) in (0, 1)
+        and annotation.get("ignore", 0) in (0, 1)
     )
 
 

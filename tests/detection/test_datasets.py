@@ -112,7 +112,7 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
 
 
 FAULTS = {
-    "have something else than numbers as box, ids, area or iscrowd": lambda a: a.update(bbox=["a", 1, 2, 3]),
+    "have something else than numbers as box, ids, area, iscrowd or ignore": lambda a: a.update(bbox=["a", 1, 2, 3]),
     "have run lengths that do not fill their image": lambda a: a.update(
         segmentation={"size": [120, 160], "counts": [0, 50000]}
     ),
@@ -192,6 +192,20 @@ def test_crowds_with_a_faulty_mask_are_told_and_scored_by_their_box(objects_fold
     }
     metric.process(None, truth)
     assert metric.evaluate(len(dataset))["mask_AP"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("change", [dict(bbox=[0, 0, 10**400, 3]), dict(area=float("nan")), dict(ignore="0")])
+def test_numbers_that_are_none_are_told(objects_folder, change):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(change))
+    with pytest.raises(DataError, match=r"area, iscrowd or ignore: 1 \(102\)"):
+        load(objects_folder)
+
+
+def test_objects_to_be_ignored_are_neither_trained_nor_missed(objects_folder):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(ignore=1))
+    dataset = load(objects_folder, masks=True)
+    assert len(dataset.boxes) == 4
+    assert examine({"val": dataset}, {"val": Evaluator(CocoDetectionMetric())}) == []
 
 
 def test_ids_that_tell_nothing_apart_are_told(objects_folder):
@@ -292,6 +306,9 @@ def test_faulty_keypoints_are_told(coco_folder):
     edit_json(coco_folder / "people.json", lambda content: content["categories"][0].pop("keypoints"))
     with pytest.raises(DataError, match="the categories in use have no keypoint names"):
         load_people(coco_folder)
+    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].update(keypoints=[1, 2]))
+    with pytest.raises(DataError, match=r"keypoints should be a list of names, got \[\[1, 2\]\]"):
+        load_people(coco_folder)
 
 
 def test_images_of_another_size_than_annotated_are_refused(objects_folder):
@@ -305,6 +322,9 @@ def test_malformed_files_are_refused(objects_folder):
     edit_json(path, lambda content: content["images"].append(content["images"][1]))
     with pytest.raises(DataError, match=r"images that share an id, by id: 1 \(22\)"):
         load(objects_folder)
+    edit_json(path, lambda content: content["images"][-1].update(id=26))
+    (finding,) = load(objects_folder).findings
+    assert finding.what == "images listed under several ids, by name" and finding.ids == ("22.png",)
     edit_json(path, lambda content: content["images"].pop())
     edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
     with pytest.raises(DataError, match=r"annotations\[0\] lacks \['bbox'\]"):
