@@ -262,7 +262,7 @@ def select_objects(
         "%s: %d of %d annotations used%s",
         *(findings.where, usable.sum(), len(usable), f" ({', '.join(counts)})" if counts else ""),
     )
-    if len(usable) and not usable.any():
+    if len(usable) and not usable.any() and not (faults == "stop" and all_faulty.any()):
         what = f"none of the {len(usable)} annotations can be used: {', '.join(counts)}"
         findings.append(Finding("stop", findings.where, what, (), 0, "correct the dataset's classes or the file"))
 
@@ -427,6 +427,8 @@ def read_voc(path: Path, name: str) -> tuple[dict, list[dict]]:
             "width": int(size.findtext("width")),
             "height": int(size.findtext("height")),
         }
+        if min(image["width"], image["height"]) <= 0:
+            raise DataError(f"{path}: a size of {image['width']} x {image['height']}; write that of the image")
         annotations = []
         for item in root.iter("object"):
             corners = (item.find("bndbox").findtext(side) for side in ("xmin", "ymin", "xmax", "ymax"))
@@ -441,6 +443,8 @@ def read_voc(path: Path, name: str) -> tuple[dict, list[dict]]:
                     "iscrowd": int(item.findtext("difficult") or 0),
                 }
             )
+        if not all(annotation["name"] for annotation in annotations):
+            raise ValueError("an object without a name")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; the split lists {name!r}") from None
     except ET.ParseError as error:

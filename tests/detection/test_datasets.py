@@ -439,7 +439,9 @@ def test_faulty_voc_files_are_refused(voc_folder):
     text = path.read_text()
     for change, message in (
         (text.replace("<xmin>5</xmin>", ""), "b.xml: expected VOC's format"),
+        (text.replace("person", " "), "b.xml: expected VOC's format"),
         (text.replace("</annotation>", ""), "b.xml: not valid XML"),
+        (text.replace("<width>160</width>", "<width>0</width>"), "b.xml: a size of 0 x 120; write that of the image"),
     ):
         path.write_text(change)
         with pytest.raises(DataError, match=message):
