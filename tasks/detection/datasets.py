@@ -307,12 +307,12 @@ class CocoDetection(DetectionDataset):
             keep_empty,
             findings,
         )
-        self.faulty, self.faulty_crowds = objects.faulty, objects.faulty_crowds
+        self.faulty, self.crowd_boxes = objects.faulty, objects.crowd_boxes
 
     def read_ground_truth(self) -> dict:
         """The annotations in COCO's format, as far as they can be scored."""
         content = read_json(self.ann_file)
-        annotations = sound_annotations(content.get("annotations") or [], self.faulty, self.faulty_crowds)
+        annotations = sound_annotations(content.get("annotations") or [], self.faulty, self.crowd_boxes)
         return {**content, "annotations": annotations}
 
     @property
@@ -428,7 +428,7 @@ class VocDetection(DetectionDataset):
 
     def read_ground_truth(self) -> dict:
         """The annotations in COCO's format, without the faulty ones."""
-        annotations = sound_annotations(self._content["annotations"], self.faulty, frozenset())
+        annotations = sound_annotations(self._content["annotations"], self.faulty, {})
         return {**self._content, "annotations": annotations}
 
     metainfo = CocoDetection.metainfo

@@ -162,7 +162,7 @@ class Objects(NamedTuple):
     segmentations: list | None
     keypoints: np.ndarray | None  # [N, K, 3] x, y, flag
     faulty: frozenset[int]  # positions of faulty annotations in the file
-    faulty_crowds: frozenset[int]  # positions of crowds that are sound but for their segmentation
+    crowd_boxes: dict[int, list[float]]  # (x1, y1, x2, y2) by position, of crowds sound but for their segmentation
 
 
 def select_objects(
@@ -221,16 +221,18 @@ def select_objects(
         chosen = np.isin(categories, category_ids) & trained
         sound = np.array([_are_keypoints(a.get("keypoints"), num_keypoints) for a in annotations], dtype=bool)
         faulty[f"have keypoints that are not {num_keypoints} times x, y and a flag"] = chosen & ~sound
-    crowd_states = {}
+    states = np.zeros(len(annotations), dtype=np.str_)  # what is wrong with the segmentation
     if masks:
         pairs = zip(annotations, owners, strict=True)
         states = np.array([_segmentation_fault(a.get("segmentation"), owner) for a, owner in pairs], dtype=np.str_)
-        faulty |= {state: (states == state) & trained for state in sorted(set(states) - {""})}
-        crowd_states = {state: (states == state) & ~trained for state in sorted(set(states) - {""})}
+    wrong = sorted(set(states.tolist()) - {""})
+    faulty |= {state: (states == state) & trained for state in wrong}
     all_faulty = np.any(list(faulty.values()), axis=0)
-    for state, holds in crowd_states.items():
+    crowds = (states != "") & ~trained & ~all_faulty
+    for state in wrong:
         remedy = "a crowd's mask is not trained; where masks are scored, its box stands for it"
-        findings.add("warning", f"crowds {state.replace('have', 'that have', 1)}", told_as[holds & ~all_faulty], remedy)
+        found = told_as[crowds & (states == state)]
+        findings.add("warning", f"crowds {state.replace('have', 'that have', 1)}", found, remedy)
     # COCO itself has a few of these.
     useless = {
         "have a box without extent": (extent_inside <= 0).any(axis=1),
@@ -273,7 +275,6 @@ def select_objects(
         missing = [0] * 3 * num_keypoints
         keypoints = np.array([annotations[i].get("keypoints") or missing for i in kept], dtype=np.float32)
         keypoints = keypoints.reshape(-1, num_keypoints, 3)
-    wrong_crowds = np.any([np.zeros(len(usable), bool), *crowd_states.values()], axis=0) & ~all_faulty
     return Objects(
         clipped[kept],
         np.array([label_of[category] for category in categories[kept].tolist()], dtype=np.int64),
@@ -281,7 +282,7 @@ def select_objects(
         [annotations[i]["segmentation"] for i in kept] if masks else None,
         keypoints,
         frozenset(np.flatnonzero(all_faulty).tolist()),
-        frozenset(np.flatnonzero(wrong_crowds).tolist()),
+        dict(zip(np.flatnonzero(crowds).tolist(), clipped[crowds].tolist(), strict=True)),
     )
 
 
@@ -300,7 +301,9 @@ def check_classes(names: Sequence[str], labels: np.ndarray, unused: Sequence[str
     findings.add("warning", "classes that no usable object has", absent, "they are neither learned nor scored")
 
 
-def sound_annotations(annotations: list[dict], faulty: frozenset[int], faulty_crowds: frozenset[int]) -> list[dict]:
+def sound_annotations(
+    annotations: list[dict], faulty: frozenset[int], crowd_boxes: dict[int, list[float]]
+) -> list[dict]:
     """What can be scored: not the faulty annotations, and of crowds with a faulty mask the box in its place.
 
     What is to be ignored becomes a crowd: finding it or not costs nothing.
@@ -308,13 +311,13 @@ def sound_annotations(annotations: list[dict], faulty: frozenset[int], faulty_cr
     Args:
         annotations: all of a file.
         faulty: their positions.
-        faulty_crowds: positions of crowds with a faulty mask.
+        crowd_boxes: (x1, y1, x2, y2) of crowds with a faulty mask, by position.
     """
     sound = []
     for position, annotation in enumerate(annotations):
-        if position in faulty_crowds:
-            x, y, w, h = annotation["bbox"]
-            annotation = {**annotation, "segmentation": [[x, y, x + w, y, x + w, y + h, x, y + h]]}
+        if position in crowd_boxes:
+            x1, y1, x2, y2 = crowd_boxes[position]
+            annotation = {**annotation, "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]]}
         if position not in faulty:
             sound.append({**annotation, "iscrowd": 1} if annotation.get("ignore") else annotation)
     return sound
