@@ -142,7 +142,9 @@ class BatchPreprocessor(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, batch: dict, training: bool = False) -> dict:
-        """Take `{'images': uint8 [B, 3, H, W], 'targets', 'meta'}` and give the same with float images, all on device.
+        """Take `{'images': [B, 3, H, W], 'targets', 'meta'}` and give the same with normalised images, all on device.
+
+        Images come as uint8, or as float32 where grey levels were not rounded after resizing.
 
         Where `meta` tells the size of each image, `input_hw`, what is padded beyond it becomes 0.
 
