@@ -7,6 +7,7 @@ import torch
 from hrtoolkit.config import ConfigError
 from hrtoolkit.data.loading import collate_padded
 from hrtoolkit.errors import DataError
+from tasks.detection.transforms import ResizeFlip
 
 from .conftest import CLASSES, DETECTIONS, make_target, tiny_model
 
@@ -75,6 +76,21 @@ def test_batches_without_any_object_train(kind):
     one_empty = [some_objects()[0], empty[1]]
     losses = model(**model.data_preprocessor(make_batch(one_empty), training=True), mode="loss")
     assert all(torch.isfinite(value) for value in losses.values())
+
+
+@pytest.mark.parametrize("convention", ["mmdet", "authors", "maskrcnn-benchmark"])
+def test_boxes_return_to_the_image_as_they_were_resized(convention):
+    """At twice the size and back an annotated box is the same, whether its last pixel or its edge was moved."""
+    image, box = np.zeros((48, 64, 3), np.uint8), np.array([[10.0, 6, 40, 30]])
+    resized = ResizeFlip([(128, 96)], convention=convention)(image, box)
+    end = 0 if convention == "mmdet" else 1
+    assert resized["boxes"].tolist() == [[20, 12, 80 - end, 60 - end]]
+    model = tiny_model(dict(convention=convention)).eval()
+    batch = model.data_preprocessor(collate_padded([{"image": resized["image"], "meta": {"image_hw": (48, 64)}}]))
+    model.head.stages[0].detect = lambda *_: ([torch.from_numpy(resized["boxes"])], [torch.ones(1)], [torch.ones(1)])
+    with torch.no_grad():
+        (found,) = model(**batch, mode="predict")
+    assert found["boxes"].tolist() == box.tolist()
 
 
 def test_images_in_which_nothing_is_found():
