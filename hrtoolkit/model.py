@@ -36,9 +36,11 @@ class Model(BaseModel):
             BatchNorm keeps its statistics.
         norm_eval: names of modules whose BatchNorm keeps its statistics while all weights are trained, as in detection,
             where a batch holds few images.
+        norm_frozen: names of modules whose BatchNorm keeps its statistics and its weights, as torchvision's detectors
+            have it.
 
     Raises:
-        ValueError: a name in `frozen` or `norm_eval` is no module of the model.
+        ValueError: a name in `frozen`, `norm_eval` or `norm_frozen` is no module of the model.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Model(BaseModel):
         inference: Callable | None = None,
         frozen: Sequence[str] = (),
         norm_eval: Sequence[str] = (),
+        norm_frozen: Sequence[str] = (),
     ):
         super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
         self.backbone = backbone
@@ -61,8 +64,8 @@ class Model(BaseModel):
         self.flip_test = flip_test
         self.inference = inference
         self.frozen = tuple(frozen)
-        self.norm_eval = tuple(norm_eval)
-        for argument, names in (("frozen", self.frozen), ("norm_eval", self.norm_eval)):
+        self.norm_eval = (*norm_eval, *norm_frozen)
+        for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
             for name in names:
                 try:
                     module = self.get_submodule(name)
@@ -71,6 +74,9 @@ class Model(BaseModel):
                     raise ValueError(f"{argument}: the model has no module {name!r}, but {', '.join(parts)}") from None
                 if argument == "frozen":
                     module.requires_grad_(False)
+                elif argument == "norm_frozen":
+                    for norm in _batchnorms(module):
+                        norm.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Model:
         """Switch to training, but for what is frozen, or to evaluation."""
@@ -78,9 +84,8 @@ class Model(BaseModel):
         for name in self.frozen:
             self.get_submodule(name).eval()
         for name in self.norm_eval:
-            for module in self.get_submodule(name).modules():
-                if isinstance(module, _BatchNorm):  # SyncBatchNorm too
-                    module.eval()
+            for norm in _batchnorms(self.get_submodule(name)):
+                norm.eval()
         return self
 
     def forward(
@@ -137,7 +142,9 @@ class BatchPreprocessor(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, batch: dict, training: bool = False) -> dict:
-        """Take `{'images': uint8 [B, 3, H, W], 'targets', 'meta'}` and give the same with float images, all on device.
+        """Take `{'images': [B, 3, H, W], 'targets', 'meta'}` and give the same with normalised images, all on device.
+
+        Images come as uint8, or as float32 where grey levels were not rounded after resizing.
 
         Where `meta` tells the size of each image, `input_hw`, what is padded beyond it becomes 0.
 
@@ -163,6 +170,10 @@ class BatchPreprocessor(nn.Module):
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, meta)
         return {"images": images, "targets": targets, "meta": meta}
+
+
+def _batchnorms(module: nn.Module) -> list[nn.Module]:
+    return [one for one in module.modules() if isinstance(one, _BatchNorm)]  # SyncBatchNorm too
 
 
 def build_model(config: str | Path | Config) -> Model:

@@ -1,4 +1,7 @@
-"""The 1x schedule: 12 epochs of SGD, steps at 8 and 11, after 500 steps of warm-up."""
+"""mmdetection's 1x schedule: 12 epochs of SGD, steps at 8 and 11, after 500 steps of warm-up from a thousandth.
+
+Gradients are clipped as in the authors' schedule, which warms up from a third of the rate; mmdetection 3 does not clip.
+"""
 
 train_cfg = dict(max_epochs=12, val_interval=1)
 base_batch_size = 16  # the learning rate is meant for 2 images on each of 8 GPUs; other batches scale it

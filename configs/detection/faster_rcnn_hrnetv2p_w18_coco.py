@@ -1,10 +1,10 @@
 """Faster R-CNN on HRNetV2p-W18, COCO, 1x.
 
-Published: 36.9 AP (mmdetection 3), 36.1 AP (authors), val2017,
-from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+Published: 36.9 AP (mmdetection 3, whose recipe this is), 36.1 AP (authors), val2017, from ImageNet weights; 2 images
+on each of 8 GPUs, SGD 0.02.
 
     python tools/train.py configs/detection/faster_rcnn_hrnetv2p_w18_coco.py \\
-        --set load_from=timm/hrnet_w18.ms_aug_in1k
+        --set load_from=timm/hrnet_w18.ms_in1k
     python tools/test.py configs/detection/faster_rcnn_hrnetv2p_w18_coco.py CHECKPOINT
 """
 

@@ -1,7 +1,7 @@
 """Faster R-CNN on HRNetV2p-W40, COCO, 1x.
 
-Published: 41.2 AP (mmdetection 3), 40.4 AP (authors), val2017,
-from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+Published: 41.2 AP (mmdetection 3, whose recipe this is), 40.4 AP (authors), val2017, from ImageNet weights; 2 images
+on each of 8 GPUs, SGD 0.02.
 
     python tools/train.py configs/detection/faster_rcnn_hrnetv2p_w40_coco.py \\
         --set load_from=timm/hrnet_w40.ms_in1k

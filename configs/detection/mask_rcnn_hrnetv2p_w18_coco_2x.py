@@ -1,10 +1,10 @@
 """Mask R-CNN on HRNetV2p-W18, COCO, 2x.
 
-Published: 39.8 box AP, 36.0 mask AP (mmdetection 3), 39.2 / 35.7 box / mask AP (authors), val2017,
-from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+Published: 39.8 box AP, 36.0 mask AP (mmdetection 3, whose recipe this is), 39.2 / 35.7 box / mask AP (authors, steps
+at 20 and 23), val2017, from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
 
     python tools/train.py configs/detection/mask_rcnn_hrnetv2p_w18_coco_2x.py \\
-        --set load_from=timm/hrnet_w18.ms_aug_in1k
+        --set load_from=timm/hrnet_w18.ms_in1k
     python tools/test.py configs/detection/mask_rcnn_hrnetv2p_w18_coco_2x.py CHECKPOINT
 """
 

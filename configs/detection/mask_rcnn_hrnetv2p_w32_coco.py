@@ -1,7 +1,7 @@
 """Mask R-CNN on HRNetV2p-W32, COCO, 1x.
 
-Published: 41.2 box AP, 37.1 mask AP (mmdetection 3), 40.7 / 36.8 box / mask AP (authors), val2017,
-from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+Published: 41.2 box AP, 37.1 mask AP (mmdetection 3, whose recipe this is), 40.7 / 36.8 box / mask AP (authors),
+val2017, from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
 
     python tools/train.py configs/detection/mask_rcnn_hrnetv2p_w32_coco.py \\
         --set load_from=timm/hrnet_w32.ms_in1k

@@ -1,7 +1,7 @@
 """Mask R-CNN on HRNetV2p-W40, COCO, 1x.
 
-Published: 42.1 box AP, 37.5 mask AP (mmdetection 3), val2017,
-from ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
+Published: 42.1 box AP, 37.5 mask AP (mmdetection 3, whose recipe this is), val2017, from ImageNet weights; 2 images
+on each of 8 GPUs, SGD 0.02.
 
     python tools/train.py configs/detection/mask_rcnn_hrnetv2p_w40_coco.py \\
         --set load_from=timm/hrnet_w40.ms_in1k

@@ -213,25 +213,27 @@ def collate(samples: list[dict]) -> dict:
     return batch
 
 
-def collate_padded(samples: list[dict], multiple: int = 32) -> dict:
+def collate_padded(samples: list[dict], multiple: int = 32, smallest: int = 64) -> dict:
     """Join samples of several sizes and with any number of objects into a batch.
 
     Images are padded on the right and at the bottom; the model blanks what lies beyond `input_hw` after normalising.
 
     Args:
-        samples: each with `image` uint8 [H, W, 3], `targets` (a dict of arrays of any shape; may be missing) and `meta`
-            (a dict).
+        samples: each with `image` [H, W, 3], uint8 or float32, `targets` (a dict of arrays of any shape; may be
+            missing) and `meta` (a dict).
         multiple: the padded height and width are multiples of this.
+        smallest: they are not below this either: the coarsest map of a pyramid, of stride 64, needs a cell.
 
     Returns:
-        `images` uint8 [B, 3, H, W] in channels_last order, `targets` and `meta` lists with one dict an image, each with
-        `input_hw`, its height and width before padding.
+        `images` [B, 3, H, W] in channels_last order and of the samples' type, `targets` and `meta` lists with one dict
+        an image, each with `input_hw`, its height and width before padding.
     """
     sizes = [sample["image"].shape[:2] for sample in samples]
-    height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*sizes, strict=True))
-    images = torch.zeros(len(samples), height, width, 3, dtype=torch.uint8)
-    for padded, sample, (h, w) in zip(images, samples, sizes, strict=True):
-        padded[:h, :w] = torch.from_numpy(sample["image"])
+    height, width = (-(-max(*sides, smallest) // multiple) * multiple for sides in zip(*sizes, strict=True))
+    pictures = [torch.from_numpy(sample["image"]) for sample in samples]
+    images = torch.zeros(len(samples), height, width, 3, dtype=pictures[0].dtype)
+    for padded, picture, (h, w) in zip(images, pictures, sizes, strict=True):
+        padded[:h, :w] = picture
     batch = {
         "images": images.permute(0, 3, 1, 2),
         "meta": [{**sample["meta"], "input_hw": size} for sample, size in zip(samples, sizes, strict=True)],

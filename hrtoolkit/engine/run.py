@@ -220,11 +220,18 @@ def choose_precision(amp: bool | Precision) -> Precision:
 
 
 def build_dataset(options: dict) -> Dataset:
-    """Build a dataset around its transform."""
+    """Build a dataset around its transform.
+
+    Raises:
+        UserError: either refuses its arguments, or the data is not as it should be.
+    """
     options = dict(options)
-    if options.get("transform") is not None:
-        options["transform"] = TRANSFORMS.build(options["transform"])
-    return DATASETS.build(options)
+    try:
+        if options.get("transform") is not None:
+            options["transform"] = TRANSFORMS.build(options["transform"])
+        return DATASETS.build(options)
+    except ValueError as error:
+        raise UserError(f"dataset: {error}") from error
 
 
 def build_loader(options: dict, dataset: Dataset, **runtime):

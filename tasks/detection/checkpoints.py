@@ -60,10 +60,10 @@ def convert(tensors: dict[str, Tensor], convention: str) -> tuple[dict[str, Tens
     if source is None:
         return tensors, []
     notes = []
-    if not convention.startswith(source):
+    if convention != source:
         notes.append(
             f"named as {source} names them, but the head computes as {convention} does: for their published numbers "
-            f"set model.head.convention={source!r}"
+            f"set model.head.convention={source!r}, and transform.convention of the data too"
         )
     renamed = {}
     for name, tensor in tensors.items():

@@ -1,4 +1,7 @@
-"""What the originals do differently: weights trained one way give other numbers the other way."""
+"""What the originals do differently: weights trained one way give other numbers the other way.
+
+A head and the transform of its data go by the same convention.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,11 @@ class Convention:
 
     Boxes are (x1, y1, x2, y2) with width x2 - x1 everywhere. The authors' codes of 2019 count the last pixel in and
     have width x2 - x1 + 1: with one added to their x2 and y2, their coder, overlaps and RoIAlign are those of today,
-    and what remains different is where anchors lie.
+    and what remains different is where anchors lie, and that resizing moves their last pixel, not the edge behind it.
     """
+
+    float_resize: bool  # sides rounded down and grey levels not at all; else sides and grey levels to the nearest
+    last_pixel: bool  # resizing takes x2 and y2 for those of the last pixel, plus one
 
     anchors: Literal["exact", "rounded", "authors", "detectron"]  # see `base_anchors`
     fixed_strides: bool  # False: padded size // grid size, which is 66 rather than 64 for 800 rows on the coarsest map
@@ -28,13 +34,14 @@ class Convention:
     box_beta: float
     pre_nms: tuple[int, int]  # proposals a level before suppression, in training and at test time
     post_nms: tuple[int, int]  # proposals an image after it
-    hard_mask_targets: bool  # masks resampled to the RoI are rounded to 0 and 1
-    subpixel_paste: bool  # masks are pasted at the exact box, not at whole pixels
+    masks: Literal["exact", "soft", "whole"]  # see `mask_targets` and `paste_masks`
 
 
 # Sources: mmdetection 3.3 (configs/_base_/models, models/task_modules), torchvision 0.29 (models/detection),
 # HRNet/HRNet-Object-Detection (configs/hrnet, mmdet/core) and HRNet/HRNet-MaskRCNN-Benchmark (config/defaults.py).
 MMDET = Convention(
+    float_resize=False,
+    last_pixel=False,
     anchors="exact",
     fixed_strides=True,
     roi_aligned=True,
@@ -48,10 +55,11 @@ MMDET = Convention(
     box_beta=0.0,
     pre_nms=(2000, 1000),
     post_nms=(1000, 1000),
-    hard_mask_targets=True,
-    subpixel_paste=True,
+    masks="exact",
 )
 TORCHVISION = Convention(
+    float_resize=True,
+    last_pixel=False,
     anchors="rounded",
     fixed_strides=False,
     roi_aligned=False,
@@ -65,30 +73,41 @@ TORCHVISION = Convention(
     box_beta=1 / 9,
     pre_nms=(2000, 1000),
     post_nms=(2000, 1000),
-    hard_mask_targets=False,
-    subpixel_paste=False,
+    masks="soft",
+)
+AUTHORS = replace(
+    TORCHVISION,
+    float_resize=False,
+    last_pixel=True,
+    anchors="authors",
+    fixed_strides=True,
+    clamp_shrinking=True,
+    best_anchor_iou=0.3,
+    best_anchor_own=True,
+    best_roi="always",
+    inner_anchors=True,
+    box_beta=1.0,
+    pre_nms=(2000, 2000),
+    post_nms=(2000, 2000),
+    masks="whole",
+)
+MASKRCNN_BENCHMARK = replace(
+    TORCHVISION,
+    float_resize=False,
+    last_pixel=True,
+    anchors="detectron",
+    fixed_strides=True,
+    inner_anchors=True,
+    box_beta=1.0,
 )
 CONVENTIONS = {
     "mmdet": MMDET,
-    "mmdet-cascade": replace(
-        MMDET, inner_anchors=True, rpn_beta=1 / 9, box_beta=1.0, post_nms=(2000, 1000), best_roi="never"
-    ),
     "torchvision": TORCHVISION,
-    "authors": replace(
-        TORCHVISION,
-        anchors="authors",
-        fixed_strides=True,
-        clamp_shrinking=True,
-        best_anchor_iou=0.3,
-        best_anchor_own=True,
-        best_roi="always",
-        inner_anchors=True,
-        box_beta=1.0,
-        pre_nms=(2000, 2000),
-        post_nms=(2000, 2000),
-        hard_mask_targets=True,
-    ),
-    "maskrcnn-benchmark": replace(
-        TORCHVISION, anchors="detectron", fixed_strides=True, inner_anchors=True, box_beta=1.0
-    ),
+    "authors": AUTHORS,
+    "maskrcnn-benchmark": MASKRCNN_BENCHMARK,
+}
+# A cascade of mmdetection has other losses and proposals than its other detectors.
+CASCADE_CONVENTIONS = {
+    "mmdet": replace(MMDET, inner_anchors=True, rpn_beta=1 / 9, box_beta=1.0, post_nms=(2000, 1000), best_roi="never"),
+    "authors": AUTHORS,
 }

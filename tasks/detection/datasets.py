@@ -20,10 +20,22 @@ from hrtoolkit.data.loading import Draw, collate_padded
 from hrtoolkit.data.reading import read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
-from hrtoolkit.visualization import draw_boxes, draw_instances
+from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.visualization import draw_boxes, draw_instances, draw_keypoints
 from tasks.detection.classes import resolve_classes
 from tasks.detection.postprocess import decode_masks
-from tasks.detection.reading import Faults, Packed, choose_categories, read_coco, read_voc, select_objects
+from tasks.detection.reading import (
+    Faults,
+    Packed,
+    check_classes,
+    check_ids,
+    choose_categories,
+    read_coco,
+    read_keypoint_layout,
+    read_voc,
+    select_objects,
+    sound_annotations,
+)
 from tasks.detection.transforms import draw_masks, to_run_lengths
 
 log = logging.getLogger(__name__)
@@ -36,7 +48,7 @@ class DetectionDataset(Dataset):
 
     Args:
         classes: names, in the order of the labels.
-        transform: of one image with its objects, such as `ResizeFlip`.
+        transform: of one image with its objects, such as `ResizeFlip`; its `convention` has to be the head's.
         image_paths: of M images.
         image_ids: M ids, as the annotations have them.
         image_sizes: [M, 2] width and height as annotated.
@@ -44,6 +56,8 @@ class DetectionDataset(Dataset):
         boxes: [N, 4] (x1, y1, x2, y2) in image pixels.
         labels: [N], from 0 on.
         segmentations: N of COCO's, or None where no masks are wanted.
+        keypoints: [N, K, 3] (x, y, flag), or None where no keypoints are wanted.
+        layout: of the keypoints.
         keep_empty: keep images without objects, and those with a side below 32 pixels, which seldom help training.
         findings: what is wrong with the files.
 
@@ -65,6 +79,8 @@ class DetectionDataset(Dataset):
         boxes: np.ndarray,
         labels: np.ndarray,
         segmentations: Sequence | None = None,
+        keypoints: np.ndarray | None = None,
+        layout: KeypointLayout | None = None,
         keep_empty: bool = True,
         findings: Sequence[Finding] = (),
     ):
@@ -97,6 +113,8 @@ class DetectionDataset(Dataset):
         self.boxes = boxes[order].astype(np.float32)
         self.labels = labels[order].astype(np.int64)
         self.segmentations = None if segmentations is None else Packed([segmentations[i] for i in order])
+        self.keypoints = None if keypoints is None else keypoints[order].astype(np.float32)
+        self.layout = layout
         # Batches hold upright or lying images, to waste little on padding.
         self.groups = (self.image_sizes[:, 0] >= self.image_sizes[:, 1]).astype(np.int8)
 
@@ -109,7 +127,10 @@ class DetectionDataset(Dataset):
         image = self.read_image(index)
         meta = {"index": index, "image_id": self.image_ids[index].item(), "image_hw": image.shape[:2]}
         objects = slice(*self.first[index : index + 2])
-        sample = self.transform(image, self.boxes[objects], self._segmentations(index), rng)
+        keypoints = {}
+        if self.keypoints is not None:
+            keypoints = {"keypoints": self.keypoints[objects], "flip_order": self.layout.flip_order()}
+        sample = self.transform(image, self.boxes[objects], self._segmentations(index), rng, **keypoints)
         image = sample.pop("image")
         return {"image": image, "targets": {**sample, "labels": self.labels[objects]}, "meta": meta}
 
@@ -184,7 +205,12 @@ class DetectionDataset(Dataset):
     def draw_sample(self, sample: dict) -> np.ndarray:
         """Draw one sample as the network gets it, with its objects, RGB uint8 [h, w, 3]."""
         targets = sample["targets"]
-        picture = draw_instances(sample["image"], targets["masks"]) if "masks" in targets else sample["image"]
+        picture = sample["image"].astype(np.uint8)
+        if "masks" in targets:
+            picture = draw_instances(picture, targets["masks"])
+        if "keypoints" in targets:
+            points = targets["keypoints"]
+            picture = draw_keypoints(picture, points[..., :2], points[..., 2] > 0, self.layout)
         return self._draw_boxes(picture, targets["boxes"], [self.classes[label] for label in targets["labels"]])
 
     @staticmethod
@@ -193,7 +219,7 @@ class DetectionDataset(Dataset):
 
     def head_arguments(self) -> dict:
         """What a head that leaves it open takes from the data."""
-        return {"classes": list(self.classes)}
+        return {"classes": list(self.classes), "convention": self.transform.convention}
 
 
 @DATASETS.register_module()
@@ -210,6 +236,8 @@ class CocoDetection(DetectionDataset):
         image_dir: folder of the images, below `data_root` or below `data_root/images`.
         classes: names of the categories to use, in the order of their labels, or "coco"; None takes all of the file.
         masks: also read segmentations.
+        keypoints: also read keypoints, which follow resizing and mirroring: left and right change places by the names
+            in the file. Samples have them in their targets, and pictures of samples show them; no head predicts them.
         keep_empty: keep images without objects, and very small ones.
         faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
         strict: refuse such a file at once; the data doctor goes on with the sound annotations.
@@ -232,6 +260,7 @@ class CocoDetection(DetectionDataset):
         image_dir: str,
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
+        keypoints: bool = False,
         keep_empty: bool = True,
         faults: Faults = "stop",
         strict: bool = True,
@@ -242,10 +271,11 @@ class CocoDetection(DetectionDataset):
         images = {image["id"]: image for image in content["images"]}
         names, self.category_ids = choose_categories(content["categories"], classes, self.ann_file)
         findings = Findings(self.ann_file)
-        ids = [image["id"] for image in content["images"]]
-        shared = [image_id for image_id, count in Counter(ids).items() if count > 1]
-        findings.add("stop", "images that share an id, by id", shared, "give each its own, or remove what is double")
-        boxes, labels, image_ids, segmentations, self.faulty_ids = select_objects(
+        check_ids(content, findings)
+        layout = None
+        if keypoints:
+            layout = read_keypoint_layout(content["categories"], self.category_ids, self.ann_file, findings)
+        objects = select_objects(
             content["annotations"],
             images,
             [category["id"] for category in content["categories"]],
@@ -253,7 +283,10 @@ class CocoDetection(DetectionDataset):
             masks,
             faults,
             findings,
+            num_keypoints=len(layout.names) if keypoints else None,
         )
+        if content["annotations"]:
+            check_classes(names, objects.labels, (), findings)
         if strict:
             findings.raise_stops()
         position = {image_id: i for i, image_id in enumerate(images)}
@@ -265,19 +298,22 @@ class CocoDetection(DetectionDataset):
             [folder / image["file_name"] for image in images.values()],
             list(images),
             np.array([(image["width"], image["height"]) for image in images.values()]),
-            np.array([position[image_id] for image_id in image_ids], dtype=np.int64),
-            boxes,
-            labels,
-            segmentations,
+            np.array([position[image_id] for image_id in objects.image_ids], dtype=np.int64),
+            objects.boxes,
+            objects.labels,
+            objects.segmentations,
+            objects.keypoints,
+            layout,
             keep_empty,
             findings,
         )
+        self.faulty, self.crowd_boxes = objects.faulty, objects.crowd_boxes
 
     def read_ground_truth(self) -> dict:
-        """The annotations in COCO's format, without the faulty ones."""
+        """The annotations in COCO's format, as far as they can be scored."""
         content = read_json(self.ann_file)
-        annotations = content.get("annotations") or []
-        return {**content, "annotations": [a for a in annotations if a["id"] not in self.faulty_ids]}
+        annotations = sound_annotations(content.get("annotations") or [], self.faulty, self.crowd_boxes)
+        return {**content, "annotations": annotations}
 
     @property
     def metainfo(self) -> dict:
@@ -346,9 +382,16 @@ class VocDetection(DetectionDataset):
             image, found = read_voc(root / ann_dir / f"{name}.xml", name)
             images.append(image)
             annotations += found
-        in_files = sorted({annotation["name"] for annotation in annotations})
-        chosen = resolve_classes(classes if classes is not None else in_files)
-        categories = [*chosen, *(name for name in in_files if name not in chosen)]
+        findings = Findings(root / ann_dir)
+        in_files = Counter(annotation["name"] for annotation in annotations)
+        if classes is None and not in_files:
+            raise DataError(f"{root / ann_dir}: no file has an object to take classes from; give the dataset's classes")
+        chosen = resolve_classes(classes if classes is not None else sorted(in_files))
+        unused = sorted(in_files.keys() - set(chosen))
+        told = [f"{name}, {in_files[name]} objects" for name in unused]
+        remedy = "they are not trained; name them in the dataset's classes if they should be"
+        findings.add("warning", "classes that the files have and the dataset's classes have not", told, remedy)
+        categories = [*chosen, *unused]
         self.category_ids = list(range(1, len(chosen) + 1))
         for number, annotation in enumerate(annotations, start=1):
             name = annotation.pop("name")
@@ -361,12 +404,11 @@ class VocDetection(DetectionDataset):
         }
         by_id = {image["id"]: image for image in images}
         all_ids = [category["id"] for category in self._content["categories"]]
-        findings = Findings(root / ann_dir)
         twice = [name for name, count in Counter(listed).items() if count > 1]
         findings.add("stop", f"images that {self.ann_file} lists twice", twice, "remove what is double")
-        boxes, labels, image_ids, _, self.faulty_ids = select_objects(
-            annotations, by_id, all_ids, self.category_ids, False, faults, findings
-        )
+        objects = select_objects(annotations, by_id, all_ids, self.category_ids, False, faults, findings)
+        if annotations:
+            check_classes(chosen, objects.labels, unused, findings)
         if strict:
             findings.raise_stops()
         position = {name: i for i, name in enumerate(by_id)}
@@ -376,17 +418,17 @@ class VocDetection(DetectionDataset):
             [root / image_dir / image["file_name"] for image in images],
             list(by_id),
             np.array([(image["width"], image["height"]) for image in images]),
-            np.array([position[name] for name in image_ids], dtype=np.int64),
-            boxes,
-            labels,
-            None,
-            keep_empty,
-            findings,
+            np.array([position[name] for name in objects.image_ids], dtype=np.int64),
+            objects.boxes,
+            objects.labels,
+            keep_empty=keep_empty,
+            findings=findings,
         )
+        self.faulty = objects.faulty
 
     def read_ground_truth(self) -> dict:
         """The annotations in COCO's format, without the faulty ones."""
-        annotations = [a for a in self._content["annotations"] if a["id"] not in self.faulty_ids]
+        annotations = sound_annotations(self._content["annotations"], self.faulty, {})
         return {**self._content, "annotations": annotations}
 
     metainfo = CocoDetection.metainfo

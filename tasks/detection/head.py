@@ -15,7 +15,7 @@ from hrtoolkit.registry import MODELS
 from hrtoolkit.visualization import draw_boxes
 from tasks.detection.checkpoints import convert
 from tasks.detection.classes import COCO, resolve_classes
-from tasks.detection.conventions import CONVENTIONS, Convention
+from tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
 from tasks.detection.postprocess import paste_masks, scale_boxes
 from tasks.detection.roi import POOLED_LEVELS, RoIStage
 from tasks.detection.rpn import ProposalNetwork
@@ -38,6 +38,7 @@ class RCNNHead(nn.Module):
         strides: of the maps.
         classes: names, in the order of the labels, without background.
         convention: name of what the weights expect.
+        rules: what that is.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RCNNHead(nn.Module):
         strides: Sequence[int],
         classes: tuple[str, ...],
         convention: str,
+        rules: Convention,
     ):
         super().__init__()
         self.rpn = proposals
@@ -56,6 +58,7 @@ class RCNNHead(nn.Module):
         self.strides = strides
         self.classes = classes
         self.convention = convention
+        self.rules = rules
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """The pyramid maps as they are: a detector's raw output is no tensor."""
@@ -124,15 +127,15 @@ class RCNNHead(nn.Module):
             masks = self._masks(maps, boxes, labels) if last.has_mask() else None
         found = []
         for i, one in enumerate(meta):
-            in_image = scale_boxes(boxes[i], one["input_hw"], one["image_hw"]).cpu()
+            in_image = scale_boxes(boxes[i], one["input_hw"], one["image_hw"], self.rules.last_pixel).cpu()
             result = {
                 "boxes": in_image.numpy(),
                 "scores": scores[i].cpu().numpy(),
                 "labels": labels[i].cpu().numpy() - 1,
             }
             if masks is not None:
-                subpixel = CONVENTIONS[self.convention].subpixel_paste
-                result["masks"] = paste_masks(masks[i].cpu(), in_image, one["image_hw"], subpixel)
+                ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
+                result["masks"] = paste_masks(masks[i].cpu(), ends, one["image_hw"], self.rules.masks)
             found.append(one | result)
         return found
 
@@ -147,7 +150,7 @@ class RCNNHead(nn.Module):
         """Draw the anchors that `loss` takes for objects over the images.
 
         Args:
-            images: uint8 [B, 3, H, W].
+            images: [B, 3, H, W], 0 to 255.
             targets: as for `loss`.
 
         Returns:
@@ -157,7 +160,7 @@ class RCNNHead(nn.Module):
         grids = [images.new_empty(1, 1, height // stride, width // stride) for stride in self.strides]
         anchors = torch.cat(self.rpn.anchor_generator(grids))
         pictures = []
-        for image, target in zip(images.permute(0, 2, 3, 1).numpy(), targets, strict=True):
+        for image, target in zip(images.byte().permute(0, 2, 3, 1).numpy(), targets, strict=True):
             (h, w), usable = target["input_hw"], self.rpn.usable(anchors, target["input_hw"])
             (states,), _ = self.rpn.assign_targets_to_anchors([anchors[usable]], [target])
             corners = anchors[usable][states == 1].numpy()
@@ -165,12 +168,22 @@ class RCNNHead(nn.Module):
             pictures.append(draw_boxes(image[:h, :w], boxes_xywh))
         return pictures
 
-    def check_data(self, classes: Sequence[str]) -> None:
-        """Refuse data whose classes are not this head's, in this order.
+    def check_data(self, classes: Sequence[str], convention: str) -> None:
+        """Refuse data of other classes, or prepared in another way than this head computes.
+
+        Args:
+            classes: names in the order of the labels.
+            convention: of the transform that resizes images and boxes.
 
         Raises:
-            DataError: other names, another order, or another number of them.
+            DataError: other names, another order, or another number of them; another convention.
         """
+        if convention != self.convention:
+            raise DataError(
+                f"images and boxes are resized as {convention} does, but the head computes as {self.convention} does; "
+                "give model.head.convention, train_dataloader.dataset.transform.convention and "
+                "val_dataloader.dataset.transform.convention the same name"
+            )
         theirs = tuple(classes)
         if theirs != self.classes:
             raise DataError(
@@ -206,7 +219,8 @@ class FasterRCNNHead(RCNNHead):
         in_strides: their strides.
         classes: names, "coco" or "voc"; None takes them from the training data.
         masks: also predict masks.
-        convention: the code base whose weights are loaded or whose training is repeated.
+        convention: the code base whose weights are loaded or whose training is repeated; None is that of the data, or
+            "mmdet" where there is none.
         roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
@@ -219,10 +233,11 @@ class FasterRCNNHead(RCNNHead):
         in_strides: Sequence[int],
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
-        convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] = "mmdet",
+        convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] | None = None,
         roi_samples: int = 512,
     ):
-        chosen, classes = _resolve(convention, classes)
+        convention = convention or "mmdet"
+        chosen, classes = _resolve(convention, CONVENTIONS, classes)
         stage = RoIStage(
             in_channels[0],
             in_strides[:POOLED_LEVELS],
@@ -233,7 +248,7 @@ class FasterRCNNHead(RCNNHead):
             samples=roi_samples,
         )
         rpn = ProposalNetwork(in_channels[0], in_strides, chosen)
-        super().__init__(rpn, [stage], (1.0,), in_strides, classes, convention)
+        super().__init__(rpn, [stage], (1.0,), in_strides, classes, convention, chosen)
 
 
 @MODELS.register_module()
@@ -245,7 +260,8 @@ class CascadeRCNNHead(RCNNHead):
         in_strides: their strides.
         classes: names, "coco" or "voc"; None takes them from the training data.
         masks: also predict masks, in every stage.
-        convention: the code base whose weights are loaded or whose training is repeated.
+        convention: the code base whose weights are loaded or whose training is repeated; None is that of the data, or
+            "mmdet" where there is none.
         roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
@@ -258,10 +274,11 @@ class CascadeRCNNHead(RCNNHead):
         in_strides: Sequence[int],
         classes: str | Sequence[str] | None = None,
         masks: bool = False,
-        convention: Literal["mmdet-cascade", "authors"] = "mmdet-cascade",
+        convention: Literal["mmdet", "authors"] | None = None,
         roi_samples: int = 512,
     ):
-        chosen, classes = _resolve(convention, classes)
+        convention = convention or "mmdet"
+        chosen, classes = _resolve(convention, CASCADE_CONVENTIONS, classes)
         stages = [
             RoIStage(
                 in_channels[0],
@@ -278,12 +295,14 @@ class CascadeRCNNHead(RCNNHead):
             for iou, box_weights in zip(CASCADE_IOUS, CASCADE_BOX_WEIGHTS, strict=True)
         ]
         rpn = ProposalNetwork(in_channels[0], in_strides, chosen)
-        super().__init__(rpn, stages, CASCADE_LOSS_WEIGHTS, in_strides, classes, convention)
+        super().__init__(rpn, stages, CASCADE_LOSS_WEIGHTS, in_strides, classes, convention, chosen)
 
 
-def _resolve(convention: str, classes: str | Sequence[str] | None) -> tuple[Convention, tuple[str, ...]]:
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention should be one of {', '.join(CONVENTIONS)}, got {convention!r}")
+def _resolve(
+    convention: str, known: dict[str, Convention], classes: str | Sequence[str] | None
+) -> tuple[Convention, tuple[str, ...]]:
+    if convention not in known:
+        raise ValueError(f"convention should be one of {', '.join(known)}, got {convention!r}")
     if classes is None:
         raise ValueError("the head needs class names: give head.classes, or build it with its training data")
-    return CONVENTIONS[convention], resolve_classes(classes)
+    return known[convention], resolve_classes(classes)

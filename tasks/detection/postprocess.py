@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,39 +14,71 @@ from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 
-def scale_boxes(boxes: Tensor, input_hw: tuple[int, int], image_hw: tuple[int, int]) -> Tensor:
-    """Map boxes [N, 4] (x1, y1, x2, y2) from the resized image to the original, each axis by its own factor."""
+def scale_boxes(
+    boxes: Tensor, input_hw: tuple[int, int], image_hw: tuple[int, int], last_pixel: bool = False
+) -> Tensor:
+    """Map boxes [N, 4] (x1, y1, x2, y2) from the resized image to the original, each axis by its own factor.
+
+    Args:
+        boxes: in pixels of the resized image.
+        input_hw: its size.
+        image_hw: size of the original image.
+        last_pixel: x2 - 1 and y2 - 1 are mapped, the last pixel as the authors count it.
+    """
     factors = [image / size for image, size in zip(image_hw[::-1], input_hw[::-1], strict=True)]
-    return boxes * boxes.new_tensor(factors * 2)
+    end = boxes.new_tensor([0, 0, 1, 1] if last_pixel else [0, 0, 0, 0])
+    return (boxes - end) * boxes.new_tensor(factors * 2) + end
 
 
-def paste_masks(masks: Tensor, boxes: Tensor, size_hw: tuple[int, int], subpixel: bool = True) -> list[dict]:
+def paste_masks(
+    masks: Tensor,
+    boxes: Tensor,
+    size_hw: tuple[int, int],
+    kind: Literal["exact", "soft", "whole"] = "exact",
+) -> list[dict]:
     """Resample masks over their boxes to the image, cut them at 0.5 and pack them in COCO's run lengths.
 
     Args:
         masks: [N, M, M], probabilities, on the CPU.
-        boxes: [N, 4] (x1, y1, x2, y2) in pixels of the image, on the CPU.
+        boxes: [N, 4] (x1, y1, x2, y2) in pixels of the image, on the CPU; where the last pixel is counted in, it ends
+            them.
         size_hw: of the image.
-        subpixel: resample over the exact box, as mmdetection; else over whole pixels, as torchvision.
+        kind: over the "exact" box, as mmdetection; "soft", with a border and over whole pixels around the box, as
+            torchvision; or over its "whole" pixels alone, as the authors.
     """
-    if not subpixel:
+    if kind == "soft":
         pasted = paste_masks_in_image(masks[:, None], boxes, size_hw)[:, 0] >= 0.5
         return encode_masks(pasted.numpy())
-    height, width = size_hw
+    paste = _paste_exactly if kind == "exact" else _paste_whole
     packed = []
-    for mask, (x1, y1, x2, y2) in zip(masks, boxes.tolist(), strict=True):
-        # No pixel farther than one from the box can reach 0.5.
-        left, top = max(int(x1) - 1, 0), max(int(y1) - 1, 0)
-        right, bottom = min(int(x2) + 2, width), min(int(y2) + 2, height)
-        canvas = np.zeros(size_hw, bool)
-        if left < right and top < bottom and x2 > x1 and y2 > y1:
-            x = (torch.arange(left, right) + 0.5 - x1) / (x2 - x1) * 2 - 1
-            y = (torch.arange(top, bottom) + 0.5 - y1) / (y2 - y1) * 2 - 1
-            grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # [rows, columns, 2]
-            sampled = F.grid_sample(mask[None, None], grid[None], align_corners=False)[0, 0]
-            canvas[top:bottom, left:right] = (sampled >= 0.5).numpy()
-        packed += encode_masks(canvas[None])
+    for mask, box in zip(masks, boxes.tolist(), strict=True):
+        packed += encode_masks(paste(mask, box, size_hw)[None])
     return packed
+
+
+def _paste_exactly(mask: Tensor, box: Sequence[float], size_hw: tuple[int, int]) -> np.ndarray:
+    x1, y1, x2, y2 = box
+    height, width = size_hw
+    # No pixel farther than one from the box can reach 0.5.
+    left, top = max(int(x1) - 1, 0), max(int(y1) - 1, 0)
+    right, bottom = min(int(x2) + 2, width), min(int(y2) + 2, height)
+    canvas = np.zeros(size_hw, bool)
+    if left < right and top < bottom and x2 > x1 and y2 > y1:
+        x = (torch.arange(left, right) + 0.5 - x1) / (x2 - x1) * 2 - 1
+        y = (torch.arange(top, bottom) + 0.5 - y1) / (y2 - y1) * 2 - 1
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # [rows, columns, 2]
+        sampled = F.grid_sample(mask[None, None], grid[None], align_corners=False)[0, 0]
+        canvas[top:bottom, left:right] = (sampled >= 0.5).numpy()
+    return canvas
+
+
+def _paste_whole(mask: Tensor, box: Sequence[float], size_hw: tuple[int, int]) -> np.ndarray:
+    left, top, right, bottom = (max(int(side), 0) for side in box)  # of pixels that are all inside
+    resized = cv2.resize(mask.numpy(), (max(right - left + 1, 1), max(bottom - top + 1, 1)))
+    canvas = np.zeros(size_hw, bool)
+    area = canvas[top : top + len(resized), left : left + resized.shape[1]]
+    area[:] = resized[: area.shape[0], : area.shape[1]] > 0.5
+    return canvas
 
 
 def encode_masks(masks: np.ndarray) -> list[dict]:

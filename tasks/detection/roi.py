@@ -150,18 +150,19 @@ class RoIStage(RoIHeads):
         logits, deltas = self.boxes(maps, proposals)
         joined = torch.cat(labels)
         positive = torch.where(joined > 0)[0]
-        of_class = deltas.view(len(joined), -1, 4)[positive, 0 if self.class_agnostic else joined[positive]]
+        of_class = deltas.unflatten(1, (-1, 4))[positive, 0 if self.class_agnostic else joined[positive]]
         losses = {
-            "loss_classifier": F.cross_entropy(logits, joined),
+            # The mean, which is not defined where there is neither a proposal nor an object.
+            "loss_classifier": F.cross_entropy(logits, joined, reduction="sum") / max(len(joined), 1),
             "loss_box_reg": box_loss(of_class, torch.cat(codes)[positive], self.convention.box_beta, len(joined)),
         }
         if self.has_mask():
             chosen = [torch.where(one > 0)[0] for one in labels]
             boxes = [one[index] for one, index in zip(proposals, chosen, strict=True)]
             mask_logits = self.masks(maps, boxes)
-            hard, size = self.convention.hard_mask_targets, mask_logits.shape[-1]
+            size = mask_logits.shape[-1]
             true_masks = [
-                mask_targets(target["masks"], box, match[index], size, hard)
+                mask_targets(target["masks"], box, match[index], size, self.convention.masks)
                 for target, box, match, index in zip(targets, boxes, matched, chosen, strict=True)
             ]
             losses["loss_mask"] = mask_loss(mask_logits, joined[positive], torch.cat(true_masks))

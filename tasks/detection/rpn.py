@@ -102,6 +102,11 @@ class Matcher(_utils.Matcher):
         self.best_iou = best_iou
         self.own = own
 
+    def __call__(self, match_quality_matrix: Tensor) -> Tensor:
+        if match_quality_matrix.shape[1] == 0:  # torchvision refuses; no anchor lies inside an image of 20 x 256
+            return torch.empty(0, dtype=torch.int64, device=match_quality_matrix.device)
+        return super().__call__(match_quality_matrix)
+
     def set_low_quality_matches_(self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor) -> None:
         if not self.own:
             return super().set_low_quality_matches_(matches, all_matches, match_quality_matrix)
@@ -211,8 +216,7 @@ class ProposalNetwork(RegionProposalNetwork):
         """Indices of the anchors that an image trains: in torchvision all, elsewhere not those of cells in padding."""
         if self.convention.inner_anchors:
             # The codes that count the last pixel in compare x2 - 1, as it is here, with the width.
-            last = int(self.convention.anchors in ("authors", "detectron"))
-            highest = anchors.new_tensor(size_hw[::-1]) + last
+            highest = anchors.new_tensor(size_hw[::-1]) + int(self.convention.last_pixel)
             return torch.where((anchors[:, :2] >= 0).all(1) & (anchors[:, 2:] < highest).all(1))[0]
         if not self.convention.fixed_strides:
             return torch.arange(len(anchors), device=anchors.device)

@@ -7,9 +7,12 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F
 from pycocotools import mask as coco_mask
 
 from hrtoolkit.registry import TRANSFORMS
+from tasks.detection.conventions import CONVENTIONS
 
 
 @TRANSFORMS.register_module()
@@ -22,20 +25,25 @@ class ResizeFlip:
         sizes: longest and shortest side of the result, as large as both allow; of several pairs, training draws one an
             image (multi-scale training).
         flip: probability of mirroring.
-        rounding: of the new sides: "nearest" (mmdetection) or "down" (torchvision).
+        convention: the code base whose head sees the images: how sides and grey levels are rounded, and boxes scaled.
+
+    Raises:
+        ValueError: no sizes are given, or the convention is not known.
     """
 
     def __init__(
         self,
         sizes: Sequence[tuple[int, int]] = ((1333, 800),),
         flip: float = 0.0,
-        rounding: Literal["nearest", "down"] = "nearest",
+        convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] = "mmdet",
     ):
         if not sizes or any(len(pair) != 2 or min(pair) <= 0 for pair in sizes):
             raise ValueError(f"ResizeFlip: sizes takes pairs of a longest and a shortest side, got {sizes!r}")
         self.sizes = [(max(pair), min(pair)) for pair in sizes]  # in either order, as in mmdetection
         self.flip = flip
-        self.rounding = rounding
+        if convention not in CONVENTIONS:
+            raise ValueError(f"ResizeFlip: convention should be one of {', '.join(CONVENTIONS)}, got {convention!r}")
+        self.convention = convention
 
     def __call__(
         self,
@@ -58,18 +66,22 @@ class ResizeFlip:
             flip_order: of K keypoints, the index of the mirror partner of each.
 
         Returns:
-            `image`, `boxes` float32 [G, 4], and where they are given `masks` uint8 [G, h, w] and `keypoints` float32.
+            `image` (uint8, or float32 as torchvision has it), `boxes` float32 [G, 4], and where they are given `masks`
+            uint8 [G, h, w] and `keypoints` float32.
         """
         pair = self.sizes[0] if rng is None else self.sizes[rng.integers(len(self.sizes))]
         mirror = rng is not None and rng.random() < self.flip
         old_hw = image.shape[:2]
-        height, width = size_hw = fit_size(old_hw, *pair, self.rounding)
+        rules = CONVENTIONS[self.convention]
+        height, width = size_hw = fit_size(old_hw, *pair, "down" if rules.float_resize else "nearest")
         factors = np.array([width / old_hw[1], height / old_hw[0]])
-        if size_hw != old_hw:
+        if rules.float_resize:
+            image = resize_float(image, size_hw)
+        elif size_hw != old_hw:
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         if mirror:
             image = cv2.flip(image, 1)
-        result = {"image": image, "boxes": map_boxes(boxes, factors, width if mirror else None)}
+        result = {"image": image, "boxes": map_boxes(boxes, factors, width if mirror else None, rules.last_pixel)}
         if segmentations is not None:
             result["masks"] = draw_masks(segmentations, old_hw, size_hw, mirror)
         if keypoints is not None:
@@ -84,9 +96,26 @@ def fit_size(size_hw: tuple[int, int], longest: int, shortest: int, rounding: st
     return tuple(max(1, int(side * scale + half)) for side in size_hw)
 
 
-def map_boxes(boxes: np.ndarray, factors: np.ndarray, mirror_width: int | None = None) -> np.ndarray:
-    """Scale boxes [G, 4] (x1, y1, x2, y2) by factors (x, y), then mirror them in an image of `mirror_width`."""
-    mapped = boxes * np.tile(factors, 2)
+def resize_float(image: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Resize an image [H, W, 3] bilinearly to float32, as torchvision's detectors do."""
+    channels_first = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    resized = F.interpolate(channels_first, size=size_hw, mode="bilinear", align_corners=False)
+    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+
+
+def map_boxes(
+    boxes: np.ndarray, factors: np.ndarray, mirror_width: int | None = None, last_pixel: bool = False
+) -> np.ndarray:
+    """Scale boxes [G, 4] (x1, y1, x2, y2), then mirror them.
+
+    Args:
+        boxes: in image pixels.
+        factors: of x and y.
+        mirror_width: of the image in which they are mirrored, or None.
+        last_pixel: x2 - 1 and y2 - 1 are scaled, the last pixel as the authors count it.
+    """
+    end = np.array([0, 0, 1, 1]) if last_pixel else 0
+    mapped = (boxes - end) * np.tile(factors, 2) + end
     if mirror_width is not None:
         mapped = np.stack(
             [mirror_width - mapped[:, 2], mapped[:, 1], mirror_width - mapped[:, 0], mapped[:, 3]], axis=1

@@ -1,6 +1,7 @@
 """The configs have the published sizes and recipes."""
 
 import pytest
+import timm
 import torch
 
 from hrtoolkit import build_model
@@ -22,6 +23,16 @@ def test_every_published_config_is_there():
     }
     cascades = {"cascade_rcnn_hrnetv2p_w32_coco", "cascade_mask_rcnn_hrnetv2p_w32_coco"}
     assert names == sizes | cascades | {"faster_rcnn_toy"}
+
+
+def test_all_start_from_the_weights_that_the_originals_started_from():
+    """Those of the authors' classification code; timm has better ones of W18, trained with more augmentation."""
+    names = sorted(path.stem for path in FOLDER.glob("*_coco*.py"))
+    assert len(names) == 18
+    for name in names:
+        width = name.split("_w")[1][:2]
+        assert f"load_from=timm/hrnet_w{width}.ms_in1k" in (FOLDER / f"{name}.py").read_text()
+        assert timm.is_model_pretrained(f"hrnet_w{width}.ms_in1k")
 
 
 @pytest.mark.parametrize(

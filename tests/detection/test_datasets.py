@@ -14,8 +14,8 @@ from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
 from hrtoolkit.errors import DataError
 from tasks.detection.datasets import CocoDetection, VocDetection
 from tasks.detection.metric import CocoDetectionMetric
-from tasks.detection.postprocess import decode_masks
-from tasks.detection.reading import Packed
+from tasks.detection.postprocess import decode_masks, encode_masks
+from tasks.detection.reading import Packed, unpack_run_lengths
 from tasks.detection.transforms import ResizeFlip
 from tests.conftest import edit_json
 
@@ -32,7 +32,7 @@ def test_objects_are_grouped_by_image_and_labels_follow_the_category_ids(objects
     assert dataset.image_ids.tolist() == [21, 22, 23, 24, 25]
     assert [dataset.labels[slice(*dataset.first[i : i + 2])].tolist() for i in range(5)] == [[0, 1], [1], [2], [], [0]]
     assert dataset.boxes[dataset.first[1]].tolist() == [10, 20, 60, 80]
-    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"]}
+    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"], "convention": "mmdet"}
 
 
 def test_classes_can_be_chosen_and_ordered(objects_folder, caplog):
@@ -112,10 +112,11 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
 
 
 FAULTS = {
-    "have something else than numbers as box, ids, area or iscrowd": lambda a: a.update(bbox=["a", 1, 2, 3]),
+    "have something else than numbers as box, ids, area, iscrowd or ignore": lambda a: a.update(bbox=["a", 1, 2, 3]),
     "have run lengths that do not fill their image": lambda a: a.update(
         segmentation={"size": [120, 160], "counts": [0, 50000]}
     ),
+    "have run lengths that are damaged": lambda a: a.update(segmentation={"size": [120, 160], "counts": "abc"}),
     "have a segmentation that is neither a list of polygons nor run lengths": lambda a: a.update(segmentation=["ab"]),
     "have a polygon of something else than numbers": lambda a: a.update(segmentation=[["a", 1, 2, 3, 4, 5]]),
     "have a polygon that is no list of x, y, x, y, ...": lambda a: a.update(segmentation=[[1, 2, 3, 4, 5, 6, 7]]),
@@ -149,6 +150,104 @@ def test_faulty_annotations_stop_training_or_are_left_out(objects_folder, fault)
     assert not [finding for finding in findings if finding.level == "stop"]
 
 
+def test_damaged_run_lengths_are_known_from_sound_ones():
+    mask = np.zeros((40, 30), bool)
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.01, 0.3, 1.0):
+        mask[rng.random(mask.shape) < share] = True
+        (packed,) = encode_masks(mask[None])
+        runs = unpack_run_lengths(packed["counts"])
+        values = np.repeat(np.arange(len(runs)) % 2, runs).reshape(30, 40).T
+        assert (values == mask).all()
+    text = packed["counts"]
+    long = encode_masks(np.eye(700, dtype=bool)[None])[0]["counts"]
+    assert sum(unpack_run_lengths(long)) == 700 * 700
+    assert sum(unpack_run_lengths(long[:-2])) < 700 * 700
+    for damaged in ("", "P", long + "o", "~", " ", "\u00e9", "\ud800", "oooooooooo0", text + "\0"):
+        assert unpack_run_lengths(damaged) is None, damaged
+
+
+@pytest.mark.parametrize("segmentation", [None, {"size": [120, 160], "counts": "abc"}, [[1, 2, 3]]])
+def test_crowds_with_a_faulty_mask_are_told_and_scored_by_their_box(objects_folder, segmentation):
+    def change(content):
+        crowd = next(a for a in content["annotations"] if a["iscrowd"])
+        crowd["segmentation"] = segmentation
+
+    edit_json(objects_folder / "objects.json", change)
+    dataset = load(objects_folder, masks=True)
+    (finding,) = dataset.findings
+    assert (finding.level, finding.ids) == ("warning", (104,)) and finding.what.startswith("crowds that have ")
+    assert len(dataset.boxes) == 5
+    # A mask inside the crowd costs nothing: the metric takes it for the crowd's.
+    metric = CocoDetectionMetric()
+    metric.dataset_meta = dataset.metainfo
+    truth = dataset.truth()
+    inside = np.zeros((1, 120, 160), bool)
+    inside[:, 50:70, 70:110] = True
+    truth[2] |= {
+        "boxes": np.float32([[70, 50, 110, 70], *truth[2]["boxes"]]),
+        "masks": [*encode_masks(inside), *truth[2]["masks"]],
+        "labels": np.array([0, 2]),
+        "scores": np.ones(2, np.float32),
+    }
+    metric.process(None, truth)
+    assert metric.evaluate(len(dataset))["mask_AP"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("change", [dict(bbox=[0, 0, 10**400, 3]), dict(area=float("nan")), dict(ignore="0")])
+def test_numbers_that_are_none_are_told(objects_folder, change):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(change))
+    with pytest.raises(DataError, match=r"area, iscrowd or ignore: 1 \(102\)"):
+        load(objects_folder)
+
+
+def test_objects_to_be_ignored_are_neither_trained_nor_missed(objects_folder):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(ignore=1))
+    dataset = load(objects_folder, masks=True)
+    assert len(dataset.boxes) == 4
+    assert examine({"val": dataset}, {"val": Evaluator(CocoDetectionMetric())}) == []
+
+
+def test_ids_that_tell_nothing_apart_are_told(objects_folder):
+    def change(content):
+        content["annotations"][1] |= {"id": 101, "bbox": [500, 20, 30, 30]}
+        content["annotations"][2]["id"] = "103"
+
+    edit_json(objects_folder / "objects.json", change)
+    dataset = load(objects_folder, faults="drop")
+    told = {finding.what: (finding.level, finding.ids) for finding in dataset.findings}
+    assert told["annotations that share an id, by id"] == ("warning", (101,))
+    assert told["annotations with a text as id where others have a number"] == ("warning", ("'103'",))
+    # Only the faulty one of the two is left out.
+    assert [a["id"] for a in dataset.read_ground_truth()["annotations"]] == [101, "103", 104, 105, 106]
+    edit_json(objects_folder / "objects.json", lambda content: content["images"][3].update(id="24"))
+    with pytest.raises(DataError, match=r"images with a text as id where others have a number: 1 \('24'\)"):
+        load(objects_folder, faults="drop")
+
+
+def test_classes_without_an_object_are_told(objects_folder, voc_folder):
+    def findings_of(dataset):
+        return [(finding.level, finding.what, finding.ids) for finding in dataset.findings]
+
+    def drop_cows(content):
+        content["annotations"] = [a for a in content["annotations"] if a["category_id"] != 9]
+
+    edit_json(objects_folder / "objects.json", drop_cows)
+    assert findings_of(load(objects_folder)) == [("warning", "classes that no usable object has", ("cow",))]
+    with pytest.raises(DataError, match="none of the 5 annotations can be used: 1 are crowds, 4 belong to classes"):
+        load(objects_folder, classes=["cow"])
+    misspelt = VocDetection(ResizeFlip(), voc_folder, classes=["dog", "Persons"])
+    assert findings_of(misspelt) == [
+        ("warning", "classes that the files have and the dataset's classes have not", ("person, 2 objects",)),
+        ("warning", "classes that no usable object has", ("Persons; did you mean 'person'?",)),
+    ]
+    with pytest.raises(DataError, match="none of the 3 annotations can be used: 1 are crowds, 2 belong to classes"):
+        VocDetection(ResizeFlip(), voc_folder, classes=["horse"])
+    (voc_folder / "ImageSets/Main/trainval.txt").write_text("c\n")
+    with pytest.raises(DataError, match="no file has an object to take classes from"):
+        VocDetection(ResizeFlip(), voc_folder)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [(dict(bbox=[20, 30, 0, 50]), "have a box without extent"), (dict(area=0), "have an area of zero")],
@@ -174,6 +273,44 @@ def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, cap
     assert not dataset.findings
 
 
+def load_people(folder, **options):
+    return CocoDetection(ResizeFlip([(160, 120)], flip=1.0), folder, "people.json", "images", keypoints=True, **options)
+
+
+def test_keypoints_come_with_their_objects_and_change_sides_when_mirrored(coco_folder):
+    dataset = load_people(coco_folder)
+    assert dataset.image_ids.tolist() == [11, 12, 13] and dataset.keypoints.shape == (4, 17, 3)
+    nose, left_eye, right_eye = range(3)
+    plain, mirrored = dataset[1]["targets"]["keypoints"], dataset[Draw(1, 0, 0)]["targets"]["keypoints"]
+    assert mirrored[0, nose].tolist() == pytest.approx([159 - plain[0, nose, 0], *plain[0, nose, 1:]])
+    assert mirrored[0, left_eye].tolist() == pytest.approx([159 - plain[0, right_eye, 0], *plain[0, right_eye, 1:]])
+    batch = dataset.collate([dataset[Draw(i, 0, 0)] for i in range(3)])
+    assert [one["keypoints"].shape for one in batch["targets"]] == [(2, 17, 3), (1, 17, 3), (1, 17, 3)]
+    assert not batch["targets"][2]["keypoints"].any()  # annotated without any
+
+
+def test_faulty_keypoints_are_told(coco_folder):
+    def change(content):
+        content["annotations"][0]["keypoints"].pop()
+        content["annotations"][1]["keypoints"][0] = "a"
+        content["annotations"][3]["keypoints"] = [1]  # of a crowd
+        content["annotations"][4]["keypoints"] = None
+
+    edit_json(coco_folder / "people.json", change)
+    with pytest.raises(DataError, match=r"have keypoints that are not 17 times x, y and a flag: 2 \(1, 2\)"):
+        load_people(coco_folder)
+    assert len(load_people(coco_folder, faults="drop").keypoints) == 2
+    edit_json(coco_folder / "people.json", lambda content: content["categories"][0]["keypoints"].remove("left_eye"))
+    told = [f.ids for f in load_people(coco_folder, strict=False).findings if f.what.startswith("keypoints that tell")]
+    assert told == [("right_eye",)]
+    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].pop("keypoints"))
+    with pytest.raises(DataError, match="the categories in use have no keypoint names"):
+        load_people(coco_folder)
+    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].update(keypoints=[1, 2]))
+    with pytest.raises(DataError, match=r"keypoints should be a list of names, got \[\[1, 2\]\]"):
+        load_people(coco_folder)
+
+
 def test_images_of_another_size_than_annotated_are_refused(objects_folder):
     cv2.imwrite(str(objects_folder / "images" / "21.png"), np.zeros((160, 120, 3), np.uint8))
     with pytest.raises(DataError, match=r"21.png: the image has 120 x 160 pixels, but was annotated with 160 x 120"):
@@ -185,6 +322,9 @@ def test_malformed_files_are_refused(objects_folder):
     edit_json(path, lambda content: content["images"].append(content["images"][1]))
     with pytest.raises(DataError, match=r"images that share an id, by id: 1 \(22\)"):
         load(objects_folder)
+    edit_json(path, lambda content: content["images"][-1].update(id=26))
+    (finding,) = load(objects_folder).findings
+    assert finding.what == "images listed under several ids, by name" and finding.ids == ("22.png",)
     edit_json(path, lambda content: content["images"].pop())
     edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
     with pytest.raises(DataError, match=r"annotations\[0\] lacks \['bbox'\]"):
@@ -299,7 +439,9 @@ def test_faulty_voc_files_are_refused(voc_folder):
     text = path.read_text()
     for change, message in (
         (text.replace("<xmin>5</xmin>", ""), "b.xml: expected VOC's format"),
+        (text.replace("person", " "), "b.xml: expected VOC's format"),
         (text.replace("</annotation>", ""), "b.xml: not valid XML"),
+        (text.replace("<width>160</width>", "<width>0</width>"), "b.xml: a size of 0 x 120; write that of the image"),
     ):
         path.write_text(change)
         with pytest.raises(DataError, match=message):

@@ -7,6 +7,7 @@ import torch
 from hrtoolkit.config import ConfigError
 from hrtoolkit.data.loading import collate_padded
 from hrtoolkit.errors import DataError
+from tasks.detection.transforms import ResizeFlip
 
 from .conftest import CLASSES, DETECTIONS, make_target, tiny_model
 
@@ -21,11 +22,11 @@ HEADS = {
 }
 
 
-def make_batch(targets=None):
+def make_batch(targets=None, sizes=SIZES):
     rng = np.random.default_rng(0)
     samples = [
         {"image": rng.integers(0, 256, (*size, 3), dtype=np.uint8), "meta": {"image_id": i, "image_hw": (200, 300)}}
-        for i, size in enumerate(SIZES)
+        for i, size in enumerate(sizes)
     ]
     batch = collate_padded(samples)
     return batch | ({} if targets is None else {"targets": targets})
@@ -77,6 +78,21 @@ def test_batches_without_any_object_train(kind):
     assert all(torch.isfinite(value) for value in losses.values())
 
 
+@pytest.mark.parametrize("convention", ["mmdet", "authors", "maskrcnn-benchmark"])
+def test_boxes_return_to_the_image_as_they_were_resized(convention):
+    """At twice the size and back an annotated box is the same, whether its last pixel or its edge was moved."""
+    image, box = np.zeros((48, 64, 3), np.uint8), np.array([[10.0, 6, 40, 30]])
+    resized = ResizeFlip([(128, 96)], convention=convention)(image, box)
+    end = 0 if convention == "mmdet" else 1
+    assert resized["boxes"].tolist() == [[20, 12, 80 - end, 60 - end]]
+    model = tiny_model(dict(convention=convention)).eval()
+    batch = model.data_preprocessor(collate_padded([{"image": resized["image"], "meta": {"image_hw": (48, 64)}}]))
+    model.head.stages[0].detect = lambda *_: ([torch.from_numpy(resized["boxes"])], [torch.ones(1)], [torch.ones(1)])
+    with torch.no_grad():
+        (found,) = model(**batch, mode="predict")
+    assert found["boxes"].tolist() == box.tolist()
+
+
 def test_images_in_which_nothing_is_found():
     model = tiny_model(dict(masks=True)).eval()
     torch.nn.init.constant_(model.head.stages[0].box_predictor.cls_score.bias[:1], 20.0)
@@ -84,6 +100,27 @@ def test_images_in_which_nothing_is_found():
         found = model(**model.data_preprocessor(make_batch()), mode="predict")
     for one in found:
         assert one["boxes"].shape == (0, 4) and one["labels"].shape == (0,) and one["masks"] == []
+
+
+@pytest.mark.parametrize("kind", ["faster", "cascade mask", "authors"])
+@pytest.mark.parametrize("proposals", [True, False], ids=["some proposals", "none"])
+def test_images_too_small_for_an_anchor_or_a_pyramid(kind, proposals):
+    """In the authors' convention no anchor lies inside 20 x 256; 1 x 1 has no cell of the coarsest map."""
+    sizes = [(20, 256), (1, 1)]
+    model = tiny_model({"masks": True, **HEADS[kind]}).train()
+    if not proposals:
+        model.head.rpn.min_size = 1e9
+    for boxes in ([(2, 2, 100, 18)], []):
+        objects = (boxes, []), ([0] * len(boxes), [])
+        targets = [make_target(*one, masks=True) for one in zip(*objects, sizes, strict=True)]
+        losses = model(**model.data_preprocessor(make_batch(targets, sizes), training=True), mode="loss")
+        assert all(torch.isfinite(value) for value in losses.values())
+        sum(losses.values()).backward()
+    model.eval()
+    with torch.no_grad():
+        found = model(**model.data_preprocessor(make_batch(sizes=sizes)), mode="predict")
+    assert [len(one["boxes"]) > 0 for one in found] == [proposals] * 2
+    assert all(len(one["boxes"]) == len(one["masks"]) for one in found)
 
 
 def test_tensor_mode_gives_the_pyramid():
@@ -150,16 +187,21 @@ def test_a_flip_test_is_refused():
 def test_what_heads_refuse():
     with pytest.raises(ConfigError, match="the head needs class names"):
         tiny_model(dict(classes=None))
-    with pytest.raises(ConfigError, match=r"one of .*mmdet, mmdet-cascade, torchvision, authors, maskrcnn-benchmark"):
+    with pytest.raises(ConfigError, match="one of mmdet, torchvision, authors, maskrcnn-benchmark, got 'detectron3'"):
         tiny_model(dict(convention="detectron3"))
+    with pytest.raises(ConfigError, match="one of mmdet, authors, got 'torchvision'"):
+        tiny_model(dict(type="CascadeRCNNHead", convention="torchvision"))
     head = tiny_model().head
-    head.check_data(CLASSES)
+    head.check_data(CLASSES, "mmdet")
     with pytest.raises(DataError, match=r"the data has 2 classes \(dog, cat\), the head has 3 \(cat, dog, cow\)"):
-        head.check_data(["dog", "cat"])
+        head.check_data(["dog", "cat"], "mmdet")
+    with pytest.raises(DataError, match="resized as authors does, but the head computes as mmdet does; give"):
+        head.check_data(CLASSES, "authors")
 
 
-def test_norm_eval_keeps_statistics_and_trains_weights():
-    model = tiny_model(norm_eval=["backbone"]).train()
+@pytest.mark.parametrize("argument", ["norm_eval", "norm_frozen"])
+def test_batchnorm_keeps_statistics_and_if_asked_for_its_weights(argument):
+    model = tiny_model(**{argument: ["backbone"]}).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = model(**model.data_preprocessor(make_batch(some_objects()), training=True), mode="loss")
@@ -167,6 +209,8 @@ def test_norm_eval_keeps_statistics_and_trains_weights():
     optimizer.step()
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert not [name for name in changed if "running_" in name]
-    assert {"backbone.bn1.weight", "backbone.conv1.weight"} <= changed
-    with pytest.raises(ConfigError, match="norm_eval: the model has no module 'spine'"):
-        tiny_model(norm_eval=["spine"])
+    assert {"backbone.conv1.weight", "backbone.layer1.0.downsample.0.weight"} <= changed
+    norms = {"backbone.bn1.weight", "backbone.bn1.bias", "backbone.layer1.0.downsample.1.weight"}
+    assert norms & changed == (norms if argument == "norm_eval" else set())
+    with pytest.raises(ConfigError, match=f"{argument}: the model has no module 'spine'"):
+        tiny_model(**{argument: ["spine"]})

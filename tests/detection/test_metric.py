@@ -74,6 +74,7 @@ def test_the_published_example():
     metric.process(None, predictions[:1])
     numbers = metric.evaluate(2)
     assert [numbers[name] for name in COCO_STATS] == pytest.approx(EXPECTED, abs=1e-4)
+    assert numbers["AR100"] == pytest.approx(0.625)  # mmdetection's seventh number: it counts 100, 300 and 1000
     assert numbers["AP/dog"] == -1
     assert (numbers["AP/cat"] + numbers["AP/cow"]) / 2 == pytest.approx(numbers["AP"])
     assert numbers["AP/cow"] == pytest.approx(0.6)  # overlap 0.75: right at six of ten thresholds

@@ -3,9 +3,11 @@
 Weights and input are functions of their names; the outputs were computed with the official implementation.
 """
 
+import pytest
 import torch
 
 from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.backbones.hrnet import HRNet
 from tests.conftest import REPOSITORY
 from tests.test_official_outputs import assert_official, named_generator, named_value
 
@@ -41,6 +43,30 @@ LEVELS = [  # shape, mean, deviation, a few values by their position
         {0: -0.4134279, 1056: 0.0971099, 2356: -0.2198183, 3575: -0.6295539, 5119: 0.2437864},
     ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("size", "cell", "expected"),
+    [
+        (64, "center", (8006.440269, 7705.133717, 5426.265521, 2557.745790)),
+        (64, "mean", (4331.839478, 4133.372396, 2910.206071, 1392.267263)),
+        (256, "center", (25179.217389, 25172.236811, 21443.506720, 15647.415696)),
+        (256, "corner", (1383.710772, 1348.129198, 1296.245362, 1234.658074)),
+    ],
+)
+def test_maps_of_even_weights_are_those_of_the_official_trunk(size, cell, expected):
+    """All channels of a map are equal, whatever the width: what is seen is which map meets which."""
+    net = HRNet(width=4).double().eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.weight, 0.5 / module.weight[0].numel())
+    with torch.no_grad():
+        maps = net(torch.ones(1, 3, size, size, dtype=torch.float64))
+    read = {"center": lambda x: x[len(x) // 2, len(x) // 2], "mean": torch.mean, "corner": lambda x: x[0, 0]}[cell]
+    for x, value, stride in zip(maps, expected, (4, 8, 16, 32), strict=True):
+        assert x.shape[-2:] == (size // stride, size // stride)
+        assert read(x[0, 0]).item() == pytest.approx(value, abs=1e-6)
+        torch.testing.assert_close(x, x[:, :1].expand_as(x))
 
 
 def test_w18_gives_the_official_pyramid(tmp_path):

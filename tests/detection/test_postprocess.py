@@ -1,11 +1,13 @@
 """Boxes back in the image, and pasted masks against published counts."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from tasks.detection.postprocess import decode_masks, encode_masks, paste_masks, scale_boxes
+from tasks.detection.transforms import map_boxes
 
 
 def test_boxes_scale_by_the_factor_of_each_axis():
@@ -13,11 +15,22 @@ def test_boxes_scale_by_the_factor_of_each_axis():
     torch.testing.assert_close(boxes, torch.tensor([[0.0, 0, 640, 480]]))
 
 
+def test_boxes_that_end_with_their_last_pixel_come_back():
+    boxes = np.array([[10.0, 20, 50, 80], [0, 0, 640, 480]])
+    scaled = map_boxes(boxes, np.array([1067 / 640, 800 / 480]), last_pixel=True)
+    assert scaled[0].tolist() == pytest.approx([10 * 1067 / 640, 20 / 0.6, 49 * 1067 / 640 + 1, 79 / 0.6 + 1])
+    mirrored = map_boxes(boxes, np.array([1067 / 640, 800 / 480]), 1067, last_pixel=True)  # x becomes width - 1 - x
+    assert (mirrored[0, [0, 2]] - (0, 1)).tolist() == pytest.approx([1066 - 49 * 1067 / 640, 1066 - 10 * 1067 / 640])
+    back = scale_boxes(torch.from_numpy(scaled), (800, 1067), (480, 640), last_pixel=True)
+    torch.testing.assert_close(back.double(), torch.from_numpy(boxes), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize(
-    ("subpixel", "pixels", "rows", "columns"), [(True, 600, (21, 50), (10, 29)), (False, 620, (20, 50), None)]
+    ("kind", "pixels", "rows", "columns"),
+    [("exact", 600, (21, 50), (10, 29)), ("soft", 620, (20, 50), None), ("whole", 651, (20, 50), (10, 30))],
 )
-def test_a_full_mask_covers_as_many_pixels_as_in_the_published_codes(subpixel, pixels, rows, columns):
-    packed = paste_masks(torch.ones(1, 28, 28), torch.tensor([[10.3, 20.7, 30.2, 50.9]]), (64, 64), subpixel)
+def test_a_full_mask_covers_as_many_pixels_as_in_the_published_codes(kind, pixels, rows, columns):
+    packed = paste_masks(torch.ones(1, 28, 28), torch.tensor([[10.3, 20.7, 30.2, 50.9]]), (64, 64), kind)
     (mask,) = decode_masks(packed, (64, 64))
     assert mask.sum() == pixels
     filled = np.flatnonzero(mask.any(axis=1))
@@ -52,10 +65,20 @@ def test_pasting_a_part_equals_pasting_the_whole_image():
         assert (whole.numpy() == result).all()
 
 
-def test_whole_pixel_pasting_is_torchvisions():
+def test_pasting_whole_pixels_is_resizing_to_them():
+    masks = torch.rand(4, 28, 28, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([(3.2, 4.1, 30.7, 40.2), (0, 10, 0, 10), (40, 30, 63.9, 47.9), (60, 40, 70, 50)])
+    pasted = decode_masks(paste_masks(masks, boxes, (48, 64), "whole"), (48, 64))
+    for mask, (x1, y1, x2, y2), result in zip(masks, boxes.int().tolist(), pasted, strict=True):
+        expected = np.zeros((100, 100), bool)
+        expected[y1 : y2 + 1, x1 : x2 + 1] = cv2.resize(mask.numpy(), (x2 - x1 + 1, y2 - y1 + 1)) > 0.5
+        assert (result == expected[:48, :64]).all()
+
+
+def test_soft_pasting_is_torchvisions():
     masks = torch.rand(3, 28, 28, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor([(3.2, 4.1, 30.7, 40.2), (0, 10, 20, 48), (40, 30, 64, 48)])
-    pasted = decode_masks(paste_masks(masks, boxes, (48, 64), subpixel=False), (48, 64))
+    pasted = decode_masks(paste_masks(masks, boxes, (48, 64), "soft"), (48, 64))
     assert (paste_masks_in_image(masks[:, None], boxes, (48, 64))[:, 0].numpy() >= 0.5).tolist() == pasted.tolist()
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 from torchvision.models.detection import _utils
-from torchvision.ops import batched_nms, box_iou, nms
+from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms
 
-from tasks.detection.conventions import CONVENTIONS
+from tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
 from tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 
 from .conftest import make_target
@@ -117,6 +117,8 @@ def test_decoded_boxes(clamp_shrinking, second):
     decoded = BoxCoder((1.0, 1.0, 1.0, 1.0), clamp_shrinking).decode_single(codes, PROPOSALS)
     expected = [(7.002823, 17.187199, 60.997177, 70.812805), second, (140, 60, 180, 80)]
     torch.testing.assert_close(decoded, torch.tensor(expected), atol=1e-3, rtol=0)
+    # Cut at the edges of 200 x 300; where the last pixel is counted in, 300 is their 299.
+    assert clip_boxes_to_image(decoded, (200, 300))[1, [0, 2]].tolist() == [0, 300]
 
 
 def test_limits_hold_for_each_class_and_for_scaled_codes():
@@ -186,7 +188,7 @@ def test_anchors_of_cells_in_the_padding_are_not_trained():
 
 
 def test_inner_anchors_lie_inside_the_image():
-    rpn = ProposalNetwork(8, STRIDES, CONVENTIONS["mmdet-cascade"])
+    rpn = ProposalNetwork(8, STRIDES, CASCADE_CONVENTIONS["mmdet"])
     anchors = torch.cat(rpn.anchor_generator([torch.zeros(1, 1, 96 // s, 128 // s) for s in STRIDES]))
     inside = [i for i, (x1, y1, x2, y2) in enumerate(anchors.tolist()) if x1 >= 0 and y1 >= 0 and x2 < 120 and y2 < 96]
     assert rpn.usable(anchors, (96, 120)).tolist() == inside and inside

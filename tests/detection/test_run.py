@@ -11,7 +11,7 @@ from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.run import build_model_for
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, UserError
 from tasks.detection.datasets import CocoDetection
 from tasks.detection.metric import COCO_STATS, CocoDetectionMetric
 from tasks.detection.transforms import ResizeFlip
@@ -80,6 +80,31 @@ def test_other_classes_than_the_heads_are_refused(objects_folder, tmp_path):
     config.model.head.classes = ["cat", "dog"]
     with pytest.raises(DataError, match=r"the data has 3 classes \(cat, dog, cow\), the head has 2 \(cat, dog\)"):
         train(config, tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (dict(classes=["cat", "cat"]), r"dataset: .*classes: \['cat'\] are named more than once"),
+        (dict(transform=dict(type="ResizeFlip", sizes=[])), "dataset: .*ResizeFlip: sizes takes pairs"),
+    ],
+)
+def test_arguments_that_a_dataset_refuses_are_no_traceback(objects_folder, tmp_path, change, told):
+    config = make_config(objects_folder)
+    config.train_dataloader.dataset.update(change)
+    with pytest.raises(UserError, match=told):
+        train(config, tmp_path / "work")
+
+
+def test_a_head_goes_by_the_convention_of_its_data(objects_folder):
+    config = make_config(objects_folder)
+    for convention in ("mmdet", "torchvision", "authors"):
+        dataset = CocoDetection(ResizeFlip(convention=convention), objects_folder, "objects.json", "images")
+        config.model.head = dict(type="FasterRCNNHead", roi_samples=32)
+        assert build_model_for(config, dataset).head.convention == convention
+    config.model.head = dict(type="CascadeRCNNHead", convention="mmdet")
+    with pytest.raises(DataError, match="resized as authors does, but the head computes as mmdet does"):
+        build_model_for(config, dataset)
 
 
 def test_detected_people_are_read_by_pose(coco_folder, tmp_path):

@@ -13,9 +13,12 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.ops import MultiScaleRoIAlign
 
 from hrtoolkit.checkpoints import load_checkpoint
+from hrtoolkit.data.loading import build_dataloader
+from tasks.detection.datasets import CocoDetection
 from tasks.detection.postprocess import decode_masks, encode_masks
+from tasks.detection.transforms import ResizeFlip
 
-from .conftest import DETECTIONS, ROIS, make_target, tiny_model
+from .conftest import CLASSES, DETECTIONS, ROIS, make_target, tiny_model
 
 SIZES = [(192, 256), (160, 224)]
 
@@ -33,8 +36,10 @@ class Wrapped(nn.Module):
 
 
 def make_torchvision(model, masks):
-    """Stock torchvision parts; only the number of levels differs from its defaults."""
+    """Stock torchvision parts; only sizes and the number of levels differ from its defaults."""
     options = dict(
+        min_size=190,
+        max_size=250,
         rpn_anchor_generator=AnchorGenerator(
             tuple((size,) for size in (32, 64, 128, 256, 512)), ((0.5, 1.0, 2.0),) * 5
         ),
@@ -73,6 +78,17 @@ def pair(request):
     return model, theirs, images, masks
 
 
+def assert_detections(found, expected, masks, size_hw):
+    torch.testing.assert_close(torch.from_numpy(found["boxes"]), expected["boxes"], atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(torch.from_numpy(found["scores"]), expected["scores"], atol=1e-5, rtol=1e-5)
+    assert found["labels"].tolist() == (expected["labels"] - 1).tolist()
+    if masks:
+        binary = expected["masks"][:, 0].numpy() >= 0.5
+        assert binary.any()
+        assert decode_masks(found["masks"], size_hw).tolist() == binary.tolist()
+        assert found["masks"] == encode_masks(binary)
+
+
 def test_detections_and_masks_are_torchvisions(pair):
     model, theirs, images, masks = pair
     model.eval(), theirs.eval()
@@ -87,14 +103,24 @@ def test_detections_and_masks_are_torchvisions(pair):
             expected = theirs.transform.postprocess(expected, SIZES, SIZES)
     for a, b, size in zip(found, expected, SIZES, strict=True):
         assert len(a["boxes"]) == DETECTIONS
-        torch.testing.assert_close(torch.from_numpy(a["boxes"]), b["boxes"])
-        torch.testing.assert_close(torch.from_numpy(a["scores"]), b["scores"])
-        assert a["labels"].tolist() == (b["labels"] - 1).tolist()
-        if masks:
-            binary = b["masks"][:, 0].numpy() >= 0.5
-            assert binary.any()
-            assert decode_masks(a["masks"], size).tolist() == binary.tolist()
-            assert a["masks"] == encode_masks(binary)
+        assert_detections(a, b, masks, size)
+
+
+def test_image_files_through_our_pipeline_give_torchvisions_detections(pair, objects_folder):
+    """Files of three shapes, read, resized, batched and mapped back by either side's own code."""
+    model, theirs, _, masks = pair
+    model.eval(), theirs.eval()
+    transform = ResizeFlip([(250, 190)], convention="torchvision")
+    dataset = CocoDetection(transform, objects_folder, "objects.json", "images")
+    model.head.check_data(**{**dataset.head_arguments(), "classes": CLASSES})
+    loader = build_dataloader(dataset, batch_size=4, num_workers=0, training=False)
+    files = [torch.from_numpy(dataset.read_image(index)).permute(2, 0, 1) / 255 for index in range(4)]
+    with torch.no_grad():
+        found = model.val_step(next(iter(loader)))
+        expected = theirs(files)
+    for a, b, image in zip(found, expected, files, strict=True):
+        assert len(a["boxes"]) == DETECTIONS
+        assert_detections(a, b, masks, tuple(image.shape[-2:]))
 
 
 def test_losses_are_torchvisions(pair):

@@ -2,28 +2,40 @@
 
 import numpy as np
 import pytest
+import torch
 
+from hrtoolkit.data.loading import collate_padded
+from hrtoolkit.necks import Pyramid
 from tasks.detection.transforms import ResizeFlip, draw_masks, fit_size
 
 from .conftest import rectangle
 
 
 @pytest.mark.parametrize(
-    ("size_hw", "nearest", "down", "padded"),
+    ("size_hw", "nearest", "down", "padded", "coarsest"),
     [
-        ((480, 640), (800, 1067), (800, 1066), (800, 1088)),
-        ((427, 640), (800, 1199), (800, 1199), (800, 1216)),
-        ((375, 500), (800, 1067), (800, 1066), (800, 1088)),
-        ((333, 500), (800, 1201), (800, 1201), (800, 1216)),
-        ((200, 640), (417, 1333), (416, 1333), (448, 1344)),
-        ((1080, 1920), (750, 1333), (749, 1333), (768, 1344)),
-        ((640, 425), (1205, 800), (1204, 800), (1216, 800)),
+        ((480, 640), (800, 1067), (800, 1066), (800, 1088), (12, 17)),
+        ((427, 640), (800, 1199), (800, 1199), (800, 1216), (12, 19)),
+        ((375, 500), (800, 1067), (800, 1066), (800, 1088), (12, 17)),
+        ((333, 500), (800, 1201), (800, 1201), (800, 1216), (12, 19)),
+        ((200, 640), (417, 1333), (416, 1333), (448, 1344), (7, 21)),
+        ((1080, 1920), (750, 1333), (749, 1333), (768, 1344), (12, 21)),
+        ((640, 425), (1205, 800), (1204, 800), (1216, 800), (19, 12)),
     ],
 )
-def test_sizes_of_mmdetection_and_torchvision(size_hw, nearest, down, padded):
+def test_sizes_of_mmdetection_and_torchvision(size_hw, nearest, down, padded, coarsest):
     assert fit_size(size_hw, 1333, 800) == nearest
     assert fit_size(size_hw, 1333, 800, "down") == down
-    assert tuple(-(-side // 32) * 32 for side in nearest) == padded
+    image = ResizeFlip()(np.zeros((*size_hw, 3), np.uint8), np.empty((0, 4)))["image"]
+    images = collate_padded([{"image": image, "meta": {}}])["images"]
+    assert tuple(images.shape[-2:]) == padded
+    (*_, map_of_stride_64) = Pyramid([1], [4], channels=1)([torch.zeros(1, 1, padded[0] // 4, padded[1] // 4)])
+    assert tuple(map_of_stride_64.shape[-2:]) == coarsest
+
+
+def test_factors_of_mmdetection():
+    boxes = ResizeFlip()(np.zeros((480, 640, 3), np.uint8), np.array([[0.0, 0, 1, 1]]))["boxes"]
+    assert boxes[0].tolist() == pytest.approx([0, 0, 1.667188, 1.666667], abs=1e-6)
 
 
 def scene():
