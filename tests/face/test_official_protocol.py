@@ -14,8 +14,9 @@ from tasks.face.codec import TruncatedHeatmap
 from tasks.face.faces import landmark_boxes
 from tasks.face.head import FaceHead
 from tasks.face.layouts import AFLW_19, IBUG_68
-from tasks.face.metric import normalised_errors
+from tasks.face.metric import NME, normalised_errors
 from tasks.face.reading import read_pts
+from tasks.face.releases import WFLW
 from tasks.face.transforms import FaceAffine, OfficialFaceCrop
 
 from ..conftest import REPOSITORY
@@ -331,6 +332,32 @@ def test_the_whole_protocol_on_real_landmarks(name, center, scale, cells, nme, t
     decoded = DarkHeatmap(2.0).decode(clean, 4)[0].numpy()
     fraction = geometry.transform_points(decoded, geometry.invert_affine(matrix)[None])
     assert normalised_errors(fraction, points[None], np.ones((1, 68), bool), np.array([eyes]))[0] < 0.001
+
+
+@pytest.mark.parametrize(
+    ("face", "colours", "cells", "nme"),
+    [
+        (0, (9739240, 7061008, 5138565), ((7, 13), (38, 10), (41, 16)), 0.019690370722690663),
+        (3, (8264977, 6655475, 6137943), ((9, 8), (35, 15), (39, 20)), 0.01912319333864259),
+    ],
+)
+def test_the_whole_protocol_on_files_of_wflw(face, colours, cells, nme, test_data):
+    folder = "WFLW_annotations/list_98pt_rect_attr_train_test"
+    dataset = WFLW(OfficialFaceCrop(), test_data / "wflw", f"{folder}/list_98pt_rect_attr_test.txt")
+    sample = dataset[face]
+    np.testing.assert_allclose(sample["image"].sum((0, 1)), colours, rtol=2e-4)  # decoders of JPEG differ
+    codec = TruncatedHeatmap(sigma=1.5)
+    maps, _ = codec.encode(torch.from_numpy(sample["targets"]["keypoints"])[None], torch.ones(1, 98), (64, 64), 4)
+    assert maps.sum().item() == pytest.approx(1382.0724353043552, rel=1e-6)
+    np.testing.assert_array_equal(np.trunc(sample["targets"]["keypoints"][[0, 49, 97]] / 4) + 1, cells)
+    head = FaceHead((4,), (4,), layout="wflw", codec=codec, integer_points=True)
+    head.forward = lambda maps: maps[0]
+    metric = NME()
+    truth = dataset.metainfo
+    metric.dataset_meta = truth | {name: truth[name][[face]] for name in ("keypoints", "visible", "box_sizes")}
+    metric.dataset_meta["subsets"] = {}
+    metric.process(None, head.predict([maps], [sample["meta"]]))
+    assert metric.evaluate(1)["NME"] == pytest.approx(nme, rel=1e-6)
 
 
 def test_training_samples_of_the_official_manner(test_data):
