@@ -134,6 +134,8 @@ def layout_of_category(category: dict, layout: str | dict | KeypointLayout | Non
     """
     names = category.get("keypoints")
     try:
+        if names and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"the keypoints of category {category['name']!r} should be a list of names, got {names!r}")
         if isinstance(layout, str | KeypointLayout) or (layout and "names" in layout):
             stated = resolve_layout(layout)
         elif names:

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
 from hrtoolkit.data.loading import Draw, collate_padded
-from hrtoolkit.data.reading import read_image, read_json
+from hrtoolkit.data.reading import find_image_folder, read_image, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.structures import KeypointLayout
@@ -290,8 +290,7 @@ class CocoDetection(DetectionDataset):
         if strict:
             findings.raise_stops()
         position = {image_id: i for i, image_id in enumerate(images)}
-        older = root / "images" / image_dir
-        folder = older if older.is_dir() and not (root / image_dir).is_dir() else root / image_dir
+        folder = find_image_folder(root, image_dir)
         super().__init__(
             names,
             transform,

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hrtoolkit.config.values import suggest
+from hrtoolkit.data.checks import check_pairs
+from hrtoolkit.data.coco import layout_of_category
 from hrtoolkit.data.doctor import Finding, Findings
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.errors import DataError
-from hrtoolkit.layouts import complete_layout, partners_by_name
 from hrtoolkit.structures import KeypointLayout
 from tasks.detection.classes import resolve_classes
 
@@ -136,20 +137,13 @@ def read_keypoint_layout(
     Raises:
         DataError: there are no names, or the categories have different ones.
     """
-    listed = [c["keypoints"] for c in categories if c["id"] in category_ids and c.get("keypoints")]
-    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in listed):
-        raise DataError(f"{path}: a category's keypoints should be a list of names, got {listed}")
-    schemes = {tuple(names) for names in listed}
-    if len(schemes) != 1:
-        what = f"several lists of keypoints: {sorted(schemes)}" if schemes else "no keypoint names"
+    listed = [c for c in categories if c["id"] in category_ids and c.get("keypoints")]
+    layouts = {layout_of_category(category, None, path) for category in listed}
+    if len(layouts) != 1:
+        what = "several lists of keypoints" if layouts else "no keypoint names"
         raise DataError(f"{path}: the categories in use have {what}; keypoints=True needs one list")
-    (names,) = schemes
-    try:
-        layout = complete_layout(names)
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
-    _, alone = partners_by_name(layout.names)
-    findings.add("warning", "keypoints that tell a side, but have no mirror partner", alone, "mirroring confuses them")
+    (layout,) = layouts
+    check_pairs(layout, findings)
     return layout
 
 
