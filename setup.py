@@ -19,6 +19,7 @@ setup(
         "hrtoolkit.config",
         "hrtoolkit.configs",
         "hrtoolkit.data",
+        "hrtoolkit.data.toy",
         "hrtoolkit.engine",
         "tasks",
         "tasks.classification",

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hrtoolkit.data.toy_faces import write_faces
+from hrtoolkit.data.toy.faces import write_faces
 from hrtoolkit.errors import UserError
 
 

@@ -11,10 +11,12 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from hrtoolkit.data import toy
+from hrtoolkit.data.toy import files, scenes
+from hrtoolkit.data.toy.people import FACE_MARKS, KEYPOINTS, make_person
 from hrtoolkit.errors import DataError
 
 GREY = np.full(3, 128.0)
-FACE = [toy.KEYPOINTS.index(name) for name in toy.FACE_MARKS]
+FACE = [KEYPOINTS.index(name) for name in FACE_MARKS]
 
 
 def quietly(function, *arguments):
@@ -125,16 +127,16 @@ def test_a_small_set_holds_what_makes_coco_difficult(train, people):
 
 def whole_person(seed: int, yaw_degrees: float) -> np.ndarray:
     """Keypoints [17, 3] of somebody in the middle of an empty image."""
-    figure = toy.make_person(np.random.default_rng(seed), 200, GREY, yaw_degrees).moved(np.array((200.0, 200.0)))
-    part_map = toy._rasterise(figure, 400, 400)
-    return np.array(toy._annotate(figure, part_map, part_map > 0)["keypoints"]).reshape(17, 3)
+    figure = make_person(np.random.default_rng(seed), 200, GREY, yaw_degrees).moved(np.array((200.0, 200.0)))
+    part_map = scenes._rasterise(figure, 400, 400)
+    return np.array(scenes._annotate(figure, part_map, part_map > 0)["keypoints"]).reshape(17, 3)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_left_side_is_on_the_right_of_people_who_face_the_viewer(seed):
     front, back = whole_person(seed, 0), whole_person(seed, 180)
     for joint in ("ear", "shoulder", "hip"):
-        left, right = (toy.KEYPOINTS.index(f"{side}_{joint}") for side in ("left", "right"))
+        left, right = (KEYPOINTS.index(f"{side}_{joint}") for side in ("left", "right"))
         # A head turns by up to 20 degrees and a trunk falls by up to 28: neither swaps the sides.
         assert front[left, 0] > front[right, 0] and back[left, 0] < back[right, 0]
 
@@ -149,7 +151,7 @@ def test_a_face_shows_from_in_front_only():
 def test_no_colour_tells_left_from_right():
     """A mirrored image must be a valid image, or flip augmentation would teach nonsense."""
     for seed in range(20):
-        figure = toy.make_person(np.random.default_rng(seed), 200, GREY)
+        figure = make_person(np.random.default_rng(seed), 200, GREY)
         colors = {part.name: part.color for part in figure.parts}
         for name in (name for name in colors if name.startswith("left_")):
             # Depth shades a limb, all channels by one factor, until one of them saturates.
@@ -165,9 +167,9 @@ def test_the_same_call_twice_writes_once(folder):
 
 
 def test_an_interrupted_folder_is_finished_and_other_data_left_alone(tmp_path, monkeypatch):
-    make_scene = toy.make_scene
+    make_scene = scenes.make_scene
     calls = iter(range(3))
-    monkeypatch.setattr(toy, "make_scene", lambda rng: next(calls) < 2 and make_scene(rng))
+    monkeypatch.setattr(files, "make_scene", lambda rng: next(calls) < 2 and make_scene(rng))
     with pytest.raises(AttributeError):  # the third scene is False
         toy.write_coco(tmp_path / "toy", train=3, val=1)
     monkeypatch.undo()
@@ -194,12 +196,12 @@ def test_label_maps_show_the_parts_of_the_annotated_people(folder, train):
             area |= quietly(train.annToMask, annotation).astype(bool)
             # A visible knee lies on its own leg.
             for name in ("left_knee", "right_knee"):
-                x, y, flag = np.array(annotation["keypoints"]).reshape(-1, 3)[toy.KEYPOINTS.index(name)]
+                x, y, flag = np.array(annotation["keypoints"]).reshape(-1, 3)[KEYPOINTS.index(name)]
                 if flag == 2:
-                    assert toy.LABELS[labels[round(y), round(x)]] == name.replace("knee", "leg")
+                    assert scenes.LABELS[labels[round(y), round(x)]] == name.replace("knee", "leg")
         shown = (labels > 0) & (labels < 255)
         assert not (shown & ~people).any() and not ((labels == 255) & ~crowd).any()
         # COCO's polygons are outer contours: what lies between an arm and the trunk is inside of them.
         assert (people & (labels == 0)).sum() <= 0.05 * people.sum()
         seen += np.bincount(labels.ravel(), minlength=256)
-    assert (seen[: len(toy.LABELS)] > 0).all() and seen.sum() == seen[: len(toy.LABELS)].sum() + seen[255]
+    assert (seen[: len(scenes.LABELS)] > 0).all() and seen.sum() == seen[: len(scenes.LABELS)].sum() + seen[255]

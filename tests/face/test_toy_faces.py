@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrtoolkit.data.toy_faces import SIZE, make_face, make_landmarks, write_faces
+from hrtoolkit.data.toy.faces import SIZE, make_face, make_landmarks, write_faces
 from hrtoolkit.errors import DataError
 from tasks.face.layouts import IBUG_68
 from tasks.face.releases import Face300W

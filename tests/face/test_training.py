@@ -7,7 +7,7 @@ import sys
 import torch
 from mmengine import Config
 
-from hrtoolkit.data.toy_faces import write_faces
+from hrtoolkit.data.toy.faces import write_faces
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 

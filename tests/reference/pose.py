@@ -19,7 +19,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 from torchvision.transforms.functional import normalize, to_tensor
 
-from hrtoolkit.data.toy import make_scene
+from hrtoolkit.data.toy.scenes import make_scene
 from tasks.pose import layouts
 
 IMAGE_HW = (476, 588)  # the mean size of COCO's images

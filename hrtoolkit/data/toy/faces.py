@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from hrtoolkit.data.toy.people import HAIR, SKIN
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 from hrtoolkit.visualization import write_image
@@ -29,9 +30,6 @@ VERSION = 1  # raise it when the same seed draws other pictures
 SPLITS = ("trainset", "testset")
 SIZE = 160  # of the square images
 SUBPIXEL_BITS = 4
-
-SKIN = ((247, 214, 186), (228, 180, 143), (196, 143, 104), (148, 98, 66), (104, 68, 46))
-HAIR = ((30, 24, 22), (74, 48, 30), (120, 78, 40), (190, 150, 84), (140, 138, 136))
 
 
 def make_landmarks(rng: np.random.Generator) -> np.ndarray:
