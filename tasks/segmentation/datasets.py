@@ -26,8 +26,8 @@ LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel
 SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow spreads grey values of few bits over a byte
 HOW_TO_GET = (
     "CamVid: the SegNet tutorial's CamVid folder; Cityscapes: leftImg8bit and gtFine of "
-    "https://www.cityscapes-dataset.com; PASCAL-Context, LIP, ADE20K and COCO-Stuff: the header of the config says how "
-    "the folder should look. --data-root names it. Your own data: docs/segmentation.md"
+    "https://www.cityscapes-dataset.com; PASCAL-Context and COCO-Stuff: what tools/convert_labels.py makes of the "
+    "releases; LIP and ADE20K: as released. --data-root names the folder, docs/segmentation.md lists what it holds"
 )
 
 
@@ -186,8 +186,10 @@ def read_values(path: str | Path) -> np.ndarray:
     """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colours.
 
     Raises:
-        DataError: the file is missing, broken, or holds colours.
+        DataError: the file is missing, broken, holds colours, or is of MATLAB.
     """
+    if Path(path).suffix == ".mat":
+        raise DataError(f"{path}: MATLAB label files are made into PNGs first, see tools/convert_labels.py")
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
