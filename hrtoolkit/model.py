@@ -124,6 +124,11 @@ class Model(BaseModel):
         maps = maps if self.neck is None else self.neck(maps)
         return maps if dtype == images.dtype else [x.to(images.dtype) for x in maps]
 
+    def describe(self) -> dict[str, dict]:
+        """What predictions depend on besides the weights, of each part that tells; it is kept in every checkpoint."""
+        parts = {"backbone": self.backbone, "neck": self.neck, "head": self.head}
+        return {name: part.describe() for name, part in parts.items() if hasattr(part, "describe")}
+
 
 class BatchPreprocessor(nn.Module):
     """Move a batch to the model's device and normalise its images there: uint8 travels at a quarter of the bytes.

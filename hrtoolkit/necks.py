@@ -54,6 +54,10 @@ class Concat(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         return [_concat(maps, self.align_corners)]
 
+    def describe(self) -> dict:
+        """What the map of these weights depends on, in plain values; it is kept in every checkpoint."""
+        return {"align_corners": self.align_corners}
+
 
 @MODELS.register_module()
 class Pyramid(nn.Module):

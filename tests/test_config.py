@@ -355,7 +355,8 @@ def test_missing_files_are_named_with_near_names(write, tmp_path):
     problems = problems_of(load_config(path, images, data_root=tmp_path), files=True)
     assert len(problems) == 3
     assert re.search(r"ann_file, .*ann_file, .*: no file .*people\.json; did you mean 'poeple\.json'\?", problems[0])
-    assert problems[1].endswith(f"train_dataloader.dataset.image_dir: no folder {tmp_path / 'train2017'}")
+    missing = f"train_dataloader.dataset.image_dir: no folder {tmp_path / 'train2017'}"
+    assert problems[1].endswith(f"{missing}; unpack people.zip")
     assert problems[2] == "load_from: no file x.pth"
 
 

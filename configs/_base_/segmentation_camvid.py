@@ -25,3 +25,4 @@ val_dataloader = dict(
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
+model = dict(inference=dict(type="MultiScale"))

@@ -37,7 +37,7 @@ model = dict(
         0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023,
         0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507,
     ])),
-    inference=dict(type="MultiScale", base_size=2048, window=(2048, 1024)),
+    inference=dict(type="MultiScale", base_size=2048, window=(2048, 1024), whole_up_to=1.0),
 )  # fmt: skip
 train_cfg = dict(max_epochs=484, val_interval=11)
 base_batch_size = 12  # of all GPUs together; other batches scale the learning rate

@@ -1,7 +1,8 @@
 """COCO-Stuff 10k, 171 classes: the official crops and schedule, ten times the rate for the head.
 
-`data_root` holds train/image, train/label, test/image and test/label; labels are PNGs of the 10k release's values, 0
-for unlabelled and 1 to 182. (Those of the 164k release, 0 to 181, would be taken for their neighbours.)
+`data_root` is the release after tools/convert_labels.py: train/image, train/label, test/image and test/label; labels
+are PNGs of the 10k release's values, 0 for unlabelled and 1 to 182. Those of the 164k release, 0 to 181, need
+"coco_stuff_164k" as classes of both datasets.
 """
 
 train_dataloader = dict(

@@ -28,6 +28,7 @@ val_dataloader = dict(
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
+model = dict(inference=dict(type="MultiScale", base_size=473, window=(473, 473), stride=(315, 315), edge="pad"))
 train_cfg = dict(max_epochs=150, val_interval=5)
 base_batch_size = 40  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.007, momentum=0.9, weight_decay=0.0005))

@@ -1,8 +1,8 @@
 """PASCAL-Context with 59 classes: the official crops and schedule, tested at its original size in windows of 480.
 
-`data_root` holds VOC2010's JPEGImages, label PNGs (0 for background, 1 to 59 in the order of the original ids), and
-train.lst and val.lst: a line an image, its path and its label's path below the folder. With "pascal_context_60" as
-classes of the head and of both datasets, background is a class too.
+`data_root` is VOC2010 after tools/convert_labels.py: JPEGImages, label PNGs (0 for background, 1 to 59 in the order of
+the original ids), and train.lst and val.lst: a line an image, its path and its label's path below the folder. With
+"pascal_context_60" as classes of the head and of both datasets, background is a class too.
 """
 
 train_dataloader = dict(

@@ -24,6 +24,7 @@ model = dict(
         init="kaiming",
     ),
     head=dict(type="SegmentationHead", classes=_classes, bn_momentum=0.1),
+    inference=dict(type="MultiScale"),
 )
 train_dataloader = dict(
     batch_size=16,

@@ -119,6 +119,7 @@ class HRNet(nn.Module):
         self.transition3 = _new_branch(channels)
         self.stage4 = _stage(channels, self.spec.modules[2], blocks, upsample, num_outputs)
 
+        self.fuse_upsample, self.align_corners = fuse_upsample, upsample.align_corners
         self.checkpoint_activations = checkpoint_activations
         self.out_channels = channels[:num_outputs]
         self.out_strides = (4, 8, 16, 32)[:num_outputs]
@@ -145,6 +146,10 @@ class HRNet(nn.Module):
         maps = self._run(self.stage2, [transition(stem) for transition in self.transition1])
         maps = self._run(self.stage3, [*maps, self.transition2[-1](maps[-1])])
         return self._run(self.stage4, [*maps, self.transition3[-1](maps[-1])])
+
+    def describe(self) -> dict:
+        """What the maps of these weights depend on, in plain values; it is kept in every checkpoint."""
+        return {"fuse_upsample": self.fuse_upsample, "align_corners": self.align_corners}
 
     def _run(self, blocks: nn.Sequential, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
         for block in blocks:

@@ -184,19 +184,19 @@ def _check_files(config: Config):
         target = resolve_type(options.get("type"), DATASETS)
         values = {**{key: p.default for key, p in parameters.items() if isinstance(p.default, str)}, **options}
         root = Path(values.get("data_root") or "")
+        how_to_get = f"; {target.how_to_get}" if hasattr(target, "how_to_get") else ""
         if not root.is_dir():
-            how_to_get = getattr(target, "how_to_get", None)
-            yield f"{path}.data_root", f"no folder {root}" + (f"; {how_to_get}" if how_to_get else "")
+            yield f"{path}.data_root", f"no folder {root}{how_to_get}"
             continue
         for key, value in values.items():
             if key.endswith(("_file", "_dir")) and isinstance(value, str | Path):
-                yield from _check_file(f"{path}.{key}", root, value)
+                yield from _check_file(f"{path}.{key}", root, value, how_to_get)
     start = config.get("load_from")
     if isinstance(start, str) and not start.startswith("timm/") and "://" not in start:
         yield from _check_file("load_from", Path(), start)
 
 
-def _check_file(path: str, root: Path, value: str | Path):
+def _check_file(path: str, root: Path, value: str | Path, how_to_get: str = ""):
     file = root / value
     if path.endswith("_dir"):
         # The older official layout keeps the image folders in `images`.
@@ -205,4 +205,4 @@ def _check_file(path: str, root: Path, value: str | Path):
         found = file.is_file()
     if not found:
         near = suggest(file.name, [p.name for p in file.parent.iterdir()]) if file.parent.is_dir() else ""
-        yield path, f"no {'folder' if path.endswith('_dir') else 'file'} {file}{near}"
+        yield path, f"no {'folder' if path.endswith('_dir') else 'file'} {file}{near or how_to_get}"

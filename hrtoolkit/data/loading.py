@@ -150,19 +150,24 @@ def build_dataloader(
             and `groups` [N], a number for each sample: training batches then hold samples of one group.
         batch_size: samples a process and step.
         num_workers: processes that read ahead; no more than there are CPU cores.
-        training: shuffle and augment; else every sample once, in order.
+        training: shuffle and augment, and leave out a last batch of a single sample; else every sample once, in order.
         seed: of order and augmentation.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if num_workers > cores:
         log.info("num_workers=%d, but this machine has %d cores: using %d", num_workers, cores, cores)
         num_workers = cores
+    if training:
+        sampler = TrainSampler(len(dataset), seed, getattr(dataset, "groups", None), batch_size)
+    else:
+        sampler = TestSampler(len(dataset))
+    # Of one sample BatchNorm has no statistics: over 1x1 maps it fails, elsewhere it learns from that image alone.
+    lone_last = 1 < batch_size < len(sampler) and len(sampler) % batch_size == 1
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        sampler=TrainSampler(len(dataset), seed, getattr(dataset, "groups", None), batch_size)
-        if training
-        else TestSampler(len(dataset)),
+        sampler=sampler,
+        drop_last=training and lone_last,
         num_workers=num_workers,
         collate_fn=getattr(dataset, "collate", collate),
         pin_memory=torch.cuda.is_available(),

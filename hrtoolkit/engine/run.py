@@ -284,12 +284,14 @@ def start_from(model: Model, source: str) -> LoadReport:
 def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
     """Say aloud where a model is tested in another way than its checkpoint was trained for."""
     meta = checkpoint.get("meta")
-    stored = meta.get("head") if isinstance(meta, dict) else None
-    for name, value in model.head.describe().items():
-        if stored is not None and stored.get(name) != value:
-            log.warning(
-                "testing with another %s than the checkpoint was trained for: %s, not %s", name, value, stored.get(name)
-            )
+    for part, settings in model.describe().items():
+        stored = meta.get(part) if isinstance(meta, dict) else None
+        for name, value in settings.items():
+            if stored is not None and stored.get(name) != value:
+                log.warning(
+                    "testing with another %s than the checkpoint was trained for: %s, not %s (model.%s)",
+                    *(name, value, stored.get(name), part),
+                )
 
 
 def scale_learning_rate(config: Config, batch_size: int) -> dict:

@@ -97,7 +97,7 @@ class Runner(mmengine.runner.Runner):
                 "hrtoolkit_version": hrtoolkit.__version__,
                 "torch_version": str(torch.__version__),
                 "config": config_text(self.config),
-                "head": model.head.describe(),
+                **model.describe(),
                 "output_names": list(getattr(model.head, "output_names", ())),
                 "flip_test": model.flip_test,
                 "epoch": self.epoch,

@@ -229,6 +229,8 @@ COCO_STUFF = ClassSet(
     ignored=(0,),
     palette=voc_palette(183)[1:172],
 )
+# The PNGs of the 164k release (stuffthingmaps): one less, and 255 for unlabelled.
+COCO_STUFF_164K = dataclasses.replace(COCO_STUFF, ids=tuple(value - 1 for value in COCO_STUFF.ids), ignored=())
 
 SCHEMES = MappingProxyType(
     {
@@ -239,5 +241,6 @@ SCHEMES = MappingProxyType(
         "lip": LIP,
         "ade20k": ADE20K,
         "coco_stuff": COCO_STUFF,
+        "coco_stuff_164k": COCO_STUFF_164K,
     }
 )

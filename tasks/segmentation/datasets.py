@@ -23,11 +23,12 @@ from tasks.segmentation.pictures import overlay_labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel
+LOSSY = ("JPEG", "MPO")
 SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow spreads grey values of few bits over a byte
 HOW_TO_GET = (
     "CamVid: the SegNet tutorial's CamVid folder; Cityscapes: leftImg8bit and gtFine of "
-    "https://www.cityscapes-dataset.com; PASCAL-Context, LIP, ADE20K and COCO-Stuff: the header of the config says how "
-    "the folder should look. --data-root names it. Your own data: docs/segmentation.md"
+    "https://www.cityscapes-dataset.com; PASCAL-Context and COCO-Stuff: what tools/convert_labels.py makes of the "
+    "releases; LIP and ADE20K: as released. --data-root names the folder, docs/segmentation.md lists what it holds"
 )
 
 
@@ -186,8 +187,10 @@ def read_values(path: str | Path) -> np.ndarray:
     """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colours.
 
     Raises:
-        DataError: the file is missing, broken, or holds colours.
+        DataError: the file is missing, broken, lossy, of MATLAB, or holds colours.
     """
+    if Path(path).suffix == ".mat":
+        raise DataError(f"{path}: MATLAB label files are made into PNGs first, see tools/convert_labels.py")
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -198,7 +201,7 @@ def read_values(path: str | Path) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
             image.verify()  # checksums, which decoding ignores
         with Image.open(io.BytesIO(data)) as image:
-            mode, stored_as = image.mode, image.tile[0][3]
+            kind, mode, stored_as = image.format, image.mode, image.tile[0][3]
             values = np.asarray(image)  # decodes
     # What Pillow raises for a broken PNG depends on where it breaks.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -206,6 +209,10 @@ def read_values(path: str | Path) -> np.ndarray:
         raise DataError(
             f"{path}: not a readable label image, or cut short ({len(data)} bytes{detail}); copy or download it again"
         ) from None
+    if kind in LOSSY:
+        raise DataError(
+            f"{path}: a {kind} does not keep class values as they were; make the label files PNGs from the source"
+        )
     if mode not in LABEL_MODES:
         raise DataError(
             f"{path}: a label file holds one class value a pixel (grey or palette PNG), but this one is {mode}; "

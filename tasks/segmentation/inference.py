@@ -23,8 +23,8 @@ class MultiScale:
     """Run a segmentation model on scaled copies of its input, each in windows where it is larger than those.
 
     Two official protocols: with edge="pad" (PASCAL-Context, LIP, ADE20K, COCO-Stuff) the last window of a row is cut
-    off at the border and padded with black, as is an image smaller than the window; with edge="shift" (Cityscapes) it
-    is moved back inside, and a smaller image is taken as it is.
+    off at the border and padded with black, as is an image smaller than the window; with edge="shift" and
+    whole_up_to=1.0 (Cityscapes) it is moved back inside, and only enlarged images are seen in windows.
 
     Args:
         scales: factors on `base_size`.
@@ -32,6 +32,8 @@ class MultiScale:
         window: width and height that the network sees at once; None gives it the whole image.
         stride: columns and rows between two windows; the window's own size by default.
         edge: "pad" or "shift".
+        whole_up_to: the network sees the whole image at scales up to this one, whatever its shape; 0 keeps to the
+            window at all of them. With a base_size that bounds memory too.
 
     Raises:
         ValueError: there are no scales, one of the numbers is not positive, or windows would leave gaps.
@@ -44,6 +46,7 @@ class MultiScale:
         window: tuple[int, int] | None = None,
         stride: tuple[int, int] | None = None,
         edge: Literal["pad", "shift"] = "shift",
+        whole_up_to: float = 0.0,
     ):
         if edge not in ("pad", "shift"):
             raise ValueError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")
@@ -57,6 +60,7 @@ class MultiScale:
         self.window = window
         self.stride = stride or window
         self.edge = edge
+        self.whole_up_to = whole_up_to
 
     def __call__(self, model: Model, images: Tensor, meta: list[dict]) -> list[dict]:
         """Label each image.
@@ -79,7 +83,8 @@ class MultiScale:
             if (new_height, new_width) != input_hw:
                 # OpenCV's INTER_LINEAR, which is what the official code scales the normalised image with.
                 copies = F.interpolate(images, size=(new_height, new_width), mode="bilinear", align_corners=False)
-            scores = [_see_window(model, copies, *view, black) for view in self.plan_windows(new_height, new_width)]
+            views = self.plan_windows(new_height, new_width, scale)
+            scores = [_see_window(model, copies, *view, black) for view in views]
             scaled.append(ScaleScores((new_height, new_width), scores))
         results = []
         for index, m in enumerate(meta):
@@ -90,9 +95,9 @@ class MultiScale:
             results.append({**m, "labels": model.head.read_labels(own, input_hw, m)})
         return results
 
-    def plan_windows(self, height: int, width: int) -> list[tuple[Window, tuple[int, int]]]:
-        """Cover an image by windows, row by row; with each goes the height and width to which it is padded."""
-        if self.window is None:
+    def plan_windows(self, height: int, width: int, scale: float) -> list[tuple[Window, tuple[int, int]]]:
+        """Cover an image of some scale by windows, row by row; with each goes the height and width it is padded to."""
+        if self.window is None or scale <= self.whole_up_to:
             return [(Window(0, 0, height, width), (height, width))]
         shift = self.edge == "shift"
         rows = _cover(height, self.window[1], self.stride[1], shift)

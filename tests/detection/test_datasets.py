@@ -104,8 +104,8 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
         batches = [[one["index"] for one in batch["meta"]] for batch in loader]
-        assert sorted(np.concatenate(batches).tolist()) == [0, 1, 2, 3, 4]
-        assert {len(set(dataset.groups[batch])) for batch in batches[:2]} == {1}
+        assert len(set(np.concatenate(batches).tolist())) == 4  # the fifth would be alone in its batch
+        assert {len(set(dataset.groups[batch])) for batch in batches} == {1}
         loader.sampler.start = 2
         assert [[one["index"] for one in batch["meta"]] for batch in loader] == batches[1:]
         loader.sampler.start = 0

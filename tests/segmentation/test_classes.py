@@ -22,7 +22,8 @@ X = 255
 def test_the_schemes_have_the_published_numbers_of_classes():
     sizes = {name: len(scheme.names) for name, scheme in SCHEMES.items()}
     assert sizes == dict(
-        cityscapes=19, camvid=11, pascal_context_59=59, pascal_context_60=60, lip=20, ade20k=150, coco_stuff=171
+        **dict(cityscapes=19, camvid=11, pascal_context_59=59, pascal_context_60=60, lip=20, ade20k=150),
+        **dict(coco_stuff=171, coco_stuff_164k=171),
     )
 
 

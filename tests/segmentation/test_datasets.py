@@ -147,6 +147,7 @@ MISTAKES = {
         lambda p: p.write_bytes(p.read_bytes()[:60]),
         r"b\.png: not a readable label image, or cut short \(60",
     ),
+    "a JPEG": (lambda p: Image.open(p).save(p, format="JPEG"), r"b\.png: a JPEG does not keep class values"),
     "empty": (lambda p: p.write_bytes(b""), r"b\.png: not a readable label image, or cut short \(0"),
     "no image": (lambda p: p.write_text("hello"), r"b\.png: not a readable label image"),
     "gone": (lambda p: p.unlink(), r"b\.png: no such label file"),

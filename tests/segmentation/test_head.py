@@ -257,6 +257,15 @@ def test_other_enlarging_than_trained_with_is_said(caplog):
     from hrtoolkit.engine.run import warn_of_other_settings
 
     logging.getLogger("hrtoolkit").propagate = True
-    stored = tiny(align_corners=True).head.describe()
-    warn_of_other_settings(tiny(), {"meta": {"head": stored}})
-    assert "another align_corners than the checkpoint was trained for: False, not True" in caplog.text
+    ocr = dict(type="OCRHead", classes=CLASSES, channels=8, key_channels=4)
+    told = "another align_corners than the checkpoint was trained for: False, not True (model.{})"
+    neck = dict(type="Concat", align_corners=True)
+    model = build_model(dict_config(backbone={**TINY, "align_corners": True}, neck=neck, head=ocr))
+    trained = model.describe()
+    warn_of_other_settings(model, {"meta": trained})
+    assert caplog.text == ""
+    model = build_model(dict_config(backbone=TINY, neck=dict(type="Concat"), head={**ocr, "align_corners": False}))
+    warn_of_other_settings(model, {"meta": trained})
+    for part in ("backbone", "neck", "head"):
+        assert told.format(part) in caplog.text
+    assert caplog.text.count("another") == 3

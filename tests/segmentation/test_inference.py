@@ -83,38 +83,39 @@ def test_scales_add_up():
     np.testing.assert_allclose(scores[1], np.full((4, 4), 5.436563), rtol=1e-6)
 
 
-CITYSCAPES = MultiScale(base_size=2048, window=(2048, 1024))
+CITYSCAPES = MultiScale(base_size=2048, window=(2048, 1024), whole_up_to=1.0)
 BASE_480 = MultiScale(base_size=520, window=(480, 480), stride=(320, 320), edge="pad")
 BASE_520 = MultiScale(base_size=520, window=(520, 520), stride=(346, 346), edge="pad")
 
 
 @pytest.mark.parametrize(
-    ("plan", "size_hw", "rows", "columns"),
+    ("plan", "scale", "size_hw", "rows", "columns"),
     [
-        (CITYSCAPES, (512, 1024), ["0-512"], ["0-1024"]),
-        (CITYSCAPES, (1024, 2048), ["0-1024"], ["0-2048"]),
-        (CITYSCAPES, (1280, 2560), ["0-1024", "256-1280"], ["0-2048", "512-2560"]),
-        (CITYSCAPES, (1536, 3072), ["0-1024", "512-1536"], ["0-2048", "1024-3072"]),
-        (CITYSCAPES, (1792, 3584), ["0-1024", "768-1792"], ["0-2048", "1536-3584"]),
-        (BASE_480, (195, 260), ["0-195"], ["0-260"]),
-        (BASE_480, (390, 520), ["0-390"], ["0-480", "320-520"]),
-        (BASE_480, (488, 650), ["0-480", "320-488"], ["0-480", "320-650"]),
-        (BASE_480, (780, 1040), ["0-480", "320-780"], ["0-480", "320-800", "640-1040"]),
-        (BASE_520, (194, 260), ["0-194"], ["0-260"]),
-        (BASE_520, (389, 520), ["0-389"], ["0-520"]),
-        (BASE_520, (486, 650), ["0-486"], ["0-520", "346-650"]),
-        (BASE_520, (583, 780), ["0-520", "346-583"], ["0-520", "346-780"]),
-        (BASE_520, (680, 910), ["0-520", "346-680"], ["0-520", "346-866", "692-910"]),
-        (BASE_520, (777, 1040), ["0-520", "346-777"], ["0-520", "346-866", "692-1040"]),
-        (MultiScale(window=(473, 473), stride=(315, 315), edge="pad"), (473, 473), ["0-473"], ["0-473"]),
+        (CITYSCAPES, 0.5, (512, 1024), ["0-512"], ["0-1024"]),
+        (CITYSCAPES, 1.0, (1024, 2048), ["0-1024"], ["0-2048"]),
+        (CITYSCAPES, 1.0, (1536, 2048), ["0-1536"], ["0-2048"]),  # 4:3, as in nobody's Cityscapes
+        (CITYSCAPES, 1.25, (1280, 2560), ["0-1024", "256-1280"], ["0-2048", "512-2560"]),
+        (CITYSCAPES, 1.5, (1536, 3072), ["0-1024", "512-1536"], ["0-2048", "1024-3072"]),
+        (CITYSCAPES, 1.75, (1792, 3584), ["0-1024", "768-1792"], ["0-2048", "1536-3584"]),
+        (BASE_480, 0.5, (195, 260), ["0-195"], ["0-260"]),
+        (BASE_480, 1.0, (390, 520), ["0-390"], ["0-480", "320-520"]),
+        (BASE_480, 1.25, (488, 650), ["0-480", "320-488"], ["0-480", "320-650"]),
+        (BASE_480, 2.0, (780, 1040), ["0-480", "320-780"], ["0-480", "320-800", "640-1040"]),
+        (BASE_520, 0.5, (194, 260), ["0-194"], ["0-260"]),
+        (BASE_520, 1.0, (389, 520), ["0-389"], ["0-520"]),
+        (BASE_520, 1.25, (486, 650), ["0-486"], ["0-520", "346-650"]),
+        (BASE_520, 1.5, (583, 780), ["0-520", "346-583"], ["0-520", "346-780"]),
+        (BASE_520, 1.75, (680, 910), ["0-520", "346-680"], ["0-520", "346-866", "692-910"]),
+        (BASE_520, 2.0, (777, 1040), ["0-520", "346-777"], ["0-520", "346-866", "692-1040"]),
+        (MultiScale(window=(473, 473), stride=(315, 315), edge="pad"), 1.0, (473, 473), ["0-473"], ["0-473"]),
     ],
 )
-def test_windows_lie_where_the_official_ones_do(plan, size_hw, rows, columns):
-    windows = plan.plan_windows(*size_hw)
+def test_windows_lie_where_the_official_ones_do(plan, scale, size_hw, rows, columns):
+    windows = plan.plan_windows(*size_hw, scale)
     found = [(f"{top}-{top + height}", f"{left}-{left + width}") for (top, left, height, width), _ in windows]
     assert found == [(row, column) for row in rows for column in columns]
-    seen = {padded_hw for _, padded_hw in windows}
-    assert seen == ({plan.window[::-1]} if plan.edge == "pad" else {(min(size_hw[0], 1024), min(size_hw[1], 2048))})
+    expected = plan.window[::-1] if plan.edge == "pad" else size_hw if scale <= 1 else (1024, 2048)
+    assert {padded_hw for _, padded_hw in windows} == {expected}
 
 
 def resize_with_loops(maps, height, width, align_corners):
@@ -138,8 +139,11 @@ def resize_with_loops(maps, height, width, align_corners):
     return out
 
 
-def scores_with_loops(model, image, scales, base, crop, stride, shift, align_corners):
-    """The official multi-scale evaluation with flipping, written down step by step; image [3, H, W]."""
+def scores_with_loops(model, image, scales, base, crop, stride, cityscapes, align_corners):
+    """The official multi-scale evaluation with flipping, written down step by step; image [3, H, W].
+
+    Base class, or that of Cityscapes: the whole image up to scale 1, then windows moved back inside.
+    """
 
     def logits(view):
         with torch.no_grad():
@@ -153,14 +157,15 @@ def scores_with_loops(model, image, scales, base, crop, stride, shift, align_cor
         size = (int(height * long_side / width + 0.5), long_side)  # the tests' images are wide
         scaled = cv2.resize(image.transpose(1, 2, 0), size[::-1], interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
         preds, count = np.zeros((3, *size)), np.zeros(size)
-        for row in range(max(math.ceil((size[0] - crop) / stride), 0) + 1):
-            for column in range(max(math.ceil((size[1] - crop) / stride), 0) + 1):
+        crop_h, crop_w = size if cityscapes and scale <= 1 else (crop, crop)
+        for row in range(max(math.ceil((size[0] - crop_h) / stride), 0) + 1):
+            for column in range(max(math.ceil((size[1] - crop_w) / stride), 0) + 1):
                 y0, x0 = row * stride, column * stride
-                y1, x1 = min(y0 + crop, size[0]), min(x0 + crop, size[1])
-                if shift:
-                    y0, x0 = max(y1 - crop, 0), max(x1 - crop, 0)
+                y1, x1 = min(y0 + crop_h, size[0]), min(x0 + crop_w, size[1])
+                if cityscapes:
+                    y0, x0 = max(y1 - crop_h, 0), max(x1 - crop_w, 0)
                 view = scaled[:, y0:y1, x0:x1]
-                if not shift:
+                if not cityscapes:
                     padded = np.repeat(black, crop * crop).reshape(3, crop, crop).astype(np.float32)
                     padded[:, : y1 - y0, : x1 - x0] = view
                     view = padded
@@ -176,17 +181,19 @@ def scores_with_loops(model, image, scales, base, crop, stride, shift, align_cor
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
-@pytest.mark.parametrize("shift", [True, False])
-def test_windows_scales_and_mirroring_equal_the_loops(shift, align_corners):
+@pytest.mark.parametrize("cityscapes", [True, False])
+def test_windows_scales_and_mirroring_equal_the_loops(cityscapes, align_corners):
     torch.manual_seed(0)
     backbone = {**TINY, "align_corners": align_corners}
     head = dict(type="SegmentationHead", classes=CLASSES, align_corners=align_corners)
-    plan = dict(scales=[0.7, 1.0, 1.5], base_size=60, window=(48, 48), stride=(32, 32))
-    inference = dict(type="MultiScale", edge="shift" if shift else "pad", **plan)
+    plan = dict(edge="shift", whole_up_to=1.0) if cityscapes else dict(edge="pad", stride=(32, 32))
+    inference = dict(type="MultiScale", scales=[0.7, 1.0, 1.5], base_size=60, window=(48, 48), **plan)
     model = build_model(dict_config(backbone=backbone, head=head, inference=inference, flip_test=True)).eval()
     randomise(model)
     image = np.random.default_rng(1).normal(size=(3, 44, 60)).astype(np.float32)
-    expected = scores_with_loops(model, image, [0.7, 1.0, 1.5], 60, 48, 32, shift, align_corners)
+    expected = scores_with_loops(
+        model, image, [0.7, 1.0, 1.5], 60, 48, 48 if cityscapes else 32, cityscapes, align_corners
+    )
     found = {}
     original = model.head.read_labels
     model.head.read_labels = lambda scales, input_hw, m: found.update(scales=scales) or original(scales, input_hw, m)

@@ -101,6 +101,7 @@ SPLITS = {
     "neighbours": (range(6), range(6, IMAGES)),
     "padded": ([*range(0, IMAGES, 2), 0, 2], [*range(1, IMAGES, 2), 1, 2]),
     "first has none": ([], range(IMAGES)),
+    "one each at the end": ([*range(IMAGES - 1), IMAGES - 1], [IMAGES - 1]),
 }
 
 
@@ -109,6 +110,9 @@ def score_every_split(rank, folder):
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     for name, split in SPLITS.items():
         (folder / f"{name} {rank}.json").write_text(json.dumps(score(split[rank])[0]))
+    # Counts of more than the last image cannot be taken apart again.
+    with pytest.raises(RuntimeError, match="several processes have counted samples 2, 3; use a sampler"):
+        score([range(5), range(2, IMAGES)][rank])
     torch.distributed.destroy_process_group()
 
 
@@ -118,6 +122,20 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     for name in SPLITS:
         for rank in range(2):
             assert json.loads((tmp_path / f"{name} {rank}.json").read_text()) == expected, (name, rank)
+
+
+def test_one_matrix_is_kept_whatever_the_number_of_images():
+    metric = SegmentationMetric()
+    metric.dataset_meta = {"classes": CLASSES}
+    for index in range(IMAGES):
+        metric.process(None, [{**make_image(index), **({"label": None} if index in (3, IMAGES - 1) else {})}])
+    kept = [result["confusion"] for result in metric.results if "confusion" in result]
+    assert len(kept) == 1 and kept[0].shape == (7, 7)
+    labelled = [make_image(index)["label"] for index in range(IMAGES) if index not in (3, IMAGES - 1)]
+    assert kept[0].sum() == sum((label != 255).sum() for label in labelled)
+    metric.results = []  # an evaluation that was given up
+    metric.process(None, [make_image(index) for index in range(IMAGES)])
+    assert metric.evaluate(size=IMAGES) == pytest.approx(numpy_scores())
 
 
 def test_numbers_and_label_files_are_written(tmp_path):

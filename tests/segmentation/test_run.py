@@ -12,6 +12,7 @@ from hrtoolkit.config import ConfigError, check_config, load_config
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.optim import PolynomialLR
+from hrtoolkit.registry import MODELS
 from tasks.segmentation.classes import resolve_classes
 
 from ..conftest import REPOSITORY
@@ -94,6 +95,13 @@ def test_configs_were_found():
     datasets = ("cityscapes", "pascal_context", "lip", "ade20k", "coco_stuff")
     models = ("w48", "w18_small_v2", "w48_ocr")
     assert {path.stem for path in CONFIGS} >= {f"hrnetv2_{model}_{data}" for model in models for data in datasets}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_can_be_tested_at_several_scales(path):
+    config = load_config(path, ["model.inference.scales=[0.75,1.0,1.25]", "val_evaluator.label_dir=predictions"])
+    check_config(config, files=False)
+    assert MODELS.build(dict(config.model.inference)).scales == (0.75, 1.0, 1.25)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -1,0 +1,68 @@
+"""Measure the memory of testing HRNetV2-W18 on one image, 19 classes: whole, in windows, at several scales, mirrored.
+
+Every form runs in a process of its own, from the image's bytes to its label map; of its peak, what the imports took
+is subtracted.
+
+    python -m tests.segmentation.compare_memory [--size 1024 2048]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+import torch
+
+from hrtoolkit import build_model
+from hrtoolkit.config import load_config
+from hrtoolkit.memory import keep_freed_memory
+
+from ..conftest import REPOSITORY
+from .compare_speed import peak_mib
+
+SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
+WINDOWS = {"base_size": None, "window": (1024, 512), "stride": (682, 341), "whole_up_to": 0.0}
+FORMS = {
+    "whole image": {},
+    "windows of 1024x512": WINDOWS,
+    "6 scales, mirrored": {"scales": SCALES},
+    "6 scales in windows of 1024x512, mirrored": {"scales": SCALES, **WINDOWS},
+}
+
+
+def measure(inference, size_hw):
+    """Peak and seconds of labelling one image."""
+    imports = peak_mib()
+    config = load_config(REPOSITORY / "configs/segmentation/hrnetv2_w48_cityscapes.py", ["model.backbone.width=18"])
+    config.model.inference.update(inference)
+    config.model.flip_test = "scales" in inference
+    model = build_model(config).eval().to(memory_format=torch.channels_last)
+    images = torch.randint(256, (1, *size_hw, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+    meta = [{"index": 0, "size_hw": size_hw, "input_hw": size_hw, "padding": (0, 0)}]
+    started = time.perf_counter()
+    with torch.no_grad():
+        (prediction,) = model.test_step({"images": images, "meta": meta})
+    seconds = time.perf_counter() - started
+    assert prediction["labels"].shape == size_hw
+    return {"MiB": peak_mib() - imports, "seconds": seconds}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("H", "W"))
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.memory_of:
+        keep_freed_memory()  # as the tools do
+        print(json.dumps(measure(FORMS[args.memory_of], tuple(args.size))))
+        return
+    for name in FORMS:
+        command = [sys.executable, "-m", "tests.segmentation.compare_memory", "--memory-of", name, "--size"]
+        output = subprocess.run([*command, *map(str, args.size)], capture_output=True, text=True, check=True).stdout
+        result = json.loads(output.splitlines()[-1])
+        print(f"{name:45} {result['MiB']:6.0f} MiB  {result['seconds']:6.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
