@@ -162,12 +162,14 @@ def build_dataloader(
     else:
         sampler = TestSampler(len(dataset))
     # Of one sample BatchNorm has no statistics: over 1x1 maps it fails, elsewhere it learns from that image alone.
-    lone_last = 1 < batch_size < len(sampler) and len(sampler) % batch_size == 1
+    lone_last = training and 1 < batch_size < len(sampler) and len(sampler) % batch_size == 1
+    if lone_last:
+        log.info("one of %d training samples is left out of each epoch: it would be a batch by itself", len(sampler))
     return DataLoader(
         dataset,
         batch_size=batch_size,
         sampler=sampler,
-        drop_last=training and lone_last,
+        drop_last=lone_last,
         num_workers=num_workers,
         collate_fn=getattr(dataset, "collate", collate),
         pin_memory=torch.cuda.is_available(),

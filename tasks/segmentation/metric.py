@@ -31,9 +31,8 @@ log = logging.getLogger(__name__)
 class SegmentationMetric(Metric):
     """Mean IoU, pixel accuracy and mean accuracy over all pixels of a dataset, between 0 and 1.
 
-    Pixels are counted on the device, into a matrix that leaves it at the end. The counts of the latest image are kept
-    apart until the next one comes: samplers that give all processes the same number of images repeat one at the end,
-    and it must not be counted twice. `dataset_meta` has to hold `classes`. Every evaluation logs the IoU of each class.
+    Pixels are counted on the device, into one matrix, kept with the first result, that leaves it at the end.
+    `dataset_meta` has to hold `classes`. Every evaluation logs the IoU of each class.
 
     Args:
         absent: what becomes of a class that is neither in the labels nor in the predictions: "zero" counts it with an
@@ -62,11 +61,10 @@ class SegmentationMetric(Metric):
         self.absent = absent
         self.out_file = out_file
         self.label_dir = label_dir
-        self.seen: set[int] = set()  # in this process
         self.class_iou: ndarray | None = None  # of the last evaluation
 
     def process(self, data_batch: Any, predictions: Sequence[dict]) -> None:
-        """Count the pixels of each image that is new.
+        """Count the pixels of each image.
 
         Args:
             data_batch: not used.
@@ -74,19 +72,11 @@ class SegmentationMetric(Metric):
                 `label` (the true ones, or None), and with `label_dir` also `image_id`.
         """
         classes = self.dataset_meta["classes"]
-        if not self.results:
-            self.seen = set()
         for image in predictions:
-            if image["index"] in self.seen:
-                continue
-            self.seen.add(image["index"])
-            # The first result holds the counts of all images but the latest.
-            if len(self.results) > 1 and "confusion" in self.results[-1]:
-                self.results[0]["confusion"] = self.results[-1].pop("confusion") + self.results[0].get("confusion", 0)
             self.results.append({"index": image["index"]})
             if image["label"] is not None:
                 counts = count_confusions(image["labels"], torch.from_numpy(image["label"]), len(classes.names))
-                self.results[-1]["confusion"] = counts
+                self.results[0]["confusion"] = counts + self.results[0].get("confusion", 0)
             if self.label_dir is not None:
                 path = Path(self.label_dir, f"{image['image_id']}.png")
                 write_labels(path, image["labels"].cpu().numpy(), classes)
@@ -98,25 +88,20 @@ class SegmentationMetric(Metric):
             size: number of samples in the dataset.
 
         Raises:
-            RuntimeError: predictions are missing for some samples, or two processes have more in common than the last.
+            RuntimeError: predictions are missing for some samples, or there are several.
         """
-        for result in self.results:
-            if "confusion" in result:
-                result["confusion"] = result["confusion"].cpu().numpy()
+        if self.results and "confusion" in self.results[0]:
+            self.results[0]["confusion"] = self.results[0]["confusion"].cpu().numpy()
         return super().evaluate(size)
 
     def _score(self, gathered: list[list[dict]], size: int) -> dict[str, float]:
-        """Leave out each process's last image where another one has counted it before."""
-        earlier = Counter(result["index"] for results in gathered for result in results[:-1])
-        if repeated := sorted(index for index, times in earlier.items() if times > 1):
+        times = Counter(result["index"] for results in gathered for result in results)
+        if repeated := sorted(index for index, count in times.items() if count > 1):
             raise RuntimeError(
-                f"{type(self).__name__}: several processes have counted samples {shorten(repeated)}; use a sampler "
-                "that repeats one sample at the end at most, such as hrtoolkit's TestSampler, which repeats none"
+                f"{type(self).__name__}: samples {shorten(repeated)} were counted more than once; use a sampler that "
+                "repeats none, such as hrtoolkit's TestSampler"
             )
-        own = [
-            [*results[:-1], *(last for last in results[-1:] if last["index"] not in earlier)] for results in gathered
-        ]
-        return super()._score(own, size)
+        return super()._score(gathered, size)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """mIoU, pixel accuracy and mean accuracy; nothing where no image has labels."""
