@@ -268,4 +268,4 @@ def test_other_enlarging_than_trained_with_is_said(caplog):
     warn_of_other_settings(model, {"meta": trained})
     for part in ("backbone", "neck", "head"):
         assert told.format(part) in caplog.text
-    assert caplog.text.count("another") == 3
+    assert len(set(caplog.messages)) == 3
