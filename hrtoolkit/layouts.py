@@ -47,7 +47,7 @@ def complete_layout(names, mirrored=None, skeleton=(), sigmas=(), upper_body=(),
     with exactly the names of a known one is that one.
     """
     names = tuple(names)
-    if not mirrored and not sigmas and not nme_reference:
+    if mirrored is None and not sigmas and not nme_reference:
         for known in LAYOUTS.values():
             if names == known.names:
                 return known

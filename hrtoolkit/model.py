@@ -66,6 +66,8 @@ class Model(BaseModel):
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
+            if isinstance(names, str):
+                raise ValueError(f"{argument} takes a list of module names, got {names!r}")
             for name in names:
                 try:
                     module = self.get_submodule(name)

@@ -38,6 +38,10 @@ class KeypointLayout:
         for field in ("names", "sigmas", "upper_body"):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.nme_reference != "box":
+            if isinstance(self.nme_reference, str) or len(set(self.nme_reference)) not in (0, 2):
+                raise ValueError(
+                    f"keypoint layout: nme_reference is {self.nme_reference!r}, expected two names, or 'box'"
+                )
             object.__setattr__(self, "nme_reference", tuple(self.nme_reference))
         for field in ("mirrored", "skeleton"):
             object.__setattr__(self, field, tuple((str(a), str(b)) for a, b in getattr(self, field)))
@@ -53,8 +57,6 @@ class KeypointLayout:
             raise ValueError(f"keypoint layout: {twice} stand in more than one mirrored pair")
         if self.sigmas and len(self.sigmas) != len(self.names):
             raise ValueError(f"keypoint layout: {len(self.sigmas)} sigmas for {len(self.names)} keypoints")
-        if len(reference) not in (0, 2):
-            raise ValueError(f"keypoint layout: nme_reference is {list(reference)}, expected two names, or 'box'")
 
     def flip_order(self) -> list[int]:
         """Index of the mirror partner of each keypoint; a keypoint without a partner is its own."""

@@ -21,16 +21,16 @@ def map_bands(function: Callable[..., Result], *arrays: np.ndarray, largest: int
     Args:
         function: gets one band of each array.
         arrays: of the same length.
-        largest: elements of the first array that a band may have; None for any number.
+        largest: elements of the first array that a band of several rows may have; None for any number.
 
     Returns:
         what it gave for each band, in order.
     """
-    size, threads = arrays[0].size, torch.get_num_threads()
+    size, threads, rows = arrays[0].size, torch.get_num_threads(), len(arrays[0])
     bands = threads if size >= WORTHWHILE else 1
-    if largest is not None:
-        bands = max(bands, -(-size // largest))
-    bands = min(bands, len(arrays[0]))
+    if largest is not None and size:
+        bands = max(bands, -(-rows // max(largest * rows // size, 1)))
+    bands = min(bands, rows)
     if bands <= 1:
         return [function(*arrays)]
     (first, *others) = zip(*(np.array_split(array, bands) for array in arrays), strict=True)

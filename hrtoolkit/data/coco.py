@@ -156,6 +156,8 @@ def layout_of_category(category: dict, layout: str | dict | KeypointLayout | Non
         raise DataError(f"{path}: {error}") from None
     if names and len(names) != len(stated.names):
         raise DataError(f"{path}: {len(names)} keypoints {names}, but the config's layout has {len(stated.names)}")
+    if names and tuple(names) != stated.names and sorted(names) == sorted(stated.names):
+        raise DataError(f"{path}: has the keypoints in another order than the config's layout; leave `layout` open")
     return stated
 
 

@@ -164,7 +164,7 @@ def build_dataloader(
     # Of one sample BatchNorm has no statistics: over 1x1 maps it fails, elsewhere it learns from that image alone.
     lone_last = training and 1 < batch_size < len(sampler) and len(sampler) % batch_size == 1
     if lone_last:
-        log.info("one of %d training samples is left out of each epoch: it would be a batch by itself", len(sampler))
+        log.info("one of each process's %d training samples is left out of an epoch: a batch by itself", len(sampler))
     return DataLoader(
         dataset,
         batch_size=batch_size,

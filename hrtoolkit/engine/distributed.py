@@ -27,6 +27,7 @@ def synchronise_batchnorm(model: nn.Module) -> nn.Module:
             if type(child) is nn.BatchNorm2d:
                 synchronised = CpuSyncBatchNorm(child.num_features, child.eps, child.momentum)
                 synchronised.load_state_dict(child.state_dict())
+                synchronised.weight, synchronised.bias = child.weight, child.bias  # frozen ones stay frozen
                 setattr(parent, name, synchronised.train(child.training))
     return model
 

@@ -287,7 +287,7 @@ def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
     for part, settings in model.describe().items():
         stored = meta.get(part) if isinstance(meta, dict) else None
         for name, value in settings.items():
-            if stored is not None and stored.get(name) != value:
+            if isinstance(stored, dict) and stored.get(name) != value:
                 log.warning(
                     "testing with another %s than the checkpoint was trained for: %s, not %s (model.%s)",
                     *(name, value, stored.get(name), part),

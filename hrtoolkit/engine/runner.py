@@ -136,8 +136,8 @@ class Runner(mmengine.runner.Runner):
             raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         meta = checkpoint["meta"]
-        # Counted in samples: batch size and number of processes may be others than before.
-        epoch, step = meta["epoch"], meta["samples"] // self._global_batch
+        # Counted in samples: batch size and number of processes may be others than before. One step at least is left.
+        epoch, step = meta["epoch"], min(meta["samples"] // self._global_batch, len(self.train_dataloader) - 1)
         scheduled = self._replay_schedules(epoch, step)
         try:
             self.plain_model.load_state_dict(checkpoint["state_dict"])

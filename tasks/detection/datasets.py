@@ -62,7 +62,7 @@ class DetectionDataset(Dataset):
         findings: what is wrong with the files.
 
     Raises:
-        ValueError: a label is no class.
+        ValueError: a label is no class, or the transform tells no convention.
         DataError: no image is left.
     """
 
@@ -86,6 +86,8 @@ class DetectionDataset(Dataset):
     ):
         if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
             raise ValueError(f"labels {labels.min()} to {labels.max()} for {len(classes)} classes counted from 0")
+        if not hasattr(transform, "convention"):
+            raise ValueError(f"{type(transform).__name__}: a detection transform has a `convention`, as ResizeFlip has")
         self.classes = tuple(classes)
         self.transform = transform
         self.findings = list(findings)

@@ -18,6 +18,7 @@ from hrtoolkit.structures import KeypointLayout
 
 PADDING = 1.25  # of every face's box, in training and at test time
 EDGE = 2.0  # pixels that a landmark may lie outside its image without a word
+MIN_SIDE = 2.0  # pixels that the box of a face exceeds
 
 
 class Faces(NamedTuple):
@@ -117,7 +118,7 @@ def landmark_boxes(keypoints: np.ndarray, visible: np.ndarray | None = None) -> 
 
 
 def check_faces(faces: Faces, visible: np.ndarray, max_outside: float, findings: Findings) -> np.ndarray:
-    """Find landmarks that are not finite or outside their image, and boxes without extent.
+    """Find landmarks that are not finite, outside their image or elsewhere than their box, and boxes without extent.
 
     Args:
         faces: as read.
@@ -130,8 +131,18 @@ def check_faces(faces: Faces, visible: np.ndarray, max_outside: float, findings:
     """
     infinite = (visible & ~np.isfinite(faces.keypoints).all(axis=2)).any(axis=1)
     sides = faces.boxes[:, 2:]
-    empty = ~infinite & ~(np.isfinite(faces.boxes).all(axis=1) & (sides >= 0).all(axis=1) & (sides > 0).any(axis=1))
+    extended = (sides >= 0).all(axis=1) & (sides.max(axis=1) > MIN_SIDE)
+    empty = ~infinite & ~(np.isfinite(faces.boxes).all(axis=1) & extended)
     sound = ~(infinite | empty)
+    with np.errstate(invalid="ignore"):
+        reach = PADDING * sides.max(axis=1)[:, None] / 2
+        centers = faces.boxes[:, None, :2] + sides[:, None] / 2
+        cropped = (np.abs(faces.keypoints - centers) <= reach[..., None]).all(axis=2)
+    astray = sound & ((cropped & visible).sum(axis=1) < visible.sum(axis=1) / 2)
+    sound &= ~astray
+    masked = np.where((visible & sound[:, None])[..., None], faces.keypoints, centers)
+    extent = np.ptp(masked, axis=1).max(axis=1)
+    tiny = (visible.sum(axis=1) > 2) & (extent < 0.1 * sides.max(axis=1))
 
     known = (faces.image_sizes > 0).all(axis=1)
     last = np.where(known[:, None], faces.image_sizes - 1.0, np.inf)[:, None]
@@ -169,6 +180,13 @@ def check_faces(faces: Faces, visible: np.ndarray, max_outside: float, findings:
         ),
         (
             "stop",
+            "faces of which most landmarks lie outside the box's crop",
+            astray,
+            describe_box,
+            "correct the box (a `scale` is in units of 200 pixels) or the landmarks",
+        ),
+        (
+            "stop",
             "faces with a landmark outside the image",
             far,
             describe_outside,
@@ -182,6 +200,20 @@ def check_faces(faces: Faces, visible: np.ndarray, max_outside: float, findings:
             describe_outside,
             "they are used as they are",
         ),
+        (
+            "warning",
+            "faces whose landmarks fill less than a tenth of their box",
+            sound & tiny,
+            describe_box,
+            "the crop follows the box; check it (a `scale` is in units of 200 pixels)",
+        ),
     ):
         findings.add(level, what, [describe(face) for face in np.flatnonzero(found)], remedy)
+    seen: dict[tuple, int] = {}
+    again = [
+        f"{faces.places[face]}, as {faces.places[first]}"
+        for face, (image, points) in enumerate(zip(faces.images, faces.keypoints, strict=True))
+        if (first := seen.setdefault((image, points.tobytes()), face)) != face
+    ]
+    findings.add("warning", "faces annotated again", again, "they are trained and counted twice; remove them")
     return sound & ~far

@@ -55,10 +55,8 @@ class FaceCsv(FaceDataset):
     ):
         path = Path(data_root) / ann_file
         layout = resolve_layout(layout)
-        lines = read_lines(path)
-        rows = [(number, row) for (number, _), row in zip(lines, csv.reader(line for _, line in lines), strict=True)]
-        (line, header), *rows = rows
-        header = [name.strip() for name in header[:5]]
+        (line, text), *lines = read_lines(path)
+        header = [name.strip() for name in text.split(",")[:5]]
         has_box = header[2:3] == ["box_size"]
         fields = ["scale", *(["box_size"] if has_box else []), "center_w", "center_h"]
         first = 1 + len(fields)
@@ -69,27 +67,30 @@ class FaceCsv(FaceDataset):
             )
         columns = first + 2 * len(layout.names)
 
-        def read(numbered: tuple[int, list[str]]) -> list[float]:
-            number, row = numbered
-            if len(row) != columns:
+        def read(numbered: tuple[int, str]) -> tuple[Path, list[float]]:
+            number, text = numbered
+            try:
+                (row,) = csv.reader([text], strict=True)
+            except csv.Error as error:
+                raise DataError(f"{path}, line {number}: {error}") from None
+            if len(row) != columns or not row[0]:
                 raise DataError(
                     f"{path}, line {number}: {len(row)} columns, expected {columns}: image_name, {', '.join(fields)}, "
                     f"and x and y of {len(layout.names)} landmarks"
                 )
-            return to_numbers(row[1:], f"{path}, line {number}")
+            return find_image(Path(data_root) / image_dir, row[0]), to_numbers(row[1:], f"{path}, line {number}")
 
         findings = Findings(path)
-        rows, values = read_each(read, rows, findings)
-        values = np.array(values)
+        lines, rows = read_each(read, lines, findings)
+        images, values = [image for image, _ in rows], np.array([numbers for _, numbers in rows])
         sides = 200 * values[:, :1]
         centers, keypoints = np.split(values[:, len(fields) - 2 :] - first_pixel, [2], axis=1)
-        images = [find_image(Path(data_root) / image_dir, row[0]) for _, row in rows]
         faces = Faces(
             images,
             read_image_sizes(images),
             keypoints.reshape(len(rows), -1, 2),
             np.hstack([centers - sides / 2, sides, sides]),
-            [f"{path}, line {number}" for number, _ in rows],
+            [f"{path}, line {number}" for number, _ in lines],
             box_sizes=values[:, 1] if has_box else None,
         )
         super().__init__(layout, transform, faces, findings, max_outside, strict)

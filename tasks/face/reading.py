@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def read_image_sizes(images: Sequence[Path]) -> np.ndarray:
         try:
             with Image.open(path) as image:
                 sizes[path] = image.size
-        except OSError:  # not there, or no image: who needs it says so
+        except (OSError, Image.DecompressionBombError):  # not there, or no image: who needs it says so
             sizes[path] = (0, 0)
     return np.array([sizes[path] for path in images])
 
@@ -156,6 +157,6 @@ def read_mat(path: Path) -> dict:
     try:
         return loadmat(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); copy or download it again") from None
+    except (MatReadError, NotImplementedError, ValueError, TypeError, IndexError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a MATLAB file of version 5 ({error}); copy or download it again") from None

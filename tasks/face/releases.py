@@ -85,7 +85,7 @@ class Face300W(FaceDataset):
             if not found:
                 raise DataError(f"{folder}: holds no .pts files")
             files += found
-            owners |= dict.fromkeys(found, name)
+            owners |= dict.fromkeys(found, Path(name).as_posix().removeprefix("Test/"))
 
         def read(path: Path) -> tuple[np.ndarray, Path]:
             return read_pts(path, len(IBUG_68.names)) - first_pixel, find_image_beside(path)
@@ -227,12 +227,15 @@ class COFW(FaceDataset):
             )
         keypoints = landmarks[:, : 2 * count].reshape(number, 2, count).swapaxes(1, 2) - first_pixel
         names = [f"{self.path}, image {i + 1}" for i in range(number)]
-        sizes = np.array([self._pixels(i).shape[-2:] for i in range(number)])
+        sizes = np.array([self._pixels(i).shape[-2:] for i in range(number)])  # HDF5 has them [3, W, H]
         faces = Faces(names, sizes, keypoints, landmark_boxes(keypoints), names)
         super().__init__(COFW_29, transform, faces, Findings(self.path), max_outside, strict)
 
     def load_image(self, image: int) -> np.ndarray:
-        pixels = np.asarray(self._pixels(image)).T  # [H, W, 3] or [H, W]
+        try:
+            pixels = np.asarray(self._pixels(image)).T  # [H, W, 3] or [H, W]
+        except OSError as error:
+            raise DataError(f"{self.path}, image {image + 1}: damaged ({error}); copy or download the file") from None
         if pixels.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         return np.ascontiguousarray(pixels)
@@ -242,9 +245,22 @@ class COFW(FaceDataset):
         return ImageFiles(self.image_paths[:0], self.image_ids[:0], self.image_sizes[:0])
 
     def _pixels(self, image: int):
-        """An image in the file, [3, W, H] or [W, H]; nothing is read yet."""
+        """An image in the file, uint8 [3, W, H] or [W, H]; nothing is read yet.
+
+        Raises:
+            DataError: there is something else in its place.
+        """
         content = self._open()
-        return content[content[self.images][()].flat[image]]
+        try:
+            pixels = content[content[self.images][()].flat[image]]
+            shape, dtype = pixels.shape, pixels.dtype
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+            raise DataError(f"{self.path}, image {image + 1}: cannot be found ({error})") from None
+        if dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[0] == 3)):
+            raise DataError(
+                f"{self.path}, image {image + 1}: is {dtype} {list(shape)}, expected uint8 [3, W, H] or [W, H]"
+            )
+        return pixels
 
     def _open(self):
         """The file, opened by this very process."""
@@ -312,8 +328,11 @@ class AFLW(FaceDataset):
             raise DataError(f"{path}: lacks {', '.join(sorted(missing))}; take AFLWinfo_release.mat of the release")
         count, number = len(AFLW_19.names), len(content["nameList"])
         for name, shape in (("bbox", (number, 4)), ("data", (number, 2 * count)), ("mask_new", (number, count))):
-            if content[name].shape != shape:
-                raise DataError(f"{path}: {name} is {list(content[name].shape)}, expected {list(shape)}")
+            found = content[name]
+            if found.shape != shape or found.dtype.kind not in "iufb":
+                raise DataError(f"{path}: {name} is {list(found.shape)}, expected {list(shape)} numbers")
+        if content["ra"].dtype.kind not in "iuf":
+            raise DataError(f"{path}: ra holds no numbers")
         chosen = content["ra"].ravel().astype(int) - 1
         if not np.array_equal(np.sort(chosen), np.arange(number)):
             raise DataError(f"{path}: ra is no order of the {number} faces, counted from 1")
@@ -321,14 +340,17 @@ class AFLW(FaceDataset):
         if not len(chosen):
             raise DataError(f"{path}: holds {number} faces, none of them for {split} (training takes {self.TRAINING})")
         left, right, top, bottom = content["bbox"][chosen].astype(np.float64).T
-        images = [Path(data_root) / image_dir / str(np.ravel(name)[0]) for name in content["nameList"][chosen].ravel()]
+        names = ["".join(map(str, np.ravel(name))) for name in content["nameList"][chosen].ravel()]
+        if "" in names:
+            raise DataError(f"{path}: nameList has no name for face {chosen[names.index('')] + 1}")
+        images = [Path(data_root) / image_dir / name for name in names]
         faces = Faces(
             images,
             read_image_sizes(images),
             content["data"][chosen].astype(np.float64).reshape(-1, 2, count).swapaxes(1, 2),
             np.stack([left, top, right - left, bottom - top], axis=1),
             [f"{path}, face {i + 1}" for i in chosen],
-            subsets={"frontal": content["mask_new"][chosen].all(axis=1)},
+            subsets={"frontal": (content["mask_new"][chosen] == 1).all(axis=1)},
         )
         super().__init__(AFLW_19, transform, faces, Findings(path), max_outside, strict)
 
@@ -339,8 +361,8 @@ def _find_folders(root: Path, names: Sequence[str]) -> list[Path]:
     if missing := [name for name, folder in zip(names, folders, strict=True) if not folder.is_dir()]:
         there = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
         raise DataError(
-            f"{root}: has no folder {', '.join(missing)}; it holds {', '.join(there) or 'no folders'}. Other folders "
-            "are named by the dataset's `folders`, such as --set train_dataloader.dataset.folders=trainset "
-            "val_dataloader.dataset.folders=testset"
+            f"{root}: has no folder {', '.join(missing)}; it holds {', '.join(there) or 'no folders'}. The dataset's "
+            f"`folders` takes a split ({', '.join(Face300W.SPLITS)}) or other folders, such as --set "
+            "train_dataloader.dataset.folders=trainset val_dataloader.dataset.folders=testset"
         )
     return folders

@@ -5,6 +5,7 @@ These are PASCAL-Context and COCO-Stuff 10k; the others are read as they come.
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,13 @@ def convert_coco_stuff(release: Path) -> None:
         names = _read_names(release / "imageLists" / f"{split}.txt")
         _convert(release / "annotations", names, release / split / "label", "S", np.arange(183, dtype=np.uint8))
         images = release / split / "image"
-        images.mkdir(exist_ok=True)
+        images.mkdir(parents=True, exist_ok=True)
         for name in names:
             link = images / f"{name}.jpg"
-            if not link.is_symlink():
+            if not (release / "images" / link.name).is_file():
+                raise DataError(f"{release / 'images' / link.name}: no such image; unpack the release's images there")
+            if not link.exists():
+                link.unlink(missing_ok=True)  # one that leads nowhere
                 link.symlink_to(Path("..", "..", "images", link.name))
 
 
@@ -81,7 +85,7 @@ def _read_label_map(path: Path, variable: str, count: int) -> np.ndarray:
         content = loadmat(str(path), variable_names=[variable])
     except FileNotFoundError:
         raise DataError(f"{path}: no such label file; unpack the release there or correct the folder") from None
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
+    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, IndexError, zlib.error) as error:
         raise DataError(f"{path}: not a readable MATLAB file ({error}); copy or download it again") from None
     values = content.get(variable)
     if values is None or values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
@@ -96,3 +100,5 @@ def _read_names(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").split()
     except FileNotFoundError:
         raise DataError(f"{path}: no such list of images; name the folder of the release as it was unpacked") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable list of images ({error})") from None

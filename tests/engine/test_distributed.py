@@ -84,7 +84,9 @@ def test_synchronised_batchnorm_keeps_names_weights_and_evaluation(tmp_path):
     model = build(tmp_path).eval()
     images, _ = make_batch()
     before, names = model(images), list(model.state_dict())
+    model.backbone.bn1.requires_grad_(False)
     synchronise_batchnorm(model)
+    assert not model.backbone.bn1.weight.requires_grad and model.backbone.bn2.weight.requires_grad
     assert any(isinstance(module, CpuSyncBatchNorm) for module in model.modules())
     assert list(model.state_dict()) == names
     assert torch.equal(model(images), before)

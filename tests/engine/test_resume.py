@@ -78,6 +78,15 @@ def test_a_stopped_run_saves_between_two_updates_and_goes_on_there(
     assert_same_runs(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_a_run_goes_on_with_batches_that_leave_no_step_of_its_epoch(coco_folder, tmp_path):
+    with pytest.raises(TrainingStopped):
+        train(make_long_config(coco_folder, step=2, number=int(signal.SIGTERM)), tmp_path)
+    config = make_long_config(coco_folder)
+    config.train_dataloader.batch_size = 2  # the third image of an epoch would be alone
+    train(config, tmp_path, resume=True)
+    assert [record["epoch"] for record in read_checkpoint(tmp_path / "last.pth")["meta"]["history"]] == [1, 2, 3]
+
+
 def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(coco_folder, tmp_path):
     config = make_config(coco_folder, train_cfg=dict(max_epochs=40, val_interval=20, save_minutes=0.0))
     train(config, tmp_path / "whole")

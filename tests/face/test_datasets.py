@@ -7,12 +7,15 @@ import pickle
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.evaluator import Evaluator
 from scipy.io import savemat
 
 from hrtoolkit.data.doctor import check_before_training, examine
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.heatmaps import DarkHeatmap
+from tasks.face.codec import TruncatedHeatmap
 from tasks.face.faces import landmark_boxes
 from tasks.face.formats import CocoFaces, FaceCsv
 from tasks.face.layouts import IBUG_68
@@ -297,6 +300,19 @@ def test_landmarks_of_cofw_are_checked(release_cofw):
     assert "color.mat, image 2: landmark 6 at (899, " in str(caught.value) and "image 210x160" in str(caught.value)
 
 
+def test_images_of_cofw_that_are_none(release_cofw):
+    root, images, _ = release_cofw
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(root / "COFW_test_color.mat", "r+") as file:
+        file["IsT"][0, 1] = file.create_dataset("floats", data=images[1].T / 255).ref
+    with pytest.raises(DataError, match=r"color.mat, image 2: is float64 \[210, 160\], expected uint8"):
+        COFW(CROP, root, "COFW_test_color.mat")
+    with h5py.File(root / "COFW_test_color.mat", "r+") as file:
+        file["IsT"][0, 1] = file.create_group("group").ref
+    with pytest.raises(DataError, match=r"color.mat, image 2: cannot be found"):
+        COFW(CROP, root, "COFW_test_color.mat")
+
+
 def test_cofw_files_that_are_none(release_cofw):
     root, _, _ = release_cofw
     h5py = pytest.importorskip("h5py")
@@ -385,6 +401,12 @@ def test_aflw_files_that_are_none(release_aflw):
     savemat(root / "AFLWinfo_release.mat", {"data": content["data"]})
     with pytest.raises(DataError, match=r"lacks bbox, mask_new, nameList, ra"):
         AFLW(CROP, root)
+    savemat(root / "AFLWinfo_release.mat", content, do_compression=True)
+    whole = (root / "AFLWinfo_release.mat").read_bytes()
+    for size in (100, len(whole) // 2):
+        (root / "AFLWinfo_release.mat").write_bytes(whole[:size])
+        with pytest.raises(DataError, match=r"AFLWinfo_release.mat: .*copy or download it again"):
+            AFLW(CROP, root)
     (root / "AFLWinfo_release.mat").write_text("nothing of the kind")
     with pytest.raises(DataError, match=r"AFLWinfo_release.mat: not a MATLAB file of version 5"):
         AFLW(CROP, root)
@@ -429,6 +451,7 @@ def test_csv_files_of_the_official_code(layout, count, box, tmp_path):
         (lambda x: [x[0], x[1].replace("0.55", "0"), x[2]], r"has no extent: 1 \(.*line 2: 0x0 at \(100.5, 75\)\)"),
         (lambda x: [x[0], x[1].replace("0.55", "-1", 1), x[2]], r"line 2: -200x-200 at"),
         (lambda x: [x[0], "a" + x[1], "1.jpg,x" + x[2][6:]], r"cannot be read: 1 \(.*, line 3: could not convert"),
+        (lambda x: [*x[:2], '"' + x[2]], r"cannot be read: 1 \(.*, line 3: unexpected end of data"),
         (lambda x: x[:1], "faces.csv: holds no faces"),
     ],
 )
@@ -486,6 +509,26 @@ def test_landmark_files_in_cocos_format_bring_their_own_names(tmp_path):
     assert score_truth(read_coco(tmp_path, make_coco(points), layout=dict(nme_reference="box")))["NME"] == 0
 
 
+def test_what_is_not_labelled_may_be_anything(tmp_path):
+    content = make_coco(make_points(3, 2))
+    content["annotations"][0]["keypoints"][6:9] = [float("nan"), float("inf"), 0]
+    dataset = read_coco(tmp_path, content, layout=dict(nme_reference="box"))
+    points, visible = (torch.from_numpy(dataset[0]["targets"][name])[None] for name in ("keypoints", "visible"))
+    for codec in (TruncatedHeatmap(), DarkHeatmap()):
+        maps, weights = codec.encode(points, visible, (64, 64), 4)
+        assert maps.isfinite().all() and weights.tolist() == [[1, 1, 0]]
+    assert score_truth(dataset)["NME"] == 0
+
+
+def test_odd_faces_are_told(tmp_path):
+    points = make_points(3, 2)
+    content = make_coco(points, center=[100, 75], scale=50.0)  # pixels instead of units of 200
+    content["annotations"].append({**content["annotations"][1], "id": 5})
+    tiny, again = read_coco(tmp_path, content).findings[-2:]
+    assert tiny.level == "warning" and tiny.what == "faces whose landmarks fill less than a tenth of their box"
+    assert again.ids == ("annotation 5, as annotation 2",)
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
@@ -505,12 +548,20 @@ def test_landmark_files_in_cocos_format_bring_their_own_names(tmp_path):
         ),
         (lambda c: c["annotations"][0].update(keypoints=[9, 9, 2] + [0] * 6), {}, r"extent: 1 \(annotation 1: 0x0 at"),
         (lambda c: c["annotations"][0].update(center=[9, 9], scale=0), {}, r"no extent: 1 \(annotation 1: 0x0"),
+        (lambda c: c["annotations"][0].update(center=[9000, 9], scale=1), {}, r"box's crop: 1 \(annotation 1: 200x200"),
+        (lambda c: c["annotations"][0].update(keypoints=[5.5, 5.5, 2] * 3), {}, r"no extent: 1 \(annotation 1: 1x1"),
         (lambda c: c["annotations"][0].pop("id"), {}, r"lack \['id'\]: 1 \(annotations\[0\]\)"),
         (lambda c: c["images"][0].pop("width"), {}, r"images that lack \['width'\]: 1"),
         (lambda c: [a.update(keypoints=None) for a in c["annotations"]], {}, "none of 3 annotations has a labelled"),
         (lambda c: c.pop("images"), {}, "faces.json: 'images' is missing or empty; expected COCO's keypoint format"),
         (lambda c: None, {"layout": {"nme_ref": "box"}}, "json: a keypoint layout has no nme_ref; it has names"),
         (lambda c: None, {"layout": {"nme_reference": ["a", "nose"]}}, r"json: keypoint layout: \['a'\] are not among"),
+        (
+            lambda c: None,
+            {"layout": {"names": ["nose", "left_eye", "right_eye"]}},
+            "json: has the keypoints in another",
+        ),
+        (lambda c: None, {"layout": {"nme_reference": "nose"}}, "json: .* 'nose', expected two names, or 'box'"),
         (lambda c: None, {"layout": "300w"}, "json: 3 keypoints .*, but the config's layout has 68"),
         (lambda c: None, {"category": "dog"}, r"0 categories named 'dog' among \['face'\]; set the dataset's"),
     ],

@@ -1,5 +1,7 @@
 """MATLAB label files of the releases, and what the configs read after they were converted."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,11 +76,18 @@ def test_both_releases_of_coco_stuff_have_the_same_classes():
         COCO_STUFF_164K.encode(np.array([[0, 11, 255]], np.uint8))
 
 
+def cut_off_file():
+    whole = io.BytesIO()
+    savemat(whole, {"LabelMap": np.arange(400).reshape(20, 20)}, do_compression=True)
+    return whole.getvalue()[:-20]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, r"2008_1\.mat: no such label file; unpack the release"),
         (b"PNG", r"2008_1\.mat: not a readable MATLAB file"),
+        (cut_off_file(), r"2008_1\.mat: not a readable MATLAB file"),
         ({"S": np.zeros((2, 3), np.uint8)}, r"2008_1\.mat: holds no label map 'LabelMap'"),
         ({"LabelMap": np.array([[460]])}, r"2008_1\.mat: LabelMap goes from 460 to 460, expected 0 to 459"),
     ],
