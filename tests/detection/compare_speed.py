@@ -8,12 +8,10 @@ is the peak of a process of its own.
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
 from torchvision.models.detection import FasterRCNN
@@ -24,6 +22,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.model import build_model
 from tests.conftest import REPOSITORY
+from tests.peak_memory import peak_mib
 
 from .conftest import make_target
 from .test_torchvision import Wrapped
@@ -77,11 +76,6 @@ def make_pair(size_hw, convention):
                 theirs(batch)
 
     return {"ours": run_ours, "torchvision": run_theirs}
-
-
-def peak_mib():
-    """The most memory this process has had; Linux alone tells."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def main():

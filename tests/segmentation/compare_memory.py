@@ -19,7 +19,7 @@ from hrtoolkit.config import load_config
 from hrtoolkit.memory import keep_freed_memory
 
 from ..conftest import REPOSITORY
-from .compare_speed import peak_mib
+from ..peak_memory import peak_mib
 
 SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
 WINDOWS = {"base_size": None, "window": (1024, 512), "stride": (682, 341), "whole_up_to": 0.0}

@@ -6,12 +6,9 @@ Forms take turns in one process. Memory is the peak of a process of its own.
 """
 
 import argparse
-import ctypes
-import re
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,6 +23,7 @@ from tasks.segmentation.classes import IGNORED
 from tasks.segmentation.metric import count_confusions
 
 from ..conftest import REPOSITORY
+from ..peak_memory import added_peak_mib
 
 
 def make_networks(size_hw):
@@ -90,19 +88,6 @@ def report(title, forms, rounds):
     for name, (_, times) in measured.items():
         ratio = statistics.median(b / t for b, t in zip(baseline, times, strict=True))
         print(f"{title:24} {name:24} {1e3 * statistics.median(times):8.1f} ms  {ratio:6.3f}", flush=True)
-
-
-def added_peak_mib(call):
-    """How much memory a call takes at its peak, beyond what there was before; Linux alone tells."""
-
-    def read(field):
-        return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
-
-    ctypes.CDLL(None).malloc_trim(0)  # what building the networks has freed would be used again, and not be seen
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = read("VmRSS")
-    call()
-    return read("VmHWM") - before
 
 
 def main():

@@ -1,0 +1,23 @@
+"""The most memory that a process or a call takes, for the scripts that compare; Linux alone tells."""
+
+import ctypes
+import re
+from pathlib import Path
+
+
+def peak_mib():
+    """The most that this process has had."""
+    return _read_status("VmHWM")
+
+
+def added_peak_mib(call):
+    """What a call takes at its peak, beyond what there was before."""
+    ctypes.CDLL(None).malloc_trim(0)  # memory that was freed before would be used again, and not be seen
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = _read_status("VmRSS")
+    call()
+    return peak_mib() - before
+
+
+def _read_status(field):
+    return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
