@@ -83,6 +83,36 @@ def find_owners(images: Images, annotations: Annotations, category_ids: list, fi
     return owners
 
 
+def unpack_keypoints(
+    annotations: Annotations, chosen: np.ndarray, count: int, findings: Findings, word: str = "keypoints"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the keypoints of annotations; find those that have another number of them than there are names.
+
+    Args:
+        annotations: of the file.
+        chosen: [A] bool, whose keypoints.
+        count: K, how many each should have; an annotation may have none.
+        findings: gets what is wrong.
+        word: what the task calls them.
+
+    Returns:
+        positions [N] of the annotations that have them, and their keypoints [N, K, 3] (x, y, visibility).
+    """
+    ids, lengths = annotations.ids, annotations.lengths
+    wrong = chosen & (lengths > 0) & (lengths != 3 * count)
+    findings.add(
+        "stop",
+        f"annotations without {count} {word} of x, y and visibility",
+        [f"annotation {a} has {n / 3:g}" for a, n in zip(ids[wrong].tolist(), lengths[wrong].tolist(), strict=True)],
+        f"correct them, or give the {word}' names in the dataset's `layout`",
+    )
+    complete = chosen & (lengths == 3 * count)
+    keypoints = annotations.keypoints
+    if not complete.all():  # of a million people no copy is made without need
+        keypoints = keypoints[np.repeat(complete, lengths)]
+    return np.flatnonzero(complete), keypoints.reshape(-1, count, 3)
+
+
 def check_pairs(layout: KeypointLayout, findings: Findings) -> None:
     """Find keypoints whose mirror partner is missing or odd.
 

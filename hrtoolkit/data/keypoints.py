@@ -65,8 +65,8 @@ class KeypointDataset(Dataset):
         self.image_sizes = image_sizes.astype(np.int32)
         self.person_images, self.centers, self.sizes, self.keypoints, self.visible, self.boxes, self.box_scores = people
         self.annotated = people if annotated is None else annotated
-        for one in (people, self.annotated):
-            one.keypoints[one.visible == 0] = 0  # files may have NaN there, which no weight of zero would undo
+        # Files may have NaN there, which no weight of zero would undo.
+        self.annotated.keypoints[self.annotated.visible == 0] = 0
         self.findings = findings
         self._last_image: tuple[int, np.ndarray] = (-1, np.empty(0))
 

@@ -1,11 +1,12 @@
-"""Reading images and json files, with errors that name the file and the remedy."""
+"""Reading images, text, json and MATLAB files, with errors that name the file and the remedy."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -69,7 +70,7 @@ def read_json(path: str | Path) -> Any:
     Raises:
         DataError: the file is missing, empty or malformed; the message tells line and column.
     """
-    with _open_json(path) as file:
+    with _open_text(path) as file:
         text = file.read()
         try:
             return json.loads(text)
@@ -86,7 +87,7 @@ def stream_json(path: str | Path) -> Iterator[tuple[str, Any]]:
     Raises:
         DataError: as for `read_json`, when the reading gets there.
     """
-    with _open_json(path) as file:
+    with _open_text(path) as file:
         window = _JsonWindow(file, path)
         opening = window.peek()
         if opening == "{":
@@ -169,8 +170,43 @@ class _JsonWindow:
         return _malformed(self.path, self.text, error, self.line, self.column)
 
 
+def read_lines(path: str | Path) -> list[tuple[int, str]]:
+    """Lines of a text file with their numbers, from 1, without blank ones.
+
+    Raises:
+        DataError: it is missing, empty, or no text.
+    """
+    with _open_text(path) as file:
+        lines = [(number, line) for number, line in enumerate(file.read().splitlines(), start=1) if line.strip()]
+    if not lines:
+        raise DataError(f"{path}: the file is empty; copy or download it again")
+    return lines
+
+
+def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Read variables of a MATLAB file of version 5, some or all, by name.
+
+    Raises:
+        DataError: it is missing, damaged, or something else.
+    """
+    from scipy.io import loadmat  # slow to import
+    from scipy.io.matlab import MatReadError
+
+    # What SciPy raises for a damaged file depends on where it breaks.
+    damage = (MatReadError, NotImplementedError, ValueError, TypeError, LookupError, OSError, EOFError, zlib.error)
+    try:
+        with Path(path).open("rb") as file:
+            return loadmat(file, variable_names=names)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except damage as error:
+        raise DataError(
+            f"{path}: not a MATLAB file of version 5, or damaged ({error}); copy or download it again"
+        ) from None
+
+
 @contextmanager
-def _open_json(path: str | Path) -> Iterator[IO[str]]:
+def _open_text(path: str | Path) -> Iterator[IO[str]]:
     try:
         with Path(path).open(encoding="utf-8-sig") as file:  # some editors put a mark before the text
             if not Path(path).stat().st_size:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hrtoolkit.data.checks import check_images, find_owners
+from hrtoolkit.data.checks import check_images, find_owners, unpack_keypoints
 from hrtoolkit.data.coco import find_category, layout_of_category, read_annotations
 from hrtoolkit.data.doctor import Findings
-from hrtoolkit.data.reading import find_image_folder
+from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError
 from hrtoolkit.layouts import resolve_layout
 from hrtoolkit.registry import DATASETS
 from tasks.face.faces import FaceDataset, Faces, landmark_boxes
-from tasks.face.reading import read_each, read_image_sizes, read_lines, to_numbers
+from tasks.face.reading import read_each, read_image_sizes, to_numbers
 
 log = logging.getLogger(__name__)
 
@@ -134,25 +134,15 @@ class CocoFaces(FaceDataset):
         images, annotations, categories = read_annotations(path, findings)
         chosen = find_category(categories, category, path)
         layout = layout_of_category(chosen, layout, path)
-        count = len(layout.names)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
-        ids, lengths = annotations.ids, annotations.lengths
+        ids = annotations.ids
         ours = (annotations.category_ids == chosen["id"]) & (owners >= 0) & ~annotations.crowd
-        wrong = ours & (lengths > 0) & (lengths != 3 * count)
-        counts = zip(ids[wrong].tolist(), (lengths[wrong] / 3).tolist(), strict=True)
-        findings.add(
-            "stop",
-            f"annotations without {count} landmarks of x, y and visibility",
-            [f"annotation {annotation} has {landmarks:g}" for annotation, landmarks in counts],
-            "correct them, or give the landmarks' names in the dataset's `layout`",
-        )
-        complete = ours & (lengths == 3 * count)
-        values = annotations.keypoints[np.repeat(complete, lengths)].reshape(-1, count, 3)
+        positions, values = unpack_keypoints(annotations, ours, len(layout.names), findings, "landmarks")
         seen = (values[..., 2] > 0).any(axis=1)
-        positions, values = np.flatnonzero(complete)[seen], values[seen].astype(np.float64)
-        empty = ours & ~wrong
-        empty[positions] = False
+        empty = ours & (annotations.lengths == 0)
+        empty[positions[~seen]] = True
+        positions, values = positions[seen], values[seen].astype(np.float64)
         findings.add("note", "annotations without a labelled landmark", ids[empty], "they are left out")
         log.info("%s: %d of %d annotations have landmarks", path, len(positions), len(ids))
         if not len(positions):

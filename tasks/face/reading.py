@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from hrtoolkit.data.doctor import Findings
+from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
@@ -68,25 +66,6 @@ def read_each(read: Callable[[Any], Any], items: Iterable, findings: Findings) -
         findings.raise_stops()
         raise DataError(f"{findings.where}: holds no faces")
     return sound, values
-
-
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Lines of a text file with their numbers, from 1, without blank ones.
-
-    Raises:
-        DataError: it is missing, empty, or no text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error})") from None
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; copy or download it again")
-    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def to_numbers(texts: Sequence[str], where: str) -> list[float]:
@@ -146,17 +125,3 @@ def check_hdf5(path: Path) -> None:
             f"{path}: not HDF5, which MATLAB files of version 7.3 are (it begins with {start[:16]!r}); take the color "
             "files of COFW's release as they are"
         )
-
-
-def read_mat(path: Path) -> dict:
-    """Read a MATLAB file of version 5, variables by name.
-
-    Raises:
-        DataError: it is missing, or something else.
-    """
-    try:
-        return loadmat(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); copy or download it again") from None
-    except (MatReadError, NotImplementedError, ValueError, TypeError, IndexError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a MATLAB file of version 5 ({error}); copy or download it again") from None

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from hrtoolkit.data.doctor import Findings, ImageFiles
+from hrtoolkit.data.reading import read_lines, read_mat
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.registry import DATASETS
 from tasks.face.faces import FaceDataset, Faces, landmark_boxes
@@ -23,8 +24,6 @@ from tasks.face.reading import (
     find_image_beside,
     read_each,
     read_image_sizes,
-    read_lines,
-    read_mat,
     read_pts,
     to_numbers,
 )
@@ -252,7 +251,8 @@ class COFW(FaceDataset):
         """
         content = self._open()
         try:
-            pixels = content[content[self.images][()].flat[image]]
+            references = content[self.images]
+            pixels = content[references[np.unravel_index(image, references.shape)]]
             shape, dtype = pixels.shape, pixels.dtype
         except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
             raise DataError(f"{self.path}, image {image + 1}: cannot be found ({error})") from None

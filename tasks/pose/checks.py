@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hrtoolkit import geometry
+from hrtoolkit.data.checks import unpack_keypoints
 from hrtoolkit.data.coco import Annotations, Images
 from hrtoolkit.data.doctor import Findings
 from hrtoolkit.structures import KeypointLayout
@@ -41,26 +42,12 @@ def select_annotated(
         positions of the N chosen annotations, their keypoints [N, K, 3] (x, y, visibility), and how many others were
         left out for which reason.
     """
-    count = len(layout.names)
-    ids, lengths = annotations.ids, annotations.lengths
+    ids = annotations.ids
     people = (annotations.category_ids == category_id) & (owners >= 0) if len(ids) else np.zeros(0, bool)
     left_out = {"crowd": int((people & annotations.crowd).sum())}
     people &= ~annotations.crowd
 
-    wrong = people & (lengths > 0) & (lengths != 3 * count)
-    findings.add(
-        "stop",
-        f"annotations without {count} keypoints of x, y and visibility",
-        [f"annotation {a} has {n / 3:g}" for a, n in zip(ids[wrong].tolist(), lengths[wrong].tolist(), strict=True)],
-        "correct them, or give the keypoints' names in the dataset's `layout`",
-    )
-    complete = people & (lengths == 3 * count)
-    keypoints = annotations.keypoints
-    if not complete.all():
-        keypoints = keypoints[np.repeat(complete, lengths)]
-    keypoints = keypoints.reshape(-1, count, 3)
-    positions = np.flatnonzero(complete)
-
+    positions, keypoints = unpack_keypoints(annotations, people, len(layout.names), findings)
     labelled = keypoints[..., 2] > 0  # NaN is not
     flags = keypoints[..., 2]
     findings.add(
@@ -79,7 +66,7 @@ def select_annotated(
         "COCO's metric leaves people out whose number is 0; correct it or remove the field",
     )
     seen = labelled.any(axis=1)
-    empty = people & (lengths == 0)
+    empty = people & (annotations.lengths == 0)
     empty[positions[~seen]] = True
     left_out["no labelled keypoint"] = int(empty.sum())
     findings.add("note", "annotations without a labelled keypoint", ids[empty], "they are not trained on")

@@ -14,9 +14,8 @@ import numpy as np
 from numpy import ndarray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from scipy.io import loadmat
 
-from hrtoolkit.data.reading import read_json
+from hrtoolkit.data.reading import read_json, read_mat
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
@@ -310,7 +309,7 @@ def read_mpii_truth(gt_file: str | None) -> dict[str, ndarray]:
         raise DataError(f"PCKh needs the dataset's `gt_file`; {advice}")
     if not Path(gt_file).is_file():
         raise DataError(f"{gt_file}: no such file; {advice}")
-    content = loadmat(gt_file)
+    content = read_mat(gt_file)
     if lacking := [f"{field} {shape}" for field, shape in fields.items() if field not in content]:
         present = sorted(name for name in content if not name.startswith("__"))
         raise DataError(f"{gt_file}: lacks {', '.join(lacking)}, it holds {present}; {advice}")

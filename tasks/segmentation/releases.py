@@ -5,16 +5,14 @@ These are PASCAL-Context and COCO-Stuff 10k; the others are read as they come.
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
+from hrtoolkit.data.reading import read_mat
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 
@@ -81,13 +79,9 @@ def _convert(source: Path, names: list[str], target: Path, variable: str, table:
 
 
 def _read_label_map(path: Path, variable: str, count: int) -> np.ndarray:
-    try:
-        content = loadmat(str(path), variable_names=[variable])
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such label file; unpack the release there or correct the folder") from None
-    except (MatReadError, NotImplementedError, ValueError, TypeError, OSError, IndexError, zlib.error) as error:
-        raise DataError(f"{path}: not a readable MATLAB file ({error}); copy or download it again") from None
-    values = content.get(variable)
+    if not path.is_file():
+        raise DataError(f"{path}: no such label file; unpack the release there or correct the folder")
+    values = read_mat(path, [variable]).get(variable)
     if values is None or values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
         raise DataError(f"{path}: holds no label map {variable!r} [H, W]; this is another release")
     if values.min() < 0 or values.max() >= count:

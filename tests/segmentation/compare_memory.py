@@ -1,7 +1,7 @@
 """Measure the memory of testing HRNetV2-W18 on one image, 19 classes: whole, in windows, at several scales, mirrored.
 
-Every form runs in a process of its own, from the image's bytes to its label map; of its peak, what the imports took
-is subtracted.
+Every form runs in a process of its own, from the image's bytes to its label map; of its peak, what there was before is
+subtracted.
 
     python -m tests.segmentation.compare_memory [--size 1024 2048]
 """
@@ -19,7 +19,7 @@ from hrtoolkit.config import load_config
 from hrtoolkit.memory import keep_freed_memory
 
 from ..conftest import REPOSITORY
-from ..peak_memory import peak_mib
+from ..peak_memory import added_peak_mib
 
 SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
 WINDOWS = {"base_size": None, "window": (1024, 512), "stride": (682, 341), "whole_up_to": 0.0}
@@ -33,19 +33,20 @@ FORMS = {
 
 def measure(inference, size_hw):
     """Peak and seconds of labelling one image."""
-    imports = peak_mib()
     config = load_config(REPOSITORY / "configs/segmentation/hrnetv2_w48_cityscapes.py", ["model.backbone.width=18"])
     config.model.inference.update(inference)
     config.model.flip_test = "scales" in inference
     model = build_model(config).eval().to(memory_format=torch.channels_last)
     images = torch.randint(256, (1, *size_hw, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     meta = [{"index": 0, "size_hw": size_hw, "input_hw": size_hw, "padding": (0, 0)}]
+
+    def label():
+        with torch.no_grad():
+            (prediction,) = model.test_step({"images": images, "meta": meta})
+        assert prediction["labels"].shape == size_hw
+
     started = time.perf_counter()
-    with torch.no_grad():
-        (prediction,) = model.test_step({"images": images, "meta": meta})
-    seconds = time.perf_counter() - started
-    assert prediction["labels"].shape == size_hw
-    return {"MiB": peak_mib() - imports, "seconds": seconds}
+    return {"MiB": added_peak_mib(label), "seconds": time.perf_counter() - started}
 
 
 def main():

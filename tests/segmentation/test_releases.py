@@ -86,8 +86,8 @@ def cut_off_file():
     ("content", "message"),
     [
         (None, r"2008_1\.mat: no such label file; unpack the release"),
-        (b"PNG", r"2008_1\.mat: not a readable MATLAB file"),
-        (cut_off_file(), r"2008_1\.mat: not a readable MATLAB file"),
+        (b"PNG", r"2008_1\.mat: not a MATLAB file of version 5"),
+        (cut_off_file(), r"2008_1\.mat: not a MATLAB file of version 5"),
         ({"S": np.zeros((2, 3), np.uint8)}, r"2008_1\.mat: holds no label map 'LabelMap'"),
         ({"LabelMap": np.array([[460]])}, r"2008_1\.mat: LabelMap goes from 460 to 460, expected 0 to 459"),
     ],

@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.toy.people import HAIR, SKIN
+from hrtoolkit.data.toy.people import HAIR, SKIN, SUBPIXEL_BITS, to_fixed_point
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 from hrtoolkit.visualization import write_image
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 VERSION = 1  # raise it when the same seed draws other pictures
 SPLITS = ("trainset", "testset")
 SIZE = 160  # of the square images
-SUBPIXEL_BITS = 4
 
 
 def make_landmarks(rng: np.random.Generator) -> np.ndarray:
@@ -153,14 +152,14 @@ def _paint(
     lips, iris, shirt = skin * (0.85, 0.55, 0.55), rng.uniform(20, 110, 3), rng.uniform(20, 230, 3)
 
     def fill(outline: np.ndarray, color) -> None:
-        cv2.fillPoly(image, [_fixed(outline)], _color(color), cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.fillPoly(image, [to_fixed_point(outline)], _color(color), cv2.LINE_AA, SUBPIXEL_BITS)
 
     def line(curve: np.ndarray, color, width: float, closed: bool = False) -> None:
         thickness = max(1, round(width * scale))
-        cv2.polylines(image, [_fixed(curve)], closed, _color(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+        cv2.polylines(image, [to_fixed_point(curve)], closed, _color(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
     def disc(center: np.ndarray, radius: float, color) -> None:
-        x, y = _fixed(center).tolist()
+        x, y = to_fixed_point(center).tolist()
         cv2.circle(
             image, (x, y), round(radius * scale * 2**SUBPIXEL_BITS), _color(color), -1, cv2.LINE_AA, SUBPIXEL_BITS
         )
@@ -191,10 +190,6 @@ def _paint(
 
     noise = rng.normal(0, rng.uniform(1, 6), image.shape)
     return np.clip(image * rng.uniform(0.7, 1.15) + noise, 0, 255).astype(np.uint8)
-
-
-def _fixed(points: np.ndarray) -> np.ndarray:
-    return np.rint(points * 2**SUBPIXEL_BITS).astype(np.int32)
 
 
 def _color(color) -> list[float]:

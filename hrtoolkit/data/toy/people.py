@@ -64,6 +64,7 @@ CLASSES = {
 # Rotations, as the axis that turns towards another one: a turn to the right edge of the image, a bow forwards, and a
 # fall to the right edge.
 YAW, PITCH, ROLL = (2, 0), (2, 1), (0, 1)
+SUBPIXEL_BITS = 4  # of coordinates that OpenCV draws
 CIRCLE = np.array([(np.cos(t), np.sin(t)) for t in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
 
 
@@ -212,3 +213,8 @@ def _pick_color(rng: np.random.Generator, away_from: np.ndarray) -> np.ndarray:
     while np.abs(color - away_from).max() < 70:  # at least 45 % of the cube is free, so this ends soon
         color = rng.uniform(15, 245, 3)
     return color
+
+
+def to_fixed_point(points: np.ndarray) -> np.ndarray:
+    """Points [M, 2] as OpenCV takes them with `shift=SUBPIXEL_BITS`, int32."""
+    return np.rint(points * 2**SUBPIXEL_BITS).astype(np.int32)

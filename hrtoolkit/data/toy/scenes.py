@@ -11,7 +11,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from hrtoolkit.data.toy.people import CLASSES, FACE_MARKS, KEYPOINTS, Figure, Part, draw_outline, make_person
+from hrtoolkit.data.toy.people import (
+    CLASSES,
+    FACE_MARKS,
+    KEYPOINTS,
+    SUBPIXEL_BITS,
+    Figure,
+    Part,
+    draw_outline,
+    make_person,
+    to_fixed_point,
+)
 
 # The parts that show a keypoint: it is visible where one of them is the front-most thing at its pixel.
 SHOWN_BY = dict.fromkeys(FACE_MARKS, FACE_MARKS) | {
@@ -36,7 +46,6 @@ LABEL_OF |= dict.fromkeys((*FACE_MARKS, "left_ear", "right_ear", "neck", "skull"
 for _side in ("left", "right"):
     LABEL_OF |= dict.fromkeys((f"{_side}_upper_arm", f"{_side}_forearm", f"{_side}_hand"), f"{_side}_arm")
     LABEL_OF |= dict.fromkeys((f"{_side}_thigh", f"{_side}_shin", f"{_side}_foot"), f"{_side}_leg")
-SUBPIXEL_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -176,14 +185,10 @@ def _draw_background(rng: np.random.Generator, height: int, width: int) -> np.nd
     return image
 
 
-def _fixed_point(outline: np.ndarray) -> np.ndarray:
-    return np.rint(outline * 2**SUBPIXEL_BITS).astype(np.int32)
-
-
 def _paint_(image: np.ndarray, figure: Figure) -> None:
     """Paint the parts over the image, each with a darker rim that sets it off from parts of the same colour."""
     for part in figure.parts:
-        points = _fixed_point(part.outline)
+        points = to_fixed_point(part.outline)
         cv2.fillConvexPoly(image, points, part.color.tolist(), cv2.LINE_AA, SUBPIXEL_BITS)
         if part.name not in FACE_MARKS:
             cv2.polylines(image, [points], True, (0.6 * part.color).tolist(), 1, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -193,7 +198,7 @@ def _rasterise(figure: Figure, height: int, width: int) -> np.ndarray:
     """Which part is in front at each pixel, int16 [H, W]: its index plus one, 0 outside the figure."""
     part_map = np.zeros((height, width), np.int16)
     for index, part in enumerate(figure.parts, start=1):
-        cv2.fillConvexPoly(part_map, _fixed_point(part.outline), index, cv2.LINE_8, SUBPIXEL_BITS)
+        cv2.fillConvexPoly(part_map, to_fixed_point(part.outline), index, cv2.LINE_8, SUBPIXEL_BITS)
     return part_map
 
 
