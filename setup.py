@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.10",
-    # `tasks` is a generic name: packages are listed one by one, so that nothing else can slip in.
+    # Packages are listed one by one, so that nothing else can slip in.
     packages=[
         "hrtoolkit",
         "hrtoolkit.backbones",
@@ -21,14 +21,16 @@ setup(
         "hrtoolkit.data",
         "hrtoolkit.data.toy",
         "hrtoolkit.engine",
-        "tasks",
-        "tasks.classification",
-        "tasks.detection",
-        "tasks.face",
-        "tasks.pose",
-        "tasks.segmentation",
+        "hrtoolkit.tasks",
+        "hrtoolkit.tasks.classification",
+        "hrtoolkit.tasks.detection",
+        "hrtoolkit.tasks.face",
+        "hrtoolkit.tasks.pose",
+        "hrtoolkit.tasks.segmentation",
     ],
-    package_dir={"hrtoolkit.configs": "configs"},
+    # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
+    # package `tasks` of their own.
+    package_dir={"hrtoolkit.configs": "configs", "hrtoolkit.tasks": "tasks"},
     package_data={"hrtoolkit.configs": ["*/*.py"]},
     install_requires=[
         "torch>=2.4",

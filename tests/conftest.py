@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from tasks.pose.layouts import COCO
+from hrtoolkit.tasks.pose.layouts import COCO
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
 from mmengine import Config
 
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.benchmark import benchmark, build_pair, measure, open_dataset, training_memory
 from hrtoolkit.heatmap_head import HeatmapHead
 from hrtoolkit.heatmaps import GaussianHeatmap
-from tasks.pose.metric import CocoKeypointMetric
 from tests.reference import pose
 
 from .conftest import REPOSITORY

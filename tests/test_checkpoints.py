@@ -6,13 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.pose.layouts import COCO, MPII
 from mmengine.logging import HistoryBuffer
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.backbones import HRNet
 from hrtoolkit.checkpoints import read_checkpoint, write_checkpoint
 from hrtoolkit.errors import CheckpointError
-from tasks.pose.layouts import COCO, MPII
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
@@ -23,7 +23,7 @@ def make_model(layout="coco", num_outputs=1, **backbone):
     return build_model(
         Config(
             dict(
-                custom_imports=dict(imports=["tasks.pose"]),
+                custom_imports=dict(imports=["hrtoolkit.tasks.pose"]),
                 model=dict(
                     backbone=dict(**{**TINY, **backbone}, num_outputs=num_outputs),
                     neck=dict(type="HighestResolution"),

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.pose.layouts import COCO
 
 from hrtoolkit import geometry
 from hrtoolkit.errors import DataError
 from hrtoolkit.heatmap_head import HeatmapHead
 from hrtoolkit.heatmap_loss import KeypointMSE, heatmap_accuracy
 from hrtoolkit.heatmaps import UDPHeatmap
-from tasks.pose.layouts import COCO
 
 INDEX = torch.arange(2 * 3 * 4 * 5, dtype=torch.float64).view(2, 3, 4, 5)
 OUTPUT, TARGET = torch.sin(0.3 * INDEX), torch.cos(0.2 * INDEX)

@@ -1,9 +1,9 @@
 """What a keypoint scheme leaves unsaid follows from its names."""
 
 import pytest
+from hrtoolkit.tasks.pose.layouts import COCO
 
 from hrtoolkit.layouts import complete_layout, partners_by_name, resolve_layout
-from tasks.pose.layouts import COCO
 
 
 def test_mirror_partners_follow_from_names():

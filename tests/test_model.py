@@ -18,7 +18,11 @@ def make_model(**options):
     head = dict(type="HeatmapHead", layout="coco")
     parts = dict(backbone=TINY, neck=dict(type="HighestResolution"), head=head)
     return build_model(
-        Config(dict(custom_imports=dict(imports=["tasks.pose"], allow_failed_imports=False), model=parts | options))
+        Config(
+            dict(
+                custom_imports=dict(imports=["hrtoolkit.tasks.pose"], allow_failed_imports=False), model=parts | options
+            )
+        )
     )
 
 

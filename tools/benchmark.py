@@ -40,7 +40,7 @@ def main() -> None:
     if args.data_root and not Path(args.data_root).is_dir():
         raise UserError(f"--data-root: no folder {args.data_root}")
     config = load_config(args.config, args.overrides, args.data_root)
-    task = config.custom_imports.imports[0].rpartition(".")[2]  # tasks.pose
+    task = config.custom_imports.imports[0].rpartition(".")[2]  # hrtoolkit.tasks.pose
     workload = importlib.import_module(f"tests.reference.{task}")
     text = json.dumps(benchmark(config, workload, args.stages, args.batches, args.rounds))
     if args.out:

@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from hrtoolkit.tasks.pose.layouts import COCO
 
 from hrtoolkit.data import toy
 from hrtoolkit.data.reading import read_image
 from hrtoolkit.errors import UserError
 from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image
-from tasks.pose.layouts import COCO
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ After timm and DeiT (Touvron et al., arXiv:2012.12877), without repeated augment
 
 _base_ = "classification_imagenet.py"
 
-custom_imports = dict(imports=["tasks.classification"])
+custom_imports = dict(imports=["hrtoolkit.tasks.classification"])
 model = dict(
     augment=dict(type="MixAndErase", mixup=0.8, cutmix=1.0, switch=0.5, erase=0.25),
     head=dict(label_smoothing=0.1),

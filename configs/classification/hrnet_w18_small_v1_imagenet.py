@@ -8,7 +8,7 @@ Published: 72.3 top-1 (official release of arXiv:1908.07919), central crop; 32 i
 
 _base_ = ["../_base_/classification_imagenet.py", "../_base_/classification_100_epochs.py"]
 
-custom_imports = dict(imports=["tasks.classification"])
+custom_imports = dict(imports=["hrtoolkit.tasks.classification"])
 model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"

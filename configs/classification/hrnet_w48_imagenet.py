@@ -8,7 +8,7 @@ Published: 79.3 top-1 (official release of arXiv:1908.07919), central crop; 32 i
 
 _base_ = ["../_base_/classification_imagenet.py", "../_base_/classification_100_epochs.py"]
 
-custom_imports = dict(imports=["tasks.classification"])
+custom_imports = dict(imports=["hrtoolkit.tasks.classification"])
 model = dict(
     backbone=dict(type="HRNet", width=48, init="kaiming"),
     head=dict(type="ClassificationHead", num_classes=1000),

@@ -10,7 +10,7 @@ ImageNet weights; 2 images on each of 8 GPUs, SGD 0.02.
 
 _base_ = ["../_base_/detection_coco.py", "../_base_/detection_2x.py"]
 
-custom_imports = dict(imports=["tasks.detection"])
+custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
 model = dict(
     backbone=dict(type="HRNet", width=32),
     neck=dict(type="Pyramid"),

@@ -8,7 +8,7 @@ python tools/train.py configs/detection/faster_rcnn_toy.py
 
 _base_ = "../_base_/detection_coco.py"
 
-custom_imports = dict(imports=["tasks.detection"])
+custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
 model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"

@@ -6,7 +6,7 @@ python tools/make_toy_faces.py
 python tools/train.py configs/face/hrnetv2_toy.py
 """
 
-custom_imports = dict(imports=["tasks.face"])
+custom_imports = dict(imports=["hrtoolkit.tasks.face"])
 model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, fuse_upsample="bilinear"

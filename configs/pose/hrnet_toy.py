@@ -6,7 +6,7 @@ python tools/train.py configs/pose/hrnet_toy.py
 
 _base_ = "../_base_/coco_keypoints.py"
 
-custom_imports = dict(imports=["tasks.pose"])
+custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
 model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, num_outputs=1

@@ -9,7 +9,7 @@ boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 32 
 
 _base_ = ["../_base_/coco_keypoints.py", "../_base_/pose_210_epochs.py"]
 
-custom_imports = dict(imports=["tasks.pose"])
+custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
 model = dict(
     backbone=dict(type="HRNet", width=48, num_outputs=1),
     neck=dict(type="HighestResolution"),

@@ -9,7 +9,7 @@ flip test, from ImageNet weights; 32 people on each of 4 GPUs, Adam 1e-3.
 
 _base_ = ["../_base_/mpii.py", "../_base_/pose_210_epochs.py"]
 
-custom_imports = dict(imports=["tasks.pose"])
+custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
 model = dict(
     backbone=dict(type="HRNet", width=48, num_outputs=1),
     neck=dict(type="HighestResolution"),

@@ -6,7 +6,7 @@ python tools/make_toy_data.py
 python tools/train.py configs/segmentation/hrnetv2_toy.py
 """
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 _classes = dict(
     names=["background", "head", "torso", "left_arm", "right_arm", "left_leg", "right_leg"],
     mirrored=[["left_arm", "right_arm"], ["left_leg", "right_leg"]],

@@ -11,7 +11,7 @@ Published: nothing with this recipe; OpenMMLab reaches 33.07 mIoU in 160,000 ite
 
 _base_ = "../_base_/segmentation_ade20k.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(
         type="HRNet",

@@ -7,7 +7,7 @@ python tools/train.py configs/segmentation/hrnetv2_w18_small_v2_camvid.py --data
 
 _base_ = "../_base_/segmentation_camvid.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(
         type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear", init="kaiming"

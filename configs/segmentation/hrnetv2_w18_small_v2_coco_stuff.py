@@ -11,7 +11,7 @@ Published: nothing for this size.
 
 _base_ = "../_base_/segmentation_coco_stuff.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(
         type="HRNet",

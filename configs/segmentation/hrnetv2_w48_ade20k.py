@@ -10,7 +10,7 @@ Published: 43.1 mIoU, 44.2 with all scales and mirroring (HRNet-Semantic-Segment
 
 _base_ = "../_base_/segmentation_ade20k.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     head=dict(type="SegmentationHead", classes="ade20k", align_corners=True, bn_momentum=0.1),

@@ -8,7 +8,7 @@ Published: 56.04 mIoU with mirroring (HRNet-Semantic-Segmentation, master; 55.8 
 
 _base_ = "../_base_/segmentation_lip.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", bn_momentum=0.01),
     head=dict(type="SegmentationHead", classes="lip"),

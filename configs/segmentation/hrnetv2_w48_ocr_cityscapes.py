@@ -10,7 +10,7 @@ Published: 81.6 mIoU on val, whole images, one scale (HRNet-Semantic-Segmentatio
 
 _base_ = "../_base_/segmentation_cityscapes.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),

@@ -8,7 +8,7 @@ Published: 56.48 mIoU with mirroring (HRNet-Semantic-Segmentation, HRNet-OCR; tr
 
 _base_ = "../_base_/segmentation_lip.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),

@@ -10,7 +10,7 @@ Published: 56.2 mIoU with all scales and mirroring (50.1 with 60 classes; HRNet-
 
 _base_ = "../_base_/segmentation_pascal_context.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),

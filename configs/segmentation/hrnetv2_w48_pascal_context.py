@@ -10,7 +10,7 @@ Published: 54.1 mIoU with all scales and mirroring (48.3 with 60 classes; HRNet-
 
 _base_ = "../_base_/segmentation_pascal_context.py"
 
-custom_imports = dict(imports=["tasks.segmentation"])
+custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", bn_momentum=0.01),
     head=dict(type="SegmentationHead", classes="pascal_context_59"),

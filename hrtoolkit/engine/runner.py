@@ -241,11 +241,10 @@ def log_to_file(file: Path) -> None:
 
 
 def _set_handlers(handlers: list[logging.Handler]) -> None:
-    for name in ("hrtoolkit", "tasks"):
-        logger = logging.getLogger(name)
-        logger.handlers = handlers if is_main_process() else []
-        logger.propagate = False
-        logger.setLevel(logging.INFO if is_main_process() else logging.ERROR)
+    logger = logging.getLogger("hrtoolkit")
+    logger.handlers = handlers if is_main_process() else []
+    logger.propagate = False
+    logger.setLevel(logging.INFO if is_main_process() else logging.ERROR)
 
 
 def set_aside(work_dir: Path) -> None:

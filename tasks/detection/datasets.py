@@ -11,20 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-from torch.utils.data import Dataset
-
-from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
-from hrtoolkit.data.loading import Draw, collate_padded
-from hrtoolkit.data.reading import find_image_folder, read_image, read_json
-from hrtoolkit.errors import DataError
-from hrtoolkit.registry import DATASETS
-from hrtoolkit.structures import KeypointLayout
-from hrtoolkit.visualization import draw_boxes, draw_instances, draw_keypoints
-from tasks.detection.classes import resolve_classes
-from tasks.detection.postprocess import decode_masks
-from tasks.detection.reading import (
+from hrtoolkit.tasks.detection.classes import resolve_classes
+from hrtoolkit.tasks.detection.postprocess import decode_masks
+from hrtoolkit.tasks.detection.reading import (
     Faults,
     Packed,
     check_classes,
@@ -36,7 +25,18 @@ from tasks.detection.reading import (
     select_objects,
     sound_annotations,
 )
-from tasks.detection.transforms import draw_masks, to_run_lengths
+from hrtoolkit.tasks.detection.transforms import draw_masks, to_run_lengths
+from rich.console import Console
+from rich.progress import track
+from torch.utils.data import Dataset
+
+from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
+from hrtoolkit.data.loading import Draw, collate_padded
+from hrtoolkit.data.reading import find_image_folder, read_image, read_json
+from hrtoolkit.errors import DataError
+from hrtoolkit.registry import DATASETS
+from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.visualization import draw_boxes, draw_instances, draw_keypoints
 
 log = logging.getLogger(__name__)
 

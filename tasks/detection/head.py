@@ -8,17 +8,17 @@ from typing import Literal
 
 import numpy as np
 import torch
+from hrtoolkit.tasks.detection.checkpoints import convert
+from hrtoolkit.tasks.detection.classes import COCO, resolve_classes
+from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
+from hrtoolkit.tasks.detection.postprocess import paste_masks, scale_boxes
+from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
+from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 from torch import Tensor, nn
 
 from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.registry import MODELS
 from hrtoolkit.visualization import draw_boxes
-from tasks.detection.checkpoints import convert
-from tasks.detection.classes import COCO, resolve_classes
-from tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
-from tasks.detection.postprocess import paste_masks, scale_boxes
-from tasks.detection.roi import POOLED_LEVELS, RoIStage
-from tasks.detection.rpn import ProposalNetwork
 
 CASCADE_IOUS = (0.5, 0.6, 0.7)
 # 1 / 0.1, 1 / 0.05 and 1 / 0.033; sizes count half.

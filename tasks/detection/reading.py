@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+from hrtoolkit.tasks.detection.classes import resolve_classes
 
 from hrtoolkit.config.values import suggest
 from hrtoolkit.data.checks import check_pairs
@@ -19,7 +20,6 @@ from hrtoolkit.data.doctor import Finding, Findings
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.structures import KeypointLayout
-from tasks.detection.classes import resolve_classes
 
 log = logging.getLogger(__name__)
 

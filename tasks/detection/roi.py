@@ -7,16 +7,15 @@ from math import log2
 
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.detection.conventions import Convention
+from hrtoolkit.tasks.detection.loss import box_loss, mask_loss, mask_targets
+from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image, roi_align
 from torchvision.ops.poolers import LevelMapper
-
-from tasks.detection.conventions import Convention
-from tasks.detection.loss import box_loss, mask_loss, mask_targets
-from tasks.detection.rpn import BoxCoder, Matcher
 
 POOLED_LEVELS = 4  # RoIs are read from strides 4 to 32; the coarsest map only makes proposals
 

@@ -7,13 +7,12 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.detection.conventions import Convention
+from hrtoolkit.tasks.detection.loss import box_loss
 from torch import Tensor
 from torchvision.models.detection import _utils
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
-
-from tasks.detection.conventions import Convention
-from tasks.detection.loss import box_loss
 
 ANCHOR_SCALE = 8  # side of a square anchor, in strides
 RATIOS = (0.5, 1.0, 2.0)  # height / width

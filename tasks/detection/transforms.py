@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.detection.conventions import CONVENTIONS
 from pycocotools import mask as coco_mask
 
 from hrtoolkit.registry import TRANSFORMS
-from tasks.detection.conventions import CONVENTIONS
 
 
 @TRANSFORMS.register_module()

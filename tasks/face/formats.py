@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from hrtoolkit.tasks.face.faces import FaceDataset, Faces, landmark_boxes
+from hrtoolkit.tasks.face.reading import read_each, read_image_sizes, to_numbers
 
 from hrtoolkit.data.checks import check_images, find_owners, unpack_keypoints
 from hrtoolkit.data.coco import find_category, layout_of_category, read_annotations
@@ -16,8 +18,6 @@ from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError
 from hrtoolkit.layouts import resolve_layout
 from hrtoolkit.registry import DATASETS
-from tasks.face.faces import FaceDataset, Faces, landmark_boxes
-from tasks.face.reading import read_each, read_image_sizes, to_numbers
 
 log = logging.getLogger(__name__)
 

@@ -12,14 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-
-from hrtoolkit.data.doctor import Findings, ImageFiles
-from hrtoolkit.data.reading import read_lines, read_mat
-from hrtoolkit.errors import DataError, UserError
-from hrtoolkit.registry import DATASETS
-from tasks.face.faces import FaceDataset, Faces, landmark_boxes
-from tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
-from tasks.face.reading import (
+from hrtoolkit.tasks.face.faces import FaceDataset, Faces, landmark_boxes
+from hrtoolkit.tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.tasks.face.reading import (
     check_hdf5,
     find_image_beside,
     read_each,
@@ -27,6 +22,11 @@ from tasks.face.reading import (
     read_pts,
     to_numbers,
 )
+
+from hrtoolkit.data.doctor import Findings, ImageFiles
+from hrtoolkit.data.reading import read_lines, read_mat
+from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.registry import DATASETS
 
 
 @DATASETS.register_module()

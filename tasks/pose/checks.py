@@ -6,13 +6,13 @@ Tolerances were set on COCO 2017, whose annotations are not perfect either: its 
 from __future__ import annotations
 
 import numpy as np
+from hrtoolkit.tasks.pose.layouts import COCO, DEFAULT_SIGMA
 
 from hrtoolkit import geometry
 from hrtoolkit.data.checks import unpack_keypoints
 from hrtoolkit.data.coco import Annotations, Images
 from hrtoolkit.data.doctor import Findings
 from hrtoolkit.structures import KeypointLayout
-from tasks.pose.layouts import COCO, DEFAULT_SIGMA
 
 EDGE = 2.0  # pixels that a box or a keypoint may lie outside the image
 BOX_MARGIN = 0.5  # of the box's longer side, that a keypoint may lie outside the box

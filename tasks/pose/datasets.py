@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from hrtoolkit.tasks.pose.checks import check_sigmas, select_annotated
+from hrtoolkit.tasks.pose.layouts import MPII, with_sigmas
 
 from hrtoolkit import geometry
 from hrtoolkit.data.checks import check_images, check_pairs, check_symmetry, find_owners, look_up
@@ -19,8 +21,6 @@ from hrtoolkit.data.keypoints import KeypointDataset, People
 from hrtoolkit.data.reading import find_image_folder, read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
-from tasks.pose.checks import check_sigmas, select_annotated
-from tasks.pose.layouts import MPII, with_sigmas
 
 log = logging.getLogger(__name__)
 

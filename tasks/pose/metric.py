@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from hrtoolkit.tasks.pose.layouts import MPII
+from hrtoolkit.tasks.pose.postprocess import oks_nms, pairwise_oks, rescore, soft_oks_nms
 from numpy import ndarray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -20,8 +22,6 @@ from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
-from tasks.pose.layouts import MPII
-from tasks.pose.postprocess import oks_nms, pairwise_oks, rescore, soft_oks_nms
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,8 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
+from hrtoolkit.tasks.segmentation.pictures import overlay_labels
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import Dataset
 
@@ -18,8 +20,6 @@ from hrtoolkit.data.loading import Draw
 from hrtoolkit.data.reading import read_image
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import DATASETS
-from tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
-from tasks.segmentation.pictures import overlay_labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
+from hrtoolkit.tasks.segmentation.loss import CrossEntropy
+from hrtoolkit.tasks.segmentation.openmmlab import rename
+from hrtoolkit.tasks.segmentation.pictures import overlay_labels
+from hrtoolkit.tasks.segmentation.postprocess import best_labels, whole_image
 from torch import Tensor, nn
 
 from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.necks import convolve_joined
 from hrtoolkit.registry import MODELS
-from tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
-from tasks.segmentation.loss import CrossEntropy
-from tasks.segmentation.openmmlab import rename
-from tasks.segmentation.pictures import overlay_labels
-from tasks.segmentation.postprocess import best_labels, whole_image
 
 INPLACE_ABN_EPS = 1e-5
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch.nn.functional as F
+from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
+from hrtoolkit.tasks.segmentation.transforms import scale_size
 from torch import Tensor
 
 from hrtoolkit.model import Model
 from hrtoolkit.registry import MODELS
-from tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
-from tasks.segmentation.transforms import scale_size
 
 
 @MODELS.register_module()

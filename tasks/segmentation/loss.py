@@ -10,10 +10,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.segmentation.classes import IGNORED
 from torch import Tensor, nn
 
 from hrtoolkit.registry import MODELS
-from tasks.segmentation.classes import IGNORED
 
 
 @MODELS.register_module()

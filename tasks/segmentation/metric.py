@@ -12,6 +12,8 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import torch
+from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet
+from hrtoolkit.tasks.segmentation.pictures import draw_legend
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor
@@ -21,8 +23,6 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import Metric
 from hrtoolkit.registry import METRICS
 from hrtoolkit.threads import map_bands
-from tasks.segmentation.classes import IGNORED, ClassSet
-from tasks.segmentation.pictures import draw_legend
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-
-from tasks.segmentation.classes import IGNORED, ClassSet
+from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet
 
 LINE_HEIGHT, SWATCH_WIDTH, GROUND, INK = 18, 30, 24, 235
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet
 
 from hrtoolkit.registry import TRANSFORMS
-from tasks.segmentation.classes import IGNORED, ClassSet
 
 MEAN_COLOR = (124, 116, 104)  # ImageNet's, rounded: what the official code pads whole images with
 LUMA = np.array([0.299, 0.587, 0.114])

@@ -16,13 +16,13 @@ from statistics import median
 import timm
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.classification.datasets import ImageFolder
+from hrtoolkit.tasks.classification.transforms import RandomResizedCrop, ResizeCenterCrop
 from timm.data import create_dataset, create_loader
 
 from hrtoolkit import build_model
 from hrtoolkit.data.loading import build_dataloader
 from hrtoolkit.model import BatchPreprocessor
-from tasks.classification.datasets import ImageFolder
-from tasks.classification.transforms import RandomResizedCrop, ResizeCenterCrop
 
 from ..conftest import REPOSITORY
 

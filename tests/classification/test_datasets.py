@@ -6,6 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.classification.datasets import ImageFolder, ImageList
+from hrtoolkit.tasks.classification.metric import ClassificationMetric
+from hrtoolkit.tasks.classification.transforms import RandomResizedCrop, ResizeCenterCrop
 from mmengine.evaluator import Evaluator
 from PIL import Image
 from torchvision import transforms
@@ -13,9 +16,6 @@ from torchvision import transforms
 from hrtoolkit.data.doctor import examine
 from hrtoolkit.data.loading import Draw, build_dataloader
 from hrtoolkit.errors import DataError
-from tasks.classification.datasets import ImageFolder, ImageList
-from tasks.classification.metric import ClassificationMetric
-from tasks.classification.transforms import RandomResizedCrop, ResizeCenterCrop
 
 TEST = ResizeCenterCrop((32, 32))
 

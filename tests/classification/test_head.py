@@ -4,12 +4,12 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from hrtoolkit.tasks.classification.head import ClassificationHead, PooledHead
 from torch import nn
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.config import load_config
 from hrtoolkit.errors import DataError
-from tasks.classification.head import ClassificationHead, PooledHead
 
 from ..conftest import REPOSITORY
 from ..test_official_outputs import assert_official, named_generator, named_value

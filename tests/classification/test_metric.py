@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch.distributed
 import torch.multiprocessing
+from hrtoolkit.tasks.classification.metric import ClassificationMetric
 from torch.utils.data import Dataset
 
 from hrtoolkit.data.loading import build_dataloader
-from tasks.classification.metric import ClassificationMetric
 
 SIZE, CLASSES = 23, 12  # with batches of 5, the last of neither one process nor two is full
 

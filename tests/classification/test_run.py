@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.classification.augment import MixAndErase
 from mmengine import Config
 
 from hrtoolkit.checkpoints import read_checkpoint
@@ -14,7 +15,6 @@ from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.hooks import Pictures, Progress
 from hrtoolkit.errors import DataError
-from tasks.classification.augment import MixAndErase
 
 from ..engine.test_run import assert_same
 from ..engine.test_run import make_config as make_pose_config
@@ -28,7 +28,7 @@ def make_config(folder, augment=None, **changes):
         return dict(batch_size=3, num_workers=0, dataset=dataset)
 
     parts = dict(
-        custom_imports=dict(imports=["tasks.classification"]),
+        custom_imports=dict(imports=["hrtoolkit.tasks.classification"]),
         model=dict(backbone=TINY, head=dict(type="PooledHead"), augment=augment),
         train_dataloader=loader("train", type="RandomResizedCrop", input_size=(32, 32), color_jitter=0.4),
         val_dataloader=loader("val", type="ResizeCenterCrop", input_size=(32, 32)),

@@ -21,7 +21,9 @@ def tiny_model(head=None, **options):
     head = dict(type="FasterRCNNHead", classes=CLASSES, roi_samples=ROIS) | (head or {})
     parts = dict(backbone=TINY, neck=dict(type="Pyramid", channels=8), head=head)
     torch.manual_seed(0)
-    config = dict(custom_imports=dict(imports=["tasks.detection"], allow_failed_imports=False), model=parts | options)
+    config = dict(
+        custom_imports=dict(imports=["hrtoolkit.tasks.detection"], allow_failed_imports=False), model=parts | options
+    )
     model = build_model(Config(config))
     for stage in model.head.stages:
         stage.detections_per_img = DETECTIONS

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from hrtoolkit.tasks.detection.classes import COCO
 
 from hrtoolkit.checkpoints import load_checkpoint
-from tasks.detection.classes import COCO
 
 from .conftest import tiny_model
 

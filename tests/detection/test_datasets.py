@@ -7,16 +7,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.detection.datasets import CocoDetection, VocDetection
+from hrtoolkit.tasks.detection.metric import CocoDetectionMetric
+from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks
+from hrtoolkit.tasks.detection.reading import Packed, unpack_run_lengths
+from hrtoolkit.tasks.detection.transforms import ResizeFlip
 from mmengine.evaluator import Evaluator
 
 from hrtoolkit.data.doctor import examine
 from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
 from hrtoolkit.errors import DataError
-from tasks.detection.datasets import CocoDetection, VocDetection
-from tasks.detection.metric import CocoDetectionMetric
-from tasks.detection.postprocess import decode_masks, encode_masks
-from tasks.detection.reading import Packed, unpack_run_lengths
-from tasks.detection.transforms import ResizeFlip
 from tests.conftest import edit_json
 
 from .conftest import rectangle, tiny_model

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.detection.transforms import ResizeFlip
 
 from hrtoolkit.config import ConfigError
 from hrtoolkit.data.loading import collate_padded
 from hrtoolkit.errors import DataError
-from tasks.detection.transforms import ResizeFlip
 
 from .conftest import CLASSES, DETECTIONS, make_target, tiny_model
 

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from tasks.detection.loss import box_loss, mask_loss, mask_targets
+from hrtoolkit.tasks.detection.loss import box_loss, mask_loss, mask_targets
 
 
 @pytest.mark.parametrize(("beta", "expected"), [(1 / 9, 1.600139), (1.0, 1.021250), (0.0, 1.75)])

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.detection.metric import COCO_STATS, CocoDetectionMetric
 
 from hrtoolkit.errors import DataError
-from tasks.detection.metric import COCO_STATS, CocoDetectionMetric
 
 EXPECTED = (0.5091, 0.9175, 0.5842, 0.4, 0.6, 0.9, 0.4, 0.625, 0.625, 0.4, 0.6, 0.9)
 
@@ -83,10 +83,9 @@ def test_the_published_example():
 
 def test_faster_coco_eval_gives_the_same_numbers(monkeypatch):
     faster = pytest.importorskip("faster_coco_eval")
+    from hrtoolkit.tasks.detection import metric as module
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
-
-    from tasks.detection import metric as module
 
     for coco, evaluation in ((COCO, COCOeval), (faster.COCO, faster.COCOeval_faster)):
         monkeypatch.setattr(module, "COCO", coco)

@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks, paste_masks, scale_boxes
+from hrtoolkit.tasks.detection.transforms import map_boxes
 from torchvision.models.detection.roi_heads import paste_masks_in_image
-
-from tasks.detection.postprocess import decode_masks, encode_masks, paste_masks, scale_boxes
-from tasks.detection.transforms import map_boxes
 
 
 def test_boxes_scale_by_the_factor_of_each_axis():

@@ -1,11 +1,11 @@
 """Real COCO images and annotations, where HRTOOLKIT_TEST_DATA has them."""
 
 import pytest
+from hrtoolkit.tasks.detection.datasets import CocoDetection
+from hrtoolkit.tasks.detection.metric import CocoDetectionMetric
+from hrtoolkit.tasks.detection.transforms import ResizeFlip
 
 from hrtoolkit.data.loading import Draw
-from tasks.detection.datasets import CocoDetection
-from tasks.detection.metric import CocoDetectionMetric
-from tasks.detection.transforms import ResizeFlip
 
 
 def load(test_data, split, **options):

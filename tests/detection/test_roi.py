@@ -4,11 +4,10 @@ import math
 
 import pytest
 import torch
+from hrtoolkit.tasks.detection.conventions import CONVENTIONS
+from hrtoolkit.tasks.detection.roi import PyramidRoIAlign, RoIStage
 from torchvision.models.detection import _utils
 from torchvision.ops import roi_align
-
-from tasks.detection.conventions import CONVENTIONS
-from tasks.detection.roi import PyramidRoIAlign, RoIStage
 
 from .conftest import make_target
 

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
+from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 from torchvision.models.detection import _utils
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms
-
-from tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
-from tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 
 from .conftest import make_target
 

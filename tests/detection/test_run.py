@@ -5,6 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.detection.datasets import CocoDetection
+from hrtoolkit.tasks.detection.metric import COCO_STATS, CocoDetectionMetric
+from hrtoolkit.tasks.detection.transforms import ResizeFlip
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
+from hrtoolkit.tasks.pose.transforms import TopDownAffine
 from mmengine import Config
 
 from hrtoolkit.checkpoints import read_checkpoint
@@ -12,11 +17,6 @@ from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.run import build_model_for
 from hrtoolkit.errors import DataError, UserError
-from tasks.detection.datasets import CocoDetection
-from tasks.detection.metric import COCO_STATS, CocoDetectionMetric
-from tasks.detection.transforms import ResizeFlip
-from tasks.pose.datasets import CocoKeypoints
-from tasks.pose.transforms import TopDownAffine
 
 from .conftest import TINY
 
@@ -38,7 +38,7 @@ def make_config(folder, ann_file="objects.json", masks=False, **changes) -> Conf
     return Config(
         {
             **dict(
-                custom_imports=dict(imports=["tasks.detection"]),
+                custom_imports=dict(imports=["hrtoolkit.tasks.detection"]),
                 model=dict(backbone=TINY, neck=neck, head=dict(type="FasterRCNNHead", masks=masks, roi_samples=32)),
                 train_dataloader=loader(2, 0.5, keep_empty=False),
                 val_dataloader=loader(1, 0.0),

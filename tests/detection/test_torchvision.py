@@ -4,6 +4,9 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from hrtoolkit.tasks.detection.datasets import CocoDetection
+from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks
+from hrtoolkit.tasks.detection.transforms import ResizeFlip
 from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -14,9 +17,6 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.data.loading import build_dataloader
-from tasks.detection.datasets import CocoDetection
-from tasks.detection.postprocess import decode_masks, encode_masks
-from tasks.detection.transforms import ResizeFlip
 
 from .conftest import CLASSES, DETECTIONS, ROIS, make_target, tiny_model
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.detection.transforms import ResizeFlip, draw_masks, fit_size
 
 from hrtoolkit.data.loading import collate_padded
 from hrtoolkit.necks import Pyramid
-from tasks.detection.transforms import ResizeFlip, draw_masks, fit_size
 
 from .conftest import rectangle
 

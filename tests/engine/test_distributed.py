@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 from torch.utils.data import get_worker_info
 
 from hrtoolkit.checkpoints import read_checkpoint
@@ -13,7 +14,6 @@ from hrtoolkit.engine import train
 from hrtoolkit.engine.distributed import CpuSyncBatchNorm, synchronise_batchnorm
 from hrtoolkit.errors import TrainingError
 from hrtoolkit.model import build_model
-from tasks.pose.datasets import CocoKeypoints
 
 from ..conftest import edit_json
 from .test_run import assert_same, make_config, run_tool

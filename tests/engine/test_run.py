@@ -43,7 +43,7 @@ def make_config(folder, **changes) -> Config:
     return Config(
         {
             **dict(
-                custom_imports=dict(imports=["tasks.pose"]),
+                custom_imports=dict(imports=["hrtoolkit.tasks.pose"]),
                 model=dict(
                     backbone=tiny,
                     neck=dict(type="HighestResolution"),

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.face.codec import TruncatedHeatmap
+from hrtoolkit.tasks.face.head import FaceHead
+from hrtoolkit.tasks.face.metric import NME
 
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.benchmark import benchmark, open_dataset
 from hrtoolkit.engine.run import build_model_for
-from tasks.face.codec import TruncatedHeatmap
-from tasks.face.head import FaceHead
-from tasks.face.metric import NME
 from tests.reference import face
 
 from ..conftest import REPOSITORY

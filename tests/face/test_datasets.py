@@ -8,6 +8,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.face.codec import TruncatedHeatmap
+from hrtoolkit.tasks.face.faces import landmark_boxes
+from hrtoolkit.tasks.face.formats import CocoFaces, FaceCsv
+from hrtoolkit.tasks.face.layouts import IBUG_68
+from hrtoolkit.tasks.face.metric import NME
+from hrtoolkit.tasks.face.reading import read_pts
+from hrtoolkit.tasks.face.releases import AFLW, COFW, WFLW, Face300W
+from hrtoolkit.tasks.face.transforms import FaceAffine
 from mmengine.evaluator import Evaluator
 from scipy.io import savemat
 
@@ -15,14 +23,6 @@ from hrtoolkit.data.doctor import check_before_training, examine
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.heatmaps import DarkHeatmap
-from tasks.face.codec import TruncatedHeatmap
-from tasks.face.faces import landmark_boxes
-from tasks.face.formats import CocoFaces, FaceCsv
-from tasks.face.layouts import IBUG_68
-from tasks.face.metric import NME
-from tasks.face.reading import read_pts
-from tasks.face.releases import AFLW, COFW, WFLW, Face300W
-from tasks.face.transforms import FaceAffine
 
 WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
 CROP = FaceAffine()

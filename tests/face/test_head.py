@@ -6,11 +6,11 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.face.head import FaceHead
 from mmengine import Config
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.necks import Concat
-from tasks.face.head import FaceHead
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
@@ -20,7 +20,7 @@ def make_model(layout="300w", neck=None, **backbone):
     return build_model(
         Config(
             dict(
-                custom_imports=dict(imports=["tasks.face"]),
+                custom_imports=dict(imports=["hrtoolkit.tasks.face"]),
                 model=dict(backbone=backbone, neck=neck, head=dict(type="FaceHead", layout=layout)),
             )
         )

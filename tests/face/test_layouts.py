@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
 
 from hrtoolkit.layouts import LAYOUTS
-from tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
 
 # Mirror partners by index, as the official code writes them.
 PAIRS = {

@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.tasks.face.metric import NME, cumulative_errors, normalised_errors, summarise_errors
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import METRICS
 from hrtoolkit.structures import KeypointLayout
-from tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
-from tasks.face.metric import NME, cumulative_errors, normalised_errors, summarise_errors
 
 LAYOUT = KeypointLayout(names=("a", "b", "c"), nme_reference=("a", "c"))
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import torch.distributed
 import torch.multiprocessing
+from hrtoolkit.tasks.face.metric import NME
 
 from hrtoolkit.structures import KeypointLayout
-from tasks.face.metric import NME
 
 SIZE = 13
 LAYOUT = KeypointLayout(names=("a", "b", "c", "d"), nme_reference=("a", "b"))

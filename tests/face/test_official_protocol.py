@@ -5,19 +5,19 @@ import random
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.face.codec import TruncatedHeatmap
+from hrtoolkit.tasks.face.faces import landmark_boxes
+from hrtoolkit.tasks.face.head import FaceHead
+from hrtoolkit.tasks.face.layouts import AFLW_19, IBUG_68
+from hrtoolkit.tasks.face.metric import NME, normalised_errors
+from hrtoolkit.tasks.face.reading import read_pts
+from hrtoolkit.tasks.face.releases import WFLW
+from hrtoolkit.tasks.face.transforms import FaceAffine, OfficialFaceCrop
 from mmengine.registry import PARAM_SCHEDULERS
 
 from hrtoolkit import geometry
 from hrtoolkit.config import load_config
 from hrtoolkit.heatmaps import DarkHeatmap
-from tasks.face.codec import TruncatedHeatmap
-from tasks.face.faces import landmark_boxes
-from tasks.face.head import FaceHead
-from tasks.face.layouts import AFLW_19, IBUG_68
-from tasks.face.metric import NME, normalised_errors
-from tasks.face.reading import read_pts
-from tasks.face.releases import WFLW
-from tasks.face.transforms import FaceAffine, OfficialFaceCrop
 
 from ..conftest import REPOSITORY
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.face.layouts import IBUG_68
+from hrtoolkit.tasks.face.releases import Face300W
+from hrtoolkit.tasks.face.transforms import FaceAffine
 
 from hrtoolkit.data.toy.faces import SIZE, make_face, make_landmarks, write_faces
 from hrtoolkit.errors import DataError
-from tasks.face.layouts import IBUG_68
-from tasks.face.releases import Face300W
-from tasks.face.transforms import FaceAffine
 
 
 def test_a_head_is_symmetric_but_for_its_noise():

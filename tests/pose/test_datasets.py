@@ -6,12 +6,12 @@ import logging
 import cv2
 import numpy as np
 import pytest
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
+from hrtoolkit.tasks.pose.layouts import COCO, MPII
+from hrtoolkit.tasks.pose.transforms import TopDownAffine
 
 from hrtoolkit.data.loading import Draw, build_dataloader
 from hrtoolkit.errors import DataError
-from tasks.pose.datasets import CocoKeypoints, MpiiPose
-from tasks.pose.layouts import COCO, MPII
-from tasks.pose.transforms import TopDownAffine
 
 from ..conftest import edit_json
 
@@ -75,7 +75,7 @@ def test_draws_are_repeatable_and_workers_do_not_matter(coco_folder):
 
 
 def test_left_out_annotations_are_counted(coco_folder, caplog):
-    logging.getLogger("tasks").propagate = True
+    logging.getLogger("hrtoolkit").propagate = True
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].update(bbox=[10, 10, 0, 50]))
     with caplog.at_level(logging.INFO):
         dataset = load(coco_folder)

@@ -7,6 +7,10 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
+from hrtoolkit.tasks.pose.layouts import COCO
+from hrtoolkit.tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
+from hrtoolkit.tasks.pose.transforms import TopDownAffine
 from mmengine.evaluator import Evaluator
 
 from hrtoolkit.data.checks import check_symmetry
@@ -14,10 +18,6 @@ from hrtoolkit.data.doctor import Findings, check_before_training, examine
 from hrtoolkit.engine import train
 from hrtoolkit.errors import DataError
 from hrtoolkit.layouts import complete_layout
-from tasks.pose.datasets import CocoKeypoints, MpiiPose
-from tasks.pose.layouts import COCO
-from tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
-from tasks.pose.transforms import TopDownAffine
 
 from ..conftest import edit_json
 from ..engine.test_run import make_config

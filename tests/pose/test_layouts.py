@@ -1,9 +1,9 @@
 """The OKS fall-offs of a scheme that states none."""
 
 import pytest
+from hrtoolkit.tasks.pose.layouts import COCO, with_sigmas
 
 from hrtoolkit.layouts import complete_layout
-from tasks.pose.layouts import COCO, with_sigmas
 
 
 def test_sigmas_are_coco_s_for_the_names_it_knows_and_their_mean_for_others():

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.pose.layouts import COCO, MPII
+from hrtoolkit.tasks.pose.metric import COCO_STATS, CocoKeypointMetric, MpiiPckMetric, pckh
 from pycocotools.coco import COCO as CocoFile
 from pycocotools.cocoeval import COCOeval
 from scipy.io import savemat
@@ -14,8 +16,6 @@ from scipy.io import savemat
 from hrtoolkit.errors import DataError
 from hrtoolkit.registry import METRICS
 from hrtoolkit.structures import KeypointLayout
-from tasks.pose.layouts import COCO, MPII
-from tasks.pose.metric import COCO_STATS, CocoKeypointMetric, MpiiPckMetric, pckh
 
 # --- COCO: a fixed example ---
 

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import torch.distributed
 import torch.multiprocessing
-
-from tasks.pose.layouts import COCO
-from tasks.pose.metric import CocoKeypointMetric
+from hrtoolkit.tasks.pose.layouts import COCO
+from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
 
 IMAGES = range(1, 9)
 SIZE = 32

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from tasks.pose.layouts import COCO
-from tasks.pose.postprocess import oks_nms, pairwise_oks, rescore, soft_oks_nms
+from hrtoolkit.tasks.pose.layouts import COCO
+from hrtoolkit.tasks.pose.postprocess import oks_nms, pairwise_oks, rescore, soft_oks_nms
 
 SIGMAS = np.array(COCO.sigmas)
 

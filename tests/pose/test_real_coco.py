@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from tasks.pose.datasets import CocoKeypoints
-from tasks.pose.metric import CocoKeypointMetric
-from tasks.pose.transforms import TopDownAffine
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
+from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
+from hrtoolkit.tasks.pose.transforms import TopDownAffine
 
 DETECTIONS = "person_detection_results/COCO_val2017_detections_simulated_person.json"
 

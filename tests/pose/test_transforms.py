@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.pose.layouts import COCO
+from hrtoolkit.tasks.pose.transforms import TopDownAffine, half_body_window
 
 from hrtoolkit.data.loading import Draw
 from hrtoolkit.structures import KeypointLayout
-from tasks.pose.layouts import COCO
-from tasks.pose.transforms import TopDownAffine, half_body_window
 
 K = np.arange(17)
 POINTS = np.stack([200 + 6.0 * K, 100 + 12.0 * K], axis=1)

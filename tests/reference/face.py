@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from hrtoolkit.tasks.face.layouts import WFLW_98
 from mmengine import Config
 from torch import Tensor
 
 from hrtoolkit.layouts import resolve_layout
-from tasks.face.layouts import WFLW_98
 from tests.reference.pose import read, warp
 
 __all__ = ["crop", "decode", "evaluate", "make_results", "original", "read", "write_data"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from hrtoolkit.tasks.pose import layouts
 from mmengine import Config
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -20,7 +21,6 @@ from torch import Tensor
 from torchvision.transforms.functional import normalize, to_tensor
 
 from hrtoolkit.data.toy.scenes import make_scene
-from tasks.pose import layouts
 
 IMAGE_HW = (476, 588)  # the mean size of COCO's images
 PEOPLE_PER_IMAGE = 20  # as many boxes as the published detections of val2017 have, on average

@@ -13,14 +13,14 @@ import sys
 import cv2
 import numpy as np
 import torch
+from hrtoolkit.tasks.segmentation.classes import IGNORED
+from hrtoolkit.tasks.segmentation.metric import count_confusions
 
 from hrtoolkit import build_model
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.benchmark import measure
 from hrtoolkit.inference import fold
 from hrtoolkit.memory import keep_freed_memory
-from tasks.segmentation.classes import IGNORED
-from tasks.segmentation.metric import count_confusions
 
 from ..conftest import REPOSITORY
 from ..peak_memory import added_peak_mib

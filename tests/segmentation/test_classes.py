@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from tasks.segmentation.classes import (
+from hrtoolkit.tasks.segmentation.classes import (
     ADE20K,
     CITYSCAPES,
     COCO_STUFF,

@@ -5,13 +5,13 @@ import zlib
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.segmentation.classes import voc_palette
+from hrtoolkit.tasks.segmentation.datasets import SegmentationPairs, read_values
+from hrtoolkit.tasks.segmentation.transforms import ScaleCropFlip, WholeImage
 from PIL import Image
 
 from hrtoolkit.data.loading import Draw, build_dataloader
 from hrtoolkit.errors import DataError
-from tasks.segmentation.classes import voc_palette
-from tasks.segmentation.datasets import SegmentationPairs, read_values
-from tasks.segmentation.transforms import ScaleCropFlip, WholeImage
 
 from .conftest import CLASSES
 
@@ -191,9 +191,10 @@ def test_the_picture_shows_truth_and_prediction_side_by_side(label_folder):
 
 
 def test_samples_and_their_targets_can_be_looked_at(label_folder):
+    from hrtoolkit.tasks.segmentation.head import SegmentationHead
+
     from hrtoolkit.data.doctor import examine
     from hrtoolkit.data.loading import collate
-    from tasks.segmentation.head import SegmentationHead
 
     dataset = load(label_folder)
     assert examine({"train": dataset}, {}, read_images=True) == []

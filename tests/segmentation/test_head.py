@@ -4,11 +4,11 @@ import logging
 
 import pytest
 import torch
+from hrtoolkit.tasks.segmentation.head import OCRHead, SegmentationHead, gather_objects
+from hrtoolkit.tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.errors import DataError
-from tasks.segmentation.head import OCRHead, SegmentationHead, gather_objects
-from tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
 
 from .conftest import CLASSES, TINY
 from .test_inference import dict_config

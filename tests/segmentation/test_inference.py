@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.segmentation import postprocess
+from hrtoolkit.tasks.segmentation.classes import LIP, ClassSet
+from hrtoolkit.tasks.segmentation.head import LabelHead
+from hrtoolkit.tasks.segmentation.inference import MultiScale
+from hrtoolkit.tasks.segmentation.postprocess import best_labels, sum_scores, whole_image
 
 from hrtoolkit import build_model
 from hrtoolkit.registry import MODELS
-from tasks.segmentation import postprocess
-from tasks.segmentation.classes import LIP, ClassSet
-from tasks.segmentation.head import LabelHead
-from tasks.segmentation.inference import MultiScale
-from tasks.segmentation.postprocess import best_labels, sum_scores, whole_image
 
 from .conftest import CLASSES, TINY
 
@@ -221,7 +221,7 @@ def randomise(model):
 def dict_config(**model):
     from mmengine import Config
 
-    return Config(dict(custom_imports=dict(imports=["tasks.segmentation"]), model=model))
+    return Config(dict(custom_imports=dict(imports=["hrtoolkit.tasks.segmentation"]), model=model))
 
 
 def test_one_window_of_one_scale_is_the_plain_prediction():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-
-from tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
+from hrtoolkit.tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
 
 LOGITS = torch.tensor(
     [[[[2, 0.5, -1], [0, 1, 3]], [[0, 1.5, 0.5], [0, 1, -1]], [[-1, 0, 2], [0, -2, 0]]]], dtype=torch.float32

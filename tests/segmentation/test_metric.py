@@ -8,10 +8,9 @@ import pytest
 import torch
 import torch.distributed
 import torch.multiprocessing
+from hrtoolkit.tasks.segmentation.classes import CITYSCAPES, ClassSet
+from hrtoolkit.tasks.segmentation.metric import SegmentationMetric, count_confusions, score_confusions, write_labels
 from PIL import Image
-
-from tasks.segmentation.classes import CITYSCAPES, ClassSet
-from tasks.segmentation.metric import SegmentationMetric, count_confusions, score_confusions, write_labels
 
 TRUE = np.array([[0, 0, 1, 1], [2, 2, 255, 0]], np.uint8)
 PREDICTED = torch.tensor([[0, 1, 1, 1], [2, 0, 2, 0]], dtype=torch.uint8)
@@ -86,7 +85,7 @@ def score(indices, **options):
 
 
 def test_scores_equal_a_plain_numpy_computation_and_are_said(caplog):
-    logging.getLogger("tasks").propagate = True
+    logging.getLogger("hrtoolkit").propagate = True
     with caplog.at_level(logging.INFO):
         scores, metric = score(range(IMAGES))
     assert scores == pytest.approx(numpy_scores())
@@ -154,7 +153,7 @@ def test_label_files_carry_the_dataset_own_values_and_colours(tmp_path):
 
 
 def test_images_without_labels_have_no_score(caplog):
-    logging.getLogger("tasks").propagate = True
+    logging.getLogger("hrtoolkit").propagate = True
     metric = SegmentationMetric()
     metric.dataset_meta = {"classes": CLASSES}
     metric.process(None, [{**make_image(0), "label": None}])

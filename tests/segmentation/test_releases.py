@@ -4,15 +4,15 @@ import io
 
 import numpy as np
 import pytest
+from hrtoolkit.tasks.segmentation.classes import COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60, SCHEMES
+from hrtoolkit.tasks.segmentation.datasets import read_values
+from hrtoolkit.tasks.segmentation.releases import CONTEXT_IDS, convert_coco_stuff, convert_pascal_context
 from PIL import Image
 from scipy.io import savemat
 
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.run import build_dataset
 from hrtoolkit.errors import DataError
-from tasks.segmentation.classes import COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60, SCHEMES
-from tasks.segmentation.datasets import read_values
-from tasks.segmentation.releases import CONTEXT_IDS, convert_coco_stuff, convert_pascal_context
 
 from ..conftest import REPOSITORY
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from hrtoolkit.tasks.segmentation.classes import resolve_classes
 from mmengine import Config
 
 from hrtoolkit import build_model
@@ -13,7 +14,6 @@ from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.optim import PolynomialLR
 from hrtoolkit.registry import MODELS
-from tasks.segmentation.classes import resolve_classes
 
 from ..conftest import REPOSITORY
 from .conftest import CLASSES, TINY
@@ -32,7 +32,7 @@ def make_config(folder, **changes) -> Config:
         return dict(batch_size=2, num_workers=0, dataset=dataset)
 
     config = dict(
-        custom_imports=dict(imports=["tasks.segmentation"]),
+        custom_imports=dict(imports=["hrtoolkit.tasks.segmentation"]),
         model=dict(backbone={**TINY, "init": "kaiming"}, head=dict(type="SegmentationHead", bn_momentum=0.3)),
         train_dataloader=loader(type="ScaleCropFlip", crop_size=(40, 32), base_size=40, scale=(0.8, 1.2)),
         val_dataloader=loader(type="WholeImage"),

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hrtoolkit.tasks.segmentation.classes import CAMVID, IGNORED, LIP
+from hrtoolkit.tasks.segmentation.transforms import ScaleCropFlip, WholeImage, scale_size
 
 from hrtoolkit import build_model
-from tasks.segmentation.classes import CAMVID, IGNORED, LIP
-from tasks.segmentation.transforms import ScaleCropFlip, WholeImage, scale_size
 
 from ..conftest import REPOSITORY
 
