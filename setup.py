@@ -19,14 +19,16 @@ setup(
         "hrtoolkit.config",
         "hrtoolkit.configs",
         "hrtoolkit.data",
-        "hrtoolkit.data.toy",
         "hrtoolkit.engine",
+        "hrtoolkit.keypoints",
+        "hrtoolkit.schemes",
         "hrtoolkit.tasks",
         "hrtoolkit.tasks.classification",
         "hrtoolkit.tasks.detection",
         "hrtoolkit.tasks.face",
         "hrtoolkit.tasks.pose",
         "hrtoolkit.tasks.segmentation",
+        "hrtoolkit.toy",
     ],
     # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
     # package `tasks` of their own.
@@ -34,7 +36,7 @@ setup(
     package_data={"hrtoolkit.configs": ["*/*.py"]},
     install_requires=[
         "torch>=2.4",
-        "torchvision",
+        "torchvision>=0.19,<0.30",  # the detectors use some of its private parts
         "timm>=1.0",
         "mmengine>=0.10.7",
         "pycocotools>=2.0.8",
@@ -42,6 +44,8 @@ setup(
         "scipy",
         "numpy>=1.26",
         "rich",
+        "Pillow",
+        "matplotlib",
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
     extras_require={

@@ -27,23 +27,27 @@ def arguments(function: ast.FunctionDef) -> list[str]:
     return [argument.arg for argument in named if argument.arg not in INJECTED]
 
 
-def fields(node: ast.ClassDef) -> list[str]:
-    """Arguments of a class: its initialiser's, or a dataclass's fields."""
+def fields(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> list[str]:
+    """Arguments of a class: its initialiser's, or a dataclass's fields, those of its bases in the same file first."""
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
             return arguments(item)
-    return [item.target.id for item in node.body if isinstance(item, ast.AnnAssign)]
+    bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
+    inherited = [name for base in bases for name in fields(base, classes)]
+    return [*inherited, *(item.target.id for item in node.body if isinstance(item, ast.AnnAssign))]
 
 
 def check(path: Path) -> list[str]:
     problems = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    for node in nodes:
         if not isinstance(node, ast.FunctionDef | ast.ClassDef):
             continue
         named = documented(ast.get_docstring(node, clean=False) or "")
         if named is None:
             continue
-        actual = fields(node) if isinstance(node, ast.ClassDef) else arguments(node)
+        actual = fields(node, classes) if isinstance(node, ast.ClassDef) else arguments(node)
         for name in [name for name in named if name not in actual]:
             problems.append(f"{path}:{node.lineno}: {node.name} has no argument {name!r}, but its docstring names it")
         for name in [name for name in actual if name not in named and not name.startswith("_")]:

@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
+from hrtoolkit.build import build_model
 from hrtoolkit.checkpoints import load_checkpoint
-from hrtoolkit.model import build_model
 
 __all__ = ["build_model", "load_checkpoint"]

@@ -1,8 +1,7 @@
 """Weights from anywhere into a model, and our own checkpoints onto the disk.
 
-Files are read with `weights_only=True`: nothing in them can run code. Known by their keys, with or without `module.`:
-our own, official pose, face, classification and segmentation releases, timm, and OpenMMLab's (0.x `keypoint_head.`,
-1.x `head.`).
+Files are read with `weights_only=True`: nothing in them can run code. Our own are known by what they say of themselves,
+foreign ones by the names of their tensors, with or without `module.`: each task registers the formats of its kind.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import urlparse
 
 import numpy as np
@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.files import write_atomically
+from hrtoolkit.model import UNNAMED, Head, Model
+from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
 
 # Of DataParallel, of torch.compile, and of the official segmentation code around network and loss.
 WRAPPERS = ("module.", "_orig_mod.", "model.")
@@ -94,18 +96,47 @@ class LoadReport:
         )
 
 
-def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
+class Format(NamedTuple):
+    """How foreign files are known by the names of their tensors, and given ours; a task registers those of its kind.
+
+    Args:
+        name: what reports call it.
+        recognises: `recognises(names) -> bool`, of all tensors of a file, without wrappers such as `module.`.
+        convert: `convert(tensors) -> tensors, notes`, of a whole file, to the names `backbone.*`, `neck.*`, `head.*`.
+    """
+
+    name: str
+    recognises: Callable[[Collection[str]], bool]
+    convert: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]]
+
+
+FORMATS: list[Format] = []
+
+
+def register_format(*formats: Format) -> None:
+    """Make foreign formats known; of several that recognise a file the first counts."""
+    known = {one.name for one in FORMATS}
+    FORMATS.extend(one for one in formats if one.name not in known)
+
+
+def load_checkpoint(
+    model: nn.Module,
+    source: str | Path | Mapping,
+    branch: str | None = None,
+    scheme: SchemeLike | None = None,
+    label: str | None = None,
+) -> LoadReport:
     """Load what fits from a checkpoint of any known format, and tell what became of the rest.
 
-    Where the file's outputs bear other names than the model's (keypoints of another layout), the channels whose names
+    Where the file's outputs have other names than the model's (keypoints of another layout), the channels whose names
     agree are taken over and the others keep their initial values.
 
     Args:
-        model: a model of ours, or a backbone alone. Its neck and its head may have `convert_checkpoint(tensors) ->
-            tensors, notes` for what is peculiar to published files of their task, such as other names of layers; they
-            see all tensors by full names and leave alone what they do not know. The notes appear in the report.
+        model: a model of ours, or a backbone alone.
         source: a file (.pth, .pt, .safetensors), its URL, "timm/NAME" for weights that timm downloads, or a loaded
             checkpoint.
+        branch: which of a model's named branches a file with one task is for; files of several branches fill them all.
+        scheme: what the outputs of the file stand for, where it does not say: "coco", names, or a scheme.
         label: what the report calls the source; by default its path.
 
     Raises:
@@ -113,27 +144,19 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
     """
     checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
     label = label or ("checkpoint" if isinstance(source, Mapping) else str(source))
-    tensors, kind = _recognise(checkpoint, label)
-    parts = {name.split(".")[0] for name, _ in model.named_children()}
+    tensors, kind, notes = _recognise(checkpoint, label)
+    report = LoadReport(label, kind, notes=notes)
     target = model.state_dict()
-    if "backbone" in parts:
-        tensors = _place(tensors, {name.split(".")[1] for name in target if name.startswith("backbone.")})
+    if isinstance(model, Model):
+        tensors = _place(tensors, model.backbone)
+        tensors = _to_branch(model, tensors, kind, branch, report)
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
-    report = LoadReport(label, kind)
-    for part in model.children():
-        if hasattr(part, "convert_checkpoint"):
-            tensors, notes = part.convert_checkpoint(tensors)
-            report.notes += notes
-    head = getattr(model, "head", None)
     values = {}
     for name, tensor in tensors.items():
-        rows = None
-        if name.startswith("head.") and name in target and hasattr(head, "output_names"):
-            rows = _shared_outputs(head, checkpoint, tensor, target[name])
         if name not in target:
             report.unexpected.append(name)
-        elif rows is not None:
+        elif (rows := _shared_outputs(model, name, checkpoint, tensor, target[name], scheme, report)) is not None:
             theirs, ours = [a for a, _ in rows.values()], [b for _, b in rows.values()]
             values[name] = target[name].clone()
             values[name][ours] = tensor[theirs].to(values[name])
@@ -145,8 +168,33 @@ def load_checkpoint(model: nn.Module, source: str | Path | Mapping, label: str |
             report.loaded.append(name)
     # Files of torch 0.4 lack the batch counters, which only matter for cumulative averages.
     report.missing = [n for n in target if n not in tensors and not n.endswith("num_batches_tracked")]
+    if isinstance(model, Model) and branch is not None:
+        others = tuple(model.prefix(name) for name in model.branches if name != branch)
+        report.missing = [name for name in report.missing if not name.startswith(others)]
     model.load_state_dict(values, strict=False)
     return report
+
+
+def _to_branch(
+    model: Model, tensors: dict[str, Tensor], kind: str, branch: str | None, report: LoadReport
+) -> dict[str, Tensor]:
+    """Put the tensors of a file with one task under the branch that they are for, as its head wants them."""
+    if any(name.startswith("branches.") for name in tensors):
+        return tensors
+    if branch is None and len(model.branches) > 1:
+        branches = ", ".join(model.branches)
+        report.notes.append(f"only the backbone is taken over: say by `branch` which of {branches} the rest is for")
+        return tensors
+    name = next(iter(model.branches)) if branch is None else branch
+    prefix = model.prefix(name)
+    own = {key.removeprefix("head."): tensor for key, tensor in tensors.items() if key.startswith("head.")}
+    own, notes = model.branch(name).head.adapt(own, kind)
+    report.notes += notes
+    placed = {}
+    for key, tensor in tensors.items():
+        if not key.startswith("head."):
+            placed[f"{prefix}{key}" if key.startswith("neck.") else key] = tensor
+    return placed | {f"{prefix}head.{key}": tensor for key, tensor in own.items()}
 
 
 def read_checkpoint(path: str | Path) -> Mapping:
@@ -163,11 +211,11 @@ def read_checkpoint(path: str | Path) -> Mapping:
     path = _download(str(path)) if "://" in str(path) else Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint file")
-    torch.serialization.add_safe_globals(SAFE_GLOBALS)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(SAFE_GLOBALS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it names {named[1]}" if named else "torch does not write such files"
@@ -176,7 +224,7 @@ def read_checkpoint(path: str | Path) -> Mapping:
             f"({reason}). Ask its author for the bare state_dict"
         ) from None
     except (RuntimeError, EOFError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        # Of other kinds the text is a byte or a name, which tells nobody anything.
+        # Other kinds of error name a byte or a key, which helps nobody.
         detail = f" ({error})" if isinstance(error, RuntimeError | safetensors.SafetensorError) else ""
         raise CheckpointError(f"{path}: damaged, or no checkpoint at all{detail}; download or copy it again") from None
     if not isinstance(content, Mapping):
@@ -198,8 +246,12 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
         raise CheckpointError(f"{path}: could not be written ({error}); the previous file is untouched") from error
 
 
-def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]:
-    """Find the tensors, take off wrappers and foreign prefixes, and name the format."""
+def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str, list[str]]:
+    """Find the tensors, take off wrappers, and give what a known foreign format holds our names.
+
+    Returns:
+        the tensors, the name of the format, and notes on what was done.
+    """
     found = checkpoint
     while nested := [key for key in ("state_dict", "model", "model_state") if isinstance(found.get(key), Mapping)]:
         found = found[nested[0]]
@@ -211,52 +263,78 @@ def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str]
             name = name.split(".", 1)[1]
         if isinstance(tensor, Tensor) and not name.startswith("data_preprocessor."):
             tensors[name] = tensor
-    tops = {name.split(".")[0] for name in tensors}
-    if "keypoint_head" in tops:
-        renamed = {name.replace("keypoint_head.", "head.", 1): tensor for name, tensor in tensors.items()}
-        return renamed, "OpenMMLab 0.x pose"
-    if "backbone" in tops:
-        ours = isinstance(meta := checkpoint.get("meta"), Mapping) and "hrtoolkit_version" in meta
-        return tensors, "hrtoolkit" if ours else "OpenMMLab"
-    if "incre_modules" in tops or "classifier" in tops:
-        return tensors, "official or timm classification"
-    if "final_layer.weight" in tensors:
-        return tensors, "official pose"
-    if "last_layer" in tops or "ocr_distri_head" in tops:
-        return tensors, "official segmentation"
-    if "head.3.weight" in tensors:
-        return tensors, "official face"
-    return tensors, "bare weights"
+    if isinstance(meta := checkpoint.get("meta"), Mapping) and "hrtoolkit_version" in meta:
+        return tensors, "hrtoolkit", []
+    for one in FORMATS:
+        if one.recognises(tensors.keys()):
+            converted, notes = one.convert(tensors)
+            return converted, one.name, notes
+    return tensors, "OpenMMLab" if any(name.startswith("backbone.") for name in tensors) else "bare weights", []
 
 
-def _place(tensors: dict[str, Tensor], backbone_parts: set[str]) -> dict[str, Tensor]:
-    """Give bare names, as official releases and timm have them, to the backbone or else to the head."""
-    if any(name.startswith("backbone.") for name in tensors):
+def _place(tensors: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """Give bare names, as backbones by themselves have them, to the backbone or else to the head."""
+    if any(name.startswith(("backbone.", "branches.")) for name in tensors):
         return tensors
+    parts = {name.split(".")[0] for name in backbone.state_dict()}
 
     def place(name: str) -> str:
         if name.startswith("head."):
             return name
-        return f"{'backbone' if name.split('.')[0] in backbone_parts else 'head'}.{name}"
+        return f"{'backbone' if name.split('.')[0] in parts else 'head'}.{name}"
 
     return {place(name): tensor for name, tensor in tensors.items()}
 
 
 def _shared_outputs(
-    head: nn.Module, checkpoint: Mapping, theirs: Tensor, ours: Tensor
+    model: nn.Module,
+    name: str,
+    checkpoint: Mapping,
+    theirs: Tensor,
+    ours: Tensor,
+    scheme: SchemeLike | None,
+    report: LoadReport,
 ) -> dict[str, tuple[int, int]] | None:
     """Channels of equal name, name -> (in file, in model); None where a plain copy is right or nothing fits."""
-    names = tuple(head.output_names)
+    head = _head_of(model, name)
+    if head is None:
+        return None
+    names = _row_names(head)
     if not theirs.ndim or theirs.shape[1:] != ours.shape[1:] or ours.shape[:1] != (len(names),):
         return None
     told = _output_names(checkpoint)
+    if told is None and scheme is not None:
+        told = _row_names(head, resolve_scheme(scheme, type(head.scheme)))
+    if told is None and len(theirs) != len(names):
+        note = "it does not say what its outputs stand for: give `scheme` to take over those of equal name"
+        report.notes += [note] if note not in report.notes else []
     # A file that does not tell its names is trusted where the counts agree: there is nothing to match by.
-    if told is None and len(theirs) == len(names):
+    if not told or len(told) != len(theirs) or told == names:
         return None
-    file_names = told or head.published_names(len(theirs))
-    if file_names is None or len(file_names) != len(theirs) or file_names == names:
-        return None
-    return {name: (file_names.index(name), names.index(name)) for name in names if name in file_names}
+    return {one: (told.index(one), names.index(one)) for one in names if one in told}
+
+
+def _head_of(model: nn.Module, name: str) -> Head | None:
+    """The head that a tensor of this name belongs to."""
+    if isinstance(model, Model):
+        for branch in model.branches:
+            if name.startswith(f"{model.prefix(branch)}head."):
+                return model.branches[branch].head
+    return None
+
+
+def _row_names(head: Head, scheme: Scheme | None = None) -> tuple[str, ...]:
+    """Names of the rows of a head's last layers, or of such a head with another scheme; none if nobody knows."""
+    scheme = scheme or head.scheme
+    if isinstance(scheme, ClassScheme) and scheme.numbered:
+        return ()
+    return (*head.extra_outputs, *scheme.names)
+
+
+def output_names(model: Model) -> list[str] | dict[str, list[str]]:
+    """What the outputs stand for, as checkpoints keep it; by branch where branches have names."""
+    names = {name: list(_row_names(branch.head)) for name, branch in model.branches.items()}
+    return names[UNNAMED] if list(names) == [UNNAMED] else names
 
 
 def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
@@ -264,7 +342,7 @@ def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
     meta = checkpoint.get("meta")
     if not isinstance(meta, Mapping):
         return None
-    if meta.get("output_names"):
+    if isinstance(meta.get("output_names"), list) and meta["output_names"]:
         return tuple(meta["output_names"])
     by_id = (meta.get("dataset_meta") or {}).get("keypoint_id2name")
     return tuple(by_id[i] for i in sorted(by_id)) if by_id else None
@@ -301,7 +379,7 @@ def _safe_globals() -> list[Callable]:
     """What checkpoints may name besides tensors, all of it data: NumPy arrays and numbers, and loss histories."""
     numeric = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
     plain = [Counter, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in numeric}]
-    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2, and files of both are about
+    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2, and both kinds of file exist
     numpy_functions = [
         _stand_in(f"numpy.{package}.multiarray.{name}", getattr(core.multiarray, name))
         for package in ("core", "_core")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class UserError(Exception):
     """Something that the person at the keyboard can mend; the message says what, where, and the next move."""
+
+
+class OptionError(UserError, ValueError):
+    """An option that a part cannot be built with; whoever builds it from a config says where it stands."""
 
 
 class DataError(UserError):
@@ -33,3 +38,10 @@ def shorten(names: Sequence[str], most: int = 8) -> str:
     """The first few names for a message, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Near names as the end of a sentence; of a mapping of names, what they stand for."""
+    near = difflib.get_close_matches(name, list(known))
+    shown = [known[n] if isinstance(known, Mapping) else n for n in near]
+    return f"; did you mean {' or '.join(map(repr, shown))}?" if near else ""

@@ -42,18 +42,23 @@ def remove_unfinished(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def check_writable(path: str | Path) -> None:
+def check_writable(path: str | Path, folder: bool = False) -> None:
     """Make sure, before hours of work, that a file can be written there; its folder is made if needed.
+
+    Args:
+        path: of the file.
+        folder: it is a folder, into which files go.
 
     Raises:
         UserError: it cannot.
     """
     path = Path(path)
+    parent = path if folder else path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent):
             pass
-        if path.is_dir():
+        if path.is_dir() and not folder:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from error

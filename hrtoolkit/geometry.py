@@ -9,6 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 
+def to_xyxy(boxes_xywh: np.ndarray) -> np.ndarray:
+    """Boxes [N, 4] (left, top, width, height) as x1, y1, x2, y2."""
+    return np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)
+
+
+def to_xywh(boxes_xyxy: np.ndarray) -> np.ndarray:
+    """Boxes [N, 4] (x1, y1, x2, y2) as left, top, width, height."""
+    return np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
+
+
 def box_to_center(boxes_xywh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split boxes [..., 4] (left, top, width, height) into centres [..., 2] and sizes [..., 2] (width, height)."""
     return boxes_xywh[..., :2] + boxes_xywh[..., 2:] / 2, boxes_xywh[..., 2:]

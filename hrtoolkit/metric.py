@@ -1,67 +1,145 @@
-"""The base of every benchmark metric: collect per process, score once, count nobody twice."""
+"""A metric measures one sample at a time, and scores the measures of all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
-from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
-from mmengine.evaluator import BaseMetric
+from numpy import ndarray
+
+from hrtoolkit.records import Record
+from hrtoolkit.samples import Samples
+from hrtoolkit.schemes import Scheme
 
 
-class Metric(BaseMetric):
-    """A metric that any number of processes can share.
+class Metric(Protocol):
+    """The protocol of a benchmark. Required are `headline`, `measure` and `score`.
 
-    A subclass implements `process(data_batch, predictions)`, which appends one dict with a unique integer `index`
-    (the position of the sample in the dataset) for each prediction to `self.results`, and
-    `compute_metrics(results) -> dict`, which sees the results of all processes, each index once, in order of index.
-    What it needs to know of the data it finds in `self.dataset_meta`. Its `headline` names the number that decides
-    which weights are best, and `best` chooses among several: `max`, or `min` where the number is an error. `perfect` is
-    what the annotations themselves score.
+    It reads no file, gathers nothing and knows nothing of processes: `hrtoolkit.engine.evaluation` does that for all.
     """
 
-    headline: str
-    best: Callable = max
-    perfect = 1.0
-    default_prefix = ""  # names stand alone: mmengine warns where this is None
+    headline: str  # which of the scores decides what weights are best
+    best: Callable  # chooses the best of several: `max` by default, `min` where the headline is an error
+    perfect: float | None  # headline of the annotations themselves, 1 by default; None where that says nothing
+    writer: Writer | None  # of the benchmark's result files; None where it has none
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Score what all processes have collected; every process gets the same numbers.
+    def measure(self, prediction: Record | None, truth: Record, scheme: Scheme) -> Any:
+        """What scoring needs of one sample; small, because it is kept and sent between processes.
 
         Args:
-            size: number of samples in the dataset.
+            prediction: finished; None where nobody looked, because a sample has no crop.
+            truth: everything that is annotated, what is ignored too.
+            scheme: of the data.
+        """
+        ...
+
+    def score(self, measures: list[Any], scheme: Scheme) -> dict[str, float]:
+        """The numbers of some samples, all of a data set or a subset of it.
+
+        Args:
+            measures: in the order of the samples' ids, of equal ids in the order of the samples.
+            scheme: of the data.
+
+        Returns:
+            numbers by name.
 
         Raises:
-            RuntimeError: predictions are missing for some samples of the dataset.
+            DataError: the data lacks what the score depends on.
         """
-        gathered = all_gather_object(self.results)
-        self.results = []
-        outcome: list = [None]
-        if is_main_process():
-            try:
-                outcome = [self._score(gathered, size)]
-            except Exception as error:  # whatever it is, the other processes must not wait for numbers for ever
-                outcome = [error]
-        broadcast_object_list(outcome)
-        if isinstance(outcome[0], Exception):
-            raise outcome[0]
-        return outcome[0]
+        ...
 
-    def draw(self) -> dict[str, np.ndarray]:
-        """Pictures of the last evaluation by name, RGB uint8 [H, W, 3], such as a confusion matrix; none by default.
+    def draw(self, measures: Mapping[str, list[Any]], scheme: Scheme) -> dict[str, ndarray]:
+        """Pictures by name, RGB uint8 [H, W, 3], such as a confusion matrix; none by default.
 
-        Called after `evaluate`, in the main process alone.
+        Args:
+            measures: "all" of them, and those of each subset by its name.
+            scheme: of the data.
         """
+        ...
+
+
+class BaseMetric:
+    """Defaults of a metric."""
+
+    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
+    best: Callable = max
+    perfect: float | None = 1.0
+    writer: Writer | None = None
+
+    def draw(self, measures, scheme):
         return {}
 
-    def _score(self, gathered: list[list[dict]], size: int) -> dict[str, float]:
-        by_index = {result["index"]: result for results in gathered for result in results}
-        if len(by_index) != size:
-            raise RuntimeError(f"{type(self).__name__}: {len(by_index)} predictions for {size} samples")
-        metrics = self.compute_metrics([by_index[index] for index in sorted(by_index)])
-        # Plain numbers: they go into checkpoints and json.
-        return {self.full_name(name): float(value) for name, value in metrics.items()}
 
-    def full_name(self, name: str) -> str:
-        """What a number of this metric is called in results: with the prefix, where there is one."""
-        return f"{self.prefix}/{name}" if self.prefix else name
+class Writer(Protocol):
+    """Writes finished records in a benchmark's result format. Required are `pack` and `write`."""
+
+    folder: bool  # whether results are a folder with a file a sample; by default they are one file
+
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list:
+        """What the file will say of one sample, a list of what json can hold.
+
+        Args:
+            path: that results go to; a format of one file a sample writes it here.
+            sample_id: as the annotations have it.
+            record: finished.
+            scheme: of the data.
+        """
+        ...
+
+    def write(self, path: str, packed: list) -> None:
+        """Write what was packed of all samples, in the order of the samples.
+
+        Args:
+            path: of the file.
+            packed: of all samples, joined.
+        """
+        ...
+
+
+class BaseWriter:
+    """Defaults of a writer."""
+
+    folder: bool = False
+
+
+def score_subsets(
+    metric: Metric, samples: Samples, measures: Mapping[int, Any]
+) -> tuple[dict[str, float], dict[str, list]]:
+    """Score the measures of all samples, and those of each subset apart.
+
+    Args:
+        metric: scores them.
+        samples: have ids and subsets.
+        measures: of the samples that something is known of, by their positions.
+
+    Returns:
+        numbers by name, those of a subset as "NAME subset", and the measures of "all" and of each subset, in the order
+        of the ids.
+    """
+    order = [sample for sample in np.argsort(samples.images.ids, kind="stable").tolist() if sample in measures]
+    by_subset = {"all": [measures[sample] for sample in order]}
+    for name, chosen in samples.subsets.items():
+        by_subset[name] = [measures[sample] for sample in order if chosen[sample]]
+    by_subset = {name: some for name, some in by_subset.items() if some}
+    numbers = {}
+    for name, some in by_subset.items():
+        scores = {key: float(value) for key, value in metric.score(some, samples.scheme).items()}
+        numbers |= scores if name == "all" else {f"{key} {name}": value for key, value in scores.items()}
+    return numbers, by_subset
+
+
+def score_truth(metric: Metric, samples: Samples, finish: Callable[[Sequence[Record]], Record]) -> float | None:
+    """The headline of the annotations themselves, scored as predictions; None where nothing can be scored.
+
+    Args:
+        metric: scores them.
+        samples: the annotations.
+        finish: of the branch that will predict.
+    """
+    measures = {}
+    for sample in range(len(samples)):
+        truth = samples.truth(sample)
+        if truth is not None:
+            measures[sample] = metric.measure(finish([truth.as_prediction()]), truth, samples.scheme)
+    return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None

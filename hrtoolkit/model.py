@@ -1,37 +1,189 @@
-"""The one model class, preprocess -> backbone -> neck -> head, and how a config becomes one."""
+"""The one model class: a backbone, and branches that each ask its maps for one task."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 import torch
-from mmengine import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map_only
 
-from hrtoolkit.config import ConfigError, load_config
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame
+from hrtoolkit.records import Record, join
+from hrtoolkit.schemes import ClassScheme, Scheme
+from hrtoolkit.views import View
+
+UNNAMED = ""  # the name of a model's only branch
+
+
+class Backbone(Protocol):
+    """From images to maps: an nn.Module. Required are `forward`, `out_channels` and `out_strides`."""
+
+    out_channels: Sequence[int]  # of the maps, finest first
+    out_strides: Sequence[int]  # in input pixels
+    optional_parts: tuple[str, ...]  # children that may start anew where weights lack them; default none
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Maps [B, C, H, W], finest first, of normalised images [B, 3, H, W]."""
+        ...
+
+
+class Neck(Protocol):
+    """From maps to maps: an nn.Module built with `in_channels` and `in_strides`; what it must have is a backbone's."""
+
+    out_channels: Sequence[int]
+    out_strides: Sequence[int]
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps, finest first, of maps."""
+        ...
+
+
+class Head(Protocol):
+    """What a task reads off maps: an nn.Module built with `in_channels` and `in_strides`, finest first.
+
+    Required are `scheme`, `targets`, `forward`, `loss` and `predict`.
+    """
+
+    scheme: Scheme  # of the outputs
+    targets: Callable[[Record], dict]  # of a record in input pixels, arrays by name; runs in loader processes, so it is
+    # a plain function or a small object: a bound method would carry the network there
+    needs: Mapping[str, Any]  # of its view, which is built with them; default none
+    reads: tuple[str, ...]  # constructor arguments that data sets are told too, such as "masks"; default none
+    flips: bool  # whether `predict` can average with mirrored images; default true
+    kind: type[Scheme]  # of its scheme; default `ClassScheme`
+
+    def forward(self, maps: list[Tensor]) -> Any:
+        """The raw output."""
+        ...
+
+    def loss(self, maps: list[Tensor], targets: Any, frames: Frame) -> dict[str, Tensor]:
+        """Compare with the truth; `loss_*` are summed, other names are logged only.
+
+        Args:
+            maps: of B inputs.
+            targets: as a batch has them, stacked by name or a list with a dict an input.
+            frames: of the inputs.
+        """
+        ...
+
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Record]:
+        """One record an input, in pixels of its image, as NumPy arrays.
+
+        Args:
+            maps: of B inputs.
+            frames: of the inputs.
+            flipped: maps of the mirrored inputs, to be averaged with.
+        """
+        ...
+
+
+class BasePart(nn.Module):
+    """Defaults of every part of a network."""
+
+    def describe(self) -> dict:
+        """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
+        return {}
+
+
+class BaseBackbone(BasePart):
+    """Defaults of a backbone."""
+
+    optional_parts: tuple[str, ...] = ()
+
+
+class BaseNeck(BasePart):
+    """Defaults of a neck."""
+
+
+class BaseHead(BasePart):
+    """Defaults of a head."""
+
+    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
+    needs: Mapping[str, Any] = {}
+    reads: tuple[str, ...] = ()
+    flips: bool = True
+    kind: type[Scheme] = ClassScheme
+    extra_outputs: tuple[str, ...] = ()  # rows of the last layers before those of the scheme, such as "background"
+
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
+        """Take over weights of a related head; as they are by default.
+
+        Args:
+            tensors: by the names of this head's own.
+            source: what format they were read from.
+
+        Returns:
+            the tensors, and notes for the loading report.
+        """
+        return tensors, []
+
+    def draw_targets(self, images: Tensor, targets: Any, frames: Frame) -> list:
+        """What `loss` compares with over its images, RGB uint8 [h, w, 3] each; the bare images by default.
+
+        Args:
+            images: [B, 3, H, W], 0 to 255.
+            targets: as for `loss`.
+            frames: of the inputs.
+        """
+        return list(images.byte().permute(0, 2, 3, 1).numpy())
+
+
+Finish = Callable[[Sequence[Record]], Record]  # the records of one sample, as the inputs gave them, to its record
+Inference = Callable[["Model", "Branch", Tensor, Frame], list[Record]]  # where a network sees an image several times
+
+
+class Branch(nn.Module):
+    """What one task asks of shared maps.
+
+    Args:
+        neck: `forward(maps) -> maps`, or None to hand the backbone's maps to the head.
+        head: see `Head`.
+        view: how it looks at images; None for a network that is only called on ready inputs.
+        finish: joins, rescores, suppresses the records of a sample, so that a predictor gives what the metric scores.
+        inference: takes over in mode "predict" where the network has to see an image several times, such as in tiles;
+            it calls `model.extract` and the head itself, and honours `model.flip_test`. None runs the network once.
+    """
+
+    def __init__(
+        self,
+        neck: nn.Module | None,
+        head: Head,
+        view: View | None = None,
+        finish: Finish | None = None,
+        inference: Inference | None = None,
+    ):
+        super().__init__()
+        self.neck = neck
+        self.head = head
+        self.view = view
+        self.finish = finish or join
+        self.inference = inference
+
+    def read(self, maps: list[Tensor]) -> list[Tensor]:
+        """The maps that the head reads, from those of the backbone."""
+        return maps if self.neck is None else self.neck(maps)
+
+    def describe(self) -> dict[str, dict]:
+        """What predictions depend on besides the weights, by part."""
+        parts = {"neck": self.neck, "head": self.head, "view": self.view}
+        return {name: part.describe() for name, part in parts.items() if part is not None}
 
 
 class Model(BaseModel):
-    """Backbone, neck and head in a row; mmengine's `train_step` and `val_step` call it by its modes.
+    """A backbone and its branches; mmengine's `train_step` and `val_step` call it by its modes.
 
     Args:
-        backbone: `forward(images) -> maps`, with `out_channels` and `out_strides`.
-        neck: `forward(maps) -> maps`, or None to hand the backbone's maps to the head.
-        head: `forward(maps)`, `loss(maps, targets)`, `predict(maps, meta, flipped)`.
-        mean: of each RGB channel, 0..255; ImageNet's by default.
-        std: of each RGB channel.
-        flip_test: in mode "predict", also run the mirrored images and let the head average both results.
-        augment: `augment(images, targets, meta) -> images, targets`, changes training batches on the device after
-            normalisation, such as mixup; what is random in it must follow from `meta`.
-        inference: `inference(model, images, meta) -> list with one dict each`, takes over in mode "predict" where the
-            network has to see an image several times, such as in windows; it calls `extract` and the head itself, and
-            honours `flip_test`. None runs the network once.
+        backbone: see `Backbone`.
+        branches: one without a name, whose tensors are `neck.*` and `head.*`, or several by name, `branches.NAME.*`.
+            Those that have views share their mean and std.
+        flip_test: in mode "predict", also run the mirrored images and let the heads average both results.
+        augment: `augment(images, targets, seed) -> images, targets`, changes training batches on the device after
+            normalisation, such as mixup; what is random in it follows from the seed.
         frozen: names of modules that are not trained ("backbone.layer1"): their weights get no gradients and their
             BatchNorm keeps its statistics.
         norm_eval: names of modules whose BatchNorm keeps its statistics while all weights are trained, as in detection,
@@ -40,40 +192,50 @@ class Model(BaseModel):
             have it.
 
     Raises:
-        ValueError: a name in `frozen`, `norm_eval` or `norm_frozen` is no module of the model.
+        OptionError: a name in `frozen`, `norm_eval` or `norm_frozen` is no module of the model, the views normalise in
+            different ways, or a head cannot average with mirrored images.
     """
 
     def __init__(
         self,
         backbone: nn.Module,
-        neck: nn.Module | None,
-        head: nn.Module,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375),
+        branches: Branch | Mapping[str, Branch],
         flip_test: bool = False,
         augment: Callable | None = None,
-        inference: Callable | None = None,
         frozen: Sequence[str] = (),
         norm_eval: Sequence[str] = (),
         norm_frozen: Sequence[str] = (),
     ):
-        super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
+        several = {UNNAMED: branches} if isinstance(branches, Branch) else dict(branches)
+        norms = {(v.mean, v.std) for b in several.values() if (v := b.view) is not None}
+        if len(norms) > 1:
+            raise OptionError(f"the views of a model's branches normalise alike, got mean and std {sorted(norms)}")
+        super().__init__(data_preprocessor=BatchPreprocessor(*(norms.pop() if norms else ()), augment=augment))
         self.backbone = backbone
-        self.neck = neck
-        self.head = head
+        self._named = not isinstance(branches, Branch)
+        if self._named:
+            self.branches = nn.ModuleDict(several)
+        else:
+            # Registered by its parts, so that their tensors have the names of single-task weights.
+            self.__dict__["branches"] = several
+            self.neck, self.head = branches.neck, branches.head
+        if flip_test and (stiff := [type(b.head).__name__ for b in several.values() if not b.head.flips]):
+            raise OptionError(
+                f"flip_test: {', '.join(stiff)} has no flip test, as no published model of its kind has; leave out "
+                "--flip, and model.flip_test=True"
+            )
         self.flip_test = flip_test
-        self.inference = inference
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
             if isinstance(names, str):
-                raise ValueError(f"{argument} takes a list of module names, got {names!r}")
+                raise OptionError(f"{argument} takes a list of module names, got {names!r}")
             for name in names:
                 try:
                     module = self.get_submodule(name)
                 except AttributeError:
                     parts = [f"{a}.{b}" for a, part in self.named_children() for b, _ in part.named_children()]
-                    raise ValueError(f"{argument}: the model has no module {name!r}, but {', '.join(parts)}") from None
+                    raise OptionError(f"{argument}: the model has no module {name!r}, but {', '.join(parts)}") from None
                 if argument == "frozen":
                     module.requires_grad_(False)
                 elif argument == "norm_frozen":
@@ -90,46 +252,99 @@ class Model(BaseModel):
                 norm.eval()
         return self
 
+    def branch(self, name: str | None = None) -> Branch:
+        """A branch by its name, or the only one.
+
+        Raises:
+            OptionError: there is none of that name, or no name is given and there are several.
+        """
+        if name is None and len(self.branches) == 1:
+            return next(iter(self.branches.values()))
+        if name not in self.branches:
+            known = ", ".join(self.branches) or "one without a name"
+            raise OptionError(f"name one of the model's branches ({known}), got {name!r}")
+        return self.branches[name]
+
+    def prefix(self, name: str) -> str:
+        """What the names of a branch's tensors begin with."""
+        return f"branches.{name}." if self._named else ""
+
     def forward(
         self,
         images: Tensor,
         targets: Any = None,
-        meta: list[dict] | None = None,
+        frames: Frame | None = None,
         mode: Literal["tensor", "loss", "predict"] = "tensor",
+        branches: Sequence[str] | None = None,
     ):
         """Run the model.
 
         Args:
             images: float [B, 3, H, W], already normalised.
-            targets: what the head's `loss` asks for, in mode "loss".
-            meta: one dict an image, what the head's `predict` asks for, in mode "predict".
-            mode: "tensor" gives the head's raw output, "loss" named losses, "predict" a list with one dict each.
+            targets: what the head's `loss` asks for, in mode "loss"; of named branches by their names, and one without
+                targets has no loss.
+            frames: of the inputs, in modes "loss" and "predict".
+            mode: "tensor" gives the heads' raw outputs, "loss" named losses, "predict" a record an input.
+            branches: which of the named ones run; None for all.
+
+        Returns:
+            what the mode says; of named branches by their names, and losses named "BRANCH/loss_...".
         """
-        if mode == "tensor":
-            return self.head(self.extract(images))
-        if mode == "loss":
-            return self.head.loss(self.extract(images), targets)
-        if mode == "predict" and self.inference is not None:
-            return self.inference(self, images, meta)
+        if mode not in ("tensor", "loss", "predict"):
+            raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+        chosen = {name: self.branch(name) for name in (self.branches if branches is None else branches)}
         if mode == "predict":
-            flipped = self.extract(images.flip(-1)) if self.flip_test else None
-            return self.head.predict(self.extract(images), meta, flipped)
-        raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
+            results = self._predict(chosen, images, frames)
+        else:
+            maps = self.backbone_maps(images)
+            if mode == "tensor":
+                results = {name: b.head(self._read(b, maps, images.dtype)) for name, b in chosen.items()}
+            else:
+                by_name = targets if self._named else {UNNAMED: targets}
+                results = {
+                    name: b.head.loss(self._read(b, maps, images.dtype), by_name[name], frames)
+                    for name, b in chosen.items()
+                    if by_name.get(name) is not None
+                }
+                if self._named:
+                    return {f"{name}/{key}": value for name, losses in results.items() for key, value in losses.items()}
+        return results if self._named else results[UNNAMED]
 
-    def extract(self, images: Tensor) -> list[Tensor]:
-        """Maps that the head reads, from normalised images [B, 3, H, W] and of their dtype.
+    def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Frame) -> dict[str, list[Record]]:
+        once = {name: branch for name, branch in branches.items() if branch.inference is None}
+        maps = flipped = None
+        if once:
+            flipped = self.backbone_maps(images.flip(-1)) if self.flip_test else None
+            maps = self.backbone_maps(images)
+        results = {}
+        for name, branch in branches.items():
+            if branch.inference is not None:
+                results[name] = branch.inference(self, branch, images, frames)
+                continue
+            mirrored = None if flipped is None else self._read(branch, flipped, images.dtype)
+            results[name] = branch.head.predict(self._read(branch, maps, images.dtype), frames, mirrored)
+        return results
 
-        Backbone and neck compute in the precision of the backbone's weights; `hrtoolkit.inference.fold` can lower it.
-        """
-        dtype = next(self.backbone.parameters()).dtype
-        maps = self.backbone(images.to(dtype))
-        maps = maps if self.neck is None else self.neck(maps)
-        return maps if dtype == images.dtype else [x.to(images.dtype) for x in maps]
+    def backbone_maps(self, images: Tensor) -> list[Tensor]:
+        """Maps of the backbone, in the precision of its weights; `hrtoolkit.speed.fold` can lower it."""
+        return self.backbone(images.to(next(self.backbone.parameters()).dtype))
+
+    def _read(self, branch: Branch, maps: list[Tensor], dtype: torch.dtype) -> list[Tensor]:
+        """Maps that a branch's head reads, in the precision of the images; as they are under autocast."""
+        maps = branch.read(maps)
+        return maps if next(self.backbone.parameters()).dtype == dtype else [x.to(dtype) for x in maps]
+
+    def extract(self, images: Tensor, branch: Branch | None = None) -> list[Tensor]:
+        """Maps that the head of a branch reads, from normalised images [B, 3, H, W] and of their dtype."""
+        return self._read(self.branch() if branch is None else branch, self.backbone_maps(images), images.dtype)
 
     def describe(self) -> dict[str, dict]:
-        """What predictions depend on besides the weights, of each part that tells; it is kept in every checkpoint."""
-        parts = {"backbone": self.backbone, "neck": self.neck, "head": self.head}
-        return {name: part.describe() for name, part in parts.items() if hasattr(part, "describe")}
+        """What predictions depend on besides the weights, by part, of named branches "NAME.part"."""
+        parts = {"backbone": self.backbone.describe()}
+        for name, branch in self.branches.items():
+            lead = f"{name}." if name else ""
+            parts |= {f"{lead}{part}": settings for part, settings in branch.describe().items()}
+        return parts
 
 
 class BatchPreprocessor(nn.Module):
@@ -141,7 +356,12 @@ class BatchPreprocessor(nn.Module):
         augment: of training batches, see `Model`.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], augment: Callable | None = None):
+    def __init__(
+        self,
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        augment: Callable | None = None,
+    ):
         super().__init__()
         self.augment = augment
         # Not persistent: the published weights hold no such entries.
@@ -149,69 +369,32 @@ class BatchPreprocessor(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, batch: dict, training: bool = False) -> dict:
-        """Take `{'images': [B, 3, H, W], 'targets', 'meta'}` and give the same with normalised images, all on device.
+        """Take a batch as collated and give `images`, `targets` and `frames`, normalised and on the device.
 
-        Images come as uint8, or as float32 where grey levels were not rounded after resizing.
-
-        Where `meta` tells the size of each image, `input_hw`, what is padded beyond it becomes 0.
+        Images come as uint8, or as float32 where grey levels were not rounded after resizing. What is padded beyond the
+        inputs of the frames becomes 0.
 
         Args:
-            batch: as collated.
+            batch: with `images` [B, 3, H, W] and `frames`, and for training `targets` and `seed`.
             training: augment the batch, where the model has something for that.
         """
         device = self.mean.device
         images = batch["images"].to(device, non_blocking=True, memory_format=torch.channels_last)
-        # In place and by whole rows, in which channels alternate: a CPU takes 0.1 ms a person for it, where arithmetic
-        # between bytes and floats, channel by channel, takes 1.4.
+        # In place on [B, H, W * 3] rows: 0.1 ms a crop on a CPU, against 1.4 ms channel by channel.
         width = images.shape[-1]
         rows = images.permute(0, 2, 3, 1).to(self.mean.dtype, copy=True).flatten(2)  # [B, H, W * 3]
         rows.sub_(self.mean.flatten().repeat(width)).div_(self.std.flatten().repeat(width))
         images = rows.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
         targets = tree_map_only(Tensor, lambda t: t.to(device, non_blocking=True), batch.get("targets"))
-        meta = batch.get("meta")
-        if meta and "input_hw" in meta[0]:
-            for image, one in zip(images, meta, strict=True):
-                height, width = one["input_hw"]
-                image[:, height:] = 0
-                image[:, :, width:] = 0
+        frames = batch["frames"]
+        for index in (frames.input_hw < images.shape[-2:]).any(axis=1).nonzero()[0].tolist():
+            height, width = frames.input_hw[index].tolist()
+            images[index, :, height:] = 0
+            images[index, :, :, width:] = 0
         if training and self.augment is not None:
-            images, targets = self.augment(images, targets, meta)
-        return {"images": images, "targets": targets, "meta": meta}
+            images, targets = self.augment(images, targets, batch["seed"])
+        return {"images": images, "targets": targets, "frames": frames}
 
 
 def _batchnorms(module: nn.Module) -> list[nn.Module]:
     return [one for one in module.modules() if isinstance(one, _BatchNorm)]  # SyncBatchNorm too
-
-
-def build_model(config: str | Path | Config) -> Model:
-    """Build the model of a config on the CPU, with random weights.
-
-    Args:
-        config: path of a config file, or a Config; only its `model` is read.
-
-    Raises:
-        ConfigError: the file cannot be read, or a part refuses its arguments.
-    """
-    config = load_config(config)
-    options = dict(config.model)
-    try:
-        backbone = last = _build_part(options.pop("backbone"))
-        neck = options.pop("neck", None)
-        if neck is not None:
-            neck = last = _build_part(neck, backbone)
-        head = _build_part(options.pop("head"), last)
-        return Model(backbone, neck, head, **_build_inner(options))
-    except ValueError as error:
-        raise ConfigError(config.filename or "config", [f"model: {error}"]) from error
-
-
-def _build_part(options: dict, source: nn.Module | None = None):
-    """Build a part after the parts inside it, telling it the channels and strides of the part before it."""
-    inner = _build_inner(options)
-    if source is not None:
-        inner |= {"in_channels": source.out_channels, "in_strides": source.out_strides}
-    return MODELS.build(inner)
-
-
-def _build_inner(options: dict) -> dict:
-    return {k: _build_part(v) if isinstance(v, dict) and "type" in v else v for k, v in options.items()}

@@ -5,7 +5,6 @@ HighestResolution, Concat and Pyramid turn one backbone into HRNetV1, V2 and V2p
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -14,11 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hrtoolkit.registry import MODELS
+from hrtoolkit.model import BaseNeck
+from hrtoolkit.registry import NECKS
 
 
-@MODELS.register_module()
-class HighestResolution(nn.Module):
+@NECKS.register_module()
+class HighestResolution(BaseNeck):
     """V1: keep the finest map alone.
 
     Args:
@@ -35,8 +35,8 @@ class HighestResolution(nn.Module):
         return [maps[0]]
 
 
-@MODELS.register_module()
-class Concat(nn.Module):
+@NECKS.register_module()
+class Concat(BaseNeck):
     """V2: enlarge every map to the finest one and join their channels, finest first.
 
     Args:
@@ -59,11 +59,11 @@ class Concat(nn.Module):
         return {"align_corners": self.align_corners}
 
 
-@MODELS.register_module()
-class Pyramid(nn.Module):
+@NECKS.register_module()
+class Pyramid(BaseNeck):
     """V2p: reduce the joined maps by a 1x1 convolution, average-pool them to several levels, smooth each by a 3x3.
 
-    Layers carry the official names, `reduction_conv.0` and `fpn_conv.{level}`; those of mmdetection are converted.
+    Layers carry the official names, `reduction_conv.0` and `fpn_conv.{level}`.
 
     Args:
         in_channels: channels of each map received, finest first.
@@ -107,17 +107,6 @@ class Pyramid(nn.Module):
         # Each level pools the reduced map itself: cascaded pooling would round odd sizes differently.
         pooled = [reduced, *(self.pool(reduced, 2**level) for level in range(1, len(self.fpn_conv)))]
         return [conv(x) for conv, x in zip(self.fpn_conv, pooled, strict=True)]
-
-    @staticmethod
-    def convert_checkpoint(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Rename mmdetection's layers of this neck; all other names stay, and there is nothing to note."""
-        rules = (
-            (r"^neck\.reduction_conv\.conv\.", "neck.reduction_conv.0."),
-            (r"^neck\.fpn_convs\.(\d+)\.conv\.", r"neck.fpn_conv.\1."),
-        )
-        for pattern, name in rules:
-            tensors = {re.sub(pattern, name, key): tensor for key, tensor in tensors.items()}
-        return tensors, []
 
 
 def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.BatchNorm2d, align_corners: bool = False) -> Tensor:

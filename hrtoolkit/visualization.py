@@ -1,7 +1,7 @@
-"""Pictures for people: skeletons, boxes, sheets of tiles, training curves.
+"""Pictures for people: records over their images, skeletons, boxes, sheets of tiles, training curves.
 
-Convention: images are RGB uint8 [H, W, 3] and are never modified, a drawing function returns a new one; points are
-(x, y) in image pixels with pixel centres on integers; boxes are left, top, width, height.
+Convention: images are RGB uint8 [H, W, 3] and are never modified: a drawing function returns a new one. Points are
+(x, y) in image pixels with pixel centres on integers; boxes are edges, x1 and y1 to x2 and y2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 
 from hrtoolkit.errors import UserError
 from hrtoolkit.files import write_atomically
-from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.masks import Masks
+from hrtoolkit.records import Category, LabelMap, Record
+from hrtoolkit.schemes import IGNORED, ClassScheme, KeypointScheme, Scheme
 
 Color = tuple[int, int, int]
 
@@ -24,10 +26,75 @@ Color = tuple[int, int, int]
 FIRST, SECOND, SINGLE = (255, 128, 0), (0, 160, 255), (60, 220, 60)
 SUBPIXEL_BITS = 4  # OpenCV draws in fixed point: coordinates are given in 1/16 pixel
 CAPTION_HEIGHT = 18
+POINT_THRESHOLD, OBJECT_THRESHOLD = 0.2, 0.5  # scores that are drawn
+
+
+def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
+    """Draw a record over its image, truth and prediction alike; RGB uint8 [H, W, 3].
+
+    Predicted points with a score up to 0.2, and predicted objects without points with one below 0.5, are left out.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        record: in its pixels.
+        scheme: of the record.
+    """
+    if isinstance(record, LabelMap):
+        return draw_label_map(image, record.label_map, scheme)
+    if isinstance(record, Category):
+        return draw_category(image, record, scheme)
+    if record.points is not None:
+        shown = record.visible > 0 if record.point_scores is None else record.point_scores > POINT_THRESHOLD
+        return draw_keypoints(image, record.points, shown, scheme)
+    if record.scores is not None:
+        record = record.select(record.scores >= OBJECT_THRESHOLD)
+    if record.masks is not None:
+        masks = record.masks.draw() if isinstance(record.masks, Masks) else record.masks  # as an input has them
+        image = draw_instances(image, masks)
+    names = [scheme.names[label] for label in record.labels]
+    if record.scores is not None:
+        names = [f"{name} {score:.2f}" for name, score in zip(names, record.scores, strict=True)]
+    return draw_boxes(image, record.boxes_xyxy, names)
+
+
+def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme, opacity: float = 0.6) -> np.ndarray:
+    """Color an image by its classes; what is ignored keeps the image's own color.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        label_map: class indices uint8 [H, W].
+        scheme: has the colors.
+        opacity: of the colors.
+    """
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(scheme.names)] = scheme.palette
+    mixed = cv2.addWeighted(image, 1 - opacity, palette[label_map], opacity, 0)
+    return np.where((label_map == IGNORED)[..., None], image, mixed)
+
+
+def draw_category(image: np.ndarray, record: Category, scheme: ClassScheme) -> np.ndarray:
+    """Draw an image with its class, or with the five classes of the highest scores beside it; RGB uint8 [288, ., 3].
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        record: with scores, or without.
+        scheme: names the classes.
+    """
+    names = dict(enumerate(scheme.names))  # data of numbered classes may know fewer than a network predicts
+    tile = make_sheet([image], tile_hw=(288, 320))
+    if record.class_scores is None:
+        return draw_text(tile, names[record.label])
+    panel = np.full((288, 320, 3), 24, np.uint8)
+    for row, label in enumerate(np.argsort(-record.class_scores, kind="stable")[:5].tolist()):
+        score, top = float(record.class_scores[label]), 40 + 44 * row
+        text = f"{score:.0%} {names.get(label, label)}"
+        cv2.putText(panel, text, (12, top), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+        cv2.rectangle(panel, (12, top + 6), (12 + int(296 * score), top + 12), (60, 200, 60), -1)
+    return np.hstack([tile, panel])
 
 
 def draw_keypoints(
-    image: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, layout: KeypointLayout, color: Color | None = None
+    image: np.ndarray, keypoints: np.ndarray, visible: np.ndarray, scheme: KeypointScheme, color: Color | None = None
 ) -> np.ndarray:
     """Draw people as lines and dots; a line needs both of its ends.
 
@@ -35,23 +102,23 @@ def draw_keypoints(
         image: RGB uint8 [H, W, 3].
         keypoints: [N, K, 2]; points that are not finite, or lie far outside the image, are left out.
         visible: [N, K] bool, which keypoints to draw.
-        layout: names the lines and, through its mirrored pairs, the two sides.
+        scheme: names the lines and, through its mirrored pairs, the two sides.
         color: one colour for everything instead of one a side.
 
     Raises:
-        ValueError: the image is of another kind, or the shapes disagree with the layout.
+        ValueError: the image is of another kind, or the shapes disagree with the scheme.
     """
     canvas = _copy_image(image)
     keypoints = np.asarray(keypoints, dtype=np.float64)
     visible = np.asarray(visible, dtype=bool)
-    count = len(layout.names)
+    count = len(scheme.names)
     if keypoints.ndim != 3 or keypoints.shape[1:] != (count, 2) or visible.shape != keypoints.shape[:2]:
         raise ValueError(
-            f"keypoints should be [N, {count}, 2] and visible [N, {count}] in a layout of {count} names, "
+            f"keypoints should be [N, {count}, 2] and visible [N, {count}] in a scheme of {count} names, "
             f"got {list(keypoints.shape)} and {list(visible.shape)}"
         )
-    first, second = ({pair[side] for pair in layout.mirrored} for side in (0, 1))
-    side_colors = [FIRST if name in first else SECOND if name in second else SINGLE for name in layout.names]
+    first, second = ({pair[side] for pair in scheme.mirrored} for side in (0, 1))
+    side_colors = [FIRST if name in first else SECOND if name in second else SINGLE for name in scheme.names]
     # Four image sides away nothing shows any more, and OpenCV's integers would overflow before long.
     reach = 4 * max(canvas.shape[:2])
     with np.errstate(invalid="ignore"):
@@ -60,7 +127,7 @@ def draw_keypoints(
     fixed_points = np.where(drawn[..., None], np.rint(keypoints * 2**SUBPIXEL_BITS), 0).astype(int).tolist()
     radius = int(1.5 * width * 2**SUBPIXEL_BITS)
     for points, shown in zip(fixed_points, drawn, strict=True):
-        for a, b in layout.skeleton_indices():
+        for a, b in scheme.skeleton_indices():
             if shown[a] and shown[b]:
                 line_color = color or (side_colors[a] if side_colors[a] == side_colors[b] else SINGLE)
                 cv2.line(canvas, points[a], points[b], line_color, width, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -71,24 +138,23 @@ def draw_keypoints(
 
 
 def draw_boxes(
-    image: np.ndarray, boxes_xywh: np.ndarray, labels: Sequence[str] | None = None, color: Color = (255, 230, 0)
+    image: np.ndarray, boxes_xyxy: np.ndarray, names: Sequence[str] | None = None, color: Color = (255, 230, 0)
 ) -> np.ndarray:
-    """Draw boxes [N, 4], each with its label on the upper left corner; boxes that are not finite are left out."""
+    """Draw boxes [N, 4], each with its name on the upper left corner; boxes that are not finite are left out."""
     canvas = _copy_image(image)
-    boxes = np.asarray(boxes_xywh, dtype=np.float64).reshape(-1, 4)
-    if labels is not None and len(labels) != len(boxes):
-        raise ValueError(f"{len(labels)} labels for {len(boxes)} boxes")
+    boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
+    if names is not None and len(names) != len(boxes):
+        raise ValueError(f"{len(names)} names for {len(boxes)} boxes")
     reach = 4 * max(canvas.shape[:2])
     width = max(1, round(max(canvas.shape[:2]) / 400))
-    for index, (left, top, box_width, box_height) in enumerate(boxes):
-        if not np.isfinite(boxes[index]).all():
+    for index, box in enumerate(boxes):
+        if not np.isfinite(box).all():
             continue
-        # The box covers whole pixels: its last one is a pixel before left + width.
-        corners = np.clip([left, top, left + box_width - 1, top + box_height - 1], -reach, reach)
-        x1, y1, x2, y2 = np.round(corners).astype(int).tolist()
+        # The box covers whole pixels: its last one is a pixel before x2.
+        x1, y1, x2, y2 = np.round(np.clip(box - [0, 0, 1, 1], -reach, reach)).astype(int).tolist()
         cv2.rectangle(canvas, (x1, y1), (x2, y2), color, width)
-        if labels is not None:
-            _write_text(canvas, labels[index], (x1, max(y1 - 14, 0)), background=color)
+        if names is not None:
+            _write_text(canvas, names[index], (x1, max(y1 - 14, 0)), background=color)
     return canvas
 
 
@@ -117,7 +183,7 @@ def draw_text(image: np.ndarray, text: str) -> np.ndarray:
 
 
 def draw_instances(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -> np.ndarray:
-    """Tint the pixels of each object in a colour of its own, the last one on top.
+    """Tint the pixels of each object in another color, the last one on top.
 
     Args:
         image: RGB uint8 [H, W, 3].

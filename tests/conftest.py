@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hrtoolkit.tasks.pose.layouts import COCO
+
+from hrtoolkit.schemes.people import COCO
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

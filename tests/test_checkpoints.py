@@ -6,28 +6,28 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.pose.layouts import COCO, MPII
 from mmengine.logging import HistoryBuffer
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.backbones import HRNet
 from hrtoolkit.checkpoints import read_checkpoint, write_checkpoint
 from hrtoolkit.errors import CheckpointError
+from hrtoolkit.schemes.people import COCO, MPII
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
 
-def make_model(layout="coco", num_outputs=1, **backbone):
+def make_model(scheme="coco", num_outputs=1, **backbone):
     from mmengine import Config
 
     return build_model(
         Config(
             dict(
-                custom_imports=dict(imports=["hrtoolkit.tasks.pose"]),
+                custom_imports=dict(imports=["hrtoolkit.tasks.pose", "hrtoolkit.tasks.classification"]),
                 model=dict(
                     backbone=dict(**{**TINY, **backbone}, num_outputs=num_outputs),
                     neck=dict(type="HighestResolution"),
-                    head=dict(type="HeatmapHead", layout=layout),
+                    head=dict(type="HeatmapHead", scheme=scheme),
                 ),
             )
         )
@@ -116,11 +116,13 @@ def test_a_classification_file_fills_the_backbone_and_tells_the_rest(official):
     assert "not used" in str(report) and "head.classifier.weight" in report.details()
 
 
-def test_a_head_of_another_layout_takes_over_channels_by_name(official):
+def test_a_head_of_another_scheme_takes_over_channels_by_name(official):
     names = ["left_wrist", "tail", "nose"]
-    model = make_model(layout=dict(names=names))
+    model = make_model(scheme=dict(names=names))
     before = model.head.final_layer.weight.detach().clone()
-    report = load_checkpoint(model, official)
+    assert "give `scheme` to take over those of equal name" in str(load_checkpoint(model, official))
+    assert torch.equal(model.head.final_layer.weight, before)  # nothing is guessed from a count
+    report = load_checkpoint(model, official, scheme="coco")
     assert report.part_fits("backbone") and not report.ok
     assert report.adopted["head.final_layer.weight"] == ["left_wrist", "nose"]
     weight = model.head.final_layer.weight
@@ -132,8 +134,8 @@ def test_a_head_of_another_layout_takes_over_channels_by_name(official):
 
 def test_equal_counts_in_another_order_are_matched_by_the_names_in_the_file():
     names = list(reversed(MPII.names))
-    state = randomise(make_model(layout="mpii").state_dict())
-    model = make_model(layout=dict(names=names))
+    state = randomise(make_model(scheme="mpii").state_dict())
+    model = make_model(scheme=dict(names=names))
     load_checkpoint(model, {"meta": {"output_names": list(MPII.names)}, "state_dict": state})
     assert torch.equal(model.head.final_layer.bias, state["head.final_layer.bias"].flip(0))
 
@@ -149,7 +151,7 @@ def test_a_backbone_alone_loads_too(official):
     net = HRNet(**{k: v for k, v in TINY.items() if k != "type"}, num_outputs=1)
     report = load_checkpoint(net, official)
     assert report.fits
-    assert report.unexpected == ["final_layer.weight", "final_layer.bias"]
+    assert report.unexpected == ["head.final_layer.weight", "head.final_layer.bias"]
 
 
 def test_missing_batch_counters_are_accepted(official):
@@ -182,6 +184,13 @@ def test_numbers_and_histories_of_other_frameworks_are_read_along(official, tmp_
         assert load_checkpoint(make_model(), tmp_path / name).ok
         read = read_checkpoint(tmp_path / name)["meta"]["dataset_meta"]
         assert read["perf"] == 0.74 and read["sigmas"][0] == np.float32(0.026) and read["known"][0]
+
+
+def test_reading_leaves_torchs_list_of_safe_globals_alone(official, tmp_path):
+    torch.save(official, tmp_path / "file.pth")
+    before = set(torch.serialization.get_safe_globals())
+    read_checkpoint(tmp_path / "file.pth")
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_getattr_in_a_pickle_reaches_nothing(tmp_path):

@@ -9,20 +9,24 @@ import pytest
 from mmengine import Config
 
 import hrtoolkit.config.load
-from hrtoolkit.config import ConfigError, check_config, config_text, load_config
+from hrtoolkit.config import ConfigError, config_json, config_text, load_config, read_stored_config
+from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.errors import UserError
-from hrtoolkit.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+from hrtoolkit.metric import BaseMetric
+from hrtoolkit.model import BaseHead
+from hrtoolkit.registry import AUGMENTATIONS, BACKBONES, DATASETS, HEADS, LOSSES, METRICS, VIEWS
+from hrtoolkit.samples import BaseSamples
+from hrtoolkit.views import BaseAugmentation, BaseView
 
 from .conftest import REPOSITORY
 
 GOOD = """
 _folder = "nowhere/at/all"
-model = dict(backbone=dict(type="CheckedBackbone", width=32), head=dict(type="CheckedHead"))
-train_dataloader = dict(batch_size=2, dataset=dict(type="CheckedDataset", data_root=_folder, ann_file="people.json",
-    transform=dict(type="CheckedTransform", size=(192, 256))))
-val_dataloader = dict(dataset=dict(type="CheckedWrapper", datasets=[
-    dict(type="CheckedDataset", data_root=_folder, ann_file="people.json"),
-    dict(type="CheckedDataset", ann_file="people.json")]))
+model = dict(backbone=dict(type="CheckedBackbone", width=32), head=dict(type="CheckedHead"),
+    view=dict(type="CheckedView", size=(192, 256)))
+train_dataloader = dict(batch_size=2, dataset=dict(type="CheckedDataset", data_root=_folder, ann_file="people.json"),
+    augmentation=dict(type="CheckedAugmentation", flip=0.5))
+val_dataloader = dict(dataset=dict(type="CheckedDataset", ann_file="people.json"))
 val_evaluator = [dict(type="CheckedMetric")]
 train_cfg = dict(max_epochs=3)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=1e-3), clip_grad=dict(max_norm=1.0))
@@ -38,38 +42,53 @@ class CheckedBackbone:
     def __init__(self, width: int, upsample: "str | None" = None, stem: object = None): ...
 
 
-class CheckedHead:
-    def __init__(self, in_channels, in_strides, loss=None): ...
+class CheckedHead(BaseHead):
+    moved = {"layout": "model.head.scheme"}  # noqa: RUF012
+
+    def __init__(self, in_channels, in_strides, loss=None, terms=None): ...
 
 
 class AnyBackbone:
     def __init__(self, name: str, **options): ...
 
 
-class CheckedDataset:
-    how_to_get = "unpack people.zip"
-
-    def __init__(
-        self, ann_file: str, data_root: str = "data/checked", image_dir: str | None = None, transform=None
-    ): ...
+class CheckedLoss:
+    def __init__(self, x: int = 0): ...
 
 
-class CheckedWrapper:
-    def __init__(self, datasets): ...
+class CheckedView(BaseView):
+    told = ("unbiased",)
+
+    def __init__(self, size=(1, 1), unbiased: bool = False): ...
 
 
-class CheckedTransform:
-    def __init__(self, size=(1, 1), inner=None): ...
-
-
-class CheckedMetric:
+class OtherView(BaseView):
     pass
 
 
+class CheckedAugmentation(BaseAugmentation):
+    views = (CheckedView,)
+
+    def __init__(self, flip: float = 0.0): ...
+
+
+class CheckedDataset(BaseSamples):
+    how_to_get = "unpack people.zip"
+
+    def __init__(self, ann_file: str, data_root: str = "data/checked", image_dir: str | None = None): ...
+
+
+class CheckedMetric(BaseMetric):
+    moved = {"out_file": lambda value: f"say --out {value} when testing"}  # noqa: RUF012
+
+
 PARTS = {
-    MODELS: [CheckedBackbone, CheckedHead, AnyBackbone],
-    DATASETS: [CheckedDataset, CheckedWrapper],
-    TRANSFORMS: [CheckedTransform],
+    BACKBONES: [CheckedBackbone, AnyBackbone],
+    HEADS: [CheckedHead],
+    LOSSES: [CheckedLoss],
+    VIEWS: [CheckedView, OtherView],
+    AUGMENTATIONS: [CheckedAugmentation],
+    DATASETS: [CheckedDataset],
     METRICS: [CheckedMetric],
 }
 
@@ -113,6 +132,7 @@ def test_a_config_inherits_and_deletes(write):
     assert model == {
         "backbone": {"type": "CheckedBackbone", "width": 32},
         "head": {"type": "Other"},
+        "view": {"type": "CheckedView", "size": (192, 256)},
         "flip_test": True,
     }
 
@@ -172,10 +192,8 @@ def test_a_given_config_is_copied():
 def test_data_root_reaches_every_dataset(write):
     config = load_config(write(GOOD), data_root="elsewhere")
     assert config.train_dataloader.dataset.data_root == "elsewhere"
-    # The second one does not state a data_root, but its class takes one; the wrapper does not.
-    assert [dataset.data_root for dataset in config.val_dataloader.dataset.datasets] == ["elsewhere"] * 2
-    assert "data_root" not in config.val_dataloader.dataset
-    assert "data_root" not in config.train_dataloader.dataset.transform
+    # This one does not state a data_root, but its class takes one.
+    assert config.val_dataloader.dataset.data_root == "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -251,8 +269,8 @@ def test_all_mistakes_come_in_one_error_each_with_its_place(write):
             "model.flip_tset=True",
             "train_dataloader.batchsize=3",
             "train_dataloader.training=True",
-            "train_dataloader.dataset.transform.type=CheckdTransform",
-            "val_dataloader.dataset.datasets.1.anfile=x",
+            "train_dataloader.augmentation.type=CheckdAugmentation",
+            "val_dataloader.dataset.anfile=x",
             "val_evaluator.0.typ=x",
             "train_cfg.max_epoch=3",
             "optim_wrapper.optimizer.lrr=1",
@@ -269,35 +287,90 @@ def test_all_mistakes_come_in_one_error_each_with_its_place(write):
     expected = [
         "model.backbone.widht: CheckedBackbone has no argument 'widht'; did you mean 'width'?",
         "model.backbone.width: expected int, got '32'",
-        "model.head.type: there is no model 'CheckedHaed'; did you mean 'CheckedHead'",
+        "model.head.type: there is no head 'CheckedHaed'; did you mean 'CheckedHead'",
         "model.flip_tset: model has no argument 'flip_tset'; did you mean 'flip_test'?",
         "train_dataloader.batchsize: train_dataloader has no argument 'batchsize'; did you mean 'batch_size'?",
-        "train_dataloader.training: train_dataloader has no argument 'training'; it takes dataset, batch_size",
-        "train_dataloader.dataset.transform.type: there is no transform 'CheckdTransform'; did you mean 'CheckedTrans",
-        "val_dataloader.dataset.datasets.1.anfile: CheckedDataset has no argument 'anfile'; did you mean 'ann_file'?",
+        "train_dataloader.training: train_dataloader has no argument 'training'; it takes batch_size",
+        "train_dataloader.augmentation.type: there is no augmentation 'CheckdAugmentation'; did you mean 'CheckedAug",
+        "val_dataloader.dataset.anfile: CheckedDataset has no argument 'anfile'; did you mean 'ann_file'?",
         "val_evaluator.0.typ: CheckedMetric has no argument 'typ'; it takes none",
         "train_cfg.max_epoch: train_cfg has no argument 'max_epoch'; did you mean 'max_epochs'?",
         "optim_wrapper.optimizer.lrr: Adam has no argument 'lrr'; did you mean 'lr'",
-        "optim_wrapper.acumulative_counts: optim_wrapper has no argument 'acumulative_counts'; did you mean 'accumul",
+        "optim_wrapper.acumulative_counts: optim_wrapper has no argument 'acumulative_counts'; did you mean 'acc",
         "param_scheduler.1.milestone: MultiStepLR has no argument 'milestone'; did you mean 'milestones'?",
         "custom_hooks.0.type: there is no hook 'EmaHook'; did you mean 'EMAHook'",
         "validation: a config has no 'validation'",
         "seed: expected int, got 'zero'",
     ]
-    assert all(any(problem.startswith(text) for problem in caught.value.problems) for text in expected)
+    problems = caught.value.problems
+    assert not [text for text in expected if not any(problem.startswith(text) for problem in problems)]
 
 
 def test_missing_arguments_are_named_but_not_those_that_the_builder_passes():
     config = Config({"model": {"backbone": {"type": "CheckedBackbone"}, "head": {"type": "CheckedHead"}}})
     assert problems_of(config) == ["model.backbone: CheckedBackbone needs 'width'"]
     config = Config({"model": {"backbone": {"type": "CheckedBackbone", "width": 1}}})
-    assert problems_of(config) == ["model: model needs 'head'"]
+    assert problems_of(config) == ["model: needs 'head'"]
 
 
 def test_parts_inside_parts_are_checked_and_plain_data_is_not(write):
-    loss = {"terms": [{"type": "CheckedBackbone", "width": 1, "x": 1}], "y": 1}
-    config = load_config(write(GOOD), [f"model.head.loss={loss}"])
-    assert [problem.split(":")[0] for problem in problems_of(config)] == ["model.head.loss.terms.0.x"]
+    config = load_config(write(GOOD), ["model.head.loss={'type': 'CheckedLoss', 'x': 'a', 'y': 1}"])
+    assert {problem.split(":")[0] for problem in problems_of(config)} == {"model.head.loss.y", "model.head.loss.x"}
+    check_config(load_config(write(GOOD), ["model.head.terms={'y': [1, {'type': 'x'}]}"]), files=False)
+
+
+def test_only_arguments_named_after_a_role_hold_parts(write):
+    config = load_config(write(GOOD), ["model.head.terms={'type': 'CheckedLoss'}"])
+    assert problems_of(config) == [
+        "model.head.terms: 'terms' of CheckedHead is no part of a network: give it no `type`"
+    ]
+
+
+def test_a_part_of_one_role_does_not_stand_in_for_another(write):
+    overrides = ["model.head.type=CheckedLoss", "model.backbone.type=HighestResolution"]
+    assert problems_of(load_config(write(GOOD), overrides)) == [
+        "model.backbone.type: there is no backbone 'HighestResolution'; is its package in custom_imports?",
+        "model.head.type: there is no head 'CheckedLoss'; did you mean 'CheckedHead'?",
+    ]
+
+
+def test_what_the_head_decides_is_not_said_again(write):
+    config = load_config(write(GOOD), ["model.view.unbiased=True"])
+    assert problems_of(config) == ["model.view.unbiased: the model's head decides 'unbiased'; leave it out here"]
+
+
+def test_data_is_looked_at_by_a_view_in_whose_terms_the_augmentation_speaks(write):
+    config = load_config(write(GOOD), ["model.view={'type': 'OtherView'}"])
+    assert problems_of(config) == [
+        "train_dataloader.augmentation: CheckedAugmentation speaks to CheckedView, but model.view is OtherView"
+    ]
+    config = load_config(write(GOOD), ["model.view=None"])
+    (problem,) = problems_of(config)
+    assert problem.startswith("model.view: missing; it says how the model looks at images")
+    config = load_config(write(GOOD), ["val_dataloader.augmentation={'type': 'CheckedAugmentation'}"])
+    assert problems_of(config) == ["val_dataloader.augmentation: only training data is augmented"]
+
+
+def test_arguments_that_moved_are_answered_with_their_new_place(write):
+    overrides = ["model.head.layout=coco", "model.mean=[1,2,3]", "val_evaluator.0.out_file=x.json"]
+    config = load_config(write(GOOD), [*overrides, "train_dataloader.dataset.transform={'type': 'TopDownAffine'}"])
+    config.custom_imports = {"imports": ["hrtoolkit.tasks.pose"]}
+    moved = dict(problem.split(": ", 1) for problem in problems_of(load_config(config)))
+    assert moved["model.head.layout"] == "CheckedHead has no 'layout' any more; write model.head.scheme='coco'"
+    assert moved["model.mean"] == "model has no 'mean' any more; write model.view.mean=[1, 2, 3]"
+    assert (
+        moved["val_evaluator.0.out_file"] == "CheckedMetric has no 'out_file' any more; say --out x.json when testing"
+    )
+    assert "write model.view=dict(type='TopDown'" in moved["train_dataloader.dataset.transform"]
+
+
+def test_branches_have_names_and_parts(write):
+    config = load_config(write(GOOD), ["model.branches={'pose': {'haed': {}}}"])
+    assert problems_of(config) == [
+        "model.branches: goes without head, view, which belong into the branches",
+        "model.branches.pose.haed: a branch has no 'haed'; did you mean 'head'?",
+        "model.branches.pose: needs 'head'",
+    ]
 
 
 def test_a_class_with_open_arguments_takes_any_and_a_type_may_be_an_object(write):
@@ -308,7 +381,7 @@ def test_a_class_with_open_arguments_takes_any_and_a_type_may_be_an_object(write
 
 def test_an_unknown_type_without_near_names_points_to_custom_imports(write):
     config = load_config(write(GOOD), ["model.head.type=Qqqq"])
-    assert problems_of(config) == ["model.head.type: there is no model 'Qqqq'; is its package in custom_imports?"]
+    assert problems_of(config) == ["model.head.type: there is no head 'Qqqq'; is its package in custom_imports?"]
 
 
 def test_things_that_are_no_parts_are_named(write):
@@ -342,7 +415,7 @@ def test_sections_that_need_each_other_come_together(write):
 
 
 def test_a_missing_data_root_is_one_problem_and_says_how_to_get_the_data(write):
-    places = ["train_dataloader.dataset", "val_dataloader.dataset.datasets.0", "val_dataloader.dataset.datasets.1"]
+    places = ["train_dataloader.dataset", "val_dataloader.dataset"]
     assert problems_of(load_config(write(GOOD), data_root="nowhere"), files=True) == [
         ", ".join(f"{place}.data_root" for place in places) + ": no folder nowhere; unpack people.zip"
     ]
@@ -354,7 +427,7 @@ def test_missing_files_are_named_with_near_names(write, tmp_path):
     images = ["train_dataloader.dataset.image_dir=train2017", "load_from=x.pth"]
     problems = problems_of(load_config(path, images, data_root=tmp_path), files=True)
     assert len(problems) == 3
-    assert re.search(r"ann_file, .*ann_file, .*: no file .*people\.json; did you mean 'poeple\.json'\?", problems[0])
+    assert re.search(r"ann_file, .*ann_file: no file .*people\.json; did you mean 'poeple\.json'\?", problems[0])
     missing = f"train_dataloader.dataset.image_dir: no folder {tmp_path / 'train2017'}"
     assert problems[1].endswith(f"{missing}; unpack people.zip")
     assert problems[2] == "load_from: no file x.pth"
@@ -381,6 +454,18 @@ def test_the_text_of_a_config_reads_back_as_the_same_config(write, tmp_path):
     assert Config.fromstring(config_text(odd), ".py").to_dict() == expected
 
 
+def test_checkpoints_keep_configs_as_json_and_older_ones_are_read_without_running_them(write):
+    config = load_config(write(GOOD), ["model.flip_test=True"])
+    again = read_stored_config(config_json(config))
+    assert again.model.view.size == [192, 256]
+    assert again.param_scheduler == config.param_scheduler
+    assert read_stored_config(config_text(config)).to_dict() == config.to_dict()
+    assert read_stored_config("x = {'y': float('inf')}\n").x.y == float("inf")
+    for text in ("import os", "a = __import__('os').getcwd()", "a, b = 1", "("):
+        with pytest.raises(ConfigError, match="the config in this checkpoint: 1 problem"):
+            read_stored_config(text)
+
+
 def test_the_tool_reports_every_config_and_its_exit_status(write, monkeypatch, capsys):
     good = write(
         "model = dict(backbone=dict(type='CheckedBackbone', width=1), head=dict(type='CheckedHead'))", "good.py"
@@ -393,7 +478,7 @@ def test_the_tool_reports_every_config_and_its_exit_status(write, monkeypatch, c
     assert left.value.code == 1
     assert capsys.readouterr().out.splitlines() == [
         f"{bad}: 2 problems",
-        "  modle: a config has no 'modle'; did you mean 'model'?",
         "  model: missing",
+        "  modle: a config has no 'modle'; did you mean 'model'?",
         f"ok {good}",
     ]

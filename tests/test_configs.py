@@ -4,14 +4,15 @@ import pytest
 import torch
 
 from hrtoolkit import build_model
-from hrtoolkit.config import check_config, load_config
+from hrtoolkit.config import load_config
+from hrtoolkit.engine.check_config import check_config
 
 from .conftest import REPOSITORY
 
 CONFIGS = sorted(p for p in (REPOSITORY / "configs").glob("*/*.py") if not p.parent.name.startswith("_"))
 FROM_THE_DATA = {  # what these leave to them
-    "hrnet_w18_finetune": ["model.head.num_classes=2"],
-    "hrnetv2_w18_custom": ["model.head.layout=300w"],
+    "hrnet_w18_finetune": ["model.head.scheme=2"],
+    "hrnetv2_w18_custom": ["model.head.scheme=300w"],
 }
 
 
@@ -42,10 +43,10 @@ def test_pose_and_face_configs_give_a_heatmap_a_keypoint(path):
     config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
     with torch.device("meta"):
         model = build_model(config)
-    width, height = config.val_dataloader.dataset.transform.input_size
+    width, height = model.branch().view.input_size
     with torch.no_grad():
         output = model.eval()(torch.empty(1, 3, height, width, device="meta"))
-    assert output.shape == (1, len(model.head.layout.names), height // 4, width // 4)
+    assert output.shape == (1, len(model.head.scheme.names), height // 4, width // 4)
 
 
 def test_published_sizes_of_the_pose_models():

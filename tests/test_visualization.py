@@ -6,9 +6,9 @@ import pytest
 
 from hrtoolkit import visualization
 from hrtoolkit.errors import UserError
-from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.schemes import KeypointScheme
 
-LAYOUT = KeypointLayout(
+SCHEME = KeypointScheme(
     names=("nose", "left_hand", "right_hand"),
     mirrored=(("left_hand", "right_hand"),),
     skeleton=(("nose", "left_hand"), ("left_hand", "right_hand")),
@@ -23,24 +23,24 @@ def blank(height: int = 60, width: int = 100) -> np.ndarray:
 
 def test_a_line_passes_through_the_middle_of_its_ends_and_the_input_stays():
     image = blank()
-    drawn = visualization.draw_keypoints(image, PERSON, ALL_VISIBLE, LAYOUT)
+    drawn = visualization.draw_keypoints(image, PERSON, ALL_VISIBLE, SCHEME)
     assert drawn[30, 50].any() and drawn[50, 50].any()  # nose to left hand, hand to hand
     assert not drawn[30, 20].any()  # nose and right hand are not joined
     assert not image.any()
 
 
 def test_the_two_sides_differ_in_colour_unless_one_colour_is_asked_for():
-    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, LAYOUT)
+    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME)
     for (x, y), color in zip(
         PERSON[0].astype(int), (visualization.SINGLE, visualization.FIRST, visualization.SECOND), strict=True
     ):
         np.testing.assert_array_equal(drawn[y, x], color)
-    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, LAYOUT, color=(255, 255, 255))
+    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME, color=(255, 255, 255))
     assert (drawn[..., 0] == drawn[..., 2]).all() and drawn[10, 20, 0] == 255
 
 
 def test_a_line_needs_both_ends():
-    drawn = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), LAYOUT)
+    drawn = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
     assert not drawn[30, 50].any() and not drawn[50, 80].any()
     assert drawn[10, 20].any() and drawn[50, 20].any()
 
@@ -49,29 +49,29 @@ def test_a_line_needs_both_ends():
 def test_points_that_cannot_be_drawn_are_left_out(bad):
     keypoints = PERSON.copy()
     keypoints[0, 1] = bad
-    without = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), LAYOUT)
-    np.testing.assert_array_equal(visualization.draw_keypoints(blank(), keypoints, ALL_VISIBLE, LAYOUT), without)
+    without = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
+    np.testing.assert_array_equal(visualization.draw_keypoints(blank(), keypoints, ALL_VISIBLE, SCHEME), without)
     visualization.draw_boxes(blank(), np.array([[bad, 0, 10, 10], [0, 0, bad, 10]]), ["a", "b"])
 
 
 def test_nobody_and_a_mirrored_view_are_images_too():
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)[:, ::-1]
-    nobody = visualization.draw_keypoints(image, np.zeros((0, 3, 2)), np.zeros((0, 3), bool), LAYOUT)
+    nobody = visualization.draw_keypoints(image, np.zeros((0, 3, 2)), np.zeros((0, 3), bool), SCHEME)
     np.testing.assert_array_equal(nobody, image)
     np.testing.assert_array_equal(visualization.draw_boxes(image, np.zeros((0, 4)), []), image)
 
 
 def test_wrong_images_and_shapes_are_named():
     with pytest.raises(ValueError, match=r"RGB uint8 array \[H, W, 3\], got float64 \[60, 100, 3\]"):
-        visualization.draw_keypoints(blank() / 255, PERSON, ALL_VISIBLE, LAYOUT)
-    with pytest.raises(ValueError, match=r"layout of 3 names, got \[1, 2, 2\]"):
-        visualization.draw_keypoints(blank(), PERSON[:, :2], ALL_VISIBLE, LAYOUT)
-    with pytest.raises(ValueError, match="1 labels for 2 boxes"):
+        visualization.draw_keypoints(blank() / 255, PERSON, ALL_VISIBLE, SCHEME)
+    with pytest.raises(ValueError, match=r"scheme of 3 names, got \[1, 2, 2\]"):
+        visualization.draw_keypoints(blank(), PERSON[:, :2], ALL_VISIBLE, SCHEME)
+    with pytest.raises(ValueError, match="1 names for 2 boxes"):
         visualization.draw_boxes(blank(), np.ones((2, 4)), ["one"])
 
 
 def test_a_box_runs_along_its_outermost_pixels():
-    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 30, 15]]), color=(255, 0, 0))
+    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 40, 35]]), color=(255, 0, 0))
     rows, columns = np.nonzero(drawn[..., 0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 34, 10, 39)
     assert not drawn[27, 25].any()

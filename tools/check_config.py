@@ -6,7 +6,8 @@ python tools/check_config.py configs/pose/hrnet_toy.py --data-root data/toy --se
 """
 
 from hrtoolkit.cli import make_parser, run_tool
-from hrtoolkit.config import ConfigError, check_config, load_config
+from hrtoolkit.config import ConfigError, load_config
+from hrtoolkit.engine.check_config import check_config
 
 
 def main() -> int:

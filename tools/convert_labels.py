@@ -9,10 +9,9 @@ The first writes context/, train.lst and val.lst, the second train/ and test/. W
 import argparse
 from pathlib import Path
 
-from hrtoolkit.tasks.segmentation.releases import convert_coco_stuff, convert_pascal_context
-
 from hrtoolkit.cli import run_tool
 from hrtoolkit.errors import UserError
+from hrtoolkit.tasks.segmentation.releases import convert_coco_stuff, convert_pascal_context
 
 
 def main() -> None:

@@ -7,15 +7,14 @@ python tools/make_toy_data.py --out data/toy --train 1200 --val 200 --seed 0 --s
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
-from hrtoolkit.tasks.pose.layouts import COCO
 
-from hrtoolkit.data import toy
+from hrtoolkit import toy
+from hrtoolkit.cli import run_tool
 from hrtoolkit.data.reading import read_image
-from hrtoolkit.errors import UserError
+from hrtoolkit.schemes.people import COCO
 from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image
 
 
@@ -32,14 +31,11 @@ def main() -> None:
     args = parser.parse_args()
     default = Path("data/toy_classes" if args.classes else "data/toy")
     out = args.out or default
-    try:
-        write = toy.write_classes if args.classes else toy.write_coco
-        written = write(out, args.train, args.val, args.seed)
-        if args.sheet:
-            split = ("train" if args.train else "val") + ("" if args.classes else "2017")
-            (draw_class_sheet if args.classes else draw_sheet)(out, split, args.sheet)
-    except (UserError, ValueError) as error:
-        sys.exit(f"error: {error}")
+    write = toy.write_classes if args.classes else toy.write_coco
+    written = write(out, args.train, args.val, args.seed)
+    if args.sheet:
+        split = ("train" if args.train else "val") + ("" if args.classes else "2017")
+        (draw_class_sheet if args.classes else draw_sheet)(out, split, args.sheet)
     print(f"{out} {'now' if written else 'already'} holds {args.train} training and {args.val} validation images")
     if args.sheet:
         print(f"{args.sheet} shows the first of them")
@@ -59,7 +55,8 @@ def draw_sheet(folder: Path, split: str, path: Path, count: int = 20) -> None:
     for record in content["images"][:count]:
         annotations = [item for item in content["annotations"] if item["image_id"] == record["id"]]
         keypoints = np.array([item["keypoints"] for item in annotations], dtype=np.float64).reshape(-1, 17, 3)
-        boxes = np.array([item["bbox"] for item in annotations]).reshape(-1, 4)
+        boxes = np.array([item["bbox"] for item in annotations], dtype=np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
         labels = ["crowd" if item["iscrowd"] else str(item["num_keypoints"]) for item in annotations]
         image = read_image(folder / split / record["file_name"])
         image = draw_keypoints(image, keypoints[..., :2], keypoints[..., 2] > 0, COCO)
@@ -69,4 +66,4 @@ def draw_sheet(folder: Path, split: str, path: Path, count: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -5,11 +5,10 @@ python tools/make_toy_faces.py --out data/toy_faces --train 1000 --test 100 --se
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from hrtoolkit.data.toy.faces import write_faces
-from hrtoolkit.errors import UserError
+from hrtoolkit.cli import run_tool
+from hrtoolkit.toy.faces import write_faces
 
 
 def main() -> None:
@@ -19,14 +18,11 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=100, help="faces to test on (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other faces (default: %(default)s)")
     args = parser.parse_args()
-    try:
-        written = write_faces(args.out, args.train, args.test, args.seed)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    written = write_faces(args.out, args.train, args.test, args.seed)
     root = "" if args.out == Path("data/toy_faces") else f" --data-root {args.out}"
     print(f"{args.out} {'now' if written else 'already'} holds {args.train} training and {args.test} test faces")
     print(f"next: python tools/train.py configs/face/hrnetv2_toy.py{root}")
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

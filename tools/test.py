@@ -20,7 +20,11 @@ def main() -> None:
     parser.add_argument(
         "--boxes", metavar="FILE", help="detections in COCO's results format, instead of annotated boxes"
     )
-    parser.add_argument("--out", metavar="FILE", help="write the predictions, in the benchmark's results format")
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="write the predictions in the benchmark's format: a file, or a folder of label maps",
+    )
     parser.add_argument(
         "--pictures", metavar="DIR", help="where a few drawn images go; beside a checkpoint file by default"
     )
@@ -40,21 +44,25 @@ def main() -> None:
     checkpoint = Path(args.checkpoint)
     # What is downloaded has no folder of its own.
     folder = checkpoint.parent if checkpoint.is_file() else Path("work_dirs", Path(args.config).stem)
-    metrics = test(
+    test(
         load_config(args.config, args.overrides, args.data_root),
         args.checkpoint,
-        args.flip,
-        args.pictures or folder / "pictures",
-        args.boxes,
-        args.out,
-        args.fold,
-        args.amp,
-        args.compile,
+        flip=args.flip,
+        pictures=args.pictures or folder / "pictures",
+        boxes=args.boxes,
+        out=args.out,
+        folded=args.fold,
+        amp=args.amp,
+        compile=args.compile,
+        report_numbers=print_numbers,
     )
+
+
+def print_numbers(metrics: dict[str, float]) -> None:
     if is_main_process():
         for name, value in metrics.items():
             print(f"{name:10} {value:.4f}")
-        print(json.dumps(metrics))
+        print(json.dumps(metrics), flush=True)
 
 
 if __name__ == "__main__":

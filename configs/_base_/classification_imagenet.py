@@ -4,18 +4,16 @@ For the flat validation folder as it is unpacked (lines of an image and its clas
 --set val_dataloader.dataset.type=ImageList val_dataloader.dataset.ann_file=val_map.txt
 """
 
+model = dict(view=dict(type="ResizeCenterCrop"))
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
-    dataset=dict(
-        type="ImageFolder", data_root="data/imagenet", image_dir="train", transform=dict(type="RandomResizedCrop")
-    ),
+    dataset=dict(type="ImageFolder", data_root="data/imagenet", image_dir="train"),
+    augmentation=dict(type="RandomResizedCrop"),
 )
 val_dataloader = dict(
     batch_size=32,
     num_workers=8,
-    dataset=dict(
-        type="ImageFolder", data_root="data/imagenet", image_dir="val", transform=dict(type="ResizeCenterCrop")
-    ),
+    dataset=dict(type="ImageFolder", data_root="data/imagenet", image_dir="val"),
 )
 val_evaluator = dict(type="ClassificationMetric")

@@ -8,14 +8,11 @@ _base_ = "classification_imagenet.py"
 
 custom_imports = dict(imports=["hrtoolkit.tasks.classification"])
 model = dict(
+    view=dict(interpolation="bicubic"),
     augment=dict(type="MixAndErase", mixup=0.8, cutmix=1.0, switch=0.5, erase=0.25),
     head=dict(label_smoothing=0.1),
 )
-train_dataloader = dict(
-    batch_size=128,
-    dataset=dict(transform=dict(interpolation="bicubic", auto_augment="rand-m9-mstd0.5-inc1")),
-)
-val_dataloader = dict(dataset=dict(transform=dict(interpolation="bicubic")))
+train_dataloader = dict(batch_size=128, augmentation=dict(interpolation="bicubic", auto_augment="rand-m9-mstd0.5-inc1"))
 train_cfg = dict(max_epochs=300, val_interval=1)
 base_batch_size = 1024  # the learning rate is meant for 128 images on each of 8 GPUs; other batches scale it
 optim_wrapper = dict(

@@ -1,5 +1,13 @@
-"""COCO 2017 instances: 1333 x 800, mirrored half of the time; images without objects are not trained."""
+"""Faster R-CNN on HRNetV2p for COCO 2017: 1333 x 800, half of the images mirrored, empty ones not trained."""
 
+custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
+model = dict(
+    backbone=dict(type="HRNet"),
+    neck=dict(type="Pyramid"),
+    head=dict(type="FasterRCNNHead", scheme="coco"),
+    view=dict(type="FitInside", size=(1333, 800)),
+    norm_eval=["backbone"],
+)
 train_dataloader = dict(
     batch_size=2,
     num_workers=4,
@@ -8,10 +16,9 @@ train_dataloader = dict(
         data_root="data/coco",
         ann_file="annotations/instances_train2017.json",
         image_dir="train2017",
-        classes="coco",
         keep_empty=False,
-        transform=dict(type="ResizeFlip", sizes=[(1333, 800)], flip=0.5),
     ),
+    augmentation=dict(type="ResizeAugmentation", flip=0.5),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -21,8 +28,6 @@ val_dataloader = dict(
         data_root="data/coco",
         ann_file="annotations/instances_val2017.json",
         image_dir="val2017",
-        classes="coco",
-        transform=dict(type="ResizeFlip", sizes=[(1333, 800)]),
     ),
 )
 val_evaluator = dict(type="CocoDetectionMetric")

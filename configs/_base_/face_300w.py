@@ -1,5 +1,6 @@
 """300W in the official manner: its crops and augmentation, numbers of the files as they are."""
 
+model = dict(view=dict(type="OfficialFaceCrop", input_size=(256, 256)))
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
@@ -8,8 +9,8 @@ train_dataloader = dict(
         data_root="data/300w",
         folders="train",
         first_pixel=0,
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
+    augmentation=dict(type="FaceAugmentation", scale=0.25, rotation=30.0, flip=0.5),
 )
 val_dataloader = dict(
     batch_size=16,
@@ -19,7 +20,6 @@ val_dataloader = dict(
         data_root="data/300w",
         folders="full",
         first_pixel=0,
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME")

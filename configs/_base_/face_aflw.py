@@ -1,5 +1,6 @@
 """AFLW in the official manner: its crops and augmentation, errors divided by the side of the face's box."""
 
+model = dict(view=dict(type="OfficialFaceCrop", input_size=(256, 256)))
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
@@ -7,8 +8,8 @@ train_dataloader = dict(
         type="AFLW",
         data_root="data/aflw",
         split="train",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
+    augmentation=dict(type="FaceAugmentation", scale=0.25, rotation=30.0, flip=0.5),
 )
 val_dataloader = dict(
     batch_size=16,
@@ -17,7 +18,6 @@ val_dataloader = dict(
         type="AFLW",
         data_root="data/aflw",
         split="test",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME")

@@ -1,5 +1,6 @@
 """WFLW in the official manner: its crops and augmentation, validation on the test faces with their six subsets."""
 
+model = dict(view=dict(type="OfficialFaceCrop", input_size=(256, 256)))
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
@@ -8,8 +9,8 @@ train_dataloader = dict(
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_train.txt",
         image_dir="WFLW_images",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
+    augmentation=dict(type="FaceAugmentation", scale=0.25, rotation=30.0, flip=0.5),
 )
 val_dataloader = dict(
     batch_size=16,
@@ -19,7 +20,6 @@ val_dataloader = dict(
         data_root="data/wflw",
         ann_file="WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt",
         image_dir="WFLW_images",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )
 val_evaluator = dict(type="NME")

@@ -9,11 +9,10 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/ade20k",
-        classes="ade20k",
         image_dir="images/training",
         label_dir="annotations/training",
-        transform=dict(type="ScaleCropFlip", crop_size=(520, 520), base_size=520, scale=(0.5, 1.6)),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(520, 520), base_size=520, scale=(0.5, 1.6)),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -21,15 +20,14 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/ade20k",
-        classes="ade20k",
         image_dir="images/validation",
         label_dir="annotations/validation",
-        transform=dict(type="WholeImage", short_side=520, multiple=8, crop_padding=False),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
 model = dict(
-    head=dict(loss=dict(type="OhemCrossEntropy")),
+    view=dict(type="WholeImage", short_side=520, pad_to=8, crop_padding=False),
+    head=dict(scheme="ade20k", loss=dict(type="OhemCrossEntropy")),
     inference=dict(type="MultiScale", base_size=520, window=(520, 520), stride=(346, 346), edge="pad"),
 )
 train_cfg = dict(max_epochs=120, val_interval=4)

@@ -6,11 +6,10 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/camvid",
-        classes="camvid",
         image_dir="train",
         label_dir="trainannot",
-        transform=dict(type="ScaleCropFlip", crop_size=(480, 352), base_size=480),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(480, 352), base_size=480),
 )
 val_dataloader = dict(
     batch_size=8,
@@ -18,11 +17,9 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/camvid",
-        classes="camvid",
         image_dir="val",
         label_dir="valannot",
-        transform=dict(type="WholeImage"),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
-model = dict(inference=dict(type="MultiScale"))
+model = dict(view=dict(type="WholeImage"), head=dict(scheme="camvid"), inference=dict(type="MultiScale"))

@@ -9,13 +9,12 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/cityscapes",
-        classes="cityscapes",
         image_dir="leftImg8bit/train",
         label_dir="gtFine/train",
         image_suffix="_leftImg8bit.png",
         label_suffix="_gtFine_labelIds.png",
-        transform=dict(type="ScaleCropFlip", crop_size=(1024, 512), base_size=2048),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(1024, 512), base_size=2048),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -23,17 +22,16 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/cityscapes",
-        classes="cityscapes",
         image_dir="leftImg8bit/val",
         label_dir="gtFine/val",
         image_suffix="_leftImg8bit.png",
         label_suffix="_gtFine_labelIds.png",
-        transform=dict(type="WholeImage"),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
 model = dict(
-    head=dict(loss=dict(type="CrossEntropy", class_weights=[
+    view=dict(type="WholeImage"),
+    head=dict(scheme="cityscapes", loss=dict(type="CrossEntropy", class_weights=[
         0.8373, 0.918, 0.866, 1.0345, 1.0166, 0.9969, 0.9754, 1.0489, 0.8786, 1.0023,
         0.9539, 0.9843, 1.1116, 0.9037, 1.0865, 1.0955, 1.0865, 1.1529, 1.0507,
     ])),

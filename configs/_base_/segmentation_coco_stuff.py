@@ -2,7 +2,7 @@
 
 `data_root` is the release after tools/convert_labels.py: train/image, train/label, test/image and test/label; labels
 are PNGs of the 10k release's values, 0 for unlabelled and 1 to 182. Those of the 164k release, 0 to 181, need
-"coco_stuff_164k" as classes of both datasets.
+--set model.head.scheme=coco_stuff_164k.
 """
 
 train_dataloader = dict(
@@ -11,11 +11,10 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/coco_stuff",
-        classes="coco_stuff",
         image_dir="train/image",
         label_dir="train/label",
-        transform=dict(type="ScaleCropFlip", crop_size=(520, 520), base_size=520),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(520, 520), base_size=520),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -23,15 +22,14 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/coco_stuff",
-        classes="coco_stuff",
         image_dir="test/image",
         label_dir="test/label",
-        transform=dict(type="WholeImage", short_side=520, multiple=8),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
 model = dict(
-    head=dict(loss=dict(type="OhemCrossEntropy")),
+    view=dict(type="WholeImage", short_side=520, pad_to=8),
+    head=dict(scheme="coco_stuff", loss=dict(type="OhemCrossEntropy")),
     inference=dict(type="MultiScale", base_size=520, window=(520, 520), stride=(346, 346), edge="pad"),
 )
 train_cfg = dict(max_epochs=110, val_interval=5)

@@ -9,11 +9,10 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/lip",
-        classes="lip",
         image_dir="train_images",
         label_dir="train_segmentations",
-        transform=dict(type="ScaleCropFlip", crop_size=(473, 473), base_size=473, scale=(0.5, 1.6), squash=(473, 473)),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(473, 473), base_size=473, scale=(0.5, 1.6)),
 )
 val_dataloader = dict(
     batch_size=8,
@@ -21,14 +20,16 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/lip",
-        classes="lip",
         image_dir="val_images",
         label_dir="val_segmentations",
-        transform=dict(type="WholeImage", squash=(473, 473)),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
-model = dict(inference=dict(type="MultiScale", base_size=473, window=(473, 473), stride=(315, 315), edge="pad"))
+model = dict(
+    view=dict(type="WholeImage", squash=(473, 473)),
+    head=dict(scheme="lip"),
+    inference=dict(type="MultiScale", base_size=473, window=(473, 473), stride=(315, 315), edge="pad"),
+)
 train_cfg = dict(max_epochs=150, val_interval=5)
 base_batch_size = 40  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.007, momentum=0.9, weight_decay=0.0005))

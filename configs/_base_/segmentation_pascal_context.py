@@ -2,7 +2,7 @@
 
 `data_root` is VOC2010 after tools/convert_labels.py: JPEGImages, label PNGs (0 for background, 1 to 59 in the order of
 the original ids), and train.lst and val.lst: a line an image, its path and its label's path below the folder. With
-"pascal_context_60" as classes of the head and of both datasets, background is a class too.
+--set model.head.scheme=pascal_context_60 background is a class too.
 """
 
 train_dataloader = dict(
@@ -11,10 +11,9 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/pascal_context",
-        classes="pascal_context_59",
         list_file="train.lst",
-        transform=dict(type="ScaleCropFlip", crop_size=(480, 480), base_size=520),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(480, 480), base_size=520),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -22,13 +21,15 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/pascal_context",
-        classes="pascal_context_59",
         list_file="val.lst",
-        transform=dict(type="WholeImage"),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")
-model = dict(inference=dict(type="MultiScale", base_size=520, window=(480, 480), stride=(320, 320), edge="pad"))
+model = dict(
+    view=dict(type="WholeImage"),
+    head=dict(scheme="pascal_context_59"),
+    inference=dict(type="MultiScale", base_size=520, window=(480, 480), stride=(320, 320), edge="pad"),
+)
 train_cfg = dict(max_epochs=200, val_interval=5)
 base_batch_size = 16  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.004, momentum=0.9, weight_decay=0.0001))

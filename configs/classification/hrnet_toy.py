@@ -8,15 +8,14 @@ python tools/train.py configs/classification/hrnet_toy.py
 
 _base_ = "hrnet_w18_small_v1_imagenet.py"
 
-model = dict(head=dict(num_classes=8))
+model = dict(head=dict(scheme=8), view=dict(input_size=(96, 96), crop=1.0))
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,
-    dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(96, 96), scale=(0.7, 1.0))),
+    dataset=dict(data_root="data/toy_classes"),
+    augmentation=dict(scale=(0.7, 1.0)),
 )
-val_dataloader = dict(
-    num_workers=2, dataset=dict(data_root="data/toy_classes", transform=dict(input_size=(96, 96), crop=1.0))
-)
+val_dataloader = dict(num_workers=2, dataset=dict(data_root="data/toy_classes"))
 train_cfg = dict(max_epochs=10, val_interval=2)
 base_batch_size = 16
 optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=0.05))

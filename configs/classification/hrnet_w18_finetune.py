@@ -9,10 +9,10 @@ later stages learn faster, the head fastest. Published: none, it depends on the 
 _base_ = "hrnet_w18_imagenet.py"
 
 model = dict(
-    head=dict(num_classes=None),  # from the folders
+    head=dict(scheme=None),  # from the folders
     frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"],
 )
-train_dataloader = dict(num_workers=4, dataset=dict(transform=dict(scale=(0.25, 1.0))))
+train_dataloader = dict(num_workers=4, augmentation=dict(scale=(0.25, 1.0)))
 val_dataloader = dict(num_workers=4)
 train_cfg = dict(max_epochs=20, val_interval=1)
 base_batch_size = 32

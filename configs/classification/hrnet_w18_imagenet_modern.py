@@ -8,6 +8,4 @@ AdamW 1e-3.
 
 _base_ = "../_base_/classification_modern.py"
 
-model = dict(
-    backbone=dict(type="HRNet", width=18, init="kaiming"), head=dict(type="ClassificationHead", num_classes=1000)
-)
+model = dict(backbone=dict(type="HRNet", width=18, init="kaiming"), head=dict(type="ClassificationHead", scheme=1000))

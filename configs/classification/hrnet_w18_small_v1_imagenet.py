@@ -13,5 +13,5 @@ model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"
     ),
-    head=dict(type="ClassificationHead", num_classes=1000),
+    head=dict(type="ClassificationHead", scheme=1000),
 )

@@ -11,5 +11,5 @@ _base_ = ["../_base_/classification_imagenet.py", "../_base_/classification_100_
 custom_imports = dict(imports=["hrtoolkit.tasks.classification"])
 model = dict(
     backbone=dict(type="HRNet", width=40, init="kaiming"),
-    head=dict(type="ClassificationHead", num_classes=1000),
+    head=dict(type="ClassificationHead", scheme=1000),
 )

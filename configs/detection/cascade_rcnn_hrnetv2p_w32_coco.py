@@ -10,10 +10,4 @@ on each of 8 GPUs, SGD 0.02.
 
 _base_ = ["../_base_/detection_coco.py", "../_base_/detection_20_epochs.py"]
 
-custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
-model = dict(
-    backbone=dict(type="HRNet", width=32),
-    neck=dict(type="Pyramid"),
-    head=dict(type="CascadeRCNNHead", classes="coco"),
-    norm_eval=["backbone"],
-)
+model = dict(backbone=dict(width=32), head=dict(type="CascadeRCNNHead"))

@@ -8,32 +8,21 @@ python tools/train.py configs/detection/faster_rcnn_toy.py
 
 _base_ = "../_base_/detection_coco.py"
 
-custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
 model = dict(
-    backbone=dict(
-        type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"
-    ),
-    neck=dict(type="Pyramid", channels=32),
-    head=dict(type="FasterRCNNHead", classes=["person"], roi_samples=128),
+    backbone=dict(width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, init="kaiming"),
+    neck=dict(channels=32),
+    head=dict(scheme=["person"], roi_samples=128),
+    view=dict(size=(256, 160)),
+    norm_eval=[],
 )
 train_dataloader = dict(
     batch_size=4,
     num_workers=2,
-    dataset=dict(
-        data_root="data/toy",
-        ann_file="annotations/person_keypoints_train2017.json",
-        classes=["person"],
-        transform=dict(sizes=[(256, 160)]),
-    ),
+    dataset=dict(data_root="data/toy", ann_file="annotations/person_keypoints_train2017.json"),
 )
 val_dataloader = dict(
     num_workers=2,
-    dataset=dict(
-        data_root="data/toy",
-        ann_file="annotations/person_keypoints_val2017.json",
-        classes=["person"],
-        transform=dict(sizes=[(256, 160)]),
-    ),
+    dataset=dict(data_root="data/toy", ann_file="annotations/person_keypoints_val2017.json"),
 )
 train_cfg = dict(max_epochs=2, val_interval=2)
 optim_wrapper = dict(

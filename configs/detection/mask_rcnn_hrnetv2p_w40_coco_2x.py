@@ -10,12 +10,4 @@ on each of 8 GPUs, SGD 0.02.
 
 _base_ = ["../_base_/detection_coco.py", "../_base_/detection_2x.py"]
 
-custom_imports = dict(imports=["hrtoolkit.tasks.detection"])
-model = dict(
-    backbone=dict(type="HRNet", width=40),
-    neck=dict(type="Pyramid"),
-    head=dict(type="FasterRCNNHead", classes="coco", masks=True),
-    norm_eval=["backbone"],
-)
-train_dataloader = dict(dataset=dict(masks=True))
-val_dataloader = dict(dataset=dict(masks=True))
+model = dict(backbone=dict(width=40), head=dict(masks=True))

@@ -11,27 +11,19 @@ model = dict(
     backbone=dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, fuse_upsample="bilinear"
     ),
-    head=dict(type="FaceHead", layout="300w", codec=dict(type="DarkHeatmap", sigma=1.5, blur_kernel=7)),
+    head=dict(type="FaceHead", scheme="300w", codec=dict(type="DarkHeatmap", sigma=1.5, blur_kernel=7)),
+    view=dict(type="TopDown", input_size=(96, 96)),
 )
 train_dataloader = dict(
     batch_size=16,
     num_workers=2,
-    dataset=dict(
-        type="Face300W",
-        data_root="data/toy_faces",
-        folders="trainset",
-        transform=dict(type="FaceAffine", input_size=(96, 96), scale=0.15, rotation=15.0, flip=0.5),
-    ),
+    dataset=dict(type="Face300W", data_root="data/toy_faces", folders="trainset"),
+    augmentation=dict(type="FaceAugmentation", scale=0.15, rotation=15.0, flip=0.5),
 )
 val_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    dataset=dict(
-        type="Face300W",
-        data_root="data/toy_faces",
-        folders="testset",
-        transform=dict(type="FaceAffine", input_size=(96, 96)),
-    ),
+    dataset=dict(type="Face300W", data_root="data/toy_faces", folders="testset"),
 )
 val_evaluator = dict(type="NME")
 train_cfg = dict(max_epochs=10, val_interval=5)

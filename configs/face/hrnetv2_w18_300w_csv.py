@@ -2,7 +2,7 @@
 
 Published: NME 2.91 % common, 5.11 % challenge, 3.34 % full, 3.85 % test (official release), as in hrnetv2_w18_300w,
 which needs no csv. --set val_dataloader.dataset.ann_file=face_landmarks_300w_valid_common.csv is the common part. The
-csv files of WFLW and AFLW are read alike: put this dataset with layout "wflw" or "aflw" into their configs.
+csv files of WFLW and AFLW are read alike: put this dataset into their configs.
 
     python tools/train.py configs/face/hrnetv2_w18_300w_csv.py --set load_from=timm/hrnet_w18.ms_in1k
     python tools/test.py configs/face/hrnetv2_w18_300w_csv.py CHECKPOINT
@@ -17,8 +17,6 @@ train_dataloader = dict(
         data_root="data/300w",
         ann_file="face_landmarks_300w_train.csv",
         image_dir="images",
-        layout="300w",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256), scale=0.25, rotation=30.0, flip=0.5),
     ),
 )
 val_dataloader = dict(
@@ -28,7 +26,5 @@ val_dataloader = dict(
         data_root="data/300w",
         ann_file="face_landmarks_300w_valid.csv",
         image_dir="images",
-        layout="300w",
-        transform=dict(type="OfficialFaceCrop", input_size=(256, 256)),
     ),
 )

@@ -10,11 +10,12 @@ One affine warp, no stretched contrast, landmarks with fractions, pixels counted
 
 _base_ = "hrnetv2_w18_300w.py"
 
-model = dict(head=dict(codec=dict(_delete_=True, type="DarkHeatmap", sigma=2.0), integer_points=False))
-train_dataloader = dict(
-    batch_size=64, dataset=dict(first_pixel=1, transform=dict(type="FaceAffine", scale=0.25, rotation=60.0))
+model = dict(
+    head=dict(codec=dict(_delete_=True, type="DarkHeatmap", sigma=2.0), integer_points=False),
+    view=dict(type="TopDown"),
 )
-val_dataloader = dict(batch_size=64, dataset=dict(first_pixel=1, transform=dict(type="FaceAffine")))
+train_dataloader = dict(batch_size=64, dataset=dict(first_pixel=1), augmentation=dict(rotation=60.0))
+val_dataloader = dict(batch_size=64, dataset=dict(first_pixel=1))
 base_batch_size = 512
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [

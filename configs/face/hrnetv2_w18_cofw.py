@@ -15,5 +15,5 @@ _base_ = ["../_base_/face_cofw.py", "../_base_/face_60_epochs.py"]
 custom_imports = dict(imports=["hrtoolkit.tasks.face"])
 model = dict(
     backbone=dict(type="HRNet", width=18, fuse_upsample="bilinear", bn_momentum=0.01),
-    head=dict(type="FaceHead", layout="cofw", codec=dict(type="TruncatedHeatmap", sigma=1.5), integer_points=True),
+    head=dict(type="FaceHead", scheme="cofw", codec=dict(type="TruncatedHeatmap", sigma=1.5), integer_points=True),
 )

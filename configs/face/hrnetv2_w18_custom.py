@@ -11,7 +11,7 @@ Published: nothing; the recipe is that of the DARK configs, for one GPU.
 
 _base_ = "hrnetv2_w18_300w_dark.py"
 
-model = dict(head=dict(layout=None))  # the data tell
+model = dict(head=dict(scheme=None))  # the training data has it
 train_dataloader = dict(
     batch_size=32,
     dataset=dict(
@@ -20,8 +20,7 @@ train_dataloader = dict(
         data_root="data/my_faces",
         ann_file="train.json",
         image_dir="images",
-        layout=dict(nme_reference="box"),
-        transform=dict(type="FaceAffine", input_size=(256, 256), scale=0.25, rotation=60.0, flip=0.5),
+        scheme=dict(nme_reference="box"),
     ),
 )
 val_dataloader = dict(
@@ -32,7 +31,6 @@ val_dataloader = dict(
         data_root="data/my_faces",
         ann_file="val.json",
         image_dir="images",
-        layout=dict(nme_reference="box"),
-        transform=dict(type="FaceAffine", input_size=(256, 256)),
+        scheme=dict(nme_reference="box"),
     ),
 )

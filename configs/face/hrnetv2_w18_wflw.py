@@ -16,5 +16,5 @@ _base_ = ["../_base_/face_wflw.py", "../_base_/face_60_epochs.py"]
 custom_imports = dict(imports=["hrtoolkit.tasks.face"])
 model = dict(
     backbone=dict(type="HRNet", width=18, fuse_upsample="bilinear", bn_momentum=0.01),
-    head=dict(type="FaceHead", layout="wflw", codec=dict(type="TruncatedHeatmap", sigma=1.5), integer_points=True),
+    head=dict(type="FaceHead", scheme="wflw", codec=dict(type="TruncatedHeatmap", sigma=1.5), integer_points=True),
 )

@@ -10,9 +10,12 @@ One affine warp, no stretched contrast, landmarks with fractions.
 
 _base_ = "hrnetv2_w18_wflw.py"
 
-model = dict(head=dict(codec=dict(_delete_=True, type="DarkHeatmap", sigma=2.0), integer_points=False))
-train_dataloader = dict(batch_size=64, dataset=dict(transform=dict(type="FaceAffine", scale=0.25, rotation=60.0)))
-val_dataloader = dict(batch_size=64, dataset=dict(transform=dict(type="FaceAffine")))
+model = dict(
+    head=dict(codec=dict(_delete_=True, type="DarkHeatmap", sigma=2.0), integer_points=False),
+    view=dict(type="TopDown"),
+)
+train_dataloader = dict(batch_size=64, augmentation=dict(rotation=60.0))
+val_dataloader = dict(batch_size=64)
 base_batch_size = 512
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [

@@ -12,18 +12,15 @@ model = dict(
         type="HRNet", width=16, modules=(1, 1, 1), blocks=2, layer1_blocks=1, layer1_planes=32, num_outputs=1
     ),
     neck=dict(type="HighestResolution"),
-    head=dict(type="HeatmapHead", layout="coco", codec=dict(type="UDPHeatmap", sigma=1.5, blur_kernel=7)),
+    head=dict(type="HeatmapHead", scheme="coco", codec=dict(type="UDPHeatmap", sigma=1.5, blur_kernel=7)),
+    view=dict(input_size=(96, 128)),
 )
 train_dataloader = dict(
     num_workers=2,
-    dataset=dict(
-        data_root="data/toy",
-        transform=dict(input_size=(96, 128), unbiased=True, half_body=0.0, scale=0.15, rotation=10.0),
-    ),
+    dataset=dict(data_root="data/toy"),
+    augmentation=dict(half_body=0.0, scale=0.15, rotation=10.0),
 )
-val_dataloader = dict(
-    num_workers=2, dataset=dict(data_root="data/toy", transform=dict(input_size=(96, 128), unbiased=True))
-)
+val_dataloader = dict(num_workers=2, dataset=dict(data_root="data/toy"))
 train_cfg = dict(max_epochs=14, val_interval=4)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=2e-3))
 param_scheduler = [

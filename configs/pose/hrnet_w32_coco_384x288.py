@@ -9,6 +9,4 @@ boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 32 
 
 _base_ = "hrnet_w32_coco.py"
 
-model = dict(head=dict(codec=dict(sigma=3.0)))
-train_dataloader = dict(dataset=dict(transform=dict(input_size=(288, 384))))
-val_dataloader = dict(dataset=dict(transform=dict(input_size=(288, 384))))
+model = dict(head=dict(codec=dict(sigma=3.0)), view=dict(input_size=(288, 384)))

@@ -9,6 +9,5 @@ boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 24 
 
 _base_ = "hrnet_w48_coco.py"
 
-model = dict(head=dict(codec=dict(sigma=3.0)))
-train_dataloader = dict(batch_size=24, dataset=dict(transform=dict(input_size=(288, 384))))
-val_dataloader = dict(dataset=dict(transform=dict(input_size=(288, 384))))
+model = dict(head=dict(codec=dict(sigma=3.0)), view=dict(input_size=(288, 384)))
+train_dataloader = dict(batch_size=24)

@@ -10,5 +10,3 @@ boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 32 
 _base_ = "hrnet_w48_coco.py"
 
 model = dict(head=dict(codec=dict(type="UDPHeatmap")))
-train_dataloader = dict(dataset=dict(transform=dict(unbiased=True)))
-val_dataloader = dict(dataset=dict(transform=dict(unbiased=True)))

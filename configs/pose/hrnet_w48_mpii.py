@@ -13,5 +13,5 @@ custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
 model = dict(
     backbone=dict(type="HRNet", width=48, num_outputs=1),
     neck=dict(type="HighestResolution"),
-    head=dict(type="HeatmapHead", layout="mpii", codec=dict(type="GaussianHeatmap", sigma=2.0)),
+    head=dict(type="HeatmapHead", scheme="mpii", codec=dict(type="GaussianHeatmap", sigma=2.0)),
 )

@@ -7,7 +7,7 @@ python tools/train.py configs/segmentation/hrnetv2_toy.py
 """
 
 custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
-_classes = dict(
+_scheme = dict(
     names=["background", "head", "torso", "left_arm", "right_arm", "left_leg", "right_leg"],
     mirrored=[["left_arm", "right_arm"], ["left_leg", "right_leg"]],
     palette=[[0, 0, 0], [240, 200, 60], [200, 60, 60], [60, 160, 240], [60, 90, 200], [90, 220, 90], [30, 140, 60]],
@@ -23,7 +23,8 @@ model = dict(
         fuse_upsample="bilinear",
         init="kaiming",
     ),
-    head=dict(type="SegmentationHead", classes=_classes, bn_momentum=0.1),
+    view=dict(type="WholeImage", short_side=160),
+    head=dict(type="SegmentationHead", scheme=_scheme, bn_momentum=0.1),
     inference=dict(type="MultiScale"),
 )
 train_dataloader = dict(
@@ -32,11 +33,10 @@ train_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/toy",
-        classes=_classes,
         image_dir="train2017",
         label_dir="labels/train2017",
-        transform=dict(type="ScaleCropFlip", crop_size=(160, 160), base_size=200, scale=(0.8, 1.2)),
     ),
+    augmentation=dict(type="ScaleCropFlip", crop_size=(160, 160), base_size=200, scale=(0.8, 1.2)),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -44,10 +44,8 @@ val_dataloader = dict(
     dataset=dict(
         type="SegmentationPairs",
         data_root="data/toy",
-        classes=_classes,
         image_dir="val2017",
         label_dir="labels/val2017",
-        transform=dict(type="WholeImage", short_side=160),
     ),
 )
 val_evaluator = dict(type="SegmentationMetric")

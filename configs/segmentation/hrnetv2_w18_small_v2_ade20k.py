@@ -22,5 +22,5 @@ model = dict(
         fuse_upsample="bilinear",
         align_corners=True,
     ),
-    head=dict(type="SegmentationHead", classes="ade20k", align_corners=True, bn_momentum=0.1),
+    head=dict(type="SegmentationHead", align_corners=True, bn_momentum=0.1),
 )

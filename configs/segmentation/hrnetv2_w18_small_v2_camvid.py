@@ -12,17 +12,16 @@ model = dict(
     backbone=dict(
         type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear", init="kaiming"
     ),
-    head=dict(type="SegmentationHead", classes="camvid", bn_momentum=0.1),
+    view=dict(short_side=180),
+    head=dict(type="SegmentationHead", bn_momentum=0.1),
 )
 train_dataloader = dict(
     num_workers=2,
-    dataset=dict(
-        transform=dict(
-            crop_size=(240, 180), base_size=240, scale=(0.8, 1.4), brightness=0.2, contrast=0.5, saturation=0.5
-        )
+    augmentation=dict(
+        crop_size=(240, 180), base_size=240, scale=(0.8, 1.4), brightness=0.2, contrast=0.5, saturation=0.5
     ),
 )
-val_dataloader = dict(num_workers=2, dataset=dict(transform=dict(short_side=180)))
+val_dataloader = dict(num_workers=2)
 train_cfg = dict(max_epochs=60, val_interval=10)
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01))
 param_scheduler = [

@@ -16,5 +16,5 @@ model = dict(
     backbone=dict(
         type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_blocks=2, fuse_upsample="bilinear", bn_momentum=0.01
     ),
-    head=dict(type="SegmentationHead", classes="pascal_context_59"),
+    head=dict(type="SegmentationHead"),
 )

@@ -13,5 +13,5 @@ _base_ = "../_base_/segmentation_coco_stuff.py"
 custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
-    head=dict(type="SegmentationHead", classes="coco_stuff", align_corners=True, bn_momentum=0.1),
+    head=dict(type="SegmentationHead", align_corners=True, bn_momentum=0.1),
 )

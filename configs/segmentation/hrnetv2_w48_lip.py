@@ -11,5 +11,5 @@ _base_ = "../_base_/segmentation_lip.py"
 custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", bn_momentum=0.01),
-    head=dict(type="SegmentationHead", classes="lip"),
+    head=dict(type="SegmentationHead"),
 )

@@ -14,6 +14,6 @@ custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),
-    head=dict(type="OCRHead", classes="ade20k", aux_loss=dict(type="CrossEntropy", average="all")),
+    head=dict(type="OCRHead", aux_loss=dict(type="CrossEntropy", average="all")),
 )
-train_dataloader = dict(dataset=dict(transform=dict(scale=(0.5, 2.1))))
+train_dataloader = dict(augmentation=dict(scale=(0.5, 2.1)))

@@ -14,5 +14,5 @@ custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),
-    head=dict(type="OCRHead", classes="coco_stuff", aux_loss=dict(type="CrossEntropy", average="all")),
+    head=dict(type="OCRHead", aux_loss=dict(type="CrossEntropy", average="all")),
 )

@@ -14,9 +14,9 @@ custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True),
     neck=dict(type="Concat", align_corners=True),
-    head=dict(type="OCRHead", classes="pascal_context_59"),
+    head=dict(type="OCRHead"),
+    view=dict(short_side=520, pad_to=8),
     inference=dict(window=(520, 520), stride=(346, 346)),
 )
-train_dataloader = dict(dataset=dict(transform=dict(crop_size=(520, 520))))
-val_dataloader = dict(dataset=dict(transform=dict(short_side=520, multiple=8)))
+train_dataloader = dict(augmentation=dict(crop_size=(520, 520)))
 optim_wrapper = dict(optimizer=dict(lr=0.001), paramwise_cfg=dict(custom_keys={"head": dict(lr_mult=10.0)}))

@@ -13,5 +13,5 @@ _base_ = "../_base_/segmentation_pascal_context.py"
 custom_imports = dict(imports=["hrtoolkit.tasks.segmentation"])
 model = dict(
     backbone=dict(type="HRNet", width=48, fuse_upsample="bilinear", bn_momentum=0.01),
-    head=dict(type="SegmentationHead", classes="pascal_context_59"),
+    head=dict(type="SegmentationHead"),
 )

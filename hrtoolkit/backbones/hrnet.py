@@ -18,7 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.model import BaseBackbone
+from hrtoolkit.registry import BACKBONES
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ VARIANTS = MappingProxyType(
 )
 
 
-@MODELS.register_module()
-class HRNet(nn.Module):
+@BACKBONES.register_module()
+class HRNet(BaseBackbone):
     """Keep a stride-4 map from start to end and exchange it with coarser ones (arXiv:1908.07919).
 
     `HRNet(width=32)` is W32; `VARIANTS` names the numbers of all nine published sizes. What the originals differ in
@@ -89,11 +91,11 @@ class HRNet(nn.Module):
     ):
         super().__init__()
         if num_outputs not in (1, 4):
-            raise ValueError(f"HRNet: num_outputs must be 1 (V1) or 4 (V2), got {num_outputs}")
+            raise OptionError(f"HRNet: num_outputs must be 1 (V1) or 4 (V2), got {num_outputs}")
         if fuse_upsample not in ("nearest", "bilinear"):
-            raise ValueError(f"HRNet: fuse_upsample must be 'nearest' or 'bilinear', got {fuse_upsample!r}")
+            raise OptionError(f"HRNet: fuse_upsample must be 'nearest' or 'bilinear', got {fuse_upsample!r}")
         if init not in ("normal", "kaiming"):
-            raise ValueError(f"HRNet: init must be 'normal' or 'kaiming', got {init!r}")
+            raise OptionError(f"HRNet: init must be 'normal' or 'kaiming', got {init!r}")
         self.spec = HRNetSpec(width, tuple(modules), blocks, layer1_blocks, layer1_planes)
         channels = self.spec.branch_channels
         upsample = Upsample(fuse_upsample, align_corners)
@@ -125,7 +127,7 @@ class HRNet(nn.Module):
         self.out_strides = (4, 8, 16, 32)[:num_outputs]
         # What a network of one output lacks (names begin so): it can start this one all the same.
         last = len(self.stage4) - 1
-        self.coarse_output_parts = tuple(f"stage4.{last}.fuse_layers.{output}." for output in range(1, num_outputs))
+        self.optional_parts = tuple(f"stage4.{last}.fuse_layers.{output}." for output in range(1, num_outputs))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = bn_momentum
@@ -202,7 +204,7 @@ class ExchangeModule(nn.Module):
     """Residual blocks on every resolution, then every resolution sums what all of them send it.
 
     Towards a finer map: 1x1 convolution, normalisation, upsampling. Towards a coarser one: a chain of stride-2
-    convolutions, the last of them without ReLU. With `nest_sums` (set by `hrtoolkit.inference.fold`), what comes from
+    convolutions, the last of them without ReLU. With `nest_sums` (set by `hrtoolkit.speed.fold`), what comes from
     coarser maps is summed on its way up where that is the same sum.
     """
 

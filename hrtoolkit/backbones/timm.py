@@ -5,11 +5,13 @@ from __future__ import annotations
 import timm
 from torch import Tensor, nn
 
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.model import BaseBackbone
+from hrtoolkit.registry import BACKBONES
 
 
-@MODELS.register_module()
-class TimmBackbone(nn.Module):
+@BACKBONES.register_module()
+class TimmBackbone(BaseBackbone):
     """Wrap `timm.create_model(name, features_only=True)` (https://github.com/huggingface/pytorch-image-models).
 
     Args:
@@ -19,20 +21,20 @@ class TimmBackbone(nn.Module):
         **options: passed on to `timm.create_model`; `feature_location=""` gives the raw branches of timm's HRNets.
 
     Raises:
-        ValueError: timm knows no such model, or it gives no map of stride `min_stride` or coarser.
+        OptionError: timm knows no such model, or it gives no map of stride `min_stride` or coarser.
     """
 
     def __init__(self, name: str, min_stride: int = 4, pretrained: bool = False, **options):
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]) or "see timm.list_models()"
-            raise ValueError(f"TimmBackbone: timm has no model {name!r}; near names: {near}")
+            raise OptionError(f"TimmBackbone: timm has no model {name!r}; near names: {near}")
         # The first model is only asked for its strides; the second is built without the maps that nobody reads.
         if "out_indices" not in options:
             reductions = _build(name, False, options).feature_info.reduction()
             options["out_indices"] = tuple(i for i, stride in enumerate(reductions) if stride >= min_stride)
             if not options["out_indices"]:
-                raise ValueError(f"TimmBackbone: {name} gives maps of strides {reductions}, none is >= {min_stride}")
+                raise OptionError(f"TimmBackbone: {name} gives maps of strides {reductions}, none is >= {min_stride}")
         self.net = _build(name, pretrained, options)
         self.out_channels = tuple(self.net.feature_info.channels())
         self.out_strides = tuple(self.net.feature_info.reduction())

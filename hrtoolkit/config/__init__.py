@@ -1,6 +1,12 @@
-"""Load, override, and check a whole config before anything is built."""
+"""Load configs, override what the command line says, and write them back."""
 
-from hrtoolkit.config.check import TRAINING, check_config
-from hrtoolkit.config.load import ConfigError, config_text, load_config
+from hrtoolkit.config.load import (
+    ConfigError,
+    config_json,
+    config_name,
+    config_text,
+    load_config,
+    read_stored_config,
+)
 
-__all__ = ["TRAINING", "ConfigError", "check_config", "config_text", "load_config"]
+__all__ = ["ConfigError", "config_json", "config_name", "config_text", "load_config", "read_stored_config"]

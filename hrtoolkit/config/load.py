@@ -1,8 +1,8 @@
 """Load a config and override what the command line says.
 
 A config is a Python file as mmengine reads it (`_base_`, `_delete_`). Its top-level names are fixed
-(`hrtoolkit.config.check` lists them); names that begin with an underscore, imports and functions stay private to the
-file.
+(`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and functions stay private
+to the file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import json
 import math
 import os
 import pprint
@@ -21,8 +22,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from hrtoolkit.config.values import find_datasets, suggest
-from hrtoolkit.errors import UserError
+from hrtoolkit.config.values import find_datasets
+from hrtoolkit.errors import UserError, suggest
 
 
 class ConfigError(UserError, ValueError):
@@ -34,6 +35,7 @@ class ConfigError(UserError, ValueError):
     """
 
     def __init__(self, source: str | Path, problems: Iterable[str]):
+        self.source = source
         self.problems = list(problems)
         count = f"{len(self.problems)} problem" + "s" * (len(self.problems) != 1)
         super().__init__("\n  ".join([f"{source}: {count}", *self.problems]))
@@ -73,6 +75,45 @@ def config_text(config: Config) -> str:
     """
     sections = _to_literals(config.to_dict())
     return "".join(f"{name} = {pprint.pformat(v, width=120, sort_dicts=False)}\n" for name, v in sections.items())
+
+
+def config_json(config: Config) -> str:
+    """Write a config as json, bases and overrides resolved: what checkpoints keep, and `read_stored_config` reads.
+
+    Tuples become lists; values that are no numbers, texts or containers cannot be read back.
+    """
+    return json.dumps(_to_literals(config.to_dict()), default=str)
+
+
+def read_stored_config(text: str) -> Config:
+    """Read the config that a checkpoint holds, without running anything in it.
+
+    Args:
+        text: json, or the Python text of older checkpoints, whose assignments are read as literals.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        return Config(json.loads(text))
+    except ValueError:
+        pass
+    try:
+        return Config({node.targets[0].id: _literal(node.value) for node in ast.parse(text).body})
+    except (AttributeError, IndexError, SyntaxError, TypeError, ValueError):
+        raise ConfigError("the config in this checkpoint", ["is neither json nor plain assignments"]) from None
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of an expression of literals, and of `float('inf')`, which has none."""
+
+    class Replace(ast.NodeTransformer):
+        def visit_Call(self, call: ast.Call) -> ast.expr:
+            if isinstance(call.func, ast.Name) and call.func.id == "float" and len(call.args) == 1:
+                return ast.Constant(float(ast.literal_eval(call.args[0])))
+            return call
+
+    return ast.literal_eval(ast.fix_missing_locations(Replace().visit(node)))
 
 
 def config_name(config: Config) -> str:

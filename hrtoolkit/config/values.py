@@ -1,10 +1,9 @@
-"""What the values of a config stand for: types, their parameters, datasets wherever they are, and near names."""
+"""What the values of a config stand for: types, their parameters, and the datasets."""
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -73,27 +72,15 @@ def resolve_type(kind: Any, registry: mm.Registry) -> Any:
 
 
 def find_datasets(config: Config) -> Iterator[tuple[str, dict, dict[str, Parameter]]]:
-    """Every dataset of every dataloader, those inside other datasets too, with its parameters."""
-    waiting = [(name, config.get(name)) for name in DATALOADERS]
-    while waiting:
-        path, value = waiting.pop(0)
-        if isinstance(value, dict):
-            target = resolve_type(value.get("type"), DATASETS)
-            if target is not None or "data_root" in value:
-                yield path, value, find_parameters(target)[0] if target else {}
-            waiting += [
-                (f"{path}.{key}", item) for key, item in value.items() if key not in ("transform", "transforms")
-            ]
-        elif is_sequence(value):
-            waiting += [(f"{path}.{i}", item) for i, item in enumerate(value)]
+    """The dataset of every dataloader that has one, by its path, with the parameters of its class."""
+    for name in DATALOADERS:
+        loader = config.get(name)
+        dataset = loader.get("dataset") if isinstance(loader, dict) else None
+        if isinstance(dataset, dict):
+            target = resolve_type(dataset.get("type"), DATASETS)
+            if target is not None or "data_root" in dataset:
+                yield f"{name}.dataset", dataset, find_parameters(target)[0] if target else {}
 
 
 def is_sequence(value: Any) -> bool:
     return isinstance(value, list | tuple)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Near names as the end of a sentence; of a dict of names, what they stand for."""
-    near = difflib.get_close_matches(name, list(known))
-    shown = [known[n] if isinstance(known, dict) else n for n in near]
-    return f"; did you mean {' or '.join(map(repr, shown))}?" if near else ""

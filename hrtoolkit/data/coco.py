@@ -1,26 +1,32 @@
-"""Keypoint files in COCO's format as flat arrays: a million people, no million objects (https://cocodataset.org).
+"""Files in COCO's format as flat arrays: a million people, no million Python objects (https://cocodataset.org).
 
 Files are read record by record and packed a few thousand at a time. Records that cannot be packed are findings; what
-the others say is checked in `hrtoolkit.data.checks`.
+the others say is checked in `hrtoolkit.keypoints.checks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from hrtoolkit.data.doctor import Findings
 from hrtoolkit.data.reading import stream_json
 from hrtoolkit.errors import DataError
-from hrtoolkit.layouts import resolve_layout
-from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.findings import Findings
+from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
+from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
 
 PACKED = 4096  # records that are Python objects at a time
 NO_BOX = (np.nan,) * 4
+IMAGE_FIELDS = {"id", "file_name", "width", "height"}
+# What is left of a malformed record.
+BLANK = {"image_id": "", "category_id": -1, "bbox": ()}
 
 
 class Images(NamedTuple):
@@ -38,12 +44,32 @@ class Annotations(NamedTuple):
     image_ids: np.ndarray
     category_ids: np.ndarray
     crowd: np.ndarray  # [A] bool
+    ignored: np.ndarray  # [A] bool, by the field `ignore`
     areas: np.ndarray  # [A]
     boxes: np.ndarray  # [A, 4] left, top, width, height
     num_keypoints: np.ndarray  # [A]
     lengths: np.ndarray  # [A] how many of `keypoints` belong to each annotation
     keypoints: np.ndarray  # [sum of lengths] x, y, visibility, ... of all annotations one after another
     windows: np.ndarray  # [A, 3] float32, centre (x, y) and side in pixels, as OpenMMLab's face files have them
+
+
+class Instances(NamedTuple):
+    """A annotations of objects of every category, in the file's order.
+
+    Ids are byte strings of json, as those of their images are: a text is not the number that it spells.
+    """
+
+    ids: np.ndarray  # [A]
+    image_ids: np.ndarray  # [A]
+    category_ids: np.ndarray  # [A] int64
+    boxes: np.ndarray  # [A, 4] left, top, width, height; NaN where they are not four numbers
+    areas: np.ndarray  # [A], NaN where absent
+    crowd: np.ndarray  # [A] bool
+    ignored: np.ndarray  # [A] bool, by the field `ignore`
+    malformed: np.ndarray  # [A] bool: something else than numbers, of which nothing is read
+    states: np.ndarray  # [A] of the segmentations, see `inspect_segmentation`; empty where none are wanted
+    extents: np.ndarray  # [A, 4] likewise
+    segmentations: PackedSegmentations | None  # A
 
 
 class Detections(NamedTuple):
@@ -68,8 +94,38 @@ def read_annotations(
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
-    images = _Table("images", {"id", "file_name", "width", "height"}, _pack_images, path, findings)
+    images = _Table("images", IMAGE_FIELDS, _pack_images, path, findings)
     annotations = _Table("annotations", {"id", "image_id", "category_id"}, _pack_annotations, path, findings)
+    categories = _fill_tables(path, images, annotations)
+    if needs_annotations and not annotations.count:
+        raise DataError(f"{path}: 'annotations' is missing or empty; expected COCO's keypoint format")
+    return Images(*images.columns()), Annotations(*annotations.columns()), categories
+
+
+def read_instances(path: Path, findings: Findings, masks: bool) -> tuple[Images, Instances, list[dict]]:
+    """Read a file of objects, perhaps without annotations; the last are its categories as they stand there.
+
+    Args:
+        path: of the json file.
+        findings: gets the records that cannot be used, but for annotations that are malformed.
+        masks: also read segmentations.
+
+    Returns:
+        images whose ids are byte strings of json, annotations, and categories.
+
+    Raises:
+        DataError: the file cannot be read, or is not in COCO's format.
+    """
+    images = _Table("images", IMAGE_FIELDS, partial(_pack_images, pack_ids=_pack_keys), path, findings)
+    pack = partial(_pack_instances, masks=masks)
+    annotations = _Table("annotations", {"id", "image_id", "category_id", "bbox"}, pack, path, findings)
+    categories = _fill_tables(path, images, annotations)
+    *columns, lengths, text = annotations.columns()
+    segmentations = PackedSegmentations(text, lengths) if masks else None
+    return Images(*images.columns()), Instances(*columns, segmentations), categories
+
+
+def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
     categories: list[dict] = []
     takers = {"images": images.append, "annotations": annotations.append, "categories": categories.append}
     for section, record in stream_json(path):
@@ -77,14 +133,13 @@ def read_annotations(
             raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
         if section in takers:
             takers[section](record)
-    counts = {"images": images.count, "categories": len(categories), "annotations": annotations.count}
-    for section, count in counts.items():
-        if not count and (needs_annotations or section != "annotations"):
-            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's keypoint format")
+    for section, count in {"images": images.count, "categories": len(categories)}.items():
+        if not count:
+            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's format")
     for position, category in enumerate(categories):
         if not isinstance(category, dict) or not {"id", "name"} <= category.keys():
             raise DataError(f"{path}: categories[{position}] needs `id` and `name`, it is {category!r}")
-    return Images(*images.columns()), Annotations(*annotations.columns()), categories
+    return categories
 
 
 def read_detections(path: Path, findings: Findings) -> Detections:
@@ -121,44 +176,71 @@ def find_category(categories: list[dict], name: str | None, path: Path) -> dict:
     return chosen[0]
 
 
-def layout_of_category(category: dict, layout: str | dict | KeypointLayout | None, path: Path) -> KeypointLayout:
-    """Join what the file's category says of its keypoints with what the config adds.
+def scheme_of_category(category: dict, scheme: SchemeLike | None, path: Path) -> KeypointScheme:
+    """Join what the file's category says of its keypoints with what the config or the model adds.
+
+    The scheme of a model never renames keypoints of the file: what it knows of them is taken by name. One that a config
+    states may, where it has as many.
 
     Args:
         category: of the file.
-        layout: a known name, a layout, or fields that complete or replace those of the category.
+        scheme: of a model; or of a config: a known name, names, or fields that complete or replace those of the
+            category.
         path: of the file, for messages.
 
     Raises:
-        DataError: there are no names, or they make no layout.
+        DataError: there are no names, or they make no scheme.
     """
     names = category.get("keypoints")
     try:
         if names and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError(f"the keypoints of category {category['name']!r} should be a list of names, got {names!r}")
-        if isinstance(layout, str | KeypointLayout) or (layout and "names" in layout):
-            stated = resolve_layout(layout)
-        elif names:
-            skeleton = category.get("skeleton") or ()
-            if stray := [line for line in skeleton if not all(1 <= end <= len(names) for end in line)]:
-                raise ValueError(
-                    f"the skeleton of category {category['name']!r} joins {stray[0]}, but keypoints are counted from 1 "
-                    f"to {len(names)}"
-                )
-            lines = [(names[a - 1], names[b - 1]) for a, b in skeleton]
-            return resolve_layout({"names": names, "skeleton": lines, **(layout or {})})
-        else:
+        completes = scheme is None or (isinstance(scheme, Mapping) and "names" not in scheme)
+        stated = None if completes else resolve_scheme(scheme, KeypointScheme)
+        if names and stated is not None and set(names) <= set(stated.names):
+            found = _take_names(stated, tuple(names))
+        elif names and (completes or isinstance(scheme, KeypointScheme)):
+            found = _scheme_of_file(category, scheme if completes else None)
+        elif stated is None:
             raise ValueError(
-                f"category {category['name']!r} lists no keypoint names; give them in the dataset's `layout`, for "
-                "example layout=dict(names=[...])"
+                f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
+                "example scheme=dict(names=[...])"
             )
+        elif names and len(names) != len(stated.names):
+            raise ValueError(f"{len(names)} keypoints {names}, but the config's scheme has {len(stated.names)}")
+        else:
+            found = stated
+        return replace(found, classes=ClassScheme((category["name"],), ids=(category["id"],)))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
-    if names and len(names) != len(stated.names):
-        raise DataError(f"{path}: {len(names)} keypoints {names}, but the config's layout has {len(stated.names)}")
-    if names and tuple(names) != stated.names and sorted(names) == sorted(stated.names):
-        raise DataError(f"{path}: has the keypoints in another order than the config's layout; leave `layout` open")
-    return stated
+
+
+def _scheme_of_file(category: dict, fields: Mapping | None) -> KeypointScheme:
+    names, skeleton = category["keypoints"], category.get("skeleton") or ()
+    if stray := [line for line in skeleton if not all(1 <= end <= len(names) for end in line)]:
+        raise ValueError(
+            f"the skeleton of category {category['name']!r} joins {stray[0]}, but keypoints are counted from 1 to "
+            f"{len(names)}"
+        )
+    lines = [(names[a - 1], names[b - 1]) for a, b in skeleton]
+    return resolve_scheme({"names": names, "skeleton": lines, **(fields or {})}, KeypointScheme)
+
+
+def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
+    """A scheme of some of the names of another, in their own order."""
+    if tuple(names) == scheme.names:
+        return scheme
+    places = [scheme.names.index(name) for name in names]
+    pairs = {f: [pair for pair in getattr(scheme, f) if set(pair) <= set(names)] for f in ("mirrored", "skeleton")}
+    reference = scheme.nme_reference
+    return KeypointScheme(
+        names,
+        **pairs,
+        palette=[scheme.palette[place] for place in places],
+        sigmas=[scheme.sigmas[place] for place in places] if scheme.sigmas else (),
+        upper_body=[name for name in scheme.upper_body if name in names],
+        nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
+    )
 
 
 class _Table:
@@ -238,9 +320,9 @@ class _Column:
         return self.rows
 
 
-def _pack_images(records: list[dict]) -> tuple[np.ndarray, ...]:
+def _pack_images(records: list[dict], pack_ids: Callable | None = None) -> tuple[np.ndarray, ...]:
     return (
-        _pack_ids([r["id"] for r in records]),
+        (pack_ids or _pack_ids)([r["id"] for r in records]),
         np.array([r["file_name"].encode() for r in records], dtype=np.bytes_),
         np.array([(r["width"], r["height"]) for r in records], dtype=np.float64).reshape(-1, 2),
     )
@@ -255,6 +337,7 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
         _pack_ids([r["image_id"] for r in records]),
         _pack_ids([r["category_id"] for r in records]),
         np.array([r.get("iscrowd") or 0 for r in records], dtype=bool),
+        np.array([r.get("ignore") or 0 for r in records], dtype=bool),
         np.array([r.get("area") for r in records], dtype=np.float64),  # None becomes NaN
         np.array([box if len(box) == 4 else NO_BOX for box in boxes], dtype=np.float64).reshape(-1, 4),
         np.array([r.get("num_keypoints", -1) for r in records], dtype=np.int32),
@@ -262,6 +345,70 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
         np.fromiter(chain.from_iterable(keypoints), np.float32, count=int(lengths.sum())),
         np.array([_window(r) for r in records], dtype=np.float32).reshape(-1, 3),
     )
+
+
+def _pack_instances(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
+    malformed = np.array([_is_malformed(r) for r in records], dtype=bool)
+    sound = [BLANK if bad else r for r, bad in zip(records, malformed, strict=True)]
+    segmentations = [r.get("segmentation") for r in sound] if masks else []
+    texts = [json.dumps(one, separators=(",", ":")).encode() for one in segmentations]
+    described = [inspect_segmentation(one) for one in segmentations]
+    return (
+        _pack_keys([r["id"] for r in records]),
+        _pack_keys([r["image_id"] for r in sound]),
+        np.array([r["category_id"] for r in sound], dtype=np.int64),
+        np.array([r["bbox"] if len(r["bbox"]) == 4 else NO_BOX for r in sound], dtype=np.float64).reshape(-1, 4),
+        np.array([r.get("area", np.nan) for r in sound], dtype=np.float64),
+        np.array([r.get("iscrowd", 0) for r in sound], dtype=bool),
+        np.array([r.get("ignore", 0) for r in sound], dtype=bool),
+        malformed,
+        np.array([state for state, _ in described], dtype=np.uint8),
+        np.array([extent for _, extent in described], dtype=np.float64).reshape(-1, 4),
+        np.array([len(text) for text in texts], dtype=np.int32),
+        np.frombuffer(b"".join(texts), dtype=np.uint8),
+    )
+
+
+def _is_malformed(record: dict) -> bool:
+    """Whether a value is of a kind that nothing can be made of; what the numbers say is another matter."""
+    box, area = record["bbox"], record.get("area", 1)
+    return not (
+        isinstance(box, list)
+        and all(map(_is_number, box))
+        and (isinstance(record["image_id"], str) or _is_id(record["image_id"]))
+        and _is_id(record["category_id"])
+        and _is_number(area)
+        and np.isfinite(area)
+        and record.get("iscrowd", 0) in (0, 1)
+        and record.get("ignore", 0) in (0, 1)
+    )
+
+
+def _is_number(value) -> bool:
+    return type(value) is float or _is_id(value)
+
+
+def _is_id(value) -> bool:
+    return type(value) is int and abs(value) < 2**63  # what an array of integers holds
+
+
+def _pack_keys(ids: list) -> np.ndarray:
+    """Ids as byte strings of json, which `unpack_keys` turns back."""
+    if not all(isinstance(value, str) or _is_id(value) for value in ids):
+        raise TypeError("ids should be whole numbers or texts")
+    return np.array([(json.dumps(v) if isinstance(v, str) else str(v)).encode() for v in ids], dtype=np.bytes_)
+
+
+def unpack_keys(keys: np.ndarray) -> np.ndarray:
+    """Ids as numbers, or all as texts where one is a text."""
+    if are_texts(keys).any():
+        return np.array([str(json.loads(key)) for key in keys.tolist()])
+    return keys.astype(np.int64)
+
+
+def are_texts(keys: np.ndarray) -> np.ndarray:
+    """Which ids are texts, bool [N]."""
+    return np.char.startswith(keys, b'"')
 
 
 def _window(record: dict) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
-"""What is wrong with a dataset, all of it at once: findings, and the checks that every task shares.
+"""What is wrong with the data of a config, all of it at once, by checks that every task shares.
 
-A task's dataset checks its own annotations while it reads them, and takes part through the attributes and methods of
-`Examined`. What needs no more than those is checked here: whether the metric can reach its best, whether images are
-there, whole and of the size that was annotated, and whether validation data was trained on.
+A data set checks its own annotations while it reads them. What needs no more than the contract of `Samples` is checked
+here: whether the metric can reach its best, whether images are there, whole and of the size that was annotated, and
+whether validation data was trained on.
 """
 
 from __future__ import annotations
@@ -10,118 +10,44 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
-from mmengine.evaluator import Evaluator
 from rich.console import Console
 from rich.progress import track
 
 from hrtoolkit.data.reading import decode_image, read_image_file
 from hrtoolkit.errors import DataError
+from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.metric import Metric, score_truth
+from hrtoolkit.records import Record, join
+from hrtoolkit.samples import Images, Samples
 
 log = logging.getLogger(__name__)
 
-SHOWN_IDS = 10
-LOSS = 0.01  # of the metric's perfect score: what is lost beyond it is more than the odd annotation
+# Of the metric's perfect score: a larger loss cannot come from a few bad annotations.
+LOSS = 0.01
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One kind of fault in one place.
-
-    Args:
-        level: "stop" keeps training from starting; a "warning" is most likely a fault; a "note" is good to know.
-        where: the file or folder.
-        what: the fault, of many records at once.
-        ids: the first records that have it.
-        count: how many have it; 0 where it is not a matter of records.
-        remedy: what follows from it, and the next move.
-    """
-
-    level: Literal["stop", "warning", "note"]
-    where: str
-    what: str
-    ids: tuple
-    count: int
-    remedy: str
-
-    def __str__(self) -> str:
-        more = ", ..." if self.count > len(self.ids) else ""
-        records = f": {self.count} ({', '.join(map(str, self.ids))}{more})" if self.count else ""
-        return f"{self.level}: {self.where}: {self.what}{records}; {self.remedy}"
-
-
-class Findings(list[Finding]):
-    """The findings of one file, collected while it is read and checked.
-
-    Args:
-        where: the file or folder.
-    """
-
-    def __init__(self, where: str | os.PathLike):
-        super().__init__()
-        self.where = str(where)
-
-    def add(self, level: str, what: str, ids: Sequence | np.ndarray, remedy: str) -> None:
-        """Note a fault of the records with these ids; without any there is none."""
-        if len(ids):
-            first = ids[:SHOWN_IDS].tolist() if isinstance(ids, np.ndarray) else ids[:SHOWN_IDS]
-            self.append(Finding(level, self.where, what, tuple(first), len(ids), remedy))
-
-    def raise_stops(self) -> None:
-        """Raise one DataError with everything that keeps training from starting."""
-        stops = [str(finding).removeprefix("stop: ") for finding in self if finding.level == "stop"]
-        if stops:
-            raise DataError("\n".join(stops))
-
-
-class ImageFiles(NamedTuple):
-    """The images that samples are read from."""
-
-    paths: np.ndarray  # [M] byte strings
-    ids: np.ndarray  # [M], as the annotations have them
-    sizes: np.ndarray  # [M, 2] width and height as annotated; 0 where annotations do not tell
-
-
-class Examined(Protocol):
-    """What a dataset offers the data doctor.
-
-    It takes an argument `strict`: unless it is False, faults that stop training are raised at the end of construction;
-    with it the records that have them are left out. A file that cannot be read at all always raises.
-    """
-
-    findings: list[Finding]  # of its annotations
-    metainfo: dict  # for the metric
-
-    def image_files(self) -> ImageFiles: ...
-
-    def check_label(self, index: int) -> None:
-        """Raise a DataError where the label of a sample is of no use; only datasets with a label file a sample do."""
-
-    def truth(self) -> Iterable[dict]:
-        """The annotations as the metric wants predictions; empty where there are none."""
-
-
-def check_before_training(datasets: dict[str, Examined], evaluator: Evaluator | None) -> None:
+def check_before_run(
+    samples: Mapping[str, Samples], metric: Metric | None = None, finish: Callable[[Sequence[Record]], Record] = join
+) -> None:
     """Let the data answer for itself without reading an image: log what is odd, and refuse what is wrong.
 
     Args:
-        datasets: "train", and "val" where there is validation.
-        evaluator: of "val".
+        samples: by name; all that is not "train" is compared with it.
+        metric: of "val", whose annotations it must find perfect; None to leave that out.
+        finish: of the branch.
 
     Raises:
-        DataError: with every finding that stops training.
+        DataError: with every finding of level "stop".
     """
     outcome: list = [None]
     if is_main_process():
-        outcome = [examine(datasets, {} if evaluator is None else {"val": evaluator})]
+        outcome = [examine(samples, {} if metric is None else {"val": metric}, finish)]
     broadcast_object_list(outcome)
     findings = Findings("")
     findings.extend(outcome[0])
@@ -132,73 +58,82 @@ def check_before_training(datasets: dict[str, Examined], evaluator: Evaluator | 
 
 
 def examine(
-    datasets: dict[str, Examined], evaluators: dict[str, Evaluator], read_images: bool = False
+    samples: Mapping[str, Samples],
+    metrics: Mapping[str, Metric],
+    finish: Callable[[Sequence[Record]], Record] = join,
+    read_images: bool = False,
 ) -> list[Finding]:
-    """Find what is wrong with the datasets of a config; nothing stops at the first finding.
+    """Find what is wrong with the data sets of a config; nothing stops at the first finding.
 
     Args:
-        datasets: by name; all that is not "train" is compared with it.
-        evaluators: of the datasets with the same names.
-        read_images: decode every image and compare contents too, which takes minutes on a large set.
+        samples: by name; all that is not "train" is compared with it.
+        metrics: of the data sets with the same names.
+        finish: of the branch that will predict.
+        read_images: decode every image, read every truth that is a file of its own, and compare contents too, which
+            takes minutes on a large set.
     """
-    findings = [finding for dataset in datasets.values() for finding in dataset.findings]
-    for name in datasets.keys() & evaluators.keys():
-        findings += _check_truth(datasets[name], evaluators[name])
-    images = {name: dataset.image_files() for name, dataset in datasets.items()}
-    contents: dict[str, list[bytes | None]] = dict.fromkeys(datasets)
+    findings = [finding for one in samples.values() for finding in one.findings]
+    for name in samples.keys() & metrics.keys():
+        findings += _check_truth(samples[name], metrics[name], finish)
+    looked_at = {name: looked_at_samples(one) for name, one in samples.items()}
+    images = {name: image_files(one.images, looked_at[name]) for name, one in samples.items()}
+    contents: dict[str, list[bytes | None]] = dict.fromkeys(samples)
     for name, files in images.items():
         if read_images:
             found, contents[name] = _check_contents(name, files)
-            if hasattr(datasets[name], "check_label"):
-                found += _check_labels(name, datasets[name], contents[name])
+            if samples[name].truth_files:
+                found += _check_truth_files(name, samples[name], looked_at[name])
         else:
             found = _check_presence(files)
         findings += found
-    for name in datasets.keys() - {"train"}:
-        if "train" in datasets:
+    for name in samples.keys() - {"train"}:
+        if "train" in samples:
             findings += _check_leaks(images["train"], images[name], contents["train"], contents[name], name)
-    return list(dict.fromkeys(findings))  # two datasets of one file find the same
+    return list(dict.fromkeys(findings))  # two data sets of one file find the same
 
 
-def _check_truth(dataset: Examined, evaluator: Evaluator) -> list[Finding]:
+def looked_at_samples(samples: Samples) -> np.ndarray:
+    """Positions of the samples that a network looks at: of data with crops those that have any."""
+    crops = samples.crops()
+    return np.arange(len(samples)) if crops is None else np.unique(crops.samples)
+
+
+def image_files(images: Images, chosen: np.ndarray) -> Images:
+    """The image files of some samples, each once; samples whose image is no file of its own have none."""
+    chosen = chosen[images.paths[chosen] != b""]
+    _, first = np.unique(images.paths[chosen], return_index=True)
+    chosen = chosen[np.sort(first)]
+    return Images(images.paths[chosen], images.ids[chosen], images.sizes_wh[chosen])
+
+
+def _check_truth(samples: Samples, metric: Metric, finish: Callable[[Sequence[Record]], Record]) -> list[Finding]:
     """Annotations scored as predictions are perfect to the metric, or no model ever will be."""
-    evaluator.dataset_meta = dataset.metainfo
-    found = []
-    for metric in evaluator.metrics:
-        name = type(metric).__name__
-        where = str(dataset.metainfo.get("ann_file") or dataset.metainfo.get("gt_file") or name)
-        out_file, metric.out_file = getattr(metric, "out_file", None), None  # that is for predictions
-        truth = iter(dataset.truth())
-        while batch := list(islice(truth, 1024)):
-            metric.process(None, batch)
-        results, metric.results = metric.results, []
-        try:
-            with np.errstate(all="ignore"):
-                score = metric.compute_metrics(results).get(metric.headline) if results else None
-        except (DataError, LookupError, TypeError, ValueError) as error:  # what a protocol's code makes of faulty files
-            remedy = f"{name} says: {error}"
-            found.append(Finding("stop", where, "the metric cannot score the annotations", (), 0, remedy))
-            continue
-        finally:
-            metric.out_file = out_file
-        if score is None:
-            continue
-        lost = abs(score - metric.perfect) / (abs(metric.perfect) or 1)
-        if not lost < 0.001:
-            found.append(
-                Finding(
-                    "warning" if lost < LOSS else "stop",
-                    where,
-                    f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.perfect:g}",
-                    (),
-                    0,
-                    "no model can do better; look for annotations without area, repeated people or ids, and sigmas",
-                )
-            )
-    return found
+    if metric.perfect is None:
+        return []
+    name, where = type(metric).__name__, samples.findings.where
+    try:
+        with np.errstate(all="ignore"):
+            score = score_truth(metric, samples, finish)
+    except (DataError, LookupError, TypeError, ValueError) as error:  # what a protocol's code makes of faulty files
+        return [Finding("stop", where, "the metric cannot score the annotations", (), 0, f"{name} says: {error}")]
+    if score is None:
+        return []
+    lost = abs(score - metric.perfect) / (abs(metric.perfect) or 1)
+    if lost < 0.001:
+        return []
+    return [
+        Finding(
+            "warning" if lost < LOSS else "stop",
+            where,
+            f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.perfect:g}",
+            (),
+            0,
+            "no model can do better; look for annotations without area, repeated people or ids, and sigmas",
+        )
+    ]
 
 
-def _check_presence(files: ImageFiles) -> list[Finding]:
+def _check_presence(files: Images) -> list[Finding]:
     """Whether the files are there; each folder is listed once, which is quick on network drives too."""
     listed: dict[str, set[str]] = {}
     missing: dict[str, list[int]] = {}
@@ -218,7 +153,7 @@ def _check_presence(files: ImageFiles) -> list[Finding]:
     return found
 
 
-def _check_contents(name: str, files: ImageFiles) -> tuple[list[Finding], list[bytes | None]]:
+def _check_contents(name: str, files: Images) -> tuple[list[Finding], list[bytes | None]]:
     """Decode every image; the second is a digest of each file, None of one that cannot be read."""
 
     def read(path: bytes) -> tuple[bytes | None, tuple[int, int], str]:
@@ -239,14 +174,14 @@ def _check_contents(name: str, files: ImageFiles) -> tuple[list[Finding], list[b
         "without them nothing can be trained",
     )
     sizes = np.array(sizes).reshape(-1, 2)
-    differs = (files.sizes > 0).any(axis=1) & (sizes > 0).all(axis=1) & (sizes != files.sizes).any(axis=1)
+    differs = (files.sizes_wh > 0).any(axis=1) & (sizes > 0).all(axis=1) & (sizes != files.sizes_wh).any(axis=1)
     findings.add(
         "stop",
         "images of another size than annotated, by id",
         [
             f"{image_id}: {width} x {height}, annotated {annotated[0]:g} x {annotated[1]:g}"
             for image_id, (width, height), annotated in zip(
-                files.ids[differs].tolist(), sizes[differs].tolist(), files.sizes[differs].tolist(), strict=True
+                files.ids[differs].tolist(), sizes[differs].tolist(), files.sizes_wh[differs].tolist(), strict=True
             )
         ],
         "annotations belong to images of the annotated size; where width and height are exchanged, the annotating "
@@ -255,19 +190,19 @@ def _check_contents(name: str, files: ImageFiles) -> tuple[list[Finding], list[b
     return findings, list(digests)
 
 
-def _check_labels(name: str, dataset: Examined, contents: list[bytes | None]) -> list[Finding]:
-    """Read the label file of every sample whose image can be read."""
+def _check_truth_files(name: str, samples: Samples, chosen: np.ndarray) -> list[Finding]:
+    """Read the truth of every sample, where it is a file of its own."""
 
-    def check(index: int) -> str:
+    def check(sample: int) -> str:
         try:
-            dataset.check_label(index)
+            samples.truth(sample)
         except DataError as error:
             return str(error)
         return ""
 
-    errors = _in_threads(check, [i for i, digest in enumerate(contents) if digest], f"{name} labels")
+    errors = _in_threads(check, chosen.tolist(), f"{name} labels")
     findings = Findings(f"{name} data")
-    findings.add("stop", "labels that cannot be used", [error for error in errors if error], "training stops at them")
+    findings.add("stop", "labels that cannot be used", [error for error in errors if error], "correct the files")
     return findings
 
 
@@ -279,15 +214,15 @@ def _in_threads(function: Callable, items: Sequence, what: str) -> list:
 
 
 def _check_leaks(
-    train: ImageFiles, other: ImageFiles, train_contents: list | None, other_contents: list | None, name: str
+    train: Images, other: Images, train_contents: list | None, other_contents: list | None, name: str
 ) -> Iterable[Finding]:
     """Validation images that training sees too make every number too good."""
     findings = Findings(f"train and {name} data")
     remedy = f"take them out of one of the two, or the {name} numbers are better than they should be"
     names = [np.array([os.path.split(path)[1] for path in files.paths.tolist()]) for files in (train, other)]
     # Numbered files bear the same names in many data sets: the size has to agree too, unless it is the same file.
-    known = set(zip(names[0].tolist(), map(tuple, train.sizes.tolist()), strict=True))
-    sizes = map(tuple, other.sizes.tolist())
+    known = set(zip(names[0].tolist(), map(tuple, train.sizes_wh.tolist()), strict=True))
+    sizes = map(tuple, other.sizes_wh.tolist())
     pairs = zip(names[1].tolist(), sizes, strict=True)
     same_name = np.array([any(size) and (n, size) in known for n, size in pairs], dtype=bool)
     same_name |= np.isin(other.paths, train.paths)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.dist import all_reduce, all_reduce_dict, is_main_process
 from mmengine.hooks import Hook
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
+from hrtoolkit.engine.evaluation import Evaluation
+from hrtoolkit.engine.loop import EvaluationLoop
 from hrtoolkit.errors import TrainingError, UserError
-from hrtoolkit.visualization import make_sheet, plot_curves, write_image
+from hrtoolkit.records import Record
+from hrtoolkit.visualization import draw, make_sheet, plot_curves, write_image
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +51,7 @@ class Progress(Hook):
         self.waiting += time.perf_counter() - self.step_ended
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        losses = [name for name in outputs if name.startswith("loss_")]
+        losses = [name for name in outputs if name.rpartition("/")[2].startswith("loss_")]
         for name, value in outputs.items():
             if losses != [name]:  # a single loss is the sum itself: one name is enough
                 self.sums[name] = self.sums.get(name, 0) + value.detach()
@@ -153,25 +158,28 @@ class Line:
     """
 
     def __init__(self, seconds: float = 10.0):
-        self.live = sys.stdout.isatty() and is_main_process()
-        self.seconds = 0.5 if self.live else seconds
+        console = Console()
+        self.live = None
+        if console.is_terminal and is_main_process():
+            self.live = Live(console=console, auto_refresh=False, transient=True)
+        self.seconds = seconds if self.live is None else 0.5
         self.shown = time.perf_counter()
 
     def show(self, text: Callable[[], str]) -> None:
         """Show what `text` gives, if it is time for it; it is not called otherwise."""
         if time.perf_counter() - self.shown < self.seconds:
             return
-        if self.live:
-            width = shutil.get_terminal_size().columns
-            print(f"\r\x1b[2K{text()[: width - 1]}", end="", flush=True)
-        else:
+        if self.live is None:
             log.info(text())
+        else:
+            self.live.start()
+            self.live.update(Text(text(), no_wrap=True, overflow="ellipsis"), refresh=True)
         self.shown = time.perf_counter()
 
     def end(self) -> None:
         """Clear the way for other output."""
-        if self.live:
-            print("\r\x1b[2K", end="", flush=True)
+        if self.live is not None:
+            self.live.stop()
 
 
 class StopOnNaN(Hook):
@@ -220,62 +228,66 @@ class StopOnNaN(Hook):
 
 
 class Pictures(Hook):
-    """Draws the predictions of a few of the evaluated images, beside the truth, and what the metrics draw.
+    """Draws the predictions of a few of the evaluated samples, beside the truth, and what the metrics draw.
 
     Args:
         folder: where the pictures go.
-        images: how many.
+        count: how many.
     """
 
     priority = "LOW"
 
-    def __init__(self, folder: Path, images: int = 8):
+    def __init__(self, folder: Path, count: int = 8):
         self.folder = folder
-        self.images = images
+        self.count = count
         self.latest: Path | None = None
-        self.predictions: dict = {}
-        self.last_image = None  # of the predictions so far
 
-    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        self._keep(outputs, len(runner.val_dataloader.sampler))
+    def before_val_epoch(self, runner) -> None:
+        self._start(runner.val_loop)
 
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        self._keep(outputs, len(runner.test_dataloader.sampler))
+    def before_test_epoch(self, runner) -> None:
+        self._start(runner.test_loop)
 
     def after_val_epoch(self, runner, metrics=None) -> None:
-        self._write(runner.val_dataloader.dataset, runner.val_evaluator, f"epoch_{runner.epoch:03d}")
+        self._write(runner.val_evaluator, f"epoch_{runner.epoch:03d}")
 
     def after_test_epoch(self, runner, metrics=None) -> None:
-        self._write(runner.test_dataloader.dataset, runner.test_evaluator, "test")
+        self._write(runner.test_evaluator, "test")
 
-    def _keep(self, predictions: list[dict], samples: int) -> None:
-        """Keep the predictions of images that are spread evenly over the samples of the main process."""
-        if not is_main_process():
-            return
-        for prediction in predictions:
-            image_id, count = prediction["image_id"], len(self.predictions)
-            due = count < self.images and prediction["index"] >= count * samples / self.images
-            # From its first sample on or not at all: a picture shows everybody in it.
-            if (due and image_id != self.last_image) or image_id in self.predictions:
-                self.predictions.setdefault(image_id, []).append(prediction)
-            self.last_image = image_id
+    def _start(self, loop: EvaluationLoop) -> None:
+        self.kept: list[tuple[int, Record, Record | None]] = []
+        self.share = loop.dataloader.sampler.samples
+        loop.evaluator.watch = self.watch if is_main_process() else None
 
-    def _write(self, dataset, evaluator, name: str) -> None:
-        if not self.predictions:  # in all but the main process
+    def watch(self, sample: int, record: Record, truth: Record | None) -> None:
+        """Keep samples that are spread evenly over those of the main process."""
+        kept = len(self.kept)
+        if kept < self.count and sample - self.share.start >= kept * len(self.share) / self.count:
+            self.kept.append((sample, record, truth))
+
+    def _write(self, evaluation: Evaluation, name: str) -> None:
+        if not is_main_process() or not self.kept:
             return
-        drawn = [dataset.draw(predictions) for predictions in self.predictions.values()]
-        captions = [f"image {image_id}: truth, prediction" for image_id in self.predictions]
-        self.predictions, self.last_image = {}, None
+        samples = evaluation.inputs.samples
         try:
-            sheet = make_sheet(drawn, columns=2, tile_hw=(320, 640), captions=captions)
+            tiles = []
+            for sample, record, truth in self.kept:
+                image = samples.read(sample)
+                pair = (
+                    image if truth is None else draw(image, truth, samples.scheme),
+                    draw(image, record, samples.scheme),
+                )
+                tiles.append(np.hstack(pair))
+            captions = [f"image {samples.images.ids[sample]}: truth, prediction" for sample, *_ in self.kept]
+            sheet = make_sheet(tiles, columns=2, tile_hw=(320, 640), captions=captions)
             write_image(self.folder / f"{name}.jpg", sheet)
-            for metric in evaluator.metrics:
-                for title, picture in metric.draw().items():
-                    write_image(self.folder / f"{name}_{metric.full_name(title).replace('/', '_')}.png", picture)
+            for title, picture in evaluation.draw().items():
+                write_image(self.folder / f"{name}_{title}.png", picture)
         except UserError as error:  # numbers matter more than pictures
             log.warning("no pictures: %s", error)
         else:
             self.latest = self.folder / f"{name}.jpg"
+        self.kept = []
 
 
 def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:

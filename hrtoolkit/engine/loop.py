@@ -13,15 +13,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import CheckpointError, TrainingStopped
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class TrainLoop(EpochBasedTrainLoop):
     def __init__(
         self, runner, dataloader: DataLoader, max_epochs: int, val_interval: int = 1, save_minutes: float = 10.0
     ):
+        dataloader.dataset.metainfo = None  # mmengine warns where there is none
         super().__init__(runner, dataloader, max_epochs, val_interval=val_interval)
         self.save_minutes = save_minutes
         self.step = 0  # steps done in this epoch
@@ -117,6 +119,40 @@ class TrainLoop(EpochBasedTrainLoop):
         self.runner.save_last()
 
 
+class EvaluationLoop(BaseLoop):
+    """Validate or test: every input once, then the numbers.
+
+    Args:
+        runner: an engine `Runner`.
+        dataloader: of test batches.
+        evaluator: an engine `Evaluation`.
+        stage: "val" or "test", by which hooks are called.
+    """
+
+    def __init__(self, runner, dataloader: DataLoader, evaluator: Evaluation, stage: Literal["val", "test"] = "val"):
+        super().__init__(runner, dataloader)
+        self.evaluator = evaluator
+        self.stage = stage
+
+    def run(self) -> dict[str, float]:
+        call, stage = self.runner.call_hook, self.stage
+        call(f"before_{stage}")
+        call(f"before_{stage}_epoch")
+        self.runner.model.eval()
+        self.evaluator.start()
+        for number, batch in enumerate(self.dataloader):
+            call(f"before_{stage}_iter", batch_idx=number, data_batch=batch)
+            with torch.no_grad():
+                records = self.runner.model.val_step(batch)
+            self.evaluator.add(batch["indices"], records, batch.get("truths"))
+            call(f"after_{stage}_iter", batch_idx=number, data_batch=batch, outputs=records)
+        self.evaluator.finish_samples(self.dataloader.sampler.samples)
+        metrics = self.evaluator.score()
+        call(f"after_{stage}_epoch", metrics=metrics)
+        call(f"after_{stage}")
+        return metrics
+
+
 class StopRequest:
     """Notes SIGTERM (pre-emption) and Ctrl-C while a run is on, so that it can stop between two steps.
 
@@ -187,7 +223,7 @@ class StopRequest:
             work.wait()
             answered = gathered.bool().tolist()
         if any(answered):
-            self.answer = None  # what is wished for now was answered just so
+            self.answer = None  # the wishes of this call are already granted
         else:
             gathered = torch.tensor(wishes, dtype=torch.uint8)
             self.answer = dist.all_reduce(gathered, dist.ReduceOp.MAX, group=self.group, async_op=True), gathered

@@ -5,33 +5,170 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine import Config
 from mmengine.dist import get_world_size, is_distributed, is_main_process
-from mmengine.evaluator import Evaluator
 from mmengine.runner import set_random_seed
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader
 
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
-from hrtoolkit.config import TRAINING, check_config, load_config
-from hrtoolkit.data.doctor import check_before_training
+from hrtoolkit.config import ConfigError, config_name, load_config
+from hrtoolkit.data.doctor import check_before_run
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
+from hrtoolkit.engine.check_config import TRAINING, Plan, check_config
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
+from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
-from hrtoolkit.engine.loop import TrainLoop
+from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
-from hrtoolkit.errors import CheckpointError, TrainingError, UserError
+from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError
 from hrtoolkit.files import check_writable, remove_unfinished
-from hrtoolkit.inference import compile_blocks, fold
-from hrtoolkit.model import Model, build_model
-from hrtoolkit.registry import DATASETS, HOOKS, METRICS, TRANSFORMS
+from hrtoolkit.metric import Metric
+from hrtoolkit.model import Model
+from hrtoolkit.registry import HOOKS
+from hrtoolkit.samples import Inputs, Samples
+from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
+from hrtoolkit.speed import compile_blocks, fold
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """What a config becomes: a model, the data that it is trained and tested on, and its metrics.
+
+    Args:
+        config: resolved: what the data has said is in it.
+        model: with random weights.
+        samples: by the names of their dataloaders, without "_dataloader".
+        metrics: of the validation or test data.
+        augmentation: of the training data.
+    """
+
+    config: Config
+    model: Model
+    samples: dict[str, Samples]
+    metrics: list[Metric]
+    augmentation: Any = None
+
+    @classmethod
+    def build(cls, config: Config, plan: Plan, names: Sequence[str]) -> Run:
+        """Build what a config names, in the order in which parts learn from each other.
+
+        Args:
+            config: as loaded.
+            plan: of the config.
+            names: whose data is read, of "train", "val" and "test"; where the config has it.
+
+        Raises:
+            ConfigError: a part refuses an option.
+            DataError: data cannot be read, or is not what the head is for.
+        """
+        try:
+            samples = build_samples(plan, names)
+            scheme = choose_scheme(plan, next(iter(samples.values()), None))
+            model = plan.model.build({next(iter(plan.model.branches)): scheme})
+            metrics = [part.build() for part in plan.metrics.get(f"{names[-1]}_evaluator", ())]
+            augmentation = None if plan.augmentation is None else plan.augmentation.build()
+        except ConfigError as error:
+            problems = [f"{error.source}: {problem}" for problem in error.problems]
+            raise ConfigError(config_name(config), problems) from error
+        head = model.branch().head
+        for name, one in samples.items():
+            check_same(one.scheme, head.scheme, f"the {name} data")
+        config = load_config(config)
+        config.model.head.scheme = scheme_fields(head.scheme)
+        return cls(config, model, samples, metrics, augmentation)
+
+    def inputs(self, name: str) -> Inputs:
+        """What the model is given of the data of this name: augmented and with targets of "train"."""
+        branch = self.model.branch()
+        training = {"targets": branch.head.targets, "augmentation": self.augmentation} if name == "train" else {}
+        return Inputs(self.samples[name], branch.view, branch.head.scheme, **training)
+
+    def loader(self, name: str, **runtime) -> DataLoader:
+        """Batches of the data of this name, as its dataloader's config says."""
+        options = {k: v for k, v in self.config[f"{name}_dataloader"].items() if k not in ("dataset", "augmentation")}
+        return build_dataloader(self.inputs(name), **options, training=name == "train", **runtime)
+
+    def evaluation(self, name: str, out: str | None = None) -> Evaluation:
+        """Scores the data of this name."""
+        return Evaluation(self.inputs(name), self.metrics, self.model.branch().finish, out)
+
+
+def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
+    """Build the data sets of a config; the model's head, or else the training data, tells the others its scheme.
+
+    Args:
+        plan: of the config.
+        names: of "train", "val" and "test", training data first.
+
+    Returns:
+        data sets by name, as far as the config has them.
+
+    Raises:
+        ConfigError: a data set refuses an option.
+        DataError: its files cannot be read.
+    """
+    samples: dict[str, Samples] = {}
+    scheme = None
+    for name in names:
+        if f"{name}_dataloader" in plan.datasets:
+            samples[name] = tell_samples(plan, name, scheme)
+            scheme = scheme or samples[name].scheme
+    return samples
+
+
+def choose_scheme(plan: Plan, samples: Samples | None) -> Scheme | None:
+    """What the head's outputs stand for: as its config says, or else as the data says.
+
+    A head that only counts its classes takes the names of as many from the data.
+
+    Args:
+        plan: of the config.
+        samples: the training data, or what there is instead.
+    """
+    stated = stated_scheme(plan)
+    if samples is None or (stated is not None and not counts_only(stated, samples.scheme)):
+        return stated
+    return samples.scheme
+
+
+def stated_scheme(plan: Plan) -> Scheme | None:
+    """The scheme that the config of the head states, if it does."""
+    head = plan.model.head()
+    stated = head.value("scheme") if "scheme" in head.parameters else None
+    try:
+        return None if stated is None else resolve_scheme(stated, head.target.kind)
+    except OptionError as error:
+        raise ConfigError(f"{head.path}.scheme", [str(error)]) from error
+
+
+def counts_only(stated: Scheme, known: Scheme) -> bool:
+    """Whether a scheme is no more than the number of the names of another one."""
+    return isinstance(stated, ClassScheme) and stated.numbered and len(stated.names) == len(known.names)
+
+
+def tell_samples(plan: Plan, name: str, scheme: Scheme | None = None) -> Samples:
+    """Build one data set with what the model's head tells it.
+
+    Args:
+        plan: of the config.
+        name: of the data.
+        scheme: of the training data, where the head's config leaves its own open.
+    """
+    head, part = plan.model.head(), plan.datasets[f"{name}_dataloader"]
+    told = {argument: head.value(argument) for argument in head.target.reads}
+    if part.options.get("scheme") is None:
+        told["scheme"] = stated_scheme(plan) or scheme
+    return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
 
 
 def train(
@@ -62,7 +199,7 @@ def train(
     start_distributed()
     start_logging()
     config = load_config(config)
-    check_config(config)
+    plan = check_config(config)
     check_writable(work_dir / "last.pth")
     last = work_dir / "last.pth"
     resume = resume and last.exists()
@@ -70,12 +207,9 @@ def train(
     # A section that is None is as good as missing.
     seed = config.get("seed") or 0
     set_random_seed(seed)
-    datasets = {"train": build_dataset(config.train_dataloader.dataset)}
-    if config.get("val_dataloader"):
-        datasets["val"] = build_dataset(config.val_dataloader.dataset)
-    evaluator = build_evaluator(config.val_evaluator) if "val" in datasets else None
-    check_before_training(datasets, evaluator)
-    model = build_model_for(config, *datasets.values())
+    run = Run.build(config, plan, ("train", "val"))
+    model, metric = run.model, next(iter(run.metrics), None)
+    check_before_run(run.samples, metric if "val" in run.samples else None, model.branch().finish)
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
     if config.get("sync_batchnorm") and is_distributed():
@@ -89,19 +223,17 @@ def train(
         if not resume:
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
-    metric = evaluator.metrics[0] if evaluator else None
-    headline = metric.full_name(metric.headline) if metric else None
+    validated = "val" in run.samples
+    headline = metric.headline if validated else None
     pictures = Pictures(work_dir / "pictures")
-    loaders = {"train": build_loader(config.train_dataloader, datasets["train"], training=True, seed=seed)}
-    if evaluator:
-        loaders["val"] = build_loader(config.val_dataloader, datasets["val"], training=False)
+    loaders = {name: run.loader(name, **({"seed": seed} if name == "train" else {})) for name in run.samples}
     precision = choose_precision(amp)
     runner = Runner(
-        config,
+        run.config,
         model,
         work_dir,
         headline,
-        metric.best if metric else max,
+        metric.best if validated else max,
         train_dataloader=loaders["train"],
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
@@ -112,8 +244,8 @@ def train(
         },
         param_scheduler=config.get("param_scheduler"),
         val_dataloader=loaders.get("val"),
-        val_cfg={} if evaluator else None,
-        val_evaluator=evaluator,
+        val_cfg={"type": EvaluationLoop} if validated else None,
+        val_evaluator=run.evaluation("val") if validated else None,
         custom_hooks=[
             *(Progress(), EvaluationProgress(), StopOnNaN(), pictures),
             *(HOOKS.build(hook) for hook in config.get("custom_hooks") or ()),
@@ -123,8 +255,8 @@ def train(
     )
     log.info(
         "training on %d samples, validating on %d, in %s; all goes to %s",
-        len(datasets["train"]),
-        len(datasets.get("val", ())),
+        len(loaders["train"].dataset),
+        len(loaders["val"].dataset) if validated else 0,
         precision,
         work_dir,
     )
@@ -148,6 +280,7 @@ def test(
     folded: bool = False,
     amp: bool | Precision = False,
     compile: bool = False,
+    report_numbers: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
 
@@ -157,10 +290,11 @@ def test(
         flip: average with the mirrored images.
         pictures: folder for a few images with predictions beside the truth.
         boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
-        out: file for the predictions, the (first) metric's `out_file`.
+        out: file (of label maps a folder) for the predictions, in the result format of the (first) metric's benchmark.
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
         amp: fold, and compute backbone and neck in half precision: of the given kind, or what suits the device.
         compile: compile the backbone's blocks (needs a C++ compiler on the CPU).
+        report_numbers: is called with the metrics before the predictions are written.
 
     Returns:
         the metrics by name.
@@ -170,24 +304,10 @@ def test(
     """
     start_distributed()
     start_logging()
-    config = load_config(config)
-    for name in (*TRAINING, "load_from"):  # who tests may have no training data
-        config.pop(name, None)
-    if flip:
-        config.model.flip_test = True
-    loader = config.get("test_dataloader") or config.get("val_dataloader")
-    metrics = config.get("test_evaluator") or config.get("val_evaluator")
-    if loader is None or metrics is None:
-        raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
-    if boxes is not None:
-        loader.dataset.box_file = str(Path(boxes).absolute())
-    if out is not None:
-        check_writable(out)
-        (metrics[0] if isinstance(metrics, list | tuple) else metrics).out_file = str(out)
-    check_config(config)
-    dataset = build_dataset(loader.dataset)
-    model = build_model_for(config, dataset)
-    content = read_checkpoint(checkpoint)
+    config = configure_test(load_config(config), flip, boxes)
+    run = Run.build(config, check_config(config), ("test",))
+    check_before_run(run.samples)
+    model, content = run.model, read_checkpoint(checkpoint)
     report = load_checkpoint(model, content, label=str(checkpoint))
     log.info("%s", report)
     if not report.fits:
@@ -198,20 +318,49 @@ def test(
     if compile:
         compile_blocks(model.backbone.eval())
 
-    loader = build_loader(loader, dataset, training=False)
+    loader, evaluation = run.loader("test"), run.evaluation("test", None if out is None else str(out))
     hooks = [EvaluationProgress(), *([Pictures(Path(pictures))] if pictures else [])]
     with tempfile.TemporaryDirectory() as scratch:  # mmengine's own log; nothing in it is worth keeping
         runner = Runner(
-            config,
+            run.config,
             model,
             scratch,
             test_dataloader=loader,
-            test_cfg={},
-            test_evaluator=build_evaluator(metrics),
+            test_cfg={"type": EvaluationLoop, "stage": "test"},
+            test_evaluator=evaluation,
             custom_hooks=hooks,
         )
         with explaining_lost_processes(), stopping_workers(loader):
-            return runner.test()
+            numbers = runner.test()
+    if report_numbers is not None:
+        report_numbers(numbers)
+    evaluation.write()
+    return numbers
+
+
+def configure_test(config: Config, flip: bool = False, boxes: str | Path | None = None) -> Config:
+    """Turn a config into one that tests: on its test data, or on the validation data where it has no other.
+
+    Args:
+        config: changed and given back.
+        flip: average with the mirrored images.
+        boxes: detections to use instead of annotated boxes.
+
+    Raises:
+        UserError: there is nothing to test on.
+    """
+    for name in (*TRAINING, "load_from"):  # who tests may have no training data
+        config.pop(name, None)
+    if flip:
+        config.model.flip_test = True
+    val = config.pop("val_dataloader", None), config.pop("val_evaluator", None)
+    config.test_dataloader = config.get("test_dataloader") or val[0]
+    config.test_evaluator = config.get("test_evaluator") or val[1]
+    if config.test_dataloader is None or config.test_evaluator is None:
+        raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
+    if boxes is not None:
+        config.test_dataloader.dataset.box_file = str(Path(boxes).absolute())
+    return config
 
 
 def choose_precision(amp: bool | Precision) -> Precision:
@@ -219,61 +368,27 @@ def choose_precision(amp: bool | Precision) -> Precision:
     return amp if isinstance(amp, str) else choose_mixed_precision() if amp else "float32"
 
 
-def build_dataset(options: dict) -> Dataset:
-    """Build a dataset around its transform.
-
-    Raises:
-        UserError: either refuses its arguments, or the data is not as it should be.
-    """
-    options = dict(options)
-    try:
-        if options.get("transform") is not None:
-            options["transform"] = TRANSFORMS.build(options["transform"])
-        return DATASETS.build(options)
-    except ValueError as error:
-        raise UserError(f"dataset: {error}") from error
-
-
-def build_loader(options: dict, dataset: Dataset, **runtime):
-    """Build the batches of a dataset as its dataloader's config says."""
-    return build_dataloader(dataset, **{k: v for k, v in options.items() if k != "dataset"}, **runtime)
-
-
-def build_model_for(config: Config, *datasets: Dataset) -> Model:
-    """Build the model of a config, whose head takes what it leaves open (keypoint names, classes) from the data.
-
-    Raises:
-        DataError: data and head do not agree, in the number of keypoints for example.
-    """
-    for name, value in datasets[0].head_arguments().items():
-        if config.model.head.get(name) is None:
-            config.model.head[name] = value
-    model = build_model(config)
-    for dataset in datasets:
-        model.head.check_data(**dataset.head_arguments())
-    return model
-
-
-def build_evaluator(options: dict | list) -> Evaluator:
-    """Build one metric, or several."""
-    several = options if isinstance(options, list | tuple) else [options]
-    return Evaluator([METRICS.build(metric) for metric in several])
-
-
-def start_from(model: Model, source: str) -> LoadReport:
+def start_from(model: Model, source: str | Mapping) -> LoadReport:
     """Load weights to start from; the head may be another one, the backbone must fit.
 
-    Weights of a backbone that gives its finest map alone start one that gives all of them, and the log says so.
+    Weights of a backbone that gives only its finest map start one that gives all of them, and the log says so.
+
+    Args:
+        model: gets the weights.
+        source: a checkpoint, or `checkpoint` and `scheme`, what its outputs stand for where the file does not say.
 
     Raises:
         CheckpointError: the backbone's tensors are not all there in the right shape.
     """
-    report = load_checkpoint(model, source)
-    extra = tuple(f"backbone.{name}" for name in getattr(model.backbone, "coarse_output_parts", ()))
+    options = {"checkpoint": source} if isinstance(source, str) else dict(source)
+    report = load_checkpoint(model, options["checkpoint"], scheme=options.get("scheme"))
+    extra = tuple(f"backbone.{name}" for name in model.backbone.optional_parts)
     new = [name for name in report.missing if name.startswith(extra)]
     if new:
         log.warning(
-            "%s has no weights for the coarser outputs: %d tensors of the backbone start anew", source, len(new)
+            "%s has no weights for the coarser outputs: %d tensors of the backbone start anew",
+            options["checkpoint"],
+            len(new),
         )
     if not report.part_fits("backbone", but=new):
         raise CheckpointError(f"this checkpoint belongs to another backbone:\n{report}")
@@ -287,7 +402,8 @@ def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
     for part, settings in model.describe().items():
         stored = meta.get(part) if isinstance(meta, dict) else None
         for name, value in settings.items():
-            if isinstance(stored, dict) and stored.get(name) != value:
+            # Files of earlier versions lack what they did not know.
+            if isinstance(stored, dict) and name in stored and stored[name] != value:
                 log.warning(
                     "testing with another %s than the checkpoint was trained for: %s, not %s (model.%s)",
                     *(name, value, stored.get(name), part),

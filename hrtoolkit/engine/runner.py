@@ -24,8 +24,8 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
 import hrtoolkit
-from hrtoolkit.checkpoints import read_checkpoint, write_checkpoint
-from hrtoolkit.config import config_text
+from hrtoolkit.checkpoints import output_names, read_checkpoint, write_checkpoint
+from hrtoolkit.config import config_json, config_text
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.files import write_atomically
 
@@ -96,9 +96,9 @@ class Runner(mmengine.runner.Runner):
             "meta": {
                 "hrtoolkit_version": hrtoolkit.__version__,
                 "torch_version": str(torch.__version__),
-                "config": config_text(self.config),
+                "config": config_json(self.config),
                 **model.describe(),
-                "output_names": list(getattr(model.head, "output_names", ())),
+                "output_names": output_names(model),
                 "flip_test": model.flip_test,
                 "epoch": self.epoch,
                 "seed": self.seed,

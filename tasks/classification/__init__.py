@@ -1,5 +1,5 @@
 """Image classification: HRNet-C and any backbone with a pooled head; class folders, ImageNet, list files."""
 
-from hrtoolkit.tasks.classification import augment, datasets, head, metric, transforms
+from hrtoolkit.tasks.classification import augmentation, checkpoints, datasets, head, metric, mixing, views
 
-__all__ = ["augment", "datasets", "head", "metric", "transforms"]
+__all__ = ["augmentation", "checkpoints", "datasets", "head", "metric", "mixing", "views"]

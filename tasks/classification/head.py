@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -10,50 +11,53 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrtoolkit.backbones.hrnet import Bottleneck
-from hrtoolkit.errors import DataError, shorten
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame
+from hrtoolkit.model import BaseHead
+from hrtoolkit.records import Category
+from hrtoolkit.registry import HEADS
+from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.visualization import draw_text
 
 
-@MODELS.register_module()
-class PooledHead(nn.Module):
+def label_targets(truth: Category) -> dict:
+    """What classification heads compare with: `label`, int64."""
+    return {"label": np.array(truth.label, dtype=np.int64)}
+
+
+@HEADS.register_module()
+class PooledHead(BaseHead):
     """A linear layer on the average of the coarsest map: for any backbone and neck.
 
     Args:
         in_channels: channels of each map received, finest first.
         in_strides: their strides.
-        num_classes: None takes it from the class names, and both from the training data where neither is given.
-        class_names: one a class, in the order of the outputs; None where nobody knows them.
+        scheme: names of the classes in the order of the outputs, or their number where nobody knows names; None takes
+            them from the training data.
         label_smoothing: share of every target that is spread evenly over all classes (arXiv:1512.00567).
         dropout: share of the pooled vector that is dropped in training.
 
     Raises:
-        ValueError: neither the number nor the names of the classes are known, or they disagree.
+        OptionError: the classes are not known.
     """
+
+    moved = MappingProxyType({"num_classes": "model.head.scheme", "class_names": "model.head.scheme"})
+    targets = staticmethod(label_targets)
 
     def __init__(
         self,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        num_classes: int | None = None,
-        class_names: Sequence[str] | None = None,
+        *,
+        scheme: SchemeLike | None = None,
         label_smoothing: float = 0.0,
         dropout: float = 0.0,
     ):
         super().__init__()
-        name = type(self).__name__
-        if num_classes is None and class_names is None:
-            raise ValueError(f"{name}: num_classes or class_names is needed where no data tells them")
-        if num_classes is not None and class_names is not None and num_classes != len(class_names):
-            raise ValueError(
-                f"{name}: num_classes is {num_classes}, but there are {len(class_names)} classes in the data "
-                f"({shorten(class_names)}); set model.head.num_classes=None to take the number from the data"
-            )
-        self.num_classes = len(class_names) if num_classes is None else num_classes
-        self.class_names = None if class_names is None else tuple(class_names)
+        self.scheme = resolve_scheme(scheme, ClassScheme)
         self.label_smoothing = label_smoothing
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(in_channels[-1], self.num_classes)
+        self.classifier = nn.Linear(in_channels[-1], len(self.scheme.names))
 
     def extract(self, maps: list[Tensor]) -> Tensor:
         """The feature vector [B, F] of each image."""
@@ -63,12 +67,13 @@ class PooledHead(nn.Module):
         """Logits [B, C]."""
         return self.classifier(self.dropout(self.extract(maps)))
 
-    def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: dict[str, Tensor], frames: Frame) -> dict[str, Tensor]:
         """Compare with the `label` [B] of each image.
 
         Args:
             maps: of B images.
             targets: `label`, and where images were mixed also `mixing` [B, B]: the share of each label in each image.
+            frames: not used.
         """
         logits, labels = self(maps).float(), targets["label"]
         if "mixing" in targets:
@@ -80,78 +85,21 @@ class PooledHead(nn.Module):
             "accuracy": (logits.detach().argmax(1) == labels).float().mean(),
         }
 
-    def predict(self, maps: list[Tensor], meta: list[dict], flipped: list[Tensor] | None = None) -> list[dict]:
-        """Score every class.
-
-        Args:
-            maps: of B images.
-            meta: one dict an image, handed on.
-            flipped: maps of the mirrored images; the logits of both are averaged.
-
-        Returns:
-            each dict of `meta` with `scores` [C], which sum to 1, and `predicted`, the class of the highest.
-        """
+    def predict(self, maps, frames, flipped=None):
+        """The class of the highest score, and all scores, which sum to 1."""
         logits = self(maps).float()
         if flipped is not None:
             logits = (logits + self(flipped).float()) / 2
         scores = logits.softmax(1).cpu().numpy()
-        return [{**m, "scores": s, "predicted": int(s.argmax())} for m, s in zip(meta, scores, strict=True)]
+        return [Category(int(one.argmax()), one) for one in scores]
 
-    def draw_targets(self, images: Tensor, targets: dict[str, Tensor]) -> list[np.ndarray]:
-        """Write the class of each image across it.
-
-        Args:
-            images: uint8 [B, 3, H, W].
-            targets: as for `loss`.
-
-        Returns:
-            B pictures, RGB uint8 [H, W, 3].
-        """
-        names = self.class_names or range(self.num_classes)
-        pictures = images.permute(0, 2, 3, 1).numpy()
-        labels = targets["label"].tolist()
-        return [draw_text(picture, str(names[label])) for picture, label in zip(pictures, labels, strict=True)]
-
-    def check_data(self, num_classes: int, class_names: Sequence[str] | None) -> None:
-        """Refuse data whose classes are not this head's; a list of numbered classes may hold only some of them.
-
-        Raises:
-            DataError: other names, or more classes than there are outputs.
-        """
-        if self.class_names is not None and class_names is not None and self.class_names != tuple(class_names):
-            ours, theirs = set(self.class_names), set(class_names)
-            differ = [
-                f"only the {where} has {shorten(sorted(names))}"
-                for where, names in (("data", theirs - ours), ("head", ours - theirs))
-                if names
-            ]
-            raise DataError(
-                f"the data has {len(class_names)} classes, the head {self.num_classes}: "
-                f"{'; '.join(differ) or 'the same in another order'}. Training, validation and head need the same ones"
-            )
-        if num_classes > self.num_classes or (class_names is not None and num_classes != self.num_classes):
-            named = f" ({shorten(class_names)})" if class_names else f" (labels up to {num_classes - 1})"
-            raise DataError(
-                f"the data has {num_classes} classes{named}, the head has {self.num_classes}; set "
-                "model.head.num_classes=None to take the number from the data"
-            )
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """What each output stands for: a checkpoint of other classes lends those of equal name."""
-        return self.class_names or ()
-
-    @staticmethod
-    def published_names(outputs: int) -> tuple[str, ...] | None:
-        """Class names of a file that does not tell: unknown."""
-        return None
-
-    def describe(self) -> dict:
-        """What predictions of these weights depend on, in plain values; the names are kept as `output_names`."""
-        return {"num_classes": self.num_classes}
+    def draw_targets(self, images, targets, frames):
+        """Write the class of each image across it."""
+        pictures, labels = super().draw_targets(images, targets, frames), targets["label"].tolist()
+        return [draw_text(one, self.scheme.names[label]) for one, label in zip(pictures, labels, strict=True)]
 
 
-@MODELS.register_module()
+@HEADS.register_module()
 class ClassificationHead(PooledHead):
     """HRNet-C: widen each resolution, step down from the finest, summing, and pool 2048 channels (arXiv:1908.07919).
 
@@ -160,15 +108,14 @@ class ClassificationHead(PooledHead):
     Args:
         in_channels: channels of the four maps received, finest first.
         in_strides: their strides, 4 to 32.
-        num_classes: None takes it from the class names, and both from the training data where neither is given.
-        class_names: one a class, in the order of the outputs; None where nobody knows them.
+        scheme: see `PooledHead`.
         label_smoothing: share of every target that is spread evenly over all classes.
         dropout: share of the pooled vector that is dropped in training; the originals have none.
         conv_bias: of the convolutions between the resolutions and the last one: the official and timm weights have it,
             timm's `*_ssld` ones do not.
 
     Raises:
-        ValueError: there are not four maps, or the classes are not known or disagree.
+        OptionError: there are not four maps, or the classes are not known.
     """
 
     PLANES = (32, 64, 128, 256)
@@ -178,15 +125,15 @@ class ClassificationHead(PooledHead):
         self,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        num_classes: int | None = None,
-        class_names: Sequence[str] | None = None,
+        *,
+        scheme: SchemeLike | None = None,
         label_smoothing: float = 0.0,
         dropout: float = 0.0,
         conv_bias: bool = True,
     ):
-        super().__init__([self.FEATURES], in_strides, num_classes, class_names, label_smoothing, dropout)
+        super().__init__([self.FEATURES], in_strides, scheme=scheme, label_smoothing=label_smoothing, dropout=dropout)
         if tuple(in_strides) != (4, 8, 16, 32):
-            raise ValueError(
+            raise OptionError(
                 f"ClassificationHead needs maps of strides 4, 8, 16 and 32, got {tuple(in_strides)}; use an HRNet with "
                 "num_outputs=4 and no neck, or PooledHead"
             )

@@ -3,121 +3,160 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from hrtoolkit.files import write_atomically
-from hrtoolkit.metric import Metric
+from hrtoolkit.metric import BaseMetric, BaseWriter
+from hrtoolkit.records import Category
 from hrtoolkit.registry import METRICS
+from hrtoolkit.schemes import ClassScheme
 
-LISTED = 20  # as many classes are told one by one; of more, the picture shows the worst
+LISTED = 20  # up to so many classes have numbers of their own; of more, the picture shows the worst
+BEST = 5
+
+
+class Ranking(NamedTuple):
+    """What scoring needs of an image."""
+
+    label: int  # the true class
+    top: tuple[int, ...]  # up to five classes, the highest score first
+    classes: int  # how many there are
+
+
+class RankingWriter(BaseWriter):
+    """A json file with the best classes of each image and their scores."""
+
+    def pack(self, path: str, sample_id: str, record: Category, scheme: ClassScheme) -> list:
+        top = _best(record.class_scores)
+        entry = {"image_id": sample_id, "class": _name(scheme, record.label)}
+        return [entry | {"top": top.tolist(), "top_scores": record.class_scores[top].tolist()}]
+
+    def write(self, path: str, packed: list) -> None:
+        with write_atomically(path) as file:
+            file.write(json.dumps({"images": packed}))
 
 
 @METRICS.register_module()
-class ClassificationMetric(Metric):
+class ClassificationMetric(BaseMetric):
     """Share of images whose class has the highest score (`top1`) or is among the five highest (`top5`).
 
     `mean_class_accuracy` averages the top-1 accuracy of the classes that occur. Where there are at most 20, each has
-    its own number, `accuracy_NAME`. With five classes or fewer, `top5` is 1. `dataset_meta` holds `class_names`, or
-    None for numbers.
-
-    Args:
-        out_file: where predictions and the accuracy of every class go, as json.
-        prefix: put before the names of the numbers.
+    its own number, `accuracy_NAME`. With five classes or fewer, `top5` is 1.
     """
 
+    moved = MappingProxyType({"out_file": lambda value: f"write predictions with tools/test.py --out {value}"})
     headline = "top1"
+    writer = RankingWriter()
 
-    def __init__(self, out_file: str | None = None, prefix: str | None = None):
-        super().__init__(prefix=prefix)
-        self.out_file = out_file
-        self.confusion = np.zeros((0, 0), int)  # [C, C] images by true (row) and predicted class
-
-    def process(self, data_batch: Any, predictions: Sequence[dict]) -> None:
-        """Keep the best classes of each image.
+    def measure(self, prediction: Category | None, truth: Category | None, scheme: ClassScheme) -> Ranking | None:
+        """The best classes of an image.
 
         Args:
-            data_batch: not used.
-            predictions: one dict an image: `index` (position in the dataset), `image_id`, `label` and `scores` [C].
+            prediction: see `Metric`.
+            truth: see `Metric`.
+            scheme: see `Metric`.
         """
-        scores = np.stack([p["scores"] for p in predictions])
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-        for prediction, row, top in zip(predictions, scores, best, strict=True):
-            self.results.append(
-                {
-                    **{name: prediction[name] for name in ("index", "image_id", "label")},
-                    "top": top.tolist(),
-                    "top_scores": row[top].tolist(),
-                    "num_classes": len(row),
-                }
-            )
+        if prediction is None or truth is None:
+            return None
+        if prediction.class_scores is None:
+            return Ranking(truth.label, (prediction.label,), len(scheme.names))
+        top = tuple(_best(prediction.class_scores).tolist())
+        return Ranking(truth.label, top, len(prediction.class_scores))
 
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """The accuracies, between 0 and 1."""
-        count = results[0]["num_classes"]
-        labels = np.array([r["label"] for r in results])
-        hits = np.array([r["top"] for r in results]) == labels[:, None]  # [N, 5] or fewer
-        best = np.array([r["top"][0] for r in results])
-        self.confusion = np.bincount(labels * count + best, minlength=count**2).reshape(count, count)
-        occurring = np.flatnonzero(self.confusion.sum(1))
-        by_class = dict(zip(occurring.tolist(), self._accuracies()[occurring].tolist(), strict=True))
-        metrics = {
+    def score(self, measures: list[Ranking | None], scheme: ClassScheme) -> dict[str, float]:
+        """The accuracies, between 0 and 1.
+
+        Args:
+            measures: see `Metric`.
+            scheme: see `Metric`.
+        """
+        known = [measure for measure in measures if measure is not None]
+        if not known:
+            return {}
+        hits = np.array([m.top for m in known]) == np.array([m.label for m in known])[:, None]  # [N, 5] or fewer
+        confusion = count_confusions(known)
+        occurring = np.flatnonzero(confusion.sum(1))
+        by_class = _accuracies(confusion)[occurring]
+        scores = {
             "top1": hits[:, 0].mean(),
             "top5": hits.any(1).mean(),
-            "mean_class_accuracy": np.mean(list(by_class.values())),
+            "mean_class_accuracy": by_class.mean(),
         }
-        if count <= LISTED:
-            metrics |= {f"accuracy_{self._name(c)}": accuracy for c, accuracy in by_class.items()}
-        if self.out_file is not None:
-            accuracies = {self._name(c): accuracy for c, accuracy in by_class.items()}
-            images = [{k: r[k] for k in ("image_id", "label", "top", "top_scores")} for r in results]
-            with write_atomically(self.out_file) as file:
-                file.write(json.dumps({"class_accuracy": accuracies, "images": images}))
-        return metrics
+        if len(confusion) <= LISTED:
+            scores |= {f"accuracy_{_name(scheme, c)}": value for c, value in zip(occurring, by_class, strict=True)}
+        return scores
 
-    def draw(self) -> dict[str, np.ndarray]:
+    def draw(self, measures, scheme):
         """The confusion matrix, with the worst classes and the most frequent confusions beside it."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
-        from matplotlib.figure import Figure
+        known = [measure for measure in measures["all"] if measure is not None]
+        return {"confusion": draw_confusions(count_confusions(known), scheme)} if known else {}
 
-        count = len(self.confusion)
-        totals = self.confusion.sum(1)
-        shares = self.confusion / np.maximum(totals, 1)[:, None]
-        few = count <= LISTED
-        names = [self._name(c)[:24] for c in range(count)]
-        figure = Figure(figsize=(15, 10.5), dpi=100, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        matrix, text = figure.subplots(1, 2, width_ratios=(2.6, 1))
-        # A cell has a pixel even with a thousand classes; the root lifts the rare confusions out of the dark.
-        picture = matrix.imshow(np.sqrt(shares), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
-        bar = figure.colorbar(picture, ax=matrix, shrink=0.6, ticks=np.sqrt([0, 0.01, 0.1, 0.25, 0.5, 1]))
-        bar.ax.set_yticklabels(["0", "1 %", "10 %", "25 %", "50 %", "100 %"])
-        matrix.set(xlabel="predicted class", ylabel="true class", title="share of each true class")
-        if few:
-            matrix.set_xticks(range(count), names, rotation=45, ha="right")
-            matrix.set_yticks(range(count), names)
-            for row, column in np.ndindex(count, count):
-                color = "black" if shares[row, column] > 0.4 else "white"
-                matrix.text(column, row, self.confusion[row, column], ha="center", va="center", color=color)
-        mistakes = self.confusion - np.diag(np.diag(self.confusion))
-        pairs = np.argsort(-mistakes, axis=None, kind="stable")[:20]
-        pairs = [divmod(int(i), count) for i in pairs if mistakes.flat[i]]
-        worst = sorted(np.flatnonzero(totals), key=self._accuracies().__getitem__)[:20]
-        lines = ["accuracy  images  class (worst first)"]
-        lines += [f"{self._accuracies()[c]:8.1%} {totals[c]:7d}  {names[c]}" for c in worst]
-        lines += ["", "images  true > predicted (most frequent first)"]
-        lines += [f"{mistakes[a, b]:6d}  {names[a]} > {names[b]}" for a, b in pairs]
-        text.set_axis_off()
-        text.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=9, transform=text.transAxes)
-        canvas.draw()
-        return {"confusion": np.asarray(canvas.buffer_rgba())[..., :3].copy()}
 
-    def _accuracies(self) -> np.ndarray:
-        """Top-1 accuracy of each class; 0 for those that do not occur."""
-        return np.diag(self.confusion) / np.maximum(self.confusion.sum(1), 1)
+def count_confusions(measures: list[Ranking]) -> np.ndarray:
+    """Images by true (row) and predicted class, int64 [C, C].
 
-    def _name(self, label: int) -> str:
-        names = self.dataset_meta["class_names"]
-        return str(label) if names is None else names[label]
+    Args:
+        measures: one at least.
+    """
+    count = measures[0].classes
+    cells = [m.label * count + m.top[0] for m in measures]
+    return np.bincount(cells, minlength=count**2).reshape(count, count)
+
+
+def draw_confusions(confusion: np.ndarray, scheme: ClassScheme) -> np.ndarray:
+    """Draw the shares of each true class, its worst ones and the most frequent confusions, RGB uint8 [1050, 1500, 3].
+
+    Args:
+        confusion: see `count_confusions`.
+        scheme: names the classes.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
+    from matplotlib.figure import Figure
+
+    count = len(confusion)
+    totals, accuracies = confusion.sum(1), _accuracies(confusion)
+    shares = confusion / np.maximum(totals, 1)[:, None]
+    names = [_name(scheme, c)[:24] for c in range(count)]
+    figure = Figure(figsize=(15, 10.5), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    matrix, text = figure.subplots(1, 2, width_ratios=(2.6, 1))
+    # A cell has a pixel even with a thousand classes; the root lifts the rare confusions out of the dark.
+    picture = matrix.imshow(np.sqrt(shares), cmap="viridis", vmin=0, vmax=1, interpolation="nearest")
+    bar = figure.colorbar(picture, ax=matrix, shrink=0.6, ticks=np.sqrt([0, 0.01, 0.1, 0.25, 0.5, 1]))
+    bar.ax.set_yticklabels(["0", "1 %", "10 %", "25 %", "50 %", "100 %"])
+    matrix.set(xlabel="predicted class", ylabel="true class", title="share of each true class")
+    if count <= LISTED:
+        matrix.set_xticks(range(count), names, rotation=45, ha="right")
+        matrix.set_yticks(range(count), names)
+        for row, column in np.ndindex(count, count):
+            color = "black" if shares[row, column] > 0.4 else "white"
+            matrix.text(column, row, confusion[row, column], ha="center", va="center", color=color)
+    mistakes = confusion - np.diag(np.diag(confusion))
+    pairs = np.argsort(-mistakes, axis=None, kind="stable")[:20]
+    pairs = [divmod(int(i), count) for i in pairs if mistakes.flat[i]]
+    worst = sorted(np.flatnonzero(totals), key=accuracies.__getitem__)[:20]
+    lines = ["accuracy  images  class (worst first)"]
+    lines += [f"{accuracies[c]:8.1%} {totals[c]:7d}  {names[c]}" for c in worst]
+    lines += ["", "images  true > predicted (most frequent first)"]
+    lines += [f"{mistakes[a, b]:6d}  {names[a]} > {names[b]}" for a, b in pairs]
+    text.set_axis_off()
+    text.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=9, transform=text.transAxes)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _best(class_scores: np.ndarray) -> np.ndarray:
+    return np.argsort(-class_scores, kind="stable")[:BEST]
+
+
+def _accuracies(confusion: np.ndarray) -> np.ndarray:
+    """Top-1 accuracy of each class; 0 for those that do not occur."""
+    return np.diag(confusion) / np.maximum(confusion.sum(1), 1)
+
+
+def _name(scheme: ClassScheme, label: int) -> str:
+    """What a class is called; data of numbered classes may know fewer than the network does."""
+    return scheme.names[label] if label < len(scheme.names) else str(label)

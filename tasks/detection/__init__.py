@@ -1,5 +1,5 @@
 """Object detection and instance segmentation: Faster, Mask and Cascade R-CNN on COCO, VOC and files like theirs."""
 
-from hrtoolkit.tasks.detection import datasets, head, loss, metric, transforms
+from hrtoolkit.tasks.detection import augmentation, checkpoints, datasets, head, metric, old, views
 
-__all__ = ["datasets", "head", "loss", "metric", "transforms"]
+__all__ = ["augmentation", "checkpoints", "datasets", "head", "metric", "old", "views"]

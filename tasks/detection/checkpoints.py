@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from hrtoolkit.checkpoints import Format, register_format
+
 # Applied one after the other.
 _RULES = (
+    (r"^neck\.reduction_conv\.conv\.", "neck.reduction_conv.0."),
+    (r"^neck\.fpn_convs\.(\d+)\.conv\.", r"neck.fpn_conv.\1."),
     # mmdetection and the authors, whose stages have numbers where there are several
     (r"^rpn_head\.rpn_conv\.", "head.rpn.head.conv.0.0."),
     (r"^rpn_head\.rpn_cls\.", "head.rpn.head.cls_logits."),
@@ -36,35 +42,16 @@ _RULES = (
 )
 
 
-def convert(tensors: dict[str, Tensor], convention: str) -> tuple[dict[str, Tensor], list[str]]:
+def convert(tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
     """Rename what comes from a published detector, and put background first where it comes last.
-
-    Known are mmdetection 2 and 3 (`roi_head.bbox_head.`), the authors' code and mmdetection 1 (`bbox_head.`),
-    maskrcnn-benchmark (`roi_heads.box.`) and torchvision's FasterRCNN (`roi_heads.box_head.`); other tensors stay.
 
     Args:
         tensors: all tensors of a file, by full names.
-        convention: the model's.
+        source: the code base that wrote it.
 
     Returns:
-        the tensors by our names, and a note where the file is made for another convention.
+        the tensors by our names, and no notes.
     """
-    names = tuple(tensors)
-    known = {
-        "mmdet": any(name.startswith("roi_head.") for name in names),
-        "authors": any(name.startswith("bbox_head.") for name in names),
-        "maskrcnn-benchmark": any(name.startswith("roi_heads.box.") for name in names),
-        "torchvision": any(name.startswith("roi_heads.box_head.") for name in names),
-    }
-    source = next((name for name, found in known.items() if found), None)
-    if source is None:
-        return tensors, []
-    notes = []
-    if convention != source:
-        notes.append(
-            f"named as {source} names them, but the head computes as {convention} does: for their published numbers "
-            f"set model.head.convention={source!r}, and transform.convention of the data too"
-        )
     renamed = {}
     for name, tensor in tensors.items():
         if name.endswith(".eps"):  # of maskrcnn-benchmark's FrozenBatchNorm; always the default
@@ -72,7 +59,7 @@ def convert(tensors: dict[str, Tensor], convention: str) -> tuple[dict[str, Tens
         for pattern, replacement in _RULES:
             name = re.sub(pattern, replacement, name)
         renamed[name] = _background_first(name, tensor) if source == "mmdet" else tensor
-    return renamed, notes
+    return renamed, []
 
 
 def _background_first(name: str, tensor: Tensor) -> Tensor:
@@ -84,3 +71,21 @@ def _background_first(name: str, tensor: Tensor) -> Tensor:
         rows = 4 if class_specific else 1
         return torch.cat([torch.zeros_like(tensor[:rows]), tensor])
     return tensor
+
+
+# What the names of each code base begin with: mmdetection 2 and 3, or its pyramid alone; the authors' code and
+# mmdetection 1; maskrcnn-benchmark; torchvision's FasterRCNN and MaskRCNN around one of our backbones.
+_SIGNS = {
+    "authors": ("bbox_head.",),
+    "mmdet": ("roi_head.", "neck.fpn_convs."),
+    "maskrcnn-benchmark": ("roi_heads.box.",),
+    "torchvision": ("roi_heads.box_head.",),
+}
+
+
+def _begins(names: Collection[str], signs: tuple[str, ...]) -> bool:
+    return any(name.startswith(signs) for name in names)
+
+
+for _name, _signs in _SIGNS.items():
+    register_format(Format(_name, partial(_begins, signs=_signs), partial(convert, source=_name)))

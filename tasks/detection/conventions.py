@@ -1,6 +1,6 @@
 """What the originals do differently: weights trained one way give other numbers the other way.
 
-A head and the transform of its data go by the same convention.
+A head tells its view what convention it goes by.
 """
 
 from __future__ import annotations

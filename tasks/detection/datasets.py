@@ -5,151 +5,115 @@ One sample is one image.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
-from hrtoolkit.tasks.detection.classes import resolve_classes
-from hrtoolkit.tasks.detection.postprocess import decode_masks
-from hrtoolkit.tasks.detection.reading import (
-    Faults,
-    Packed,
-    check_classes,
-    check_ids,
-    choose_categories,
-    read_coco,
-    read_keypoint_layout,
-    read_voc,
-    select_objects,
-    sound_annotations,
-)
-from hrtoolkit.tasks.detection.transforms import draw_masks, to_run_lengths
+from numpy import ndarray
 from rich.console import Console
 from rich.progress import track
-from torch.utils.data import Dataset
 
-from hrtoolkit.data.doctor import Finding, Findings, ImageFiles
-from hrtoolkit.data.loading import Draw, collate_padded
-from hrtoolkit.data.reading import find_image_folder, read_image, read_json
+from hrtoolkit.data.coco import Images as CocoImages
+from hrtoolkit.data.coco import Instances, read_instances, unpack_keys
+from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError
+from hrtoolkit.findings import Findings
+from hrtoolkit.keypoints.checks import look_up
+from hrtoolkit.masks import Masks, PackedSegmentations, find_segmentation_faults
+from hrtoolkit.records import Objects
 from hrtoolkit.registry import DATASETS
-from hrtoolkit.structures import KeypointLayout
-from hrtoolkit.visualization import draw_boxes, draw_instances, draw_keypoints
+from hrtoolkit.samples import BaseSamples, Images
+from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.detection.checks import (
+    OTHER,
+    UNKNOWN,
+    Annotated,
+    Faults,
+    check_classes,
+    check_ids,
+    select_objects,
+)
+from hrtoolkit.tasks.detection.reading import VocImage, read_voc
 
 log = logging.getLogger(__name__)
 
 MIN_SIDE = 32  # smaller images are not trained on
 
 
-class DetectionDataset(Dataset):
+class DetectionSamples(BaseSamples):
     """Images and their objects as flat arrays; a subclass reads one annotation format.
 
+    Trained are objects that are neither crowds nor to be ignored and measure a pixel at least, after their boxes were
+    cut at the edges of the image; scored is everything that is not faulty.
+
     Args:
-        classes: names, in the order of the labels.
-        transform: of one image with its objects, such as `ResizeFlip`; its `convention` has to be the head's.
-        image_paths: of M images.
-        image_ids: M ids, as the annotations have them.
-        image_sizes: [M, 2] width and height as annotated.
-        object_images: [N] which image each object is in.
-        boxes: [N, 4] (x1, y1, x2, y2) in image pixels.
-        labels: [N], from 0 on.
-        segmentations: N of COCO's, or None where no masks are wanted.
-        keypoints: [N, K, 3] (x, y, flag), or None where no keypoints are wanted.
-        layout: of the keypoints.
+        scheme: the classes.
+        images: M of them.
+        annotated: the objects in them.
+        segmentations: of the objects, None where there are none.
+        masks: whether training needs them.
         keep_empty: keep images without objects, and those with a side below 32 pixels, which seldom help training.
+        faults: whether faulty annotations stop training.
         findings: what is wrong with the files.
+        unused: names of other classes in the files.
 
     Raises:
-        ValueError: a label is no class, or the transform tells no convention.
         DataError: no image is left.
     """
 
-    collate = staticmethod(collate_padded)
+    told = ("scheme", "masks")
+    moved = MappingProxyType(
+        {
+            "classes": "model.head.scheme",
+            "keypoints": lambda _: "no head reads them here",
+            "strict": lambda _: "tools/check_data.py goes on with what is sound by itself",
+        }
+    )
 
     def __init__(
         self,
-        classes: Sequence[str],
-        transform: Callable[..., dict],
-        image_paths: Sequence[Path],
-        image_ids: Sequence[int | str],
-        image_sizes: np.ndarray,
-        object_images: np.ndarray,
-        boxes: np.ndarray,
-        labels: np.ndarray,
-        segmentations: Sequence | None = None,
-        keypoints: np.ndarray | None = None,
-        layout: KeypointLayout | None = None,
-        keep_empty: bool = True,
-        findings: Sequence[Finding] = (),
+        *,
+        scheme: ClassScheme,
+        images: Images,
+        annotated: Annotated,
+        segmentations: PackedSegmentations | None,
+        masks: bool,
+        keep_empty: bool,
+        faults: Faults,
+        findings: Findings,
+        unused: tuple[str, ...] = (),
     ):
-        if len(labels) and not (labels.min() >= 0 and labels.max() < len(classes)):
-            raise ValueError(f"labels {labels.min()} to {labels.max()} for {len(classes)} classes counted from 0")
-        if not hasattr(transform, "convention"):
-            raise ValueError(f"{type(transform).__name__}: a detection transform has a `convention`, as ResizeFlip has")
-        self.classes = tuple(classes)
-        self.transform = transform
-        self.findings = list(findings)
-        image_sizes = np.asarray(image_sizes).reshape(-1, 2)
-        kept = np.arange(len(image_ids))
+        self.scheme, self.findings = scheme, findings
+        self.is_annotated = len(annotated.names) > 0  # test sets are not
+        self.needs_masks = masks
+        sound, trained, boxed = select_objects(annotated, faults, findings)
+        if self.is_annotated:
+            check_classes(scheme.names, annotated.objects.labels[trained], unused, findings)
+        kept = np.arange(len(images.ids))
         if not keep_empty:
-            has_object = np.bincount(object_images, minlength=len(image_ids)) > 0
-            is_large = image_sizes.min(axis=1) >= MIN_SIDE
-            kept = np.flatnonzero(has_object & is_large)
-            log.info(
-                "%d of %d images kept: %d have no usable object, %d are smaller than %d pixels",
-                *(len(kept), len(image_ids), (~has_object).sum(), (~is_large).sum(), MIN_SIDE),
-            )
+            kept = _find_useful(images.sizes_wh, annotated.owners[trained])
         if not len(kept):
-            raise DataError(f"none of {len(image_ids)} images is left to use")
-        # Objects sorted by image, and only those of images that are kept.
-        position = np.full(len(image_ids), -1)
+            findings.raise_stops()
+            raise DataError(f"{findings.where}: none of {len(images.ids)} images is left to use")
+        position = np.full(len(images.ids) + 1, -1)  # the last one is that of an image that is not listed
         position[kept] = np.arange(len(kept))
-        order = np.argsort(object_images, kind="stable")
-        order = order[position[object_images[order]] >= 0]
-        self.image_paths = np.array([str(image_paths[i]).encode() for i in kept])
-        self.image_ids = np.array(image_ids)[kept]
-        self.image_sizes = image_sizes[kept].astype(np.int32)
-        self.first = np.searchsorted(position[object_images[order]], np.arange(len(kept) + 1))  # object of each image
-        self.boxes = boxes[order].astype(np.float32)
-        self.labels = labels[order].astype(np.int64)
-        self.segmentations = None if segmentations is None else Packed([segmentations[i] for i in order])
-        self.keypoints = None if keypoints is None else keypoints[order].astype(np.float32)
-        self.layout = layout
-        # Batches hold upright or lying images, to waste little on padding.
-        self.groups = (self.image_sizes[:, 0] >= self.image_sizes[:, 1]).astype(np.int8)
+        owners = position[annotated.owners]
+        order = np.argsort(owners, kind="stable")
+        order = order[(sound & (annotated.objects.labels >= 0) & (owners >= 0))[order]]
+        self.images = Images(*(column[kept] for column in images))
+        self.first = np.searchsorted(owners[order], np.arange(len(kept) + 1))  # object of each image
+        self.objects = annotated.objects.select(order)
+        self.trained, self.boxed = trained[order], boxed[order]
+        self.segmentations = None if segmentations is None else segmentations.select(order)
 
-    def __len__(self) -> int:
-        return len(self.image_paths)
-
-    def __getitem__(self, key: int | Draw) -> dict:
-        """Read one image with its objects: as annotated for an int, augmented for a `Draw`."""
-        index, rng = (key.index, key.generator()) if isinstance(key, Draw) else (int(key), None)
-        image = self.read_image(index)
-        meta = {"index": index, "image_id": self.image_ids[index].item(), "image_hw": image.shape[:2]}
-        objects = slice(*self.first[index : index + 2])
-        keypoints = {}
-        if self.keypoints is not None:
-            keypoints = {"keypoints": self.keypoints[objects], "flip_order": self.layout.flip_order()}
-        sample = self.transform(image, self.boxes[objects], self._segmentations(index), rng, **keypoints)
-        image = sample.pop("image")
-        return {"image": image, "targets": {**sample, "labels": self.labels[objects]}, "meta": meta}
-
-    def _segmentations(self, index: int) -> list | None:
-        if self.segmentations is None:
-            return None
-        return [self.segmentations[i] for i in range(*self.first[index : index + 2])]
-
-    def read_image(self, index: int) -> np.ndarray:
-        """Read an image by its position.
-
-        Raises:
-            DataError: it cannot be read, or its size is not the annotated one.
-        """
-        path = self.image_paths[index].decode()
-        image = read_image(path)
-        width, height = self.image_sizes[index]
+    def read(self, sample):
+        path = self.images.paths[sample].decode()
+        image = super().read(sample)
+        width, height = self.images.sizes_wh[sample].tolist()
         if image.shape[:2] != (height, width):
             raise DataError(
                 f"{path}: the image has {image.shape[1]} x {image.shape[0]} pixels, but was annotated with {width} x "
@@ -158,94 +122,67 @@ class DetectionDataset(Dataset):
             )
         return image
 
-    def truth(self) -> list[dict]:
-        """The objects as the metric wants predictions."""
-        found = []
-        for index in range(len(self)):
-            objects = slice(*self.first[index : index + 2])
-            one = {"index": index, "image_id": self.image_ids[index].item(), "boxes": self.boxes[objects]}
-            one |= {"labels": self.labels[objects], "scores": np.ones(len(self.labels[objects]), np.float32)}
-            if self.segmentations is not None:
-                size_hw = self.image_sizes[index, ::-1].tolist()
-                one["masks"] = [to_run_lengths(segmentation, size_hw) for segmentation in self._segmentations(index)]
-            found.append(one)
-        return found
+    def truth(self, sample):
+        return self._objects(sample, np.arange(*self.first[sample : sample + 2])) if self.is_annotated else None
 
-    def image_files(self) -> ImageFiles:
-        """The images of all samples."""
-        return ImageFiles(self.image_paths, self.image_ids, self.image_sizes)
+    def to_learn(self, sample):
+        if self.needs_masks and self.segmentations is None:
+            raise DataError(f"{self.findings.where}: there are no masks to train on; set model.head.masks=False")
+        first, end = self.first[sample : sample + 2]
+        objects = self._objects(sample, first + np.flatnonzero(self.trained[first:end]))
+        return objects._replace(boxes_xyxy=self._clip(sample, objects.boxes_xyxy).astype(np.float32))
 
-    def true_masks(self, index: int) -> np.ndarray:
-        """Annotated masks bool [G, H, W] of the image at a position."""
-        size_hw = tuple(self.image_sizes[index, ::-1].tolist())
-        return draw_masks(self._segmentations(index), size_hw, size_hw).astype(bool)
+    def _objects(self, sample: int, places: ndarray) -> Objects:
+        objects = self.objects.select(places)
+        if self.segmentations is None:
+            return objects
+        width, height = self.images.sizes_wh[sample].tolist()
+        return objects._replace(masks=Masks((height, width), [self._segmentation(sample, i) for i in places.tolist()]))
 
-    def draw(self, predictions: list[dict], score_threshold: float = 0.5) -> np.ndarray:
-        """Draw the predictions of one image beside its annotations, RGB uint8 [H, W, 3]: truth left, prediction right.
+    def _segmentation(self, sample: int, place: int) -> list | dict:
+        if not self.boxed[place]:
+            return self.segmentations[place]
+        x1, y1, x2, y2 = self._clip(sample, self.objects.boxes_xyxy[place : place + 1])[0].tolist()
+        return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
-        Args:
-            predictions: a list of one, with `index`, `boxes`, `labels`, `scores`, and `masks` if there are any.
-            score_threshold: objects below it are not drawn.
-        """
-        (prediction,) = predictions
-        index = prediction["index"]
-        image = self.read_image(index)
-        objects = slice(*self.first[index : index + 2])
-        truth = image if self.segmentations is None else draw_instances(image, self.true_masks(index))
-        truth = self._draw_boxes(truth, self.boxes[objects], [self.classes[label] for label in self.labels[objects]])
-        shown = prediction["scores"] >= score_threshold
-        found = image
-        if "masks" in prediction:
-            masks = [mask for mask, one in zip(prediction["masks"], shown, strict=True) if one]
-            found = draw_instances(image, decode_masks(masks, image.shape[:2]))
-        names = [
-            f"{self.classes[label]} {score:.2f}"
-            for label, score in zip(prediction["labels"][shown], prediction["scores"][shown], strict=True)
-        ]
-        return np.hstack([truth, self._draw_boxes(found, prediction["boxes"][shown], names)])
+    def _clip(self, sample: int, boxes_xyxy: ndarray) -> ndarray:
+        return np.minimum(np.maximum(boxes_xyxy, 0), self.images.sizes_wh[sample, [0, 1, 0, 1]])
 
-    def draw_sample(self, sample: dict) -> np.ndarray:
-        """Draw one sample as the network gets it, with its objects, RGB uint8 [h, w, 3]."""
-        targets = sample["targets"]
-        picture = sample["image"].astype(np.uint8)
-        if "masks" in targets:
-            picture = draw_instances(picture, targets["masks"])
-        if "keypoints" in targets:
-            points = targets["keypoints"]
-            picture = draw_keypoints(picture, points[..., :2], points[..., 2] > 0, self.layout)
-        return self._draw_boxes(picture, targets["boxes"], [self.classes[label] for label in targets["labels"]])
 
-    @staticmethod
-    def _draw_boxes(image: np.ndarray, boxes: np.ndarray, names: list[str]) -> np.ndarray:
-        return draw_boxes(image, np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1), names)
+def _find_useful(sizes_wh: ndarray, owners: ndarray) -> ndarray:
+    """Positions of the images that help training: with an object, and not very small.
 
-    def head_arguments(self) -> dict:
-        """What a head that leaves it open takes from the data."""
-        return {"classes": list(self.classes), "convention": self.transform.convention}
+    Args:
+        sizes_wh: [M, 2] of the images.
+        owners: of the objects that can be trained.
+    """
+    has_object = np.bincount(owners, minlength=len(sizes_wh)) > 0
+    is_large = sizes_wh.min(axis=1) >= MIN_SIDE
+    useful = np.flatnonzero(has_object & is_large)
+    log.info(
+        "%d of %d images kept: %d have no usable object, %d are smaller than %d pixels",
+        *(len(useful), len(sizes_wh), (~has_object).sum(), (~is_large).sum(), MIN_SIDE),
+    )
+    return useful
 
 
 @DATASETS.register_module()
-class CocoDetection(DetectionDataset):
+class CocoDetection(DetectionSamples):
     """COCO instances, or any file in COCO's format with its own categories (https://cocodataset.org).
 
-    Labels count the chosen categories in the order of their ids. Trained objects are no crowds and measure a pixel at
-    least, after their boxes were cut at the edges of the image; the metric reads the file itself.
+    Labels count the chosen categories, by default all in the order of their ids.
 
     Args:
-        transform: of one image with its objects.
         data_root: folder of the data set.
         ann_file: annotations, below `data_root`.
         image_dir: folder of the images, below `data_root` or below `data_root/images`.
-        classes: names of the categories to use, in the order of their labels, or "coco"; None takes all of the file.
+        scheme: the categories to use, in the order of their labels; None takes all of the file.
         masks: also read segmentations.
-        keypoints: also read keypoints, which follow resizing and mirroring: left and right change places by the names
-            in the file. Samples have them in their targets, and pictures of samples show them; no head predicts them.
         keep_empty: keep images without objects, and very small ones.
         faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
-        strict: refuse such a file at once; the data doctor goes on with the sound annotations.
 
     Raises:
-        DataError: a file is missing or malformed, no image is left, or annotations are faulty.
+        DataError: a file is missing or malformed, or no image is left.
     """
 
     how_to_get = (
@@ -256,99 +193,112 @@ class CocoDetection(DetectionDataset):
 
     def __init__(
         self,
-        transform: Callable[..., dict],
+        *,
         data_root: str,
         ann_file: str,
         image_dir: str,
-        classes: str | Sequence[str] | None = None,
+        scheme: SchemeLike | None = None,
         masks: bool = False,
-        keypoints: bool = False,
         keep_empty: bool = True,
-        faults: Faults = "stop",
-        strict: bool = True,
+        faults: Literal["stop", "drop"] = "stop",
     ):
-        root = Path(data_root)
-        self.ann_file = root / ann_file
-        content = read_coco(self.ann_file)
-        images = {image["id"]: image for image in content["images"]}
-        names, self.category_ids = choose_categories(content["categories"], classes, self.ann_file)
-        findings = Findings(self.ann_file)
-        check_ids(content, findings)
-        layout = None
-        if keypoints:
-            layout = read_keypoint_layout(content["categories"], self.category_ids, self.ann_file, findings)
-        objects = select_objects(
-            content["annotations"],
-            images,
-            [category["id"] for category in content["categories"]],
-            self.category_ids,
-            masks,
-            faults,
-            findings,
-            num_keypoints=len(layout.names) if keypoints else None,
-        )
-        if content["annotations"]:
-            check_classes(names, objects.labels, (), findings)
-        if strict:
-            findings.raise_stops()
-        position = {image_id: i for i, image_id in enumerate(images)}
-        folder = find_image_folder(root, image_dir)
+        path = Path(data_root) / ann_file
+        findings = Findings(path)
+        images, instances, categories = read_instances(path, findings, masks)
+        check_ids(images, instances, findings)
+        classes = _choose_classes(categories, scheme, path)
+        listed = np.unique(images.ids, return_index=True)[1]
+        if len(listed) < len(images.ids):  # without those that share an id
+            images = CocoImages(*(column[np.sort(listed)] for column in images))
+        folder = find_image_folder(Path(data_root), image_dir)
         super().__init__(
-            names,
-            transform,
-            [folder / image["file_name"] for image in images.values()],
-            list(images),
-            np.array([(image["width"], image["height"]) for image in images.values()]),
-            np.array([position[image_id] for image_id in objects.image_ids], dtype=np.int64),
-            objects.boxes,
-            objects.labels,
-            objects.segmentations,
-            objects.keypoints,
-            layout,
-            keep_empty,
-            findings,
+            scheme=classes,
+            images=Images(
+                paths=np.array([str(folder / name.decode()).encode() for name in images.names.tolist()]),
+                ids=unpack_keys(images.ids),
+                sizes_wh=np.nan_to_num(images.sizes, posinf=0.0).astype(np.int32),
+            ),
+            annotated=_refer(images, instances, classes.ids, [category["id"] for category in categories]),
+            segmentations=instances.segmentations,
+            masks=masks,
+            keep_empty=keep_empty,
+            faults=faults,
+            findings=findings,
         )
-        self.faulty, self.crowd_boxes = objects.faulty, objects.crowd_boxes
 
-    def read_ground_truth(self) -> dict:
-        """The annotations in COCO's format, as far as they can be scored."""
-        content = read_json(self.ann_file)
-        annotations = sound_annotations(content.get("annotations") or [], self.faulty, self.crowd_boxes)
-        return {**content, "annotations": annotations}
 
-    @property
-    def metainfo(self) -> dict:
-        """What the metric needs to know of the data."""
-        return {
-            "ann_file": str(self.ann_file),
-            "read_ground_truth": self.read_ground_truth,
-            "classes": self.classes,
-            "category_ids": self.category_ids,
-            "image_ids": self.image_ids.tolist(),
-            "masks": self.segmentations is not None,
-        }
+def _choose_classes(categories: list[dict], scheme: SchemeLike | None, path: Path) -> ClassScheme:
+    """The classes in use, with the ids of the file's categories.
+
+    Raises:
+        DataError: a name or id is there twice or of another kind, or a class is not there.
+    """
+    for category in categories:
+        if type(category["id"]) is not int or not isinstance(category["name"], str):
+            raise DataError(f"{path}: a category needs a whole number as id and a text as name, got {category!r}")
+    ids = {category["name"]: category["id"] for category in sorted(categories, key=lambda c: c["id"])}
+    if len(ids) != len(categories) or len(set(ids.values())) != len(categories):
+        raise DataError(f"{path}: a category's name or id appears twice among {[c['name'] for c in categories]}")
+    chosen = ClassScheme(tuple(ids)) if scheme is None else resolve_scheme(scheme, ClassScheme)
+    if unknown := [name for name in chosen.names if name not in ids]:
+        raise DataError(f"{path}: no category is called {unknown}; the file has {list(ids)}")
+    return dataclasses.replace(chosen, ids=tuple(ids[name] for name in chosen.names), ignored=())
+
+
+def _refer(images: CocoImages, instances: Instances, class_ids: tuple[int, ...], known_ids: list[int]) -> Annotated:
+    """Look up images and classes of the annotations of a file.
+
+    Args:
+        images: of the file.
+        instances: its annotations.
+        class_ids: category ids in use, label by label.
+        known_ids: all that the file lists.
+    """
+    owners = look_up(instances.image_ids, images.ids)
+    image_wh = np.where(owners[:, None] < 0, 0, images.sizes[owners])
+    labels = look_up(instances.category_ids, np.array(class_ids))
+    labels[~np.isin(instances.category_ids, known_ids)] = UNKNOWN
+    boxes_xyxy = instances.boxes.copy()
+    boxes_xyxy[:, 2:] += boxes_xyxy[:, :2]
+    mask_faults = {}
+    if instances.segmentations is not None:
+        mask_faults = find_segmentation_faults(instances.states, instances.extents, image_wh)
+    objects = Objects(
+        boxes_xyxy=boxes_xyxy,
+        labels=labels,
+        areas=instances.areas,
+        crowd=instances.crowd,
+        ignored=instances.crowd | instances.ignored,
+    )
+    return Annotated(
+        names=unpack_keys(instances.ids),
+        owners=owners,
+        image_wh=image_wh,
+        objects=objects,
+        malformed=instances.malformed,
+        mask_faults=mask_faults,
+    )
 
 
 @DATASETS.register_module()
-class VocDetection(DetectionDataset):
+class VocDetection(DetectionSamples):
     """Pascal VOC, or one XML file an image in its format (Everingham et al., IJCV 2010).
 
     Convention: the files count pixels from 1 and include the last one, so that (xmin - 1, ymin - 1, xmax, ymax) is the
-    box here. "Difficult" objects are not trained, and the metric treats them as COCO's crowds.
+    box here. "Difficult" objects are not trained, and finding them or not costs nothing.
 
     Args:
-        transform: of one image with its objects.
         data_root: folder of the data set, such as VOCdevkit/VOC2012.
         split_file: text file with one image name a line, below `data_root`.
         ann_dir: folder of the XML files.
         image_dir: folder of the images.
-        classes: names, in the order of the labels; None takes those in the files, sorted.
+        scheme: the classes; None takes those in the files, sorted.
+        masks: whether training needs masks, which the files do not have.
         keep_empty: keep images without objects, and very small ones.
         faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
-        strict: refuse such a file at once; the data doctor goes on with the sound annotations.
 
     Raises:
-        DataError: a file is missing or malformed, no image is left, or annotations are faulty.
+        DataError: a file is missing or malformed, or no image is left.
     """
 
     how_to_get = (
@@ -358,78 +308,83 @@ class VocDetection(DetectionDataset):
 
     def __init__(
         self,
-        transform: Callable[..., dict],
+        *,
         data_root: str,
         split_file: str = "ImageSets/Main/trainval.txt",
         ann_dir: str = "Annotations",
         image_dir: str = "JPEGImages",
-        classes: str | Sequence[str] | None = None,
+        scheme: SchemeLike | None = None,
+        masks: bool = False,
         keep_empty: bool = True,
-        faults: Faults = "stop",
-        strict: bool = True,
+        faults: Literal["stop", "drop"] = "stop",
     ):
         root = Path(data_root)
-        self.ann_file = root / split_file
-        try:
-            lines = self.ann_file.read_text(encoding="utf-8").split("\n")
-        except FileNotFoundError:
-            raise DataError(f"{self.ann_file}: no such file; it lists the images of a split, one a line") from None
-        listed = [line.split()[0] for line in lines if line.strip()]
-        if not listed:
-            raise DataError(f"{self.ann_file}: the list is empty; it names the images of a split, one a line")
-        names = list(dict.fromkeys(listed))
-        images, annotations = [], []
-        for name in track(names, "reading XML", console=Console(stderr=True), disable=len(names) < 2000):
-            image, found = read_voc(root / ann_dir / f"{name}.xml", name)
-            images.append(image)
-            annotations += found
         findings = Findings(root / ann_dir)
-        in_files = Counter(annotation["name"] for annotation in annotations)
-        if classes is None and not in_files:
-            raise DataError(f"{root / ann_dir}: no file has an object to take classes from; give the dataset's classes")
-        chosen = resolve_classes(classes if classes is not None else sorted(in_files))
-        unused = sorted(in_files.keys() - set(chosen))
+        names = _read_split(root / split_file, findings)
+        track_names = track(names, "reading XML", console=Console(stderr=True), disable=len(names) < 2000)
+        files = [read_voc(root / ann_dir / f"{name}.xml", name) for name in track_names]
+        in_files = Counter(name for file in files for name in file.classes)
+        if scheme is None and not in_files:
+            raise DataError(f"{root / ann_dir}: no file has an object to take classes from; give the dataset's scheme")
+        classes = resolve_scheme(sorted(in_files) if scheme is None else scheme, ClassScheme)
+        classes = dataclasses.replace(classes, ids=tuple(range(1, len(classes.names) + 1)), ignored=())
+        unused = tuple(sorted(in_files.keys() - set(classes.names)))
         told = [f"{name}, {in_files[name]} objects" for name in unused]
-        remedy = "they are not trained; name them in the dataset's classes if they should be"
-        findings.add("warning", "classes that the files have and the dataset's classes have not", told, remedy)
-        categories = [*chosen, *unused]
-        self.category_ids = list(range(1, len(chosen) + 1))
-        for number, annotation in enumerate(annotations, start=1):
-            name = annotation.pop("name")
-            annotation["told_as"] = f"{name} in {annotation['image_id']}.xml"
-            annotation |= {"id": number, "category_id": categories.index(name) + 1}
-        self._content = {
-            "images": images,
-            "annotations": annotations,
-            "categories": [{"id": number, "name": name} for number, name in enumerate(categories, start=1)],
-        }
-        by_id = {image["id"]: image for image in images}
-        all_ids = [category["id"] for category in self._content["categories"]]
-        twice = [name for name, count in Counter(listed).items() if count > 1]
-        findings.add("stop", f"images that {self.ann_file} lists twice", twice, "remove what is double")
-        objects = select_objects(annotations, by_id, all_ids, self.category_ids, False, faults, findings)
-        if annotations:
-            check_classes(chosen, objects.labels, unused, findings)
-        if strict:
-            findings.raise_stops()
-        position = {name: i for i, name in enumerate(by_id)}
+        remedy = "they are not trained; name them in the dataset's scheme if they should be"
+        findings.add("warning", "classes that the files have and the dataset's scheme has not", told, remedy)
         super().__init__(
-            chosen,
-            transform,
-            [root / image_dir / image["file_name"] for image in images],
-            list(by_id),
-            np.array([(image["width"], image["height"]) for image in images]),
-            np.array([position[name] for name in objects.image_ids], dtype=np.int64),
-            objects.boxes,
-            objects.labels,
+            scheme=classes,
+            images=Images(
+                paths=np.array([str(root / image_dir / file.file_name).encode() for file in files]),
+                ids=np.array(names),
+                sizes_wh=np.array([(file.width, file.height) for file in files], dtype=np.int32),
+            ),
+            annotated=_join_files(names, files, classes),
+            segmentations=None,
+            masks=masks,
             keep_empty=keep_empty,
+            faults=faults,
             findings=findings,
+            unused=unused,
         )
-        self.faulty = objects.faulty
 
-    def read_ground_truth(self) -> dict:
-        """The annotations in COCO's format, without the faulty ones."""
-        annotations = sound_annotations(self._content["annotations"], self.faulty, {})
-        return {**self._content, "annotations": annotations}
 
-    metainfo = CocoDetection.metainfo
+def _read_split(path: Path, findings: Findings) -> list[str]:
+    """The image names of a split, each once."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; it lists the images of a split, one a line")
+    listed = [line.split()[0] for _, line in read_lines(path)]
+    if not listed:
+        raise DataError(f"{path}: the list is empty; it names the images of a split, one a line")
+    twice = [name for name, count in Counter(listed).items() if count > 1]
+    findings.add("stop", f"images that {path} lists twice", twice, "remove what is double")
+    return list(dict.fromkeys(listed))
+
+
+def _join_files(names: list[str], files: list[VocImage], classes: ClassScheme) -> Annotated:
+    """The objects of all files.
+
+    Args:
+        names: of the images.
+        files: one an image.
+        classes: those in use.
+    """
+    label_of = {name: label for label, name in enumerate(classes.names)}
+    owners = np.repeat(np.arange(len(files)), [len(file.classes) for file in files])
+    boxes_xywh = np.array([box for file in files for box in file.boxes_xywh], dtype=np.float64).reshape(-1, 4)
+    sizes_wh = np.array([(file.width, file.height) for file in files], dtype=np.float64)
+    objects = Objects(
+        boxes_xyxy=np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1),
+        labels=np.array([label_of.get(c, OTHER) for file in files for c in file.classes], dtype=np.int64),
+        areas=boxes_xywh[:, 2] * boxes_xywh[:, 3],
+        crowd=np.zeros(len(owners), dtype=bool),
+        ignored=np.array([flag for file in files for flag in file.difficult], dtype=bool),
+    )
+    return Annotated(
+        names=np.array([f"{c} in {name}.xml" for name, file in zip(names, files, strict=True) for c in file.classes]),
+        owners=owners,
+        image_wh=sizes_wh[owners],
+        objects=objects,
+        malformed=np.zeros(len(owners), dtype=bool),
+        mask_faults={},
+    )

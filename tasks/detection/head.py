@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 import torch
-from hrtoolkit.tasks.detection.checkpoints import convert
-from hrtoolkit.tasks.detection.classes import COCO, resolve_classes
-from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
-from hrtoolkit.tasks.detection.postprocess import paste_masks, scale_boxes
-from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
-from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 from torch import Tensor, nn
 
-from hrtoolkit.errors import DataError, shorten
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame
+from hrtoolkit.masks import Masks
+from hrtoolkit.model import BaseHead
+from hrtoolkit.records import Objects
+from hrtoolkit.registry import HEADS
+from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
+from hrtoolkit.tasks.detection.postprocess import paste_masks
+from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
+from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 from hrtoolkit.visualization import draw_boxes
 
 CASCADE_IOUS = (0.5, 0.6, 0.7)
@@ -26,7 +30,13 @@ CASCADE_BOX_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (1 / 0.
 CASCADE_LOSS_WEIGHTS = (1.0, 0.5, 0.25)
 
 
-class RCNNHead(nn.Module):
+def object_targets(record: Objects) -> dict[str, np.ndarray]:
+    """Boxes, labels, and masks if there are any, of objects in input pixels."""
+    targets = {"boxes": record.boxes_xyxy, "labels": record.labels}
+    return targets if record.masks is None else targets | {"masks": record.masks}
+
+
+class RCNNHead(BaseHead):
     """Proposals, then one or more stages of classifying and refining; everything is float32, whatever the maps are.
 
     bfloat16 would move proposals by whole pixels (at 1300 it has steps of 8).
@@ -36,18 +46,25 @@ class RCNNHead(nn.Module):
         stages: run one after the other; masks come from all of them.
         loss_weights: of the stages.
         strides: of the maps.
-        classes: names, in the order of the labels, without background.
+        scheme: the classes, without background.
         convention: name of what the weights expect.
         rules: what that is.
     """
 
+    moved = MappingProxyType({"classes": "model.head.scheme"})
+    reads = ("masks",)
+    flips = False
+    extra_outputs = ("background",)
+    targets = staticmethod(object_targets)
+
     def __init__(
         self,
+        *,
         proposals: ProposalNetwork,
         stages: Sequence[RoIStage],
         loss_weights: Sequence[float],
         strides: Sequence[int],
-        classes: tuple[str, ...],
+        scheme: ClassScheme,
         convention: str,
         rules: Convention,
     ):
@@ -56,32 +73,34 @@ class RCNNHead(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.loss_weights = loss_weights
         self.strides = strides
-        self.classes = classes
+        self.scheme = scheme
         self.convention = convention
         self.rules = rules
+        self.needs = {"convention": convention}
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """The pyramid maps as they are: a detector's raw output is no tensor."""
         return maps
 
-    def loss(self, maps: list[Tensor], targets: list[dict]) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: list[dict], frames: Frame) -> dict[str, Tensor]:
         """Compare with the annotated objects.
 
         Args:
             maps: [B, C, H, W] each, finest first.
             targets: one dict an image with `boxes` float [G, 4] (x1, y1, x2, y2 in input pixels), `labels` int64 [G]
-                from 0 on, `input_hw` (its size before padding), and `masks` uint8 [G, H, W] where masks are trained;
-                G may be 0.
+                from 0 on, and `masks` uint8 [G, H, W] where masks are trained; G may be 0.
+            frames: of the images.
 
         Raises:
             RuntimeError: a label is no class (on a GPU, as a device-side assertion).
         """
-        sizes_hw = [target["input_hw"] for target in targets]
+        sizes_hw = _sizes_hw(frames)
         labels = torch.cat([target["labels"] for target in targets])
+        count = len(self.scheme.names)
         # -1 would become background without a word. Asked on the device: nobody waits for the answer.
         torch._assert_async(
-            ((labels >= 0) & (labels < len(self.classes))).all(),
-            f"labels must be 0 to {len(self.classes) - 1}, as the {len(self.classes)} classes of the head are counted",
+            ((labels >= 0) & (labels < count)).all(),
+            f"labels must be 0 to {count - 1}, as the {count} classes of the head are counted",
         )
         # In the stages 0 is background.
         targets = [{**target, "labels": target["labels"] + 1} for target in targets]
@@ -94,25 +113,18 @@ class RCNNHead(nn.Module):
                 losses |= {f"{name}{number}": weight * value for name, value in stage_losses.items()}
         return losses
 
-    def predict(self, maps: list[Tensor], meta: list[dict], flipped: list[Tensor] | None = None) -> list[dict]:
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Objects]:
         """Find the objects.
 
         Args:
             maps: of B images.
-            meta: one dict an image with `input_hw` and `image_hw`, its sizes as the network sees it and in the file;
-                the rest is handed on.
-            flipped: must be None: no published detector averages with mirrored images.
+            frames: of the images.
+            flipped: of no use: no published detector averages with mirrored images.
 
         Returns:
-            each dict of `meta` with `boxes` float32 [N, 4] (x1, y1, x2, y2 in pixels of the original image), `scores`
-            [N], best first, `labels` [N] from 0 on, and `masks`, COCO's run lengths, where the head has masks.
-
-        Raises:
-            ValueError: `flipped` is given.
+            boxes of each image, best first, with labels and scores, and masks as run lengths where the head has masks.
         """
-        if flipped is not None:
-            raise ValueError("detection has no flip test: leave out --flip, and model.flip_test=True")
-        sizes_hw = [one["input_hw"] for one in meta]
+        sizes_hw = _sizes_hw(frames)
         with torch.autocast(maps[0].device.type, enabled=False):
             maps = [x.float() for x in maps]
             proposals, _ = self.rpn(maps, sizes_hw)
@@ -126,17 +138,21 @@ class RCNNHead(nn.Module):
             boxes, scores, labels = last.detect(logits / len(self.stages), deltas, proposals, sizes_hw)
             masks = self._masks(maps, boxes, labels) if last.has_mask() else None
         found = []
-        for i, one in enumerate(meta):
-            in_image = scale_boxes(boxes[i], one["input_hw"], one["image_hw"], self.rules.last_pixel).cpu()
-            result = {
-                "boxes": in_image.numpy(),
-                "scores": scores[i].cpu().numpy(),
-                "labels": labels[i].cpu().numpy() - 1,
-            }
+        for i in range(len(frames)):
+            frame = frames[i]
+            in_image = frame.boxes_to_image(boxes[i]).cpu()
+            packed = None
             if masks is not None:
                 ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
-                result["masks"] = paste_masks(masks[i].cpu(), ends, one["image_hw"], self.rules.masks)
-            found.append(one | result)
+                packed = Masks(frame.image_hw, paste_masks(masks[i].cpu(), ends, frame.image_hw, self.rules.masks))
+            found.append(
+                Objects(
+                    boxes_xyxy=in_image.double().numpy(),
+                    labels=labels[i].cpu().numpy() - 1,
+                    scores=scores[i].cpu().numpy(),
+                    masks=packed,
+                )
+            )
         return found
 
     def _masks(self, maps: list[Tensor], boxes: list[Tensor], labels: list[Tensor]) -> Sequence[Tensor]:
@@ -146,163 +162,155 @@ class RCNNHead(nn.Module):
         mean = sum(stage.masks(maps, boxes)[index, joined].sigmoid() for stage in self.stages) / len(self.stages)
         return mean.split([len(one) for one in labels])
 
-    def draw_targets(self, images: Tensor, targets: list[dict]) -> list[np.ndarray]:
-        """Draw the anchors that `loss` takes for objects over the images.
+    def draw_targets(self, images: Tensor, targets: list[dict], frames: Frame) -> list[np.ndarray]:
+        """Draw the anchors that `loss` takes for objects over the images, RGB uint8 [h, w, 3], without padding.
 
         Args:
             images: [B, 3, H, W], 0 to 255.
             targets: as for `loss`.
-
-        Returns:
-            B pictures, RGB uint8 [h, w, 3], without padding.
+            frames: of the images.
         """
         height, width = images.shape[-2:]
         grids = [images.new_empty(1, 1, height // stride, width // stride) for stride in self.strides]
         anchors = torch.cat(self.rpn.anchor_generator(grids))
         pictures = []
-        for image, target in zip(images.byte().permute(0, 2, 3, 1).numpy(), targets, strict=True):
-            (h, w), usable = target["input_hw"], self.rpn.usable(anchors, target["input_hw"])
+        pixels = images.byte().permute(0, 2, 3, 1).numpy()
+        for image, target, size_hw in zip(pixels, targets, _sizes_hw(frames), strict=True):
+            usable = self.rpn.usable(anchors, size_hw)
             (states,), _ = self.rpn.assign_targets_to_anchors([anchors[usable]], [target])
-            corners = anchors[usable][states == 1].numpy()
-            boxes_xywh = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-            pictures.append(draw_boxes(image[:h, :w], boxes_xywh))
+            positive = anchors[usable][states == 1].numpy()
+            pictures.append(draw_boxes(image[: size_hw[0], : size_hw[1]], positive))
         return pictures
 
-    def check_data(self, classes: Sequence[str], convention: str) -> None:
-        """Refuse data of other classes, or prepared in another way than this head computes.
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
+        """Take over weights as they are, and note where they are made for another convention.
 
         Args:
-            classes: names in the order of the labels.
-            convention: of the transform that resizes images and boxes.
-
-        Raises:
-            DataError: other names, another order, or another number of them; another convention.
+            tensors: by the names of this head's own.
+            source: what format they were read from.
         """
-        if convention != self.convention:
-            raise DataError(
-                f"images and boxes are resized as {convention} does, but the head computes as {self.convention} does; "
-                "give model.head.convention, train_dataloader.dataset.transform.convention and "
-                "val_dataloader.dataset.transform.convention the same name"
-            )
-        theirs = tuple(classes)
-        if theirs != self.classes:
-            raise DataError(
-                f"the data has {len(theirs)} classes ({shorten(theirs)}), the head has {len(self.classes)} "
-                f"({shorten(self.classes)}); set model.head.classes=None to take them from the data"
-            )
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """What each row of the classifier stands for: a checkpoint of other classes lends the rows of equal name."""
-        return ("background", *self.classes)
-
-    @staticmethod
-    def published_names(outputs: int) -> tuple[str, ...] | None:
-        """Row names of a published file that does not tell: with 81 rows they are background and COCO's classes."""
-        return ("background", *COCO) if outputs == len(COCO) + 1 else None
-
-    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Give the tensors of mmdetection, the authors, maskrcnn-benchmark and torchvision our names and row order."""
-        return convert(tensors, self.convention)
+        if source not in CONVENTIONS or source == self.convention:
+            return tensors, []
+        return tensors, [
+            f"named as {source} names them, but the head computes as {self.convention} does: for their published "
+            f"numbers set model.head.convention={source!r}"
+        ]
 
     def describe(self) -> dict:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
-        return {"convention": self.convention, "classes": list(self.classes)}
+        return {"convention": self.convention}
 
 
-@MODELS.register_module()
+def _sizes_hw(frames: Frame) -> list[tuple[int, int]]:
+    """Height and width of each input of a batch, without padding."""
+    return [tuple(size) for size in frames.input_hw.tolist()]
+
+
+@HEADS.register_module()
 class FasterRCNNHead(RCNNHead):
     """Faster R-CNN, and with masks Mask R-CNN (arXiv:1506.01497, arXiv:1703.06870) on a pyramid of maps.
 
     Args:
         in_channels: channels of each map received, finest first; all alike.
         in_strides: their strides.
-        classes: names, "coco" or "voc"; None takes them from the training data.
+        scheme: the classes, "coco" or "voc" for theirs; None takes them from the training data.
         masks: also predict masks.
-        convention: the code base whose weights are loaded or whose training is repeated; None is that of the data, or
-            "mmdet" where there is none.
+        convention: the code base whose weights are loaded or whose training is repeated; images and boxes are resized
+            as it does.
         roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
-        ValueError: no classes are given, or the convention is not known.
+        OptionError: there are no classes, or the convention is not known.
     """
 
     def __init__(
         self,
+        *,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        classes: str | Sequence[str] | None = None,
+        scheme: SchemeLike | None = None,
         masks: bool = False,
-        convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] | None = None,
+        convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] = "mmdet",
         roi_samples: int = 512,
     ):
-        convention = convention or "mmdet"
-        chosen, classes = _resolve(convention, CONVENTIONS, classes)
+        rules, classes = _resolve(convention, CONVENTIONS, scheme)
         stage = RoIStage(
-            in_channels[0],
-            in_strides[:POOLED_LEVELS],
-            len(classes),
-            chosen,
+            channels=in_channels[0],
+            strides=in_strides[:POOLED_LEVELS],
+            num_classes=len(classes.names),
+            convention=rules,
             masks=masks,
-            best_roi=chosen.best_roi == "always" or (chosen.best_roi == "with masks" and masks),
+            best_roi=rules.best_roi == "always" or (rules.best_roi == "with masks" and masks),
             samples=roi_samples,
         )
-        rpn = ProposalNetwork(in_channels[0], in_strides, chosen)
-        super().__init__(rpn, [stage], (1.0,), in_strides, classes, convention, chosen)
+        super().__init__(
+            proposals=ProposalNetwork(in_channels[0], in_strides, rules),
+            stages=[stage],
+            loss_weights=(1.0,),
+            strides=in_strides,
+            scheme=classes,
+            convention=convention,
+            rules=rules,
+        )
 
 
-@MODELS.register_module()
+@HEADS.register_module()
 class CascadeRCNNHead(RCNNHead):
     """Cascade R-CNN: three stages of rising overlap (Cai and Vasconcelos, CVPR 2018, arXiv:1712.00726).
 
     Args:
         in_channels: channels of each map received, finest first; all alike.
         in_strides: their strides.
-        classes: names, "coco" or "voc"; None takes them from the training data.
+        scheme: the classes, "coco" or "voc" for theirs; None takes them from the training data.
         masks: also predict masks, in every stage.
-        convention: the code base whose weights are loaded or whose training is repeated; None is that of the data, or
-            "mmdet" where there is none.
+        convention: the code base whose weights are loaded or whose training is repeated; images and boxes are resized
+            as it does.
         roi_samples: proposals an image that each stage is trained on; fewer save time and memory.
 
     Raises:
-        ValueError: no classes are given, or the convention is not known.
+        OptionError: there are no classes, or the convention is not known.
     """
 
     def __init__(
         self,
+        *,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        classes: str | Sequence[str] | None = None,
+        scheme: SchemeLike | None = None,
         masks: bool = False,
-        convention: Literal["mmdet", "authors"] | None = None,
+        convention: Literal["mmdet", "authors"] = "mmdet",
         roi_samples: int = 512,
     ):
-        convention = convention or "mmdet"
-        chosen, classes = _resolve(convention, CASCADE_CONVENTIONS, classes)
+        rules, classes = _resolve(convention, CASCADE_CONVENTIONS, scheme)
         stages = [
             RoIStage(
-                in_channels[0],
-                in_strides[:POOLED_LEVELS],
-                len(classes),
-                chosen,
-                iou,
-                box_weights,
+                channels=in_channels[0],
+                strides=in_strides[:POOLED_LEVELS],
+                num_classes=len(classes.names),
+                convention=rules,
+                iou=iou,
+                box_weights=box_weights,
                 class_agnostic=True,
                 masks=masks,
-                best_roi=chosen.best_roi == "always",
+                best_roi=rules.best_roi == "always",
                 samples=roi_samples,
             )
             for iou, box_weights in zip(CASCADE_IOUS, CASCADE_BOX_WEIGHTS, strict=True)
         ]
-        rpn = ProposalNetwork(in_channels[0], in_strides, chosen)
-        super().__init__(rpn, stages, CASCADE_LOSS_WEIGHTS, in_strides, classes, convention, chosen)
+        super().__init__(
+            proposals=ProposalNetwork(in_channels[0], in_strides, rules),
+            stages=stages,
+            loss_weights=CASCADE_LOSS_WEIGHTS,
+            strides=in_strides,
+            scheme=classes,
+            convention=convention,
+            rules=rules,
+        )
 
 
 def _resolve(
-    convention: str, known: dict[str, Convention], classes: str | Sequence[str] | None
-) -> tuple[Convention, tuple[str, ...]]:
+    convention: str, known: dict[str, Convention], scheme: SchemeLike | None
+) -> tuple[Convention, ClassScheme]:
     if convention not in known:
-        raise ValueError(f"convention should be one of {', '.join(known)}, got {convention!r}")
-    if classes is None:
-        raise ValueError("the head needs class names: give head.classes, or build it with its training data")
-    return known[convention], resolve_classes(classes)
+        raise OptionError(f"convention should be one of {', '.join(known)}, got {convention!r}")
+    return known[convention], resolve_scheme(scheme, ClassScheme)

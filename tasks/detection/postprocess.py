@@ -1,4 +1,4 @@
-"""From the network's frame to the image's: boxes scaled back, masks pasted and packed."""
+"""From the network's input to the image: masks pasted and packed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,10 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-
-def scale_boxes(
-    boxes: Tensor, input_hw: tuple[int, int], image_hw: tuple[int, int], last_pixel: bool = False
-) -> Tensor:
-    """Map boxes [N, 4] (x1, y1, x2, y2) from the resized image to the original, each axis by its own factor.
-
-    Args:
-        boxes: in pixels of the resized image.
-        input_hw: its size.
-        image_hw: size of the original image.
-        last_pixel: x2 - 1 and y2 - 1 are mapped, the last pixel as the authors count it.
-    """
-    factors = [image / size for image, size in zip(image_hw[::-1], input_hw[::-1], strict=True)]
-    end = boxes.new_tensor([0, 0, 1, 1] if last_pixel else [0, 0, 0, 0])
-    return (boxes - end) * boxes.new_tensor(factors * 2) + end
+from hrtoolkit.masks import encode_masks
 
 
 def paste_masks(
@@ -79,18 +64,3 @@ def _paste_whole(mask: Tensor, box: Sequence[float], size_hw: tuple[int, int]) -
     area = canvas[top : top + len(resized), left : left + resized.shape[1]]
     area[:] = resized[: area.shape[0], : area.shape[1]] > 0.5
     return canvas
-
-
-def encode_masks(masks: np.ndarray) -> list[dict]:
-    """Pack bool masks [N, H, W] into COCO's run lengths, as plain text that json can hold."""
-    if not len(masks):
-        return []
-    encoded = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
-    return [{"size": [int(side) for side in one["size"]], "counts": one["counts"].decode()} for one in encoded]
-
-
-def decode_masks(masks: list[dict], size_hw: tuple[int, int]) -> np.ndarray:
-    """Unpack run lengths to bool [N, H, W]."""
-    if not masks:
-        return np.zeros((0, *size_hw), bool)
-    return coco_mask.decode(masks).transpose(2, 0, 1).astype(bool)

@@ -7,15 +7,16 @@ from math import log2
 
 import torch
 import torch.nn.functional as F
-from hrtoolkit.tasks.detection.conventions import Convention
-from hrtoolkit.tasks.detection.loss import box_loss, mask_loss, mask_targets
-from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image, roi_align
 from torchvision.ops.poolers import LevelMapper
+
+from hrtoolkit.tasks.detection.conventions import Convention
+from hrtoolkit.tasks.detection.loss import box_loss, mask_loss, mask_targets
+from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher
 
 POOLED_LEVELS = 4  # RoIs are read from strides 4 to 32; the coarsest map only makes proposals
 
@@ -80,6 +81,7 @@ class RoIStage(RoIHeads):
 
     def __init__(
         self,
+        *,
         channels: int,
         strides: Sequence[int],
         num_classes: int,
@@ -113,7 +115,7 @@ class RoIStage(RoIHeads):
         self.convention = convention
         self.class_agnostic = class_agnostic
         self.box_coder = BoxCoder(box_weights, convention.clamp_shrinking)
-        self.proposal_matcher = Matcher(iou, iou, best_roi, iou, own=True)
+        self.proposal_matcher = Matcher(positive=iou, negative=iou, best=best_roi, best_iou=iou, own=True)
         # As mmdetection and the authors; torchvision leaves its defaults.
         for layer in (self.box_head.fc6, self.box_head.fc7):
             nn.init.xavier_uniform_(layer.weight)

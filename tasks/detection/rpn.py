@@ -7,12 +7,13 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from hrtoolkit.tasks.detection.conventions import Convention
-from hrtoolkit.tasks.detection.loss import box_loss
 from torch import Tensor
 from torchvision.models.detection import _utils
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
+
+from hrtoolkit.tasks.detection.conventions import Convention
+from hrtoolkit.tasks.detection.loss import box_loss
 
 ANCHOR_SCALE = 8  # side of a square anchor, in strides
 RATIOS = (0.5, 1.0, 2.0)  # height / width
@@ -96,7 +97,7 @@ class Matcher(_utils.Matcher):
         own: such a box belongs to that object (the last one, if to several) and not to the one it overlaps most.
     """
 
-    def __init__(self, positive: float, negative: float, best: bool, best_iou: float, own: bool):
+    def __init__(self, *, positive: float, negative: float, best: bool, best_iou: float, own: bool):
         super().__init__(positive, negative, allow_low_quality_matches=best)
         self.best_iou = best_iou
         self.own = own
@@ -143,7 +144,13 @@ class ProposalNetwork(RegionProposalNetwork):
         self.convention = convention
         self.strides = strides
         self.box_coder = BoxCoder((1.0, 1.0, 1.0, 1.0), convention.clamp_shrinking)
-        self.proposal_matcher = Matcher(0.7, 0.3, True, convention.best_anchor_iou, convention.best_anchor_own)
+        self.proposal_matcher = Matcher(
+            positive=0.7,
+            negative=0.3,
+            best=True,
+            best_iou=convention.best_anchor_iou,
+            own=convention.best_anchor_own,
+        )
 
     def forward(
         self, maps: list[Tensor], sizes_hw: list[tuple[int, int]], targets: list[dict] | None = None

@@ -1,5 +1,5 @@
-"""Face alignment: 300W, WFLW, COFW, AFLW, and landmark files of one's own."""
+"""Face alignment: 300W, WFLW, COFW, AFLW, and keypoint files of one's own."""
 
-from hrtoolkit.tasks.face import codec, formats, head, layouts, metric, releases, transforms
+from hrtoolkit.tasks.face import augmentation, checkpoints, codec, datasets, head, metric, views
 
-__all__ = ["codec", "formats", "head", "layouts", "metric", "releases", "transforms"]
+__all__ = ["augmentation", "checkpoints", "codec", "datasets", "head", "metric", "views"]

@@ -7,19 +7,19 @@ import math
 import torch
 from torch import Tensor
 
-from hrtoolkit.heatmaps import GaussianHeatmap, Size, draw_gaussians, find_peaks, find_slopes
-from hrtoolkit.registry import MODELS
+from hrtoolkit.keypoints.codecs import GaussianHeatmap, Size, draw_gaussians, find_peaks, find_slopes
+from hrtoolkit.registry import CODECS
 
 
-@MODELS.register_module()
+@CODECS.register_module()
 class TruncatedHeatmap(GaussianHeatmap):
-    """A gaussian around the cell that a landmark falls into, its fraction cut off, not rounded (arXiv:1908.07919).
+    """A gaussian around the cell that a keypoint falls into, its fraction cut off, not rounded (arXiv:1908.07919).
 
     Reading adds the half cell that this costs on average. With `integer_points` of the head, exact targets come back
     with an NME of 1.1 % on 300W: for weights that were trained so, and for their published numbers.
 
     Convention: the grid of `GaussianHeatmap`. Off the left and upper edges cutting goes towards 0, and next to them a
-    gaussian of sigma 1.5 peaks one cell too far, both as in the original. Landmarks off the map are drawn as nothing,
+    gaussian of sigma 1.5 peaks one cell too far, both as in the original. Keypoints off the map are drawn as nothing,
     and count in the loss, as in the original; those that are not labelled do not.
 
     Args:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy import ndarray
 from scipy.integrate import simpson
 
-from hrtoolkit.errors import DataError, shorten
-from hrtoolkit.files import write_atomically
-from hrtoolkit.metric import Metric
+from hrtoolkit.errors import DataError
+from hrtoolkit.keypoints.results import PointsWriter
+from hrtoolkit.metric import BaseMetric
 from hrtoolkit.registry import METRICS
 
 THRESHOLDS = (0.08, 0.10)
@@ -20,98 +18,62 @@ CURVE_STEP = 1e-4
 
 
 @METRICS.register_module()
-class NME(Metric):
-    """Mean distance of the landmarks of a face from the true ones, divided by the face's size, averaged over faces.
+class NME(BaseMetric):
+    """Mean distance of the keypoints of a face from the true ones, divided by the face's size, averaged over faces.
 
-    Beside it: failure rates (share of faces with an error above 0.08 and above 0.10), the area under the cumulative
-    error curve up to both, and the same for each subset of the data. All are fractions; tables print them in percent.
+    Beside it: failure rates (share of faces with an error above 0.08 and above 0.10), and the area under the cumulative
+    error curve up to both. All are fractions; tables print them in percent.
 
-    `dataset_meta` has to hold `layout`, `keypoints` [N, K, 2], `visible` [N, K] (landmarks that are not labelled do not
-    count), `box_sizes` [N], `subsets` (name -> bool [N]) and `ann_file`, which messages name.
-
-    What stands for the size of a face is the `nme_reference` of the layout: the distance of the outer eye corners in
-    300W, WFLW and COFW, the side of the box in AFLW.
-
-    Args:
-        out_file: where the landmarks go, as a json list of `index`, `image_id` and `keypoints`.
-        prefix: put before the names of the numbers.
+    What stands for the size of a face is the `nme_reference` of the scheme: the distance of the outer eye corners in
+    300W, WFLW and COFW, the side of the box in AFLW. Keypoints that are not labelled do not count.
     """
 
     headline = "NME"
     best = min
     perfect = 0.0
+    writer = PointsWriter()
+    moved = {"out_file": lambda value: f"give tools/test.py --out {value}"}  # noqa: RUF012 (read only)
 
-    def __init__(self, out_file: str | None = None, prefix: str | None = None):
-        super().__init__(prefix=prefix)
-        self.out_file = out_file
-        self.errors: dict[str, ndarray] = {}  # of the last evaluation, by subset
-
-    def process(self, data_batch: Any, predictions: Sequence[dict]) -> None:
-        """Keep each face's `index` (position in the dataset), `image_id` and `keypoints` ([K, 2], image pixels)."""
-        fields = ("index", "image_id", "keypoints")
-        self.results.extend({field: face[field] for field in fields} for face in predictions)
-
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """NME, FR and AUC of all faces, then of each subset that has any."""
-        meta = self.dataset_meta
-        truth = np.asarray(meta["keypoints"], np.float64)
-        predictions = np.stack([face["keypoints"] for face in results]).astype(np.float64)
-        if predictions.shape != truth.shape:
+    def measure(self, prediction, truth, scheme):
+        if truth.sizes is None:
             raise DataError(
-                f"{meta['ann_file']}: {len(truth)} faces of {truth.shape[1]} landmarks, but there are predictions of "
-                f"{len(predictions)} faces with {predictions.shape[1]}; give the model's head the data's layout"
+                "the scheme does not say what the error is divided by; add nme_reference=(NAME, NAME) to the dataset's "
+                '`scheme` for the distance of two keypoints, or nme_reference="box" for the side of the box'
             )
-        if self.out_file is not None:
-            write_faces(results, self.out_file)
-        errors = normalised_errors(predictions, truth, np.asarray(meta["visible"]) > 0, self._face_sizes(results))
-        subsets = {name: errors[np.asarray(chosen, bool)] for name, chosen in meta["subsets"].items()}
-        self.errors = {"all": errors} | {name: values for name, values in subsets.items() if len(values)}
-        numbers = {}
-        for name, values in self.errors.items():
-            row = summarise_errors(values)
-            numbers |= row if name == "all" else {f"{key} {name}": number for key, number in row.items()}
-        return numbers
+        sizes = np.asarray(truth.sizes, np.float64)
+        if sizes[0] > 0:
+            return normalised_errors(prediction.points, truth.points, truth.visible > 0, sizes).item()
+        return None
 
-    def draw(self) -> dict[str, ndarray]:
-        """The cumulative error curves of the last evaluation."""
-        return {"cumulative_error": draw_cumulative_errors(self.errors)} if self.errors else {}
+    def score(self, measures, scheme):
+        errors = _errors(measures)
+        if sizeless := len(measures) - len(errors):
+            reference = scheme.nme_reference
+            what = "side of the box" if reference == "box" else f"distance of {' and '.join(reference)}"
+            raise DataError(
+                f"{sizeless} faces have no size to divide their error by ({what}); correct or remove them, "
+                "tools/check_data.py has their ids"
+            )
+        return summarise_errors(errors)
 
-    def _face_sizes(self, results: list[dict]) -> ndarray:
-        """What the error of each face is divided by, [N] pixels."""
-        meta, layout = self.dataset_meta, self.dataset_meta["layout"]
-        if not layout.nme_reference:
-            raise DataError(
-                f"{meta['ann_file']}: its layout does not say what the error is divided by; add "
-                "nme_reference=(NAME, NAME) to the dataset's `layout` for the distance of two landmarks, or "
-                'nme_reference="box" for the side of the box'
-            )
-        if layout.nme_reference == "box":
-            sizes, what = np.asarray(meta["box_sizes"], np.float64), "side of the box"
-        else:
-            pair = [layout.names.index(name) for name in layout.nme_reference]
-            first, second = np.asarray(meta["keypoints"], np.float64)[:, pair].swapaxes(0, 1)
-            sizes, what = np.linalg.norm(first - second, axis=-1), f"distance of {' and '.join(layout.nme_reference)}"
-            unlabelled = ~(np.asarray(meta["visible"])[:, pair] > 0).all(axis=1)
-            sizes = np.where(unlabelled, 0.0, sizes)
-        if len(empty := np.flatnonzero(sizes <= 0)):
-            ids = shorten([results[face]["image_id"] for face in empty])
-            raise DataError(
-                f"{meta['ann_file']}: {len(empty)} faces have no size to divide their error by ({what}), in {ids}; "
-                "correct or remove them"
-            )
-        return sizes
+    def draw(self, measures, scheme):
+        return {"cumulative_error": draw_cumulative_errors({n: _errors(some) for n, some in measures.items()})}
+
+
+def _errors(measures: list[float | None]) -> ndarray:
+    return np.array([one for one in measures if one is not None], np.float64)
 
 
 def normalised_errors(predictions: ndarray, truth: ndarray, visible: ndarray, sizes: ndarray) -> ndarray:
-    """Mean distance of each face's labelled landmarks from the true ones, divided by its size, [N].
+    """Mean distance of each face's labelled keypoints from the true ones, divided by its size, [N].
 
     Args:
         predictions: [N, K, 2] (x, y) in pixels.
         truth: [N, K, 2].
-        visible: [N, K] bool, which landmarks count; a face without any has the error NaN.
+        visible: [N, K] bool, which keypoints count; a face without any has the error NaN.
         sizes: [N], in pixels.
     """
-    distances = np.linalg.norm(predictions - truth, axis=-1)
+    distances = np.linalg.norm(predictions.astype(np.float64) - truth.astype(np.float64), axis=-1)
     with np.errstate(invalid="ignore"):
         return (distances * visible).sum(axis=1) / visible.sum(axis=1) / sizes
 
@@ -133,7 +95,7 @@ def cumulative_errors(errors: ndarray, threshold: float) -> tuple[ndarray, ndarr
     return grid, np.searchsorted(np.sort(errors), grid, side="right") / len(errors)
 
 
-def draw_cumulative_errors(errors: dict[str, ndarray]) -> ndarray:
+def draw_cumulative_errors(errors: Mapping[str, ndarray]) -> ndarray:
     """Draw one curve a subset, errors [N] by name, as RGB uint8 [H, W, 3]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
     from matplotlib.figure import Figure
@@ -149,10 +111,3 @@ def draw_cumulative_errors(errors: dict[str, ndarray]) -> ndarray:
     panel.legend(fontsize=7)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def write_faces(faces: Sequence[dict], path: str) -> None:
-    """Write `index`, `image_id` and `keypoints` of each face as json."""
-    records = [{**face, "keypoints": np.asarray(face["keypoints"], np.float64).tolist()} for face in faces]
-    with write_atomically(path) as file:
-        file.write(json.dumps(records))

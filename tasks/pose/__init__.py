@@ -1,5 +1,5 @@
 """Top-down human pose: COCO keypoints, MPII, and any keypoint file in COCO's format."""
 
-from hrtoolkit.tasks.pose import datasets, layouts, metric, transforms
+from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, finish, metric
 
-__all__ = ["datasets", "layouts", "metric", "transforms"]
+__all__ = ["augmentation", "checkpoints", "datasets", "finish", "metric"]

@@ -5,160 +5,160 @@ Tolerances were set on COCO 2017, whose annotations are not perfect either: its 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
-from hrtoolkit.tasks.pose.layouts import COCO, DEFAULT_SIGMA
+from numpy import ndarray
 
 from hrtoolkit import geometry
-from hrtoolkit.data.checks import unpack_keypoints
 from hrtoolkit.data.coco import Annotations, Images
-from hrtoolkit.data.doctor import Findings
-from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.findings import Findings
+from hrtoolkit.keypoints.checks import check_lengths, unpack_keypoints
+from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes.people import COCO, DEFAULT_SIGMA
 
 EDGE = 2.0  # pixels that a box or a keypoint may lie outside the image
 BOX_MARGIN = 0.5  # of the box's longer side, that a keypoint may lie outside the box
 
 
-def select_annotated(
+class Chosen(NamedTuple):
+    """Which of A annotations are people, and what is known of them."""
+
+    sound: ndarray  # [A] bool: people, crowds and those without keypoints too
+    trained: ndarray  # [A] bool: those who are no crowd, have an area, a box inside the image, and a labelled keypoint
+    positions: ndarray  # [P] of those who have all keypoints in the file, labelled or not
+    keypoints: ndarray  # [P, K, 3] (x, y, visibility) of these
+    left_out: dict[str, int]  # how many are not trained on, by reason
+
+
+def choose_people(
     images: Images,
     annotations: Annotations,
-    owners: np.ndarray,
+    owners: ndarray,
     category_id: int | str,
-    layout: KeypointLayout,
+    scheme: KeypointScheme,
     findings: Findings,
-) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
-    """Choose the annotations that can be trained on, and find what is wrong with all of them.
-
-    Chosen are those that are no crowds, have an area, a box with extent inside the image, and a labelled keypoint.
+) -> Chosen:
+    """Choose the annotations that are people, and find what is wrong with them.
 
     Args:
         images: of the file.
         annotations: of the file.
         owners: [A] position of each annotation's image, or -1.
         category_id: of the people.
-        layout: of their keypoints.
+        scheme: of their keypoints.
         findings: gets what is wrong.
-
-    Returns:
-        positions of the N chosen annotations, their keypoints [N, K, 3] (x, y, visibility), and how many others were
-        left out for which reason.
     """
-    ids = annotations.ids
-    people = (annotations.category_ids == category_id) & (owners >= 0) if len(ids) else np.zeros(0, bool)
-    left_out = {"crowd": int((people & annotations.crowd).sum())}
-    people &= ~annotations.crowd
+    ids, boxes, areas = annotations.ids, annotations.boxes, annotations.areas
+    ours = (annotations.category_ids == category_id) & (owners >= 0) if len(ids) else np.zeros(0, bool)
+    people = ours & ~annotations.crowd
+    miscounted = check_lengths(annotations, people, len(scheme.names), findings)
+    positions, keypoints = unpack_keypoints(annotations, ours, len(scheme.names))
 
-    positions, keypoints = unpack_keypoints(annotations, people, len(layout.names), findings)
-    labelled = keypoints[..., 2] > 0  # NaN is not
+    def tell(level: str, what: str, which: ndarray, remedy: str) -> None:
+        findings.add(level, f"annotations {what}", ids[which], remedy)
+
+    def spread(which: ndarray) -> ndarray:
+        """Of P positions to people among A annotations."""
+        marked = np.zeros(len(people), dtype=bool)
+        marked[positions[which]] = True
+        return marked & people
+
+    seen, infinite = _check_keypoints(keypoints, annotations.num_keypoints[positions], spread, tell)
+    unseen = people & ~seen & ~miscounted
+    tell("note", "without a labelled keypoint", unseen, "they are not trained on")
+    _check_names(keypoints[..., 2] > 0, people[positions], scheme, findings)
+    wanted = seen & ~infinite
+    lacks_box, lacks_area = wanted & ~np.isfinite(boxes).all(axis=1), wanted & ~np.isfinite(areas)
+    no_area = wanted & (areas <= 0)
+    no_box = wanted & (geometry.clip_boxes(boxes, images.sizes[owners])[:, 2:] <= 0).any(axis=1)
+    tell("stop", "without a `bbox` (left, top, width, height)", lacks_box, "add it")
+    needed = "add it; width x height of the box will do"
+    tell("stop", "without an `area`, which COCO's metric needs", lacks_area, needed)
+    missed = "they are not trained on, but the metric counts them as missed; correct or remove them"
+    tell("warning", "with an `area` of zero", no_area, missed)
+    tell("warning", "with a box of zero size in the image", no_box, missed)
+    trained = wanted & ~(lacks_box | lacks_area | no_area | no_box)
+    _check_places(images, annotations, owners, positions, keypoints, trained, findings)
+    left_out = {"crowd": ours & ~people, "no labelled keypoint": unseen, "area of zero": no_area}
+    left_out["box of zero size"] = no_box & ~no_area
+    sound = ours & ~(miscounted | infinite | lacks_box | lacks_area)
+    return Chosen(sound, trained, positions, keypoints, {why: int(some.sum()) for why, some in left_out.items()})
+
+
+def _check_keypoints(
+    keypoints: ndarray, stated: ndarray, spread: Callable[[ndarray], ndarray], tell: Callable[..., None]
+) -> tuple[ndarray, ndarray]:
+    """Find odd keypoints [P, K, 3]; gives which people have a labelled one, and which one that is not finite."""
     flags = keypoints[..., 2]
-    findings.add(
-        "warning",
-        "annotations with visibilities other than 0, 1 and 2",
-        ids[positions[~((flags == 0) | (flags == 1) | (flags == 2)).all(axis=1)]],
-        "all above 0 count as labelled; write 0 not labelled, 1 hidden, 2 visible",
-    )
-    infinite = (labelled & ~np.isfinite(keypoints[..., :2]).all(axis=-1)).any(axis=1)
-    findings.add("stop", "annotations with keypoints that are not finite", ids[positions[infinite]], "correct them")
-    stated = annotations.num_keypoints[positions]
-    findings.add(
-        "warning",
-        "annotations whose `num_keypoints` is not the number of labelled ones",
-        ids[positions[(stated >= 0) & (stated != labelled.sum(axis=1))]],
-        "COCO's metric leaves people out whose number is 0; correct it or remove the field",
-    )
-    seen = labelled.any(axis=1)
-    empty = people & (annotations.lengths == 0)
-    empty[positions[~seen]] = True
-    left_out["no labelled keypoint"] = int(empty.sum())
-    findings.add("note", "annotations without a labelled keypoint", ids[empty], "they are not trained on")
-    if seen.any():
-        never = ~labelled.any(axis=0)
-        names = [name for name, is_never in zip(layout.names, never, strict=True) if is_never]
-        findings.add(
-            "warning", "keypoints that nobody has labelled", names, "the model cannot learn them; check the layout"
-        )
-
-    chosen = seen & ~infinite
-    if not chosen.all():
-        keypoints, positions = keypoints[chosen], positions[chosen]
-    boxes, areas = annotations.boxes[positions], annotations.areas[positions]
-    no_box, no_area = ~np.isfinite(boxes).all(axis=1), ~np.isfinite(areas)
-    findings.add("stop", "annotations without a `bbox` (left, top, width, height)", ids[positions[no_box]], "add it")
-    findings.add(
-        "stop",
-        "annotations without an `area`, which COCO's metric needs",
-        ids[positions[no_area]],
-        "add it; width x height of the box will do",
-    )
-    image_wh = images.sizes[owners[positions]]
-    zero_area, lies_outside = areas <= 0, (geometry.clip_boxes(boxes, image_wh)[:, 2:] <= 0).any(axis=1)
-    remedy = "they are not trained on, but the metric counts them as missed; correct or remove them"
-    findings.add("warning", "annotations with an `area` of zero", ids[positions[zero_area]], remedy)
-    findings.add("warning", "annotations with a box of zero size in the image", ids[positions[lies_outside]], remedy)
-    left_out["area of zero"] = int(zero_area.sum())
-    left_out["box of zero size"] = int((lies_outside & ~zero_area).sum())
-    usable = ~(no_box | no_area | zero_area | lies_outside)
-    if not usable.all():
-        keypoints, positions = keypoints[usable], positions[usable]
-        boxes, image_wh = boxes[usable], image_wh[usable]
-    check_places(ids[positions], keypoints, boxes, image_wh, findings)
-    return positions, keypoints, left_out
+    labelled = flags > 0  # NaN is not
+    odd = ~((flags == 0) | (flags == 1) | (flags == 2)).all(axis=1)
+    remedy = "all above 0 count as labelled; write 0 not labelled, 1 hidden, 2 visible"
+    tell("warning", "with visibilities other than 0, 1 and 2", spread(odd), remedy)
+    infinite = spread((labelled & ~np.isfinite(keypoints[..., :2]).all(axis=-1)).any(axis=1))
+    tell("stop", "with keypoints that are not finite", infinite, "correct them")
+    wrong = spread((stated >= 0) & (stated != labelled.sum(axis=1)))
+    remedy = "COCO's metric leaves people out whose number is 0; correct it or remove the field"
+    tell("warning", "whose `num_keypoints` is not the number of labelled ones", wrong, remedy)
+    return spread(labelled.any(axis=1)), infinite
 
 
-def check_places(
-    ids: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray, image_wh: np.ndarray, findings: Findings
+def _check_names(labelled: ndarray, chosen: ndarray, scheme: KeypointScheme, findings: Findings) -> None:
+    """Find keypoints that none of the chosen [P] has labelled [P, K]."""
+    labelled = labelled & chosen[:, None]
+    if labelled.any():
+        names = [name for name, some in zip(scheme.names, labelled.any(axis=0), strict=True) if not some]
+        remedy = "the model cannot learn them; check the scheme"
+        findings.add("warning", "keypoints that nobody has labelled", names, remedy)
+
+
+def _check_places(
+    images: Images,
+    annotations: Annotations,
+    owners: ndarray,
+    positions: ndarray,
+    keypoints: ndarray,
+    people: ndarray,
+    findings: Findings,
 ) -> None:
-    """Find boxes beyond the image, and keypoints outside the image or far outside their box.
-
-    Args:
-        ids: [N], of the people.
-        keypoints: [N, K, 3] (x, y, visibility).
-        boxes: [N, 4] left, top, width, height.
-        image_wh: [N, 2].
-        findings: gets what is wrong.
-    """
-    corner = boxes[:, :2] + boxes[:, 2:]
-    beyond = ((boxes[:, :2] < -EDGE) | (corner > image_wh + EDGE)).any(axis=1)
-    findings.add("warning", "boxes that reach beyond the image", ids[beyond], "they are cut; check the image's size")
-    low, high = _reach(keypoints)
-    beyond = ((low < -EDGE) | (high > image_wh - 1 + EDGE)).any(axis=1)
-    findings.add(
-        "warning", "annotations with keypoints outside the image", ids[beyond], "check x and y, and the image's size"
-    )
+    """Find boxes of people [A] beyond the image, and keypoints outside the image or far outside their box."""
+    ids, boxes, image_wh = annotations.ids[positions], annotations.boxes[positions], images.sizes[owners[positions]]
+    first, corner = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     margin = BOX_MARGIN * boxes[:, 2:].max(axis=1, keepdims=True)
-    beyond = ((low < boxes[:, :2] - margin) | (high > corner + margin)).any(axis=1)
-    findings.add(
-        "warning",
-        "annotations with keypoints far outside their box",
-        ids[beyond],
-        "crops follow the box: the keypoints may be cut off, or belong to somebody else",
-    )
+    labelled, points = keypoints[..., 2:] > 0, keypoints[..., :2]
+    low, high = np.where(labelled, points, np.inf).min(axis=1), np.where(labelled, points, -np.inf).max(axis=1)
+
+    def tell(what: str, beyond: ndarray, remedy: str) -> None:
+        findings.add("warning", what, ids[beyond.any(axis=1) & people[positions]], remedy)
+
+    beyond = (first < -EDGE) | (corner > image_wh + EDGE)
+    tell("boxes that reach beyond the image", beyond, "they are cut; check the image's size")
+    beyond = (low < -EDGE) | (high > image_wh - 1 + EDGE)
+    tell("annotations with keypoints outside the image", beyond, "check x and y, and the image's size")
+    remedy = "crops follow the box: the keypoints may be cut off, or belong to somebody else"
+    beyond = (low < first - margin) | (high > corner + margin)
+    tell("annotations with keypoints far outside their box", beyond, remedy)
 
 
-def check_sigmas(layout: KeypointLayout, findings: Findings) -> None:
+def check_sigmas(scheme: KeypointScheme, findings: Findings) -> None:
     """Find tolerances that are no use, or that nobody stated.
 
     Args:
-        layout: of the dataset.
+        scheme: of the dataset.
         findings: gets what is wrong.
     """
-    sigmas = dict(zip(layout.names, layout.sigmas, strict=False))
+    sigmas = dict(zip(scheme.names, scheme.sigmas, strict=False))
     findings.add(
         "stop",
         "keypoints whose OKS fall-off is not above 0",
-        [name for name in layout.names if not sigmas.get(name, 0) > 0],
-        "nothing can score; state positive `sigmas` in the dataset's layout",
+        [name for name in scheme.names if not sigmas.get(name, 0) > 0],
+        "nothing can score; state positive `sigmas` in the dataset's scheme",
     )
     findings.add(
         "note",
         f"keypoints that COCO does not know and whose OKS fall-off nobody stated, so that it is the mean of COCO's, "
         f"{DEFAULT_SIGMA:.3f}",
-        [name for name in layout.names if name not in COCO.names and sigmas.get(name) == DEFAULT_SIGMA],
-        "AP depends on it; state `sigmas` in the dataset's layout where you know better",
+        [name for name in scheme.names if name not in COCO.names and sigmas.get(name) == DEFAULT_SIGMA],
+        "AP depends on it; state `sigmas` in the dataset's scheme where you know better",
     )
-
-
-def _reach(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest (x, y) [N, 2] of the labelled among keypoints [N, K, 3]."""
-    labelled = keypoints[..., 2:] > 0
-    points = keypoints[..., :2]
-    return np.where(labelled, points, np.inf).min(axis=1), np.where(labelled, points, -np.inf).max(axis=1)

@@ -1,52 +1,64 @@
-"""People in images: COCO keypoints (and any file in its format) and MPII, in flat arrays.
-
-One sample is one person. At test time people of one image are neighbours, and the image is read once for all of them.
-"""
+"""People in images: COCO keypoints (and any file in its format) and MPII, in flat arrays."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from hrtoolkit.tasks.pose.checks import check_sigmas, select_annotated
-from hrtoolkit.tasks.pose.layouts import MPII, with_sigmas
+from numpy import ndarray
 
 from hrtoolkit import geometry
-from hrtoolkit.data.checks import check_images, check_pairs, check_symmetry, find_owners, look_up
-from hrtoolkit.data.coco import Images, find_category, layout_of_category, read_annotations, read_detections
-from hrtoolkit.data.doctor import Finding, Findings
-from hrtoolkit.data.keypoints import KeypointDataset, People
-from hrtoolkit.data.reading import find_image_folder, read_json
+from hrtoolkit.data.coco import (
+    Annotations,
+    Images,
+    find_category,
+    read_annotations,
+    read_detections,
+    scheme_of_category,
+)
+from hrtoolkit.data.reading import find_image_folder, read_json, read_mat
 from hrtoolkit.errors import DataError
+from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.keypoints.checks import check_images, check_pairs, check_symmetry, find_owners, look_up
+from hrtoolkit.keypoints.samples import (
+    KeypointSamples,
+    People,
+    crops_of_samples,
+    encode_paths,
+    keep,
+    split_keypoints,
+    square_windows,
+)
+from hrtoolkit.keypoints.views import PADDING
 from hrtoolkit.registry import DATASETS
+from hrtoolkit.samples import Crops
+from hrtoolkit.samples import Images as ImageTable
+from hrtoolkit.schemes import SchemeLike
+from hrtoolkit.schemes.people import MPII, with_sigmas
+from hrtoolkit.tasks.pose.checks import Chosen, check_sigmas, choose_people
 
 log = logging.getLogger(__name__)
 
-PADDING = 1.25  # of every person's window, in training and at test time
-
 
 @DATASETS.register_module()
-class CocoKeypoints(KeypointDataset):
+class CocoKeypoints(KeypointSamples):
     """COCO person keypoints, or any keypoint file in COCO's format with its own names (https://cocodataset.org).
 
-    Kept are annotations that are no crowds, have an area, a box with extent inside the image, and a labelled keypoint;
-    what is left out is logged with counts, and all that is wrong with the file is in `findings`.
+    A sample is an image of the file, also one without anybody. Its crops are the annotated people who are no crowds,
+    have an area, a box with extent inside the image, and a labelled keypoint; how many are left out is logged.
 
     Args:
-        transform: crops one person.
         data_root: folder of the data set.
         ann_file: annotations, below `data_root`.
         image_dir: folder of the images, below `data_root` or below `data_root/images`.
-        layout: "coco", or fields such as `mirrored` and `sigmas` that complete or replace what the file's category
+        scheme: "coco", or fields such as `mirrored` and `sigmas` that complete or replace what the file's category
             says; None takes names and skeleton from the file, mirror partners from left and right in the names.
-        box_file: detections in COCO's results format, used instead of annotated boxes.
+        box_file: detections in COCO's results format, which are the crops instead of annotated boxes.
         category: name of the category; None takes the only one with keypoints.
-        strict: refuse files with faults that stop training; the data doctor goes on with the sound records.
 
     Raises:
-        DataError: a file is missing or malformed, nobody is left, or records have faults that stop training.
+        DataError: a file is missing or malformed, or nobody is left.
     """
 
     how_to_get = (
@@ -57,207 +69,222 @@ class CocoKeypoints(KeypointDataset):
 
     def __init__(
         self,
-        transform: Callable[..., dict],
+        *,
         data_root: str,
         ann_file: str,
         image_dir: str,
-        layout: str | dict | None = None,
+        scheme: SchemeLike | None = None,
         box_file: str | None = None,
         category: str | None = None,
-        strict: bool = True,
     ):
-        root = Path(data_root)
-        self.ann_file = root / ann_file
-        findings = Findings(self.ann_file)
-        images, annotations, categories = read_annotations(self.ann_file, findings, needs_annotations=box_file is None)
-        chosen = find_category(categories, category, self.ann_file)
-        self.category_id = chosen["id"]
-        layout = with_sigmas(layout_of_category(chosen, layout, self.ann_file))
-        check_pairs(layout, findings)
-        check_sigmas(layout, findings)
+        root, path = Path(data_root), Path(data_root) / ann_file
+        findings = Findings(path)
+        images, annotations, categories = read_annotations(path, findings, needs_annotations=box_file is None)
+        kind = find_category(categories, category, path)
+        scheme = with_sigmas(scheme_of_category(kind, scheme, path))
+        check_pairs(scheme, findings)
+        check_sigmas(scheme, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
-        positions, keypoints, left_out = select_annotated(
-            images, annotations, owners, self.category_id, layout, findings
-        )
-        count = len(annotations.ids)
-        _log_use(self.ann_file, len(positions), count, "annotations", left_out)
-        boxes, owners = annotations.boxes[positions], owners[positions]
-        del annotations  # a million people are some hundred megabytes: no more copies of them than needed
-        windows = geometry.clip_boxes(boxes, images.sizes[owners])
-        annotated = people = _order_people(owners, windows, boxes, np.ones(len(boxes)), keypoints, len(layout.names))
-        del keypoints
-        check_symmetry(annotated.keypoints, annotated.visible, layout, findings)
+        chosen = choose_people(images, annotations, owners, kind["id"], scheme, findings)
+        _log_use(path, int(chosen.trained.sum()), len(owners), "annotations", chosen.left_out)
+        self._detections: Crops | None = None
         if box_file is not None:
-            people = _read_detected(root / box_file, images, self.category_id, len(layout.names), findings)
-        elif not len(people.images):
-            what = f"none of {count} annotations is usable{_counts(left_out)}"
+            self._detections = _read_detected(root / box_file, images, kind["id"], findings)
+        elif not chosen.trained.any():
+            what = f"none of {len(owners)} annotations is usable{_counts(chosen.left_out)}"
             findings.append(Finding("stop", findings.where, what, (), 0, "is it the right file, and `category`?"))
-        if strict or not len(people.images):
             findings.raise_stops()
+        people, starts, self._trained = _order_people(annotations, owners, chosen, len(images.ids))
+        has_points = slice(None) if people.has_points is None else people.has_points
+        learnt = self._trained[has_points]
+        check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), scheme, findings)
         folder = find_image_folder(root, image_dir)
+        paths = encode_paths(folder / name.decode() for name in images.names.tolist())
         super().__init__(
-            layout,
-            transform,
-            (folder / name.decode() for name in images.names.tolist()),
-            images.ids,
-            images.sizes,
-            people,
-            annotated,
-            findings,
+            scheme=scheme,
+            images=ImageTable(paths, images.ids, images.sizes.astype(np.int32)),
+            people=people if len(owners) else None,
+            starts=starts,
+            findings=findings,
         )
 
-    @property
-    def metainfo(self) -> dict:
-        """What the metric needs to know of the data."""
-        return {
-            "ann_file": str(self.ann_file),
-            "layout": self.layout,
-            "category_id": self.category_id,
-            "image_ids": None,
-        }
+    def crops(self):
+        if self._detections is not None:
+            return self._detections
+        positions = np.flatnonzero(self._trained)
+        samples = (np.searchsorted(self.starts, positions, side="right") - 1).astype(np.int32)
+        boxes = keep(self.people.boxes_xyxy, self._trained)
+        windows = geometry.clip_boxes(geometry.to_xywh(boxes), self.images.sizes_wh[samples])
+        ones = np.broadcast_to(np.float32(1), len(positions))  # a million of them take no memory
+        return Crops(samples, windows, boxes, ones, (positions - self.starts[samples]).astype(np.int32))
 
 
 @DATASETS.register_module()
-class MpiiPose(KeypointDataset):
+class MpiiPose(KeypointSamples):
     """MPII Human Pose in the json form of the official pose code (Andriluka et al., CVPR 2014).
 
+    A sample is one person; the keypoints are always MPII's.
+
     Args:
-        transform: crops one person.
         data_root: folder of the data set.
         ann_file: list of people with image, center, scale, joints and joints_vis, below `data_root`.
         image_dir: folder of the images, below `data_root`.
-        gt_file: gt_valid.mat for the metric, below `data_root`; None where nothing is evaluated.
-        strict: refuse files with faults that stop training; the data doctor goes on with the sound records.
+        gt_file: the official gt_valid.mat, below `data_root`, which has the keypoints and head sizes that count in the
+            score; None where nothing is scored.
 
     Raises:
-        DataError: a file is missing or malformed, or people lack a field.
+        DataError: a file is missing or malformed, or nobody is left.
     """
 
+    told = ()
     how_to_get = (
         "MPII's images are at http://human-pose.mpi-inf.mpg.de (mpii_human_pose_v1.tar.gz, below images/); the json "
         "files and gt_valid.mat of the HRNet authors belong below annot/; --data-root names the folder"
     )
 
-    def __init__(
-        self,
-        transform: Callable[..., dict],
-        data_root: str,
-        ann_file: str,
-        image_dir: str = "images",
-        gt_file: str | None = None,
-        strict: bool = True,
-    ):
+    def __init__(self, *, data_root: str, ann_file: str, image_dir: str = "images", gt_file: str | None = None):
         root = Path(data_root)
         records = read_json(root / ann_file)
-        self.gt_file = None if gt_file is None else str(root / gt_file)
         if not isinstance(records, list) or not records:
             raise DataError(f"{root / ann_file}: expected a list of people, as in MPII's annot/train.json")
         findings = Findings(root / ann_file)
-        people = _sound_people(records, findings)
-        if strict or not people:
-            findings.raise_stops()
-        # The metric counts people in the file's order: windows of one image are neighbours there already.
-        names = list(dict.fromkeys(person["image"] for person in people))
-        position = {name: i for i, name in enumerate(names)}
-        centers = np.array([person["center"] for person in people], dtype=np.float64)
-        scales = np.array([person["scale"] for person in people], dtype=np.float64)
-        known = centers[:, 0] != -1
-        # The benchmark's centre lies on the chest: move down, then from 1-based to 0-based pixels.
-        centers[known, 1] += 15 * scales[known]
-        sizes = 200 * np.where(known, PADDING * scales, scales)
-        centers -= 1
-        boxes = np.concatenate([centers - sizes[:, None] / 2, np.repeat(sizes[:, None], 2, axis=1)], axis=1)
-        keypoints = np.array([person["joints"] for person in people], dtype=np.float32) - 1
-        visible = np.array([person["joints_vis"] for person in people], dtype=np.float32) > 0
-        indices = np.arange(len(people))
-        findings.add("note", "people without a labelled joint", indices[~visible.any(axis=1)], "they teach nothing")
-        findings.add("stop", "people whose `scale` is not above 0", indices[~(scales > 0)], "correct it")
-        check_symmetry(keypoints, visible, MPII, findings)
-        if strict:
-            findings.raise_stops()
+        rows, people = _sound_people(records, findings)
+        joints = np.array([person["joints"] for person in people], dtype=np.float32) - 1
+        labelled = np.array([person["joints_vis"] for person in people], dtype=np.float32) > 0
+        findings.add("note", "people without a labelled joint", rows[~labelled.any(axis=1)], "they teach nothing")
+        check_symmetry(joints, labelled, MPII, findings)
+        points, visible = split_keypoints(np.concatenate([joints, labelled[..., None]], axis=-1))
+        heads = None
+        if gt_file is not None:
+            truth = read_mpii_truth(root / gt_file, len(records))
+            joints, labelled = points, visible > 0
+            points, visible, heads = (column[rows] for column in truth)
+            away = (np.linalg.norm(joints - points, axis=-1) > heads[:, None] / 2) & labelled & (visible > 0)
+            findings.add(
+                "stop",
+                f"people whose joints lie elsewhere than in {gt_file}",
+                rows[away.any(axis=1)],
+                "PCKh compares people by their place in both files; take them from one release",
+            )
+        centers, sides = _mpii_windows(people)
+        # The padding is in the sides already: where there is no centre, the official code adds none.
+        self._windows = square_windows(centers, sides / PADDING)
+        names = [person["image"] for person in people]
         super().__init__(
-            MPII,
-            transform,
-            [root / image_dir / name for name in names],
-            names,
-            np.zeros((len(names), 2)),
-            People(
-                np.array([position[person["image"]] for person in people], dtype=np.int32),
-                centers.astype(np.float32),
-                np.repeat(sizes[:, None], 2, axis=1).astype(np.float32),
-                keypoints,
-                visible.astype(np.uint8),
-                boxes.astype(np.float32),
-                np.ones(len(people), np.float32),
+            scheme=MPII,
+            images=ImageTable(
+                encode_paths(root / image_dir / name for name in names), np.array(names), np.zeros((len(names), 2), int)
             ),
-            None,
-            findings,
+            people=People(geometry.to_xyxy(square_windows(centers, sides)), points, visible, sizes=heads),
+            findings=findings,
         )
 
-    def truth(self) -> list[dict]:
-        return super().truth() if self.gt_file is not None else []
-
-    @property
-    def metainfo(self) -> dict:
-        """What the metric needs to know of the data."""
-        return {"gt_file": self.gt_file, "layout": self.layout}
+    def crops(self):
+        return crops_of_samples(self._windows, self.people.boxes_xyxy)
 
 
-def _sound_people(records: list[dict], findings: Findings) -> list[dict]:
-    """People of an MPII file who have all fields in the right number."""
-    sound, lacking, miscounted = [], [], []
-    for index, person in enumerate(records):
+def _sound_people(records: list[dict], findings: Findings) -> tuple[ndarray, list[dict]]:
+    """Positions of the people of an MPII file who have all fields in the right number, and these people.
+
+    Raises:
+        DataError: there is nobody.
+    """
+    faults: dict[str, list[str]] = {"lacking": [], "miscounted": [], "scaleless": []}
+    rows, count = [], len(MPII.names)
+    for row, person in enumerate(records):
         if missing := {"image", "center", "scale", "joints", "joints_vis"} - person.keys():
-            lacking.append(f"person {index} lacks {sorted(missing)}")
-        elif len(person["joints"]) != len(MPII.names) or len(person["joints_vis"]) != len(MPII.names):
-            miscounted.append(
-                f"person {index} has {len(person['joints'])} joints and {len(person['joints_vis'])} flags"
+            faults["lacking"].append(f"person {row} lacks {sorted(missing)}")
+        elif len(person["joints"]) != count or len(person["joints_vis"]) != count:
+            faults["miscounted"].append(
+                f"person {row} has {len(person['joints'])} joints and {len(person['joints_vis'])} flags"
             )
+        elif not person["scale"] > 0:
+            faults["scaleless"].append(row)
         else:
-            sound.append(person)
-    findings.add("stop", "people who lack a field", lacking, "add it or remove them")
-    findings.add("stop", f"people without {len(MPII.names)} joints", miscounted, "correct or remove them")
-    return sound
+            rows.append(row)
+    findings.add("stop", "people who lack a field", faults["lacking"], "add it or remove them")
+    findings.add("stop", f"people without {count} joints", faults["miscounted"], "correct or remove them")
+    findings.add("stop", "people whose `scale` is not above 0", faults["scaleless"], "correct it")
+    if not rows:
+        findings.raise_stops()
+    return np.array(rows), [records[row] for row in rows]
+
+
+def _mpii_windows(people: list[dict]) -> tuple[ndarray, ndarray]:
+    """Centers [N, 2] and sides [N] of people's windows, with padding, in pixels counted from 0."""
+    centers = np.array([person["center"] for person in people], dtype=np.float64)
+    scales = np.array([person["scale"] for person in people], dtype=np.float64)
+    known = centers[:, 0] != -1
+    # The benchmark's centre lies on the chest: move down, then from 1-based to 0-based pixels.
+    centers[known, 1] += 15 * scales[known]
+    return centers - 1, 200 * np.where(known, PADDING * scales, scales)
+
+
+def read_mpii_truth(path: Path, count: int) -> tuple[ndarray, ndarray, ndarray]:
+    """Read the official gt_valid.mat.
+
+    Args:
+        path: of the file.
+        count: N, how many people the list of people has.
+
+    Returns:
+        points float32 [N, 16, 2] in pixels counted from 0, visible uint8 [N, 16], and the sizes of the heads [N]: the
+        diagonals of their boxes.
+
+    Raises:
+        DataError: it does not exist, lacks a field, or holds another number of people.
+    """
+    fields = {"pos_gt_src": "[16, 2, N]", "jnt_missing": "[16, N]", "headboxes_src": "[2, 2, N]"}
+    advice = "take gt_valid.mat of the official HRNet release of the MPII annotations"
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; {advice}")
+    content = read_mat(path)
+    if lacking := [f"{field} {shape}" for field, shape in fields.items() if field not in content]:
+        present = sorted(name for name in content if not name.startswith("__"))
+        raise DataError(f"{path}: lacks {', '.join(lacking)}, it holds {present}; {advice}")
+    positions, missing, head_boxes = (content[field].astype(np.float64) for field in fields)
+    if positions.shape[-1] != count:
+        raise DataError(
+            f"{path}: holds {positions.shape[-1]} people, but the list of people has {count}; PCKh needs the whole "
+            "validation set, in the order of its valid.json"
+        )
+    keypoints = np.concatenate([positions.transpose(2, 0, 1) - 1, (missing.T == 0)[..., None]], axis=-1)
+    return *split_keypoints(keypoints), np.linalg.norm(head_boxes[1] - head_boxes[0], axis=0)
 
 
 def _order_people(
-    owners: np.ndarray,
-    windows: np.ndarray,
-    boxes: np.ndarray,
-    scores: np.ndarray,
-    keypoints: np.ndarray | None,
-    count: int,
-) -> People:
-    """Sort people by image, in the file's order within one.
+    annotations: Annotations, owners: ndarray, chosen: Chosen, images: int
+) -> tuple[People, ndarray, ndarray]:
+    """Sort people by image, in the file's order within one; gives also where those of each image start, [M + 1].
 
-    Args:
-        owners: [N] position of each person's image.
-        windows: [N, 4] left, top, width, height, not padded.
-        boxes: [N, 4].
-        scores: [N].
-        keypoints: [N, K, 3] (x, y, visibility), or None where there are none.
-        count: K.
+    The last are those [N] who are trained on.
     """
-    order = np.argsort(owners, kind="stable")
-    centers, sizes = geometry.box_to_center(windows[order])
-    if keypoints is None:
-        points, visible = np.zeros((len(order), count, 2), np.float32), np.zeros((len(order), count), np.uint8)
-    else:
-        points = keypoints[..., :2][order].astype(np.float32, copy=False)
-        visible = (keypoints[..., 2] > 0)[order].astype(np.uint8)
-    return People(
-        owners[order].astype(np.int32),
-        centers.astype(np.float32),
-        (sizes * PADDING).astype(np.float32),
-        points,
-        visible,
-        boxes[order].astype(np.float32),
-        scores[order].astype(np.float32),
+    rows = np.flatnonzero(chosen.sound)
+    rows = rows[np.argsort(owners[rows], kind="stable")]
+    starts = np.searchsorted(owners[rows], np.arange(images + 1))
+    # Where the keypoints of each annotation stand; -1 where none is labelled.
+    place = np.full(len(owners), -1)
+    labelled = (chosen.keypoints[..., 2] > 0).any(axis=1)
+    place[chosen.positions[labelled]] = np.flatnonzero(labelled)
+    place = place[rows]
+    points, visible = split_keypoints(chosen.keypoints, place[place >= 0])
+    stated = annotations.num_keypoints[rows]
+    crowd = annotations.crowd[rows]
+    people = People(
+        boxes_xyxy=geometry.to_xyxy(annotations.boxes[rows]),
+        points=points,
+        visible=visible,
+        has_points=None if (place >= 0).all() else place >= 0,
+        areas=annotations.areas[rows],
+        crowd=crowd,
+        # Follows the file's number of keypoints, as COCO's own code does, and not their flags.
+        ignored=crowd | annotations.ignored[rows] | np.where(stated < 0, place < 0, stated == 0),
     )
+    return people, starts, chosen.trained[rows]
 
 
-def _read_detected(path: Path, images: Images, category_id: int | str, count: int, findings: Findings) -> People:
+def _read_detected(path: Path, images: Images, category_id: int | str, findings: Findings) -> Crops:
     detections = read_detections(path, findings)
     owners = look_up(detections.image_ids, images.ids)
     other = detections.category_ids != category_id
@@ -272,9 +299,14 @@ def _read_detected(path: Path, images: Images, category_id: int | str, count: in
     _log_use(path, int(kept.sum()), len(kept), "detections", left_out)
     if not kept.any():
         raise DataError(f"{path}: none of {len(kept)} detections is usable{_counts(left_out)}")
+    order = np.flatnonzero(kept)
+    order = order[np.argsort(owners[order], kind="stable")]
     # Detections are neither cleaned nor clipped in the official protocol.
-    boxes = detections.boxes[kept]
-    return _order_people(owners[kept], boxes, boxes, detections.scores[kept], None, count)
+    boxes = detections.boxes[order]
+    scores = detections.scores[order].astype(np.float32)
+    return Crops(
+        owners[order].astype(np.int32), boxes, geometry.to_xyxy(boxes), scores, np.full(len(order), -1, np.int32)
+    )
 
 
 def _log_use(path: Path, used: int, total: int, what: str, left_out: dict[str, int]) -> None:

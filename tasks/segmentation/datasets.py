@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from itertools import compress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
-from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet, resolve_classes
-from hrtoolkit.tasks.segmentation.pictures import overlay_labels
 from PIL import Image, UnidentifiedImageError
-from torch.utils.data import Dataset
 
-from hrtoolkit.data.doctor import Findings, ImageFiles
-from hrtoolkit.data.loading import Draw
-from hrtoolkit.data.reading import read_image
-from hrtoolkit.errors import DataError
+from hrtoolkit.data.reading import read_lines
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.findings import Findings
+from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import DATASETS
+from hrtoolkit.samples import BaseSamples, Images
+from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel
@@ -33,47 +31,46 @@ HOW_TO_GET = (
 
 
 @DATASETS.register_module()
-class SegmentationPairs(Dataset):
+class SegmentationPairs(BaseSamples):
     """Images with a label PNG each, found in two folders of the same structure or through a list file.
 
-    A label file holds one value a pixel (grey or palette PNG, up to 16 bit), which `classes` translates.
+    A label file holds one value a pixel (grey or palette PNG, up to 16 bit), which the scheme translates.
 
     Args:
-        transform: `transform(image, label, classes, rng)`, such as `ScaleCropFlip`.
         data_root: folder of the data set.
-        classes: "cityscapes", "ade20k" ... (see `SCHEMES`), or the fields of a `ClassSet`.
+        scheme: "cityscapes", "ade20k" ..., or the fields of a `ClassScheme`; left out, it is that of the model.
         image_dir: folder of the images, below `data_root`; folders inside it are searched too.
         label_dir: folder of the labels, below `data_root`; None where there are none to score.
         image_suffix: how image names end; by default in anything that is an image.
         label_suffix: what replaces `image_suffix` (or the extension) in the name of the label file.
         list_file: instead of the two folders, lines of an image and a label, below `data_root`; further columns are
             not used. Columns are separated by tabs, or else by blanks.
-        strict: refuse missing files; the data doctor goes on with the others.
 
     Raises:
-        DataError: nothing is found, labels are missing, or the list is malformed.
-        ValueError: neither folders nor a list are given.
+        OptionError: neither folders nor a list are given, or label files cannot hold the classes.
+        DataError: nothing is found, or the list is malformed.
     """
 
+    moved = MappingProxyType({"classes": "model.head.scheme", "strict": lambda _: "leave it out"})
     how_to_get = HOW_TO_GET
+    truth_files = True
 
     def __init__(
         self,
-        transform: Callable[..., dict],
+        *,
         data_root: str,
-        classes: str | dict | ClassSet,
+        scheme: SchemeLike | None = None,
         image_dir: str | None = None,
         label_dir: str | None = None,
         image_suffix: str | None = None,
         label_suffix: str = ".png",
         list_file: str | None = None,
-        strict: bool = True,
     ):
         if (image_dir is None) == (list_file is None):
-            raise ValueError("SegmentationPairs: give image_dir (and label_dir), or list_file")
+            raise OptionError("SegmentationPairs: give image_dir (and label_dir), or list_file")
         root = Path(data_root)
-        self.classes = resolve_classes(classes)
-        self.transform = transform
+        self.scheme = resolve_scheme(scheme, ClassScheme)
+        self.scheme.check_label_map()
         source = root / (image_dir if list_file is None else list_file)
         self.findings = Findings(source)
         if list_file is not None:
@@ -81,113 +78,64 @@ class SegmentationPairs(Dataset):
         else:
             label_folder = None if label_dir is None else root / label_dir
             pairs, names = _find_pairs(source, label_folder, image_suffix, label_suffix, self.findings)
-        if strict:
+        if not pairs:
             self.findings.raise_stops()
-        # Strings of one array: loader workers share it instead of touching many thousand Python objects.
-        self.image_paths = np.array([str(image) for image, _ in pairs])
-        self.label_paths = np.array([str(label or "") for _, label in pairs])
-        self.image_ids = np.array(names)
+        paths = np.array([os.fsencode(image) for image, _ in pairs])
+        self.images = Images(paths, np.array(names), np.zeros((len(pairs), 2)))
+        self.label_paths = np.array([os.fsencode(label or "") for _, label in pairs])
+        self._size = -1, (0, 0)  # of which image, and its height and width
 
-    def __len__(self) -> int:
-        return len(self.image_paths)
+    def read(self, sample):
+        image = super().read(sample)
+        self._size = sample, image.shape[:2]
+        return image
 
-    def __getitem__(self, key: int | Draw) -> dict:
-        """Read one sample: for a `Draw` an augmented crop and its label map, for an int the whole image.
-
-        A whole image brings its label map along in its own size, for the metric.
-        """
-        index, rng = (key.index, key.generator()) if isinstance(key, Draw) else (int(key), None)
-        image, label = self._read_pair(index)
-        if rng is not None and label is None:
-            raise DataError(f"{self.image_paths[index]} has no label to train on; set the dataset's label_dir")
-        sample = self.transform(image, label, self.classes, rng)
-        meta = {"index": index, "image_id": self.image_ids[index].item()}
-        if rng is not None:
-            return {"image": sample["image"], "targets": {"label": sample["label"]}, "meta": meta}
-        meta |= {
-            "size_hw": image.shape[:2],
-            "input_hw": sample["image"].shape[:2],
-            "padding": sample["padding"],
-            "label": label,
-        }
-        return {"image": sample["image"], "meta": meta}
-
-    def read_image(self, index: int) -> np.ndarray:
-        """Read an image, RGB uint8 [H, W, 3]."""
-        return read_image(self.image_paths[index].item())
-
-    def read_label(self, index: int) -> np.ndarray | None:
-        """Read a label map as class indices uint8 [H, W], or None where there is none.
+    def truth(self, sample: int) -> LabelMap | None:
+        """The label map of an image, or None where there is none.
 
         Raises:
-            DataError: the file is missing, broken, has colours instead of values, or values that stand for nothing.
+            DataError: its file is missing, broken, has colors instead of values, values that stand for nothing, or is
+                of another size than the image.
         """
-        path = self.label_paths[index].item()
+        path = os.fsdecode(self.label_paths[sample])
         if not path:
             return None
         try:
-            return self.classes.encode(read_values(path))
+            labels = self.scheme.encode(read_values(path))
         except ValueError as error:
             raise DataError(f"{path}: {error}") from None
-
-    def check_label(self, index: int) -> None:
-        """See whether a label map can be used.
-
-        Raises:
-            DataError: see `read_label`, or it is of another size than its image.
-        """
-        self._read_pair(index)
-
-    def draw(self, predictions: list[dict]) -> np.ndarray:
-        """Colour an image by its label map and by the prediction, RGB uint8 [H, W, 3]: truth left, prediction right.
-
-        Args:
-            predictions: one, with `index` and `labels` [H, W].
-        """
-        index = predictions[0]["index"]
-        image, truth = self.read_image(index), self.read_label(index)
-        if truth is None:
-            truth = np.full(image.shape[:2], IGNORED, np.uint8)
-        predicted = predictions[0]["labels"].cpu().numpy()
-        return np.hstack([overlay_labels(image, labels, self.classes) for labels in (truth, predicted)])
-
-    def draw_sample(self, sample: dict) -> np.ndarray:
-        """One sample as the network gets it, RGB uint8 [h, w, 3]."""
-        return sample["image"]
-
-    def image_files(self) -> ImageFiles:
-        """All images; their sizes are annotated nowhere."""
-        paths = np.array([os.fsencode(path) for path in self.image_paths.tolist()])
-        return ImageFiles(paths, self.image_ids, np.zeros((len(self), 2)))
-
-    def truth(self) -> Iterator[dict]:
-        """Nothing: a label map scored against itself is right wherever it has a class at all."""
-        return iter(())
-
-    def _read_pair(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        image, label = self.read_image(index), self.read_label(index)
-        if label is not None and label.shape != image.shape[:2]:
+        image_hw = self._image_hw(sample)
+        if image_hw is not None and labels.shape != image_hw:
             raise DataError(
-                f"{self.label_paths[index]}: the label is {_size(label)}, its image {self.image_paths[index]} is "
-                f"{_size(image)} (width x height); they must cover the same pixels"
+                f"{path}: the label is {_size(labels.shape)}, its image {os.fsdecode(self.images.paths[sample])} is "
+                f"{_size(image_hw)} (width x height); they must cover the same pixels"
             )
-        return image, label
+        return LabelMap(labels)
 
-    def head_arguments(self) -> dict:
-        """What a head that leaves it open takes from the data."""
-        return {"classes": asdict(self.classes)}
+    def _image_hw(self, sample: int) -> tuple[int, int] | None:
+        """Height and width of an image; those of the last one that was read are known, others stand in its file."""
+        known, image_hw = self._size
+        if known == sample:
+            return image_hw
+        try:
+            with Image.open(os.fsdecode(self.images.paths[sample])) as image:
+                return image.size[::-1]
+        except OSError:  # whoever reads the image is told
+            return None
 
-    @property
-    def metainfo(self) -> dict:
-        """What the metric needs to know of the data."""
-        return {"classes": self.classes}
+    def to_learn(self, sample):
+        truth = self.truth(sample)
+        if truth is None:
+            path = os.fsdecode(self.images.paths[sample])
+            raise DataError(f"{path} has no label to train on; set the dataset's label_dir")
+        return truth
 
 
 def read_values(path: str | Path) -> np.ndarray:
-    """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colours.
+    """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colors.
 
     Raises:
-        DataError: the file is missing, broken, lossy, of MATLAB, or holds colours.
+        DataError: the file is missing, broken, lossy, of MATLAB, or holds colors.
     """
     if Path(path).suffix == ".mat":
         raise DataError(f"{path}: MATLAB label files are made into PNGs first, see tools/convert_labels.py")
@@ -216,7 +164,7 @@ def read_values(path: str | Path) -> np.ndarray:
     if mode not in LABEL_MODES:
         raise DataError(
             f"{path}: a label file holds one class value a pixel (grey or palette PNG), but this one is {mode}; "
-            "convert its colours to class values first"
+            "convert its colors to class values first"
         )
     if stored_as in SPREAD:
         values = values // SPREAD[stored_as]
@@ -250,13 +198,7 @@ def _find_pairs(
 
 
 def _read_list(root: Path, path: Path, findings: Findings) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such list of images and labels") from None
-    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for line in lines if line.strip()]
-    if not rows:
-        raise DataError(f"{path}: the list is empty; expected lines of an image and a label")
+    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for _, line in read_lines(path)]
     columns = {min(len(row), 2) for row in rows}
     if len(columns) > 1:
         odd = next(row for row in rows if len(row) == 1)
@@ -279,5 +221,5 @@ def _keep_present(
     return list(compress(pairs, present)), list(compress(names, present))
 
 
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[1]} x {array.shape[0]}"
+def _size(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[1]} x {size_hw[0]}"

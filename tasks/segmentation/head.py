@@ -3,72 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from hrtoolkit.tasks.segmentation.classes import IGNORED, SCHEMES, ClassSet, resolve_classes
-from hrtoolkit.tasks.segmentation.loss import CrossEntropy
-from hrtoolkit.tasks.segmentation.openmmlab import rename
-from hrtoolkit.tasks.segmentation.pictures import overlay_labels
-from hrtoolkit.tasks.segmentation.postprocess import best_labels, whole_image
 from torch import Tensor, nn
 
-from hrtoolkit.errors import DataError, shorten
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame
+from hrtoolkit.model import BaseHead
 from hrtoolkit.necks import convolve_joined
-from hrtoolkit.registry import MODELS
+from hrtoolkit.records import LabelMap
+from hrtoolkit.registry import HEADS
+from hrtoolkit.schemes import IGNORED, ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.segmentation.loss import CrossEntropy
+from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, best_labels, whole_image
+from hrtoolkit.visualization import draw
 
-INPLACE_ABN_EPS = 1e-5
+
+def label_targets(truth: LabelMap) -> dict:
+    """What both heads compare with: `label`, uint8 [h, w]."""
+    return {"label": truth.label_map}
 
 
-class LabelHead(nn.Module):
+class LabelHead(BaseHead):
     """What both heads share: reading label maps off logits, and what is known of the classes.
 
     A subclass gives `forward(maps)` and `logits(maps)`, of which the latter is the output that is tested.
 
     Args:
         in_strides: of each map received, finest first.
-        classes: "cityscapes" ..., a ClassSet or its fields; None takes them from the training data.
+        scheme: "cityscapes" ..., or the fields of a ClassScheme; None takes them from the training data.
         align_corners: of every bilinear enlarging, from the maps to the labels; the official OCR weights need it on.
 
     Raises:
-        ValueError: no classes are given, or they are not known.
+        OptionError: no classes are given, they are not known, or label maps cannot hold them.
     """
 
-    def __init__(self, in_strides: Sequence[int], classes: str | dict | ClassSet | None, align_corners: bool):
+    moved = MappingProxyType({"classes": "model.head.scheme"})
+    targets = staticmethod(label_targets)
+
+    def __init__(self, in_strides: Sequence[int], scheme: SchemeLike | None, align_corners: bool):
         super().__init__()
         self.stride = in_strides[0]
-        self.classes = resolve_classes(classes)
+        self.scheme = resolve_scheme(scheme, ClassScheme)
+        self.scheme.check_label_map()
         self.align_corners = align_corners
-        self.flip_order = self.classes.flip_order()
+        self.flip_order = self.scheme.flip_order()
 
     def flip_back(self, logits: Tensor) -> Tensor:
         """Turn the logits [B, C, h, w] of mirrored images into those of the images themselves."""
         return logits[:, self.flip_order].flip(-1)
 
-    def predict(self, maps: list[Tensor], meta: list[dict], flipped: list[Tensor] | None = None) -> list[dict]:
-        """Label each image as a whole.
-
-        Args:
-            maps: of B images.
-            meta: one dict an image with its `size_hw` (original height and width) and `padding` (rows and columns at
-                the bottom and the right of the input that are no part of it); the rest is handed on.
-            flipped: maps of the mirrored images, to be averaged with.
-
-        Returns:
-            each dict of `meta` with `labels`, class indices uint8 [H, W] in the original size, on the device.
-        """
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[LabelMap]:
         logits = self.logits(maps)
         if flipped is not None:
             logits = (logits + self.flip_back(self.logits(flipped))) / 2
-        return [
-            {**m, "labels": self.read_labels(whole_image(one, m["input_hw"]), m["input_hw"], m)}
-            for one, m in zip(logits, meta, strict=True)
-        ]
+        sizes = [tuple(size) for size in frames.input_hw.tolist()]
+        return self.read_labels([whole_image(one, size) for one, size in zip(logits, sizes, strict=True)], frames)
 
-    def read_labels(self, scales: list, input_hw: tuple[int, int], meta: dict) -> Tensor:
-        """Label one image from its scores, see `postprocess`; uint8 [H, W] in the original size."""
-        return best_labels(scales, input_hw, meta["padding"], meta["size_hw"], self.align_corners)
+    def read_labels(self, scores: list[list[ScaleScores]], frames: Frame) -> list[LabelMap]:
+        """Label images as a whole.
+
+        Args:
+            scores: of each image, at all its scales.
+            frames: of the inputs that the scales were made from.
+        """
+        labels = []
+        for index, scales in enumerate(scores):
+            frame = frames[index]
+            sizes = frame.input_hw, frame.content_hw, frame.image_hw
+            labels.append(best_labels(scales, *sizes, self.align_corners))
+        if len({one.shape for one in labels}) == 1 and labels[0].device.type != "cpu":
+            labels = torch.stack(labels).cpu()  # one copy waits for the device once
+        return [LabelMap(one.cpu().numpy()) for one in labels]
 
     def enlarge(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Bring logits [B, C, h, w] to the size of labels [B, H, W]."""
@@ -81,78 +89,24 @@ class LabelHead(nn.Module):
         valid = labels != IGNORED
         return ((logits.detach().argmax(1) == labels) & valid).sum() / valid.sum().clamp(min=1)
 
-    def draw_targets(self, images: Tensor, targets: dict[str, Tensor]) -> list[np.ndarray]:
-        """Colour images by their label maps.
-
-        Args:
-            images: uint8 [B, 3, H, W].
-            targets: as for `loss`.
-
-        Returns:
-            B pictures, RGB uint8 [H, W, 3].
-        """
-        pairs = zip(images.permute(0, 2, 3, 1).numpy(), targets["label"].numpy(), strict=True)
-        return [overlay_labels(image, labels, self.classes) for image, labels in pairs]
-
-    def check_data(self, classes: str | dict | ClassSet) -> None:
-        """Refuse data whose classes are not this head's.
-
-        Raises:
-            DataError: other names, or another number of them.
-        """
-        ours, theirs = self.classes.names, resolve_classes(classes).names
-        if ours != theirs:
-            raise DataError(
-                f"the data has {len(theirs)} classes ({shorten(theirs)}), the head has {len(ours)} "
-                f"({shorten(ours)}); set model.head.classes=None to take them from the data"
-            )
-
-    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """Give mmsegmentation's layers the official names, and undo what is peculiar to official files.
-
-        Files that were trained with InPlaceABN (torch 0.4: all of the master branch, and those named `*_torch04`)
-        normalise by |weight| + 1e-5 and know no batch counters, by which they are told apart: that factor becomes the
-        weight. (Converting a plain file that lost its counters only changes the sign of negative weights.)
-
-        Args:
-            tensors: by the model's names.
-
-        Returns:
-            the tensors, and what was done to them.
-        """
-        tensors, notes = dict(tensors), []
-        if any(name.startswith("decode_head.") for name in tensors):
-            tensors = rename(tensors)
-        if tensors.pop("head.loss.criterion.weight", None) is not None:
-            notes.append("left out the class weights of the loss it was trained with")
-        norms = [name.removesuffix("running_mean") + "weight" for name in tensors if name.endswith(".running_mean")]
-        has_head = any(name.startswith("head.") for name in norms)
-        if has_head and not any(name.endswith(".num_batches_tracked") for name in tensors):
-            for name in norms:
-                tensors[name] = tensors[name].abs() + INPLACE_ABN_EPS
-            notes.append(f"trained with InPlaceABN: weights of {len(norms)} normalisations became |weight| + 1e-5")
-        return tensors, notes
-
-    @property
-    def output_names(self) -> tuple[str, ...]:
-        """What each output channel stands for: a checkpoint of other classes lends the channels of equal name."""
-        return self.classes.names
-
-    @staticmethod
-    def published_names(outputs: int) -> tuple[str, ...] | None:
-        """Class names of an official file that does not tell, by their number."""
-        return {len(scheme.names): scheme.names for scheme in SCHEMES.values()}.get(outputs)
+    def draw_targets(self, images, targets, frames):
+        pictures = super().draw_targets(images, targets, frames)
+        return [
+            draw(picture, LabelMap(labels), self.scheme)
+            for picture, labels in zip(pictures, targets["label"].numpy(), strict=True)
+        ]
 
     def describe(self) -> dict:
-        """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
-        mirrored = [list(pair) for pair in self.classes.mirrored]
         return {
-            "classes": {"names": list(self.classes.names), "mirrored": mirrored},
             "align_corners": self.align_corners,
+            "scheme": {
+                "names": list(self.scheme.names),
+                "mirrored": [list(pair) for pair in self.scheme.mirrored],
+            },
         }
 
 
-@MODELS.register_module()
+@HEADS.register_module()
 class SegmentationHead(LabelHead):
     """Two 1x1 convolutions on the joined maps (arXiv:1908.07919, Sec. 3.2).
 
@@ -162,29 +116,30 @@ class SegmentationHead(LabelHead):
     Args:
         in_channels: channels of each map received, finest first.
         in_strides: their strides.
-        classes: "cityscapes" ..., a ClassSet or its fields; None takes them from the training data.
+        scheme: "cityscapes" ..., or the fields of a ClassScheme; None takes them from the training data.
         align_corners: of every bilinear enlarging, from the maps to the labels.
         bn_momentum: 0.01 in the master and pytorch-v1.1 branches of the official code, 0.1 in HRNet-OCR.
         loss: `forward(logits, labels)`; mean cross-entropy by default.
 
     Raises:
-        ValueError: no classes are given, they are not known, or the loss has weights for another number of them.
+        OptionError: no classes are given, they are not known, or the loss has weights for another number of them.
     """
 
     def __init__(
         self,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        classes: str | dict | ClassSet | None = None,
+        *,
+        scheme: SchemeLike | None = None,
         align_corners: bool = False,
         bn_momentum: float = 0.01,
         loss: nn.Module | None = None,
     ):
-        super().__init__(in_strides, classes, align_corners)
+        super().__init__(in_strides, scheme, align_corners)
         channels = sum(in_channels)
-        self.last_layer = _two_convolutions(channels, len(self.classes.names))
+        self.last_layer = _two_convolutions(channels, len(self.scheme.names))
         self.criterion = loss or CrossEntropy()
-        _check_weights(self.criterion, self.classes)
+        _check_weights(self.criterion, self.scheme)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.001)
@@ -198,8 +153,7 @@ class SegmentationHead(LabelHead):
 
     logits = forward
 
-    def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Compare with `label` [B, H, W], class indices in input pixels."""
+    def loss(self, maps, targets, frames):
         logits, labels = self(maps), targets["label"]
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
@@ -207,7 +161,7 @@ class SegmentationHead(LabelHead):
         }
 
 
-@MODELS.register_module()
+@HEADS.register_module()
 class OCRHead(LabelHead):
     """Object-contextual representations (Yuan et al., ECCV 2020, arXiv:1909.11065) on the joined maps.
 
@@ -217,7 +171,7 @@ class OCRHead(LabelHead):
     Args:
         in_channels: channels of the joined map.
         in_strides: its stride.
-        classes: "cityscapes" ..., a ClassSet or its fields; None takes them from the training data.
+        scheme: "cityscapes" ..., or the fields of a ClassScheme; None takes them from the training data.
         align_corners: of enlarging to the labels; true in all official OCR weights, like the backbone's and neck's.
         channels: of the pixels' features.
         key_channels: of query, key and value.
@@ -229,7 +183,7 @@ class OCRHead(LabelHead):
         aux_weight: factor on the auxiliary loss.
 
     Raises:
-        ValueError: several maps are received, no classes are given, they are not known, or a loss has weights for
+        OptionError: several maps are received, no classes are given, they are not known, or a loss has weights for
             another number of them.
     """
 
@@ -237,7 +191,8 @@ class OCRHead(LabelHead):
         self,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        classes: str | dict | ClassSet | None = None,
+        *,
+        scheme: SchemeLike | None = None,
         align_corners: bool = True,
         channels: int = 512,
         key_channels: int = 256,
@@ -247,15 +202,15 @@ class OCRHead(LabelHead):
         aux_loss: nn.Module | None = None,
         aux_weight: float = 0.4,
     ):
-        super().__init__(in_strides, classes, align_corners)
+        super().__init__(in_strides, scheme, align_corners)
         if len(in_channels) != 1:
-            raise ValueError(f"OCRHead reads one joined map, got {len(in_channels)}; put the neck Concat before it")
-        joined, count = in_channels[0], len(self.classes.names)
+            raise OptionError(f"OCRHead reads one joined map, got {len(in_channels)}; put the neck Concat before it")
+        joined, count = in_channels[0], len(self.scheme.names)
         self.criterion = loss or CrossEntropy()
         self.aux_criterion = aux_loss or CrossEntropy(getattr(self.criterion, "class_weights", None))
         self.aux_weight = aux_weight
         for criterion in (self.criterion, self.aux_criterion):
-            _check_weights(criterion, self.classes)
+            _check_weights(criterion, self.scheme)
         # Left with torch's own initial values, as the official code does.
         self.aux_head = _two_convolutions(joined, count)
         self.conv3x3_ocr = nn.Sequential(
@@ -278,8 +233,7 @@ class OCRHead(LabelHead):
         """The final logits [B, C, H, W]."""
         return self(maps)[-1]
 
-    def loss(self, maps: list[Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Compare both outputs with `label` [B, H, W], class indices in input pixels."""
+    def loss(self, maps, targets, frames):
         (rough, logits), labels = self(maps), targets["label"]
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
@@ -287,21 +241,18 @@ class OCRHead(LabelHead):
             "accuracy": self.pixel_accuracy(logits, labels),
         }
 
-    def convert_checkpoint(self, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-        """As for every head; the plain head's layers become the auxiliary output's, which are alike."""
-        tensors, notes = super().convert_checkpoint(tensors)
-        plain = [name for name in tensors if name.startswith("head.last_layer.")]
-        if plain:
-            notes.append("the plain head's last_layer became aux_head")
-        return {
-            name.replace("head.last_layer.", "head.aux_head.", 1): tensor for name, tensor in tensors.items()
-        }, notes
+    def adapt(self, tensors, source):
+        """The plain head's layers become the auxiliary output's, which are alike."""
+        if not any(name.startswith("last_layer.") for name in tensors):
+            return tensors, []
+        renamed = {name.replace("last_layer.", "aux_head.", 1): tensor for name, tensor in tensors.items()}
+        return renamed, ["the plain head's last_layer became aux_head"]
 
 
 def gather_objects(pixels: Tensor, rough: Tensor) -> Tensor:
     """Average the pixels' features under each class (arXiv:1909.11065, Eq. 3).
 
-    The weights of a class are a softmax over the pixels, not over the classes: that is meant so.
+    The weights of a class are a softmax over the pixels, not over the classes, on purpose.
 
     Args:
         pixels: [B, C, H, W].
@@ -378,7 +329,7 @@ def _two_convolutions(channels: int, classes: int) -> nn.Sequential:
     )
 
 
-def _check_weights(criterion: nn.Module, classes: ClassSet) -> None:
-    weights = getattr(criterion, "class_weights", None)
-    if weights is not None and len(weights) != len(classes.names):
-        raise ValueError(f"{type(criterion).__name__}: {len(weights)} class_weights for {len(classes.names)} classes")
+def _check_weights(criterion: nn.Module, scheme: ClassScheme) -> None:
+    weights, classes = getattr(criterion, "class_weights", None), len(scheme.names)
+    if weights is not None and len(weights) != classes:
+        raise OptionError(f"{type(criterion).__name__}: {len(weights)} class_weights for {classes} classes")

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch.nn.functional as F
-from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
-from hrtoolkit.tasks.segmentation.transforms import scale_size
 from torch import Tensor
 
-from hrtoolkit.model import Model
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame
+from hrtoolkit.model import Branch, Model
+from hrtoolkit.records import LabelMap
+from hrtoolkit.registry import INFERENCES
+from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
+from hrtoolkit.tasks.segmentation.views import scale_size
 
 
-@MODELS.register_module()
+@INFERENCES.register_module()
 class MultiScale:
     """Run a segmentation model on scaled copies of its input, each in windows where it is larger than those.
 
@@ -36,11 +39,12 @@ class MultiScale:
             window at all of them. With a base_size that bounds memory too.
 
     Raises:
-        ValueError: there are no scales, one of the numbers is not positive, or windows would leave gaps.
+        OptionError: there are no scales, one of the numbers is not positive, or windows would leave gaps.
     """
 
     def __init__(
         self,
+        *,
         scales: Sequence[float] = (1.0,),
         base_size: int | None = None,
         window: tuple[int, int] | None = None,
@@ -49,12 +53,12 @@ class MultiScale:
         whole_up_to: float = 0.0,
     ):
         if edge not in ("pad", "shift"):
-            raise ValueError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")
+            raise OptionError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")
         numbers = [*scales, *(window or ()), *(stride or ()), *([base_size] if base_size is not None else [])]
         if not scales or min(numbers) <= 0:
-            raise ValueError(f"MultiScale: scales, base_size, window and stride must be above 0, got {numbers}")
+            raise OptionError(f"MultiScale: scales, base_size, window and stride must be above 0, got {numbers}")
         if stride and (window is None or any(step > side for step, side in zip(stride, window, strict=True))):
-            raise ValueError(f"MultiScale: stride must be at most the window's size, got {stride} for window {window}")
+            raise OptionError(f"MultiScale: stride must be at most the window's size, got {stride} for window {window}")
         self.scales = tuple(scales)
         self.base_size = base_size
         self.window = window
@@ -62,16 +66,14 @@ class MultiScale:
         self.edge = edge
         self.whole_up_to = whole_up_to
 
-    def __call__(self, model: Model, images: Tensor, meta: list[dict]) -> list[dict]:
+    def __call__(self, model: Model, branch: Branch, images: Tensor, frames: Frame) -> list[LabelMap]:
         """Label each image.
 
         Args:
-            model: gives the network and its head, and says whether to average with the mirrored images.
+            model: gives the maps, and says whether to average with the mirrored images.
+            branch: has the head.
             images: float [B, 3, H, W], normalised.
-            meta: see `LabelHead.predict`.
-
-        Returns:
-            what `LabelHead.predict` does.
+            frames: of the inputs.
         """
         height, width = input_hw = tuple(images.shape[-2:])
         pixels = model.data_preprocessor
@@ -83,17 +85,14 @@ class MultiScale:
             if (new_height, new_width) != input_hw:
                 # OpenCV's INTER_LINEAR, which is what the official code scales the normalised image with.
                 copies = F.interpolate(images, size=(new_height, new_width), mode="bilinear", align_corners=False)
-            views = self.plan_windows(new_height, new_width, scale)
-            scores = [_see_window(model, copies, *view, black) for view in views]
-            scaled.append(ScaleScores((new_height, new_width), scores))
-        results = []
-        for index, m in enumerate(meta):
-            own = [
-                ScaleScores(size_hw, [one._replace(logits=one.logits[index]) for one in windows])
-                for size_hw, windows in scaled
-            ]
-            results.append({**m, "labels": model.head.read_labels(own, input_hw, m)})
-        return results
+            windows = self.plan_windows(new_height, new_width, scale)
+            seen = [_see_window(model, branch, copies, *window, black) for window in windows]
+            scaled.append(ScaleScores((new_height, new_width), seen))
+        scores = [
+            [ScaleScores(size, [one._replace(logits=one.logits[i]) for one in windows]) for size, windows in scaled]
+            for i in range(len(images))
+        ]
+        return branch.head.read_labels(scores, frames)
 
     def plan_windows(self, height: int, width: int, scale: float) -> list[tuple[Window, tuple[int, int]]]:
         """Cover an image of some scale by windows, row by row; with each goes the height and width it is padded to."""
@@ -115,15 +114,15 @@ def _cover(length: int, window: int, stride: int, shift: bool) -> list[tuple[int
 
 
 def _see_window(
-    model: Model, images: Tensor, window: Window, padded_hw: tuple[int, int], black: Tensor
+    model: Model, branch: Branch, images: Tensor, window: Window, padded_hw: tuple[int, int], black: Tensor
 ) -> WindowScores:
     top, left, height, width = window
-    view = images[..., top : top + height, left : left + width]
+    seen, head = images[..., top : top + height, left : left + width], branch.head
     if (height, width) != tuple(padded_hw):
         padded = black.expand(*images.shape[:2], *padded_hw).clone()
-        padded[..., :height, :width] = view
-        view = padded
-    logits = model.head.logits(model.extract(view))
+        padded[..., :height, :width] = seen
+        seen = padded
+    logits = head.logits(model.extract(seen, branch))
     if model.flip_test:
-        logits = (logits + model.head.flip_back(model.head.logits(model.extract(view.flip(-1))))) / 2
+        logits = (logits + head.flip_back(head.logits(model.extract(seen.flip(-1), branch)))) / 2
     return WindowScores(logits, window, padded_hw)

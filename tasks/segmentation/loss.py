@@ -10,13 +10,14 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from hrtoolkit.tasks.segmentation.classes import IGNORED
 from torch import Tensor, nn
 
-from hrtoolkit.registry import MODELS
+from hrtoolkit.errors import OptionError
+from hrtoolkit.registry import LOSSES
+from hrtoolkit.schemes import IGNORED
 
 
-@MODELS.register_module()
+@LOSSES.register_module()
 class CrossEntropy(nn.Module):
     """Mean cross-entropy; 0 where every pixel is ignored.
 
@@ -31,7 +32,7 @@ class CrossEntropy(nn.Module):
     ):
         super().__init__()
         if average not in ("valid", "all"):
-            raise ValueError(f"CrossEntropy: average must be 'valid' or 'all', got {average!r}")
+            raise OptionError(f"CrossEntropy: average must be 'valid' or 'all', got {average!r}")
         self.average = average
         self.register_buffer("class_weights", _weights(class_weights), persistent=False)
 
@@ -50,7 +51,7 @@ class CrossEntropy(nn.Module):
         return total / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
-@MODELS.register_module()
+@LOSSES.register_module()
 class OhemCrossEntropy(nn.Module):
     """Mean cross-entropy of the hard pixels, those whose class gets little probability (arXiv:1604.03540).
 

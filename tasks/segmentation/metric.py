@@ -2,172 +2,164 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal
 
 import cv2
 import numpy as np
-import torch
-from hrtoolkit.tasks.segmentation.classes import IGNORED, ClassSet
-from hrtoolkit.tasks.segmentation.pictures import draw_legend
 from numpy import ndarray
 from PIL import Image
-from torch import Tensor
 
-from hrtoolkit.errors import shorten
+from hrtoolkit.errors import OptionError
 from hrtoolkit.files import write_atomically
-from hrtoolkit.metric import Metric
+from hrtoolkit.metric import BaseMetric, BaseWriter
+from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import METRICS
+from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.threads import map_bands
 
 log = logging.getLogger(__name__)
 
+LINE_HEIGHT, SWATCH_WIDTH, GROUND, INK = 18, 30, 24, 235
+
+
+class LabelWriter(BaseWriter):
+    """A folder of palette PNGs, named by image, with the values of the data set's own label files.
+
+    That is what the Cityscapes server takes.
+    """
+
+    folder = True
+
+    def pack(self, path: str, sample_id: str, record: LabelMap, scheme: ClassScheme) -> list:
+        values = scheme.decode(record.label_map)
+        image = Image.fromarray(values)
+        if values.dtype == np.uint8:
+            palette = np.zeros((256, 3), np.uint8)
+            palette[list(scheme.ids)] = scheme.palette
+            image.putpalette(palette.ravel().tolist())
+        with write_atomically(Path(path, f"{sample_id}.png"), "wb") as file:
+            image.save(file, format="PNG")
+        return []
+
+    def write(self, path: str, packed: list) -> None:
+        """Nothing is left to be written."""
+
 
 @METRICS.register_module()
-class SegmentationMetric(Metric):
+class SegmentationMetric(BaseMetric):
     """Mean IoU, pixel accuracy and mean accuracy over all pixels of a dataset, between 0 and 1.
 
-    Pixels are counted on the device, into one matrix, kept with the first result, that leaves it at the end.
-    `dataset_meta` has to hold `classes`. Every evaluation logs the IoU of each class.
+    Every evaluation logs the IoU of each class.
 
     Args:
         absent: what becomes of a class that is neither in the labels nor in the predictions: "zero" counts it with an
             IoU of 0 as the official code does, "skip" leaves it out of the means. Either is said in the log.
-        out_file: where all numbers and the confusion matrix go, as json.
-        label_dir: folder for the predictions as palette PNGs, with the values of the dataset's own label files (what
-            the Cityscapes server takes), named by image.
-        prefix: put before the names of the numbers.
 
     Raises:
-        ValueError: an unknown `absent`.
+        OptionError: an unknown `absent`.
     """
 
+    moved = MappingProxyType(
+        {
+            "label_dir": lambda value: f"write the label files with tools/test.py --out {value}",
+            "out_file": lambda _: "the log has the numbers of each class; --out FOLDER writes label files",
+        }
+    )
     headline = "mIoU"
+    perfect = None  # a class that does not occur counts as 0
+    writer = LabelWriter()
 
-    def __init__(
-        self,
-        absent: Literal["zero", "skip"] = "zero",
-        out_file: str | None = None,
-        label_dir: str | None = None,
-        prefix: str | None = None,
-    ):
-        super().__init__(prefix=prefix)
+    def __init__(self, absent: Literal["zero", "skip"] = "zero"):
         if absent not in ("zero", "skip"):
-            raise ValueError(f"SegmentationMetric: absent must be 'zero' or 'skip', got {absent!r}")
+            raise OptionError(f"SegmentationMetric: absent must be 'zero' or 'skip', got {absent!r}")
         self.absent = absent
-        self.out_file = out_file
-        self.label_dir = label_dir
-        self.class_iou: ndarray | None = None  # of the last evaluation
 
-    def process(self, data_batch: Any, predictions: Sequence[dict]) -> None:
-        """Count the pixels of each image.
+    def measure(self, prediction: LabelMap | None, truth: LabelMap | None, scheme: ClassScheme) -> ndarray | None:
+        """Which classes were taken for which, int32 [2, n]: cells of the confusion matrix, and their pixels.
 
         Args:
-            data_batch: not used.
-            predictions: one dict an image: `index` (position in the dataset), `labels` (class indices uint8 [H, W]),
-                `label` (the true ones, or None), and with `label_dir` also `image_id`.
+            prediction: see `Metric`.
+            truth: see `Metric`.
+            scheme: see `Metric`.
         """
-        classes = self.dataset_meta["classes"]
-        for image in predictions:
-            self.results.append({"index": image["index"]})
-            if image["label"] is not None:
-                counts = count_confusions(image["labels"], torch.from_numpy(image["label"]), len(classes.names))
-                self.results[0]["confusion"] = counts + self.results[0].get("confusion", 0)
-            if self.label_dir is not None:
-                path = Path(self.label_dir, f"{image['image_id']}.png")
-                write_labels(path, image["labels"].cpu().numpy(), classes)
+        if prediction is None or truth is None:
+            return None
+        counts = count_confusions(prediction.label_map, truth.label_map, len(scheme.names)).ravel()
+        cells = np.flatnonzero(counts)
+        return np.stack([cells, counts[cells]]).astype(np.int32)
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """As every metric; here the counts leave the device.
+    def score(self, measures: list[ndarray | None], scheme: ClassScheme) -> dict[str, float]:
+        """mIoU, pixel accuracy and mean accuracy; nothing where no image has labels.
 
         Args:
-            size: number of samples in the dataset.
-
-        Raises:
-            RuntimeError: predictions are missing for some samples, or there are several.
+            measures: see `Metric`.
+            scheme: see `Metric`.
         """
-        if self.results and "confusion" in self.results[0]:
-            self.results[0]["confusion"] = self.results[0]["confusion"].cpu().numpy()
-        return super().evaluate(size)
-
-    def _score(self, gathered: list[list[dict]], size: int) -> dict[str, float]:
-        times = Counter(result["index"] for results in gathered for result in results)
-        if repeated := sorted(index for index, count in times.items() if count > 1):
-            raise RuntimeError(
-                f"{type(self).__name__}: samples {shorten(repeated)} were counted more than once; use a sampler that "
-                "repeats none, such as hrtoolkit's TestSampler"
-            )
-        return super()._score(gathered, size)
-
-    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """mIoU, pixel accuracy and mean accuracy; nothing where no image has labels."""
-        classes = self.dataset_meta["classes"]
-        matrices = [result["confusion"] for result in results if "confusion" in result]
-        if not matrices:
-            log.warning("none of %d images has labels: nothing to score", len(results))
+        matrix = sum_confusions(measures, scheme)
+        if matrix is None:
+            log.warning("none of %d images has labels: nothing to score", len(measures))
             return {}
-        matrix = np.sum(matrices, axis=0)
-        scores, self.class_iou, class_accuracy = score_confusions(matrix, self.absent)
-        missing = [name for name, seen in zip(classes.names, matrix.sum(0) + matrix.sum(1), strict=True) if not seen]
+        scores, class_iou, class_accuracy = score_confusions(matrix, self.absent)
+        missing = [name for name, seen in zip(scheme.names, matrix.sum(0) + matrix.sum(1), strict=True) if not seen]
         if missing:
             treated = "count as 0" if self.absent == "zero" else "are left out of the means"
             log.warning(
                 "%d classes are neither in the labels nor predicted and %s (metric.absent): %s",
                 *(len(missing), treated, ", ".join(missing)),
             )
-        width = max(map(len, classes.names))
+        width = max(map(len, scheme.names))
         rows = [
             f"  {name:{width}}  {iou:.3f}  {accuracy:.3f}"
-            for name, iou, accuracy in zip(classes.names, self.class_iou, class_accuracy, strict=True)
+            for name, iou, accuracy in zip(scheme.names, class_iou, class_accuracy, strict=True)
         ]
         log.info("%s", "\n".join([f"  {'class':{width}}  IoU    accuracy", *rows]))
-        if self.out_file is not None:
-            per_class = {
-                name: {"IoU": None if np.isnan(iou) else float(iou), "accuracy": None if np.isnan(acc) else float(acc)}
-                for name, iou, acc in zip(classes.names, self.class_iou, class_accuracy, strict=True)
-            }
-            content = {**scores, "classes": per_class, "confusion": matrix.tolist()}
-            with write_atomically(self.out_file) as file:
-                json.dump(content, file)
         return scores
 
-    def draw(self) -> dict[str, ndarray]:
-        """The colours of the classes with their IoU in the last evaluation."""
-        if self.class_iou is None:
+    def draw(self, measures, scheme):
+        """The colors of the classes with their IoU."""
+        matrix = sum_confusions(measures["all"], scheme)
+        if matrix is None:
             return {}
-        return {"legend": draw_legend(self.dataset_meta["classes"], [f"IoU {iou:.3f}" for iou in self.class_iou])}
+        class_iou = score_confusions(matrix, self.absent)[1]
+        return {"legend": draw_legend(scheme, [f"IoU {iou:.3f}" for iou in class_iou])}
 
 
-def count_confusions(predicted: Tensor, true: Tensor, classes: int) -> Tensor:
+def count_confusions(predicted: ndarray, true: ndarray, classes: int) -> ndarray:
     """Count how often each class was taken for each, int64 [C, C]: rows true, columns predicted.
 
+    OpenCV's joint histogram passes over the bytes once, and leaves IGNORED out, because it is out of range.
+
     Args:
-        predicted: class indices [H, W], on any device.
-        true: class indices [H, W]; pixels that are IGNORED are not counted.
+        predicted: class indices uint8 [H, W].
+        true: class indices uint8 [H, W]; pixels that are IGNORED are not counted.
         classes: their number.
     """
-    if predicted.device.type == "cpu":
-        return _count_on_cpu(predicted.numpy(), true.numpy(), classes)
-    true = true.to(predicted.device, torch.int32, non_blocking=True)
-    # Ignored pixels go to a row of their own: picking the others out would cost more than counting them.
-    pairs = true.where(true != IGNORED, classes) * classes + predicted
-    return torch.bincount(pairs.flatten(), minlength=(classes + 1) * classes)[: classes * classes].view(
-        classes, classes
-    )
-
-
-def _count_on_cpu(predicted: ndarray, true: ndarray, classes: int) -> Tensor:
-    """The same by OpenCV's joint histogram: one pass over the bytes, in which IGNORED is out of range."""
 
     def count(*pair: ndarray) -> ndarray:
         return cv2.calcHist(pair, [0, 1], None, [classes] * 2, [0, classes] * 2).astype(np.int64)
 
     # Histograms come in single precision, which holds whole numbers up to 2 ** 24.
-    return torch.from_numpy(sum(map_bands(count, true, predicted, largest=2**24)))
+    return sum(map_bands(count, true, predicted, largest=2**24))
+
+
+def sum_confusions(measures: list[ndarray | None], scheme: ClassScheme) -> ndarray | None:
+    """The confusion matrix int64 [C, C] of all images that have labels; None where none has.
+
+    Args:
+        measures: see `SegmentationMetric.measure`.
+        scheme: of the data.
+    """
+    known = [measure for measure in measures if measure is not None]
+    if not known:
+        return None
+    classes = len(scheme.names)
+    matrix = np.zeros(classes**2, np.int64)
+    for cells, counts in known:
+        matrix[cells] += counts
+    return matrix.reshape(classes, classes)
 
 
 def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[dict[str, float], ndarray, ndarray]:
@@ -195,19 +187,23 @@ def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[
     return scores, iou, accuracy
 
 
-def write_labels(path: Path, labels: ndarray, classes: ClassSet) -> None:
-    """Write class indices [H, W] as a PNG with the values of the dataset's label files and the colours of its classes.
+def draw_legend(scheme: ClassScheme, notes: list[str], columns: int = 3) -> ndarray:
+    """Draw the color, name and note of every class, RGB uint8 [H, W, 3], column after column.
 
     Args:
-        path: of the file; its folder is made if needed.
-        labels: class indices.
-        classes: values and colours.
+        scheme: names and colors.
+        notes: one a class, such as its IoU.
+        columns: side by side, fewer where there are few classes.
     """
-    values = classes.decode(labels)
-    image = Image.fromarray(values)
-    if values.dtype == np.uint8:
-        palette = np.zeros((256, 3), np.uint8)
-        palette[list(classes.ids)] = classes.palette
-        image.putpalette(palette.ravel().tolist())
-    with write_atomically(path, "wb") as file:
-        image.save(file, format="PNG")
+    lines = [f"{name}  {note}" for name, note in zip(scheme.names, notes, strict=True)]
+    columns = min(columns, -(-len(lines) // 8))
+    rows = -(-len(lines) // columns)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
+    width = SWATCH_WIDTH + 12 + max(cv2.getTextSize(line, font, scale, 1)[0][0] for line in lines)
+    legend = np.full((rows * LINE_HEIGHT, columns * width, 3), GROUND, np.uint8)
+    for index, (line, color) in enumerate(zip(lines, scheme.palette, strict=True)):
+        top, left = index % rows * LINE_HEIGHT, index // rows * width
+        legend[top + 2 : top + LINE_HEIGHT - 2, left + 2 : left + SWATCH_WIDTH] = color
+        position = (left + SWATCH_WIDTH + 5, top + LINE_HEIGHT - 5)
+        cv2.putText(legend, line, position, font, scale, (INK,) * 3, 1, cv2.LINE_AA)
+    return legend

@@ -81,7 +81,7 @@ def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, in
 def best_labels(
     scales: list[ScaleScores],
     input_hw: tuple[int, int],
-    padding: tuple[int, int],
+    content_hw: tuple[int, int],
     output_hw: tuple[int, int],
     align_corners: bool,
 ) -> Tensor:
@@ -90,7 +90,7 @@ def best_labels(
     Args:
         scales: what the network gave.
         input_hw: height and width of the input that the scales were made from.
-        padding: rows at the bottom and columns at the right of the input that are no part of the image.
+        content_hw: height and width of the part of the input that the image fills; the rest is padding.
         output_hw: height and width of the original image.
         align_corners: of every bilinear enlarging.
 
@@ -99,11 +99,10 @@ def best_labels(
     """
     largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
     chunk = max(CHUNK_VALUES // largest, 1)
-    keep_hw = input_hw[0] - padding[0], input_hw[1] - padding[1]
     best = labels = None
     for first in range(0, len(scales[0].windows[0].logits), chunk):
         scores = sum_scores(scales, slice(first, first + chunk), input_hw, align_corners)
-        scores = _resize(scores[:, : keep_hw[0], : keep_hw[1]], output_hw, align_corners)
+        scores = _resize(scores[:, : content_hw[0], : content_hw[1]], output_hw, align_corners)
         highest, index = scores.max(dim=0)
         index = (index + first).to(torch.uint8)
         if best is None:

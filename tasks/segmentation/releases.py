@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.reading import read_mat
+from hrtoolkit.data.reading import read_lines, read_mat
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import write_atomically
 
@@ -90,9 +90,4 @@ def _read_label_map(path: Path, variable: str, count: int) -> np.ndarray:
 
 
 def _read_names(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such list of images; name the folder of the release as it was unpacked") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable list of images ({error})") from None
+    return [name for _, line in read_lines(path) for name in line.split()]

@@ -1,4 +1,4 @@
-"""A small folder of classes: images of one colour each, darker or brighter."""
+"""A small folder of classes: images of one color each, darker or brighter."""
 
 from pathlib import Path
 

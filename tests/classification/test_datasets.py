@@ -1,77 +1,104 @@
 """Class folders and lists, in order; the official resizing; and one clear error for each kind of bad input."""
 
+import io
 import random
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.classification.datasets import ImageFolder, ImageList
-from hrtoolkit.tasks.classification.metric import ClassificationMetric
-from hrtoolkit.tasks.classification.transforms import RandomResizedCrop, ResizeCenterCrop
-from mmengine.evaluator import Evaluator
 from PIL import Image
+from timm.data import create_transform
 from torchvision import transforms
 
 from hrtoolkit.data.doctor import examine
-from hrtoolkit.data.loading import Draw, build_dataloader
-from hrtoolkit.errors import DataError
+from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.data.seeding import SampleKey, global_seed
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.metric import score_truth
+from hrtoolkit.records import Category, join
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.tasks.classification.augmentation import RandomResizedCrop
+from hrtoolkit.tasks.classification.datasets import ImageFolder, ImageList
+from hrtoolkit.tasks.classification.head import PooledHead
+from hrtoolkit.tasks.classification.metric import ClassificationMetric
+from hrtoolkit.tasks.classification.views import ResizeCenterCrop
+from hrtoolkit.views import replace_transform
 
-TEST = ResizeCenterCrop((32, 32))
+TEST = ResizeCenterCrop(input_size=(32, 32))
+
+
+def find(folder, split="train", **options):
+    return ImageFolder(data_root=str(folder), image_dir=split, **options)
+
+
+def read_list(folder, name, **options):
+    return ImageList(data_root=str(folder), ann_file=name, **options)
+
+
+def to_inputs(samples, augmentation=None, view=TEST):
+    return Inputs(samples, view, samples.scheme, PooledHead.targets, augmentation)
 
 
 def test_classes_are_the_sorted_folders_and_images_come_in_order(class_folder):
     (class_folder / "train" / "red" / "deeper").mkdir()
     (class_folder / "train" / "red" / "0.png").rename(class_folder / "train" / "red" / "deeper" / "z.PNG")
     (class_folder / "train" / ".hidden").mkdir()
-    dataset = ImageFolder(TEST, str(class_folder), "train")
-    assert dataset.class_names == ("blue", "green", "red") and dataset.num_classes == 3
-    assert dataset.labels.tolist() == [0] * 4 + [1] * 3 + [2] * 4
-    files = [file.decode() for file in dataset.files]
+    samples = find(class_folder)
+    assert samples.scheme == ClassScheme(["blue", "green", "red"])
+    assert [samples.truth(index).label for index in range(len(samples))] == [0] * 4 + [1] * 3 + [2] * 4
+    files = samples.images.ids.tolist()
     assert files == sorted(files) and "red/deeper/z.PNG" in files
-    sample = dataset[4]
-    assert sample["meta"] == {"index": 4, "image_id": "green/0.png", "label": 1}
-    assert sample["image"].shape == (32, 32, 3) and sample["image"].dtype == np.uint8
-    assert sample["image"].mean((0, 1)).argmax() == 1  # green in RGB
-    chosen = ImageFolder(TEST, str(class_folder), "train", class_names=["red", "blue"])
-    assert chosen.class_names == ("red", "blue") and len(chosen) == 8
+    assert samples.images.ids[4] == "green/0.png" and samples.truth(4) == Category(1)
+    one = to_inputs(samples)[4]
+    assert one.pixels.shape == (32, 32, 3) and one.pixels.dtype == np.uint8
+    assert one.pixels.mean((0, 1)).argmax() == 1  # green in RGB
+    chosen = find(class_folder, scheme=["red", "blue"])
+    assert chosen.scheme.names == ("red", "blue") and len(chosen) == 8
+    (finding,) = chosen.findings
+    assert (finding.level, finding.what, finding.ids) == ("warning", "folders that are no class", ("green",))
+    assert find(class_folder, scheme=3).scheme.names == ("blue", "green", "red")  # a number has no names
 
 
 def test_what_is_no_image_is_told(class_folder):
     (class_folder / "train" / "red" / "notes.txt").write_text("")
-    dataset = ImageFolder(TEST, str(class_folder), "train")
-    assert len(dataset) == 11
-    (finding,) = dataset.findings
+    samples = find(class_folder)
+    assert len(samples) == 11
+    (finding,) = samples.findings
     assert (finding.level, finding.what, finding.ids) == ("warning", "files that are no images", ("red/notes.txt",))
 
 
 def test_the_official_layout_with_images_in_between_is_found(class_folder):
     (class_folder / "images").mkdir()
     (class_folder / "train").rename(class_folder / "images" / "train")
-    assert len(ImageFolder(TEST, str(class_folder), "train")) == 11
+    assert len(find(class_folder)) == 11
 
 
 @pytest.mark.parametrize("separator", ["\t", " ", "   "])
 def test_imagenets_flat_validation_folder_with_its_map(separator, class_folder):
     lines = [f"ILSVRC2012_val_{i:08d}.JPEG{separator}{label}" for i, label in enumerate((65, 970, 230), start=1)]
     (class_folder / "val_map.txt").write_text("\n".join(lines) + "\n\n")
-    dataset = ImageList(TEST, str(class_folder), "val_map.txt", "val", num_classes=1000)
-    assert dataset.labels.tolist() == [65, 970, 230] and dataset.class_names is None
-    assert dataset.files[1] == b"ILSVRC2012_val_00000002.JPEG"
-    assert dataset.head_arguments() == {"num_classes": 1000, "class_names": None}
-    assert ImageList(TEST, str(class_folder), "val_map.txt", "val").num_classes == 971
+    samples = read_list(class_folder, "val_map.txt", image_dir="val", scheme=1000)
+    assert [samples.truth(index).label for index in range(3)] == [65, 970, 230]
+    assert samples.images.ids[1] == "ILSVRC2012_val_00000002.JPEG"
+    assert samples.scheme.numbered and len(samples.scheme.names) == 1000
+    assert len(read_list(class_folder, "val_map.txt", image_dir="val").scheme.names) == 971
 
 
 def test_lists_may_name_their_classes(class_folder):
     rows = ["path,label", '"blue/0.png",sky blue', "red/1.png,red"]
     (class_folder / "list.csv").write_text("\n".join(rows))
-    dataset = ImageList(TEST, str(class_folder), "list.csv", "train")
-    assert dataset.class_names == ("red", "sky blue") and dataset.labels.tolist() == [1, 0]
-    assert dataset[1]["image"].mean((0, 1)).argmax() == 0
+    samples = read_list(class_folder, "list.csv", image_dir="train")
+    assert samples.scheme.names == ("red", "sky blue")
+    assert [samples.truth(index).label for index in range(2)] == [1, 0]
+    assert to_inputs(samples)[1].pixels.mean((0, 1)).argmax() == 0
+    samples = read_list(class_folder, "list.csv", image_dir="train", scheme=["blue", "red"])
+    assert samples.images.ids.tolist() == ["red/1.png"]
     with pytest.raises(
         DataError, match=r"list.csv: images whose class is not one of blue, red: 1 \(line 2: 'sky blue' of blue/0.png\)"
     ):
-        ImageList(TEST, str(class_folder), "list.csv", "train", class_names=["blue", "red"])
+        samples.findings.raise_stops()
 
 
 @pytest.mark.parametrize(
@@ -79,19 +106,20 @@ def test_lists_may_name_their_classes(class_folder):
     [
         (
             "a.jpg 1000\nb.jpg 3",
-            {"num_classes": 1000},
-            r"class is not a number from 0 to 999: 1 \(line 1: '1000' of a.jpg\)",
+            {"scheme": 1000},
+            r"not a number from 0 to 999: 1 \(line 1: '1000' of a.jpg\)",
         ),
         ("a.jpg 0\nb.jpg -1", {}, r"not a number from 0 to 0: 1 \(line 2: '-1' of b.jpg\)"),
         ("a.jpg 0\nb.jpg", {}, r"line 2: expected an image and its class, got \['b.jpg'\]"),
-        ("a.jpg rde", {"class_names": ["red"]}, r"not one of red: 1 \(line 1: 'rde' of a.jpg\).*did you mean 'red'\?"),
-        ("\n", {}, "lists no images"),
+        ("a.jpg rde", {"scheme": ["red"]}, r"not one of red: 1 \(line 1: 'rde' of a.jpg\).*did you mean 'red'\?"),
+        ("\n", {}, "the file is empty"),
+        (b"caf\xe9.jpg 0", {}, "not a text file"),
     ],
 )
 def test_a_bad_line_is_named(text, options, message, class_folder):
-    (class_folder / "list.txt").write_text(text)
+    (class_folder / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match="list.txt.*" + message):
-        ImageList(TEST, str(class_folder), "list.txt", **options)
+        read_list(class_folder, "list.txt", **options).findings.raise_stops()
 
 
 def test_folders_that_cannot_be_classes_are_named(class_folder):
@@ -99,23 +127,22 @@ def test_folders_that_cannot_be_classes_are_named(class_folder):
     with pytest.raises(
         DataError, match=r"train: class folders without an image: 1 \(yellow\); add some .* or remove the folder"
     ):
-        ImageFolder(TEST, str(class_folder), "train")
+        find(class_folder).findings.raise_stops()
     with pytest.raises(
         DataError, match=r"classes without a folder: 1 \(purple\); there are folders for blue, green, red"
     ):
-        ImageFolder(TEST, str(class_folder), "val", class_names=["red", "purple"])
+        find(class_folder, "val", scheme=["red", "purple"]).findings.raise_stops()
+    with pytest.raises(DataError, match=r"classes without a folder: 1 \(purple\)"):  # nobody is left
+        find(class_folder, "val", scheme=["purple"])
     with pytest.raises(DataError, match="blue: holds no folders"):
-        ImageFolder(TEST, str(class_folder), "val/blue")
+        find(class_folder, "val/blue")
     with pytest.raises(DataError, match="nowhere: no such folder; put the images into"):
-        ImageFolder(TEST, str(class_folder), "nowhere")
+        find(class_folder, "nowhere")
 
 
-def examined(folder, other="train", split="val", **options):
-    datasets = {
-        "train": ImageFolder(TEST, str(folder), other, strict=False),
-        "val": ImageFolder(TEST, str(folder), split, strict=False, **options),
-    }
-    return examine(datasets, {"val": Evaluator(ClassificationMetric())}, read_images=True)
+def examined(folder):
+    samples = {split: find(folder, split) for split in ("train", "val")}
+    return examine(samples, {"val": ClassificationMetric()}, read_images=True)
 
 
 def test_the_doctor_passes_clean_folders_and_names_what_is_wrong(class_folder):
@@ -131,53 +158,135 @@ def test_the_doctor_passes_clean_folders_and_names_what_is_wrong(class_folder):
 
 
 def test_truth_is_perfect_to_the_metric(class_folder):
-    dataset = ImageFolder(TEST, str(class_folder), "val")
     metric = ClassificationMetric()
-    metric.dataset_meta = dataset.metainfo
-    metric.process(None, list(dataset.truth()))
-    assert metric.evaluate(len(dataset))["top1"] == metric.perfect == 1
+    assert score_truth(metric, find(class_folder, "val"), join) == metric.perfect == 1
 
 
 @pytest.mark.parametrize("damage", ["cut short", "text", "empty", "gone"])
 def test_an_unreadable_image_is_named(damage, class_folder):
-    dataset = ImageFolder(TEST, str(class_folder), "val")
+    samples = find(class_folder, "val")
     path = class_folder / "val" / "green" / "1.png"
     data = path.read_bytes()
     path.write_bytes({"cut short": data[: len(data) // 2], "text": b"hello", "empty": b"", "gone": data}[damage])
     if damage == "gone":
         path.unlink()
     with pytest.raises(DataError, match=r"^\S*green/1.png: (not a readable image \(|no such image)"):
-        list(build_dataloader(dataset, batch_size=4, num_workers=0, training=False))
+        list(build_dataloader(to_inputs(samples), batch_size=4, num_workers=0, training=False))
 
 
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("L", (90, 90, 90)), ("RGBA", (10, 20, 30)), ("CMYK", None), ("P", None)]
-)
-def test_every_kind_of_image_becomes_rgb(mode, expected, class_folder):
-    color = {"L": 90, "RGBA": (10, 20, 30, 128), "CMYK": (0, 200, 0, 0), "P": 3}[mode]
-    path = class_folder / "val" / "blue" / ("0.jpg" if mode == "CMYK" else "0.png")
-    Image.new(mode, (40, 50), color).save(path)
-    dataset = ImageFolder(TEST, str(class_folder), "val")
-    image = np.asarray(dataset.read_image(0))
-    assert image.shape == (50, 40, 3)
-    assert expected is None or tuple(image[0, 0]) == expected
+def encoded(image, kind, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+RNG = np.random.default_rng(0)
+NOISE = Image.fromarray(RNG.integers(0, 256, (15, 20, 3), dtype=np.uint8)).resize((80, 60))
+DEEP = Image.fromarray(np.asarray(NOISE)[..., 0].astype(np.uint16) * 257)
+CLEAR = NOISE.copy()
+CLEAR.putalpha(NOISE.getchannel(0))
+KINDS = {
+    "JPEG": encoded(NOISE, "JPEG"),
+    "progressive JPEG": encoded(NOISE, "JPEG", progressive=True, quality=95, subsampling=0),
+    "grey JPEG": encoded(NOISE.convert("L"), "JPEG"),
+    "CMYK JPEG": encoded(NOISE.convert("CMYK"), "JPEG"),
+    "PNG": encoded(NOISE, "PNG"),
+    "palette PNG": encoded(NOISE.quantize(64), "PNG", transparency=3),
+    "PNG with alpha": encoded(CLEAR, "PNG"),
+    "PNG of 16 bits": encoded(DEEP, "PNG"),
+    "PNG of 1 bit": encoded(NOISE.convert("1"), "PNG"),
+    "WebP": encoded(CLEAR, "WEBP"),
+    "GIF": encoded(NOISE.quantize(64), "GIF"),
+    "TIFF with alpha": encoded(CLEAR, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_image_has_the_pixels_that_pillow_gives(kind, class_folder):
+    (class_folder / "val" / "blue" / "0.png").write_bytes(KINDS[kind])  # known by its content
+    image = find(class_folder, "val").read(0)
+    np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(KINDS[kind])).convert("RGB")))
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (20, 300), (37, 37)])
 def test_testing_resizes_as_the_official_code_does(size):
     rng = np.random.default_rng(0)
-    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
     official = transforms.Compose([transforms.Resize(int(32 / 0.875)), transforms.CenterCrop(32)])
-    np.testing.assert_array_equal(TEST(image), np.asarray(official(image)))
+    np.testing.assert_array_equal(TEST(image)[0], np.asarray(official(Image.fromarray(image))))
+
+
+@pytest.mark.parametrize("size", [(90, 60), (60, 90), (20, 300), (37, 37), (101, 33)])
+@pytest.mark.parametrize(("input_size", "crop"), [((32, 32), 1.0), ((48, 32), 0.9), ((30, 40), 0.875)])
+def test_inputs_of_any_shape_are_resized_as_timm_does(size, input_size, crop):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    official = create_transform(input_size[::-1], crop_pct=crop, interpolation="bicubic", use_prefetcher=True)
+    pixels = ResizeCenterCrop(input_size=input_size, crop=crop, interpolation="bicubic")(image)[0]
+    np.testing.assert_array_equal(pixels, np.asarray(official(Image.fromarray(image))).transpose(1, 2, 0))
+
+
+def test_a_pixel_of_an_input_lies_where_its_frame_says():
+    ramp = np.stack([*np.meshgrid(np.arange(240.0), np.arange(180.0)), np.zeros((180, 240))], axis=2).astype(np.uint8)
+    view, augmentation = ResizeCenterCrop(input_size=(100, 100)), RandomResizedCrop(scale=(0.2, 0.4))
+    asks = [None]
+    for seed in range(6):
+        with global_seed(seed):
+            asks.append(augmentation.ask(view, (180, 240), None, None, None, None))
+    assert {ask.mirror for ask in asks[1:]} == {False, True}
+    inputs = np.array([[10.0, 20.0], [53.0, 77.0]])
+    for ask in asks:
+        pixels, frame = view(ramp, ask)
+        there = frame.points_to_image(inputs)
+        np.testing.assert_allclose(frame.points_to_input(there), inputs, atol=1e-4)
+        for (x, y), expected in zip(inputs.astype(int), there, strict=True):
+            assert np.abs(pixels[y, x, :2] - expected).max() <= 0.6  # bytes are rounded
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(scale=(0.3, 1.0)),
+        dict(interpolation="random", color_jitter=0.4, flip=0.0),
+        dict(interpolation="bicubic", auto_augment="rand-m9-mstd0.5-inc1"),
+        dict(auto_augment="augmix-m5-w3", ratio=(0.9, 1.1)),
+    ],
+    ids=["plain", "jitter", "rand", "augmix"],
+)
+def test_inputs_are_those_of_timms_whole_transform(options):
+    rng = np.random.default_rng(0)
+    view, augmentation = ResizeCenterCrop(input_size=(48, 40)), RandomResizedCrop(**options)
+    theirs = {"hflip" if name == "flip" else name: value for name, value in options.items()}
+    theirs = {"interpolation": "bilinear", "color_jitter": None, **theirs}
+    whole = create_transform((40, 48), is_training=True, use_prefetcher=True, **theirs)
+    for seed in range(10):
+        image = rng.integers(0, 256, (*rng.integers(30, 90, 2), 3), dtype=np.uint8)
+        with global_seed(seed):
+            pixels, frame = view(image, augmentation.ask(view, image.shape[:2], None, None, None, None))
+            pixels = augmentation.retouch(pixels, frame, None)
+        with global_seed(seed):
+            expected = np.asarray(whole(Image.fromarray(image))).transpose(1, 2, 0)
+        np.testing.assert_array_equal(pixels, expected)
 
 
 def test_augmentation_follows_from_seed_epoch_and_sample_alone(class_folder):
-    transform = RandomResizedCrop((32, 32), auto_augment="rand-m9-mstd0.5-inc1", interpolation="random")
-    dataset = ImageFolder(transform, str(class_folder), "train")
-    first = dataset[Draw(5, 1, 0)]
+    augmentation = RandomResizedCrop(auto_augment="rand-m9-mstd0.5-inc1", interpolation="random")
+    inputs = to_inputs(find(class_folder), augmentation)
+    first = inputs[SampleKey(5, 1, 0)]
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
-    again = dataset[Draw(5, 1, 0)]
-    np.testing.assert_array_equal(first["image"], again["image"])
-    assert first["meta"] == again["meta"]
-    other = dataset[Draw(5, 2, 0)]
-    assert (other["image"] != first["image"]).any() and other["meta"]["seed"] != first["meta"]["seed"]
+    again = inputs[SampleKey(5, 1, 0)]
+    np.testing.assert_array_equal(first.pixels, again.pixels)
+    assert (first.seed, first.targets["label"]) == (again.seed, again.targets["label"])
+    other = inputs[SampleKey(5, 2, 0)]
+    assert (other.pixels != first.pixels).any() and other.seed != first.seed
+
+
+def test_a_share_that_is_none_is_refused_and_earlier_transforms_are_answered():
+    with pytest.raises(OptionError, match=r"share above 0 and up to 1, got 1\.2"):
+        ResizeCenterCrop(crop=1.2)
+    assert replace_transform(dict(type="RandomResizedCrop", input_size=(96, 96), flip=0.0)) == (
+        "write model.view=dict(type='ResizeCenterCrop', input_size=(96, 96)) and train_dataloader.augmentation="
+        "dict(type='RandomResizedCrop', flip=0.0)"
+    )
+    assert replace_transform(dict(type="ResizeCenterCrop", crop=1.0)) == (
+        "write model.view=dict(type='ResizeCenterCrop', crop=1.0)"
+    )

@@ -4,12 +4,13 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from hrtoolkit.tasks.classification.head import ClassificationHead, PooledHead
 from torch import nn
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.config import load_config
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.schemes import ClassScheme, check_same, resolve_scheme
+from hrtoolkit.tasks.classification.head import ClassificationHead, PooledHead
 
 from ..conftest import REPOSITORY
 from ..test_official_outputs import assert_official, named_generator, named_value
@@ -80,11 +81,13 @@ def test_w18_gives_the_official_logits(tmp_path):
 def test_a_pooled_head_fits_any_backbone():
     config = load_config(REPOSITORY / "configs/classification/hrnet_w18_imagenet.py")
     config.model.backbone = dict(type="TimmBackbone", name="resnet18")
-    config.model.head = dict(type="PooledHead", class_names=["ant", "bee"], dropout=0.5)
+    config.model.head = dict(type="PooledHead", scheme=["ant", "bee"], dropout=0.5)
     model = build_model(config).eval()
     assert model(torch.randn(1, 3, 64, 64)).shape == (1, 2)
-    with pytest.raises(ValueError, match=r"strides 4, 8, 16 and 32, got \(4,\).* or PooledHead"):
-        ClassificationHead((8,), (4,), num_classes=2)
+    with pytest.raises(OptionError, match=r"strides 4, 8, 16 and 32, got \(4,\).* or PooledHead"):
+        ClassificationHead((8,), (4,), scheme=2)
+    with pytest.raises(OptionError, match=r"scheme must be one of .*a number of classes"):
+        PooledHead((8,), (4,))
 
 
 class Logits(nn.Module):
@@ -95,7 +98,7 @@ class Logits(nn.Module):
 
 
 def make_head(classes=4, **options):
-    head = PooledHead((classes,), (32,), num_classes=classes, **options)
+    head = PooledHead((classes,), (32,), scheme=classes, **options)
     head.classifier = Logits()
     return head
 
@@ -109,8 +112,8 @@ def test_the_loss_of_mixed_images_is_the_mixed_loss():
         single = torch.stack(
             [F.cross_entropy(logits, labels[[j] * 3], reduction="none", label_smoothing=smoothing) for j in range(3)], 1
         )
-        plain = head.loss(maps, {"label": labels})
-        mixed = head.loss(maps, {"label": labels, "mixing": mixing})
+        plain = head.loss(maps, {"label": labels}, frames=None)
+        mixed = head.loss(maps, {"label": labels, "mixing": mixing}, frames=None)
         torch.testing.assert_close(plain["loss_class"], single.diagonal().mean())
         torch.testing.assert_close(mixed["loss_class"], (mixing * single).sum(1).mean())
         assert plain["accuracy"] == (logits.argmax(1) == labels).float().mean()
@@ -118,36 +121,34 @@ def test_the_loss_of_mixed_images_is_the_mixed_loss():
 
 def test_flip_test_averages_logits():
     a, b = torch.tensor([[1.0, 0.0, 3.0, 2.0]]), torch.tensor([[5.0, 0.0, 0.0, 1.0]])
-    (result,) = make_head().predict([a[..., None, None]], [{"index": 7}], [b[..., None, None]])
-    assert result["index"] == 7 and result["predicted"] == 0
-    torch.testing.assert_close(torch.from_numpy(result["scores"]), ((a + b) / 2).softmax(1)[0])
+    (result,) = make_head().predict([a[..., None, None]], None, [b[..., None, None]])
+    assert result.label == 0
+    torch.testing.assert_close(torch.from_numpy(result.class_scores), ((a + b) / 2).softmax(1)[0])
 
 
 def test_classes_of_the_data_must_be_those_of_the_head():
-    head = PooledHead((8,), (32,), class_names=["ant", "bee"])
-    head.check_data(2, ("ant", "bee"))
-    head.check_data(2, None)
-    with pytest.raises(DataError, match="the data has 3 classes, the head 2: only the data has wasp"):
-        head.check_data(3, ("ant", "bee", "wasp"))
-    with pytest.raises(DataError, match=r"1 classes, the head 2: only the head has bee"):
-        head.check_data(1, ("ant",))
-    with pytest.raises(DataError, match="the same in another order"):
-        head.check_data(2, ("bee", "ant"))
-    with pytest.raises(
-        DataError, match=r"3 classes \(labels up to 2\), the head has 2; set model.head.num_classes=None"
-    ):
-        head.check_data(3, None)
-    with pytest.raises(
-        ValueError, match=r"num_classes is 1000, but there are 3 classes in the data \(ant, bee, wasp\)"
-    ):
-        PooledHead((8,), (32,), num_classes=1000, class_names=["ant", "bee", "wasp"])
+    head = PooledHead((8,), (32,), scheme=["ant", "bee"]).scheme
+    numbered = {count: resolve_scheme(count, ClassScheme) for count in (1, 2, 3)}
+    for fine in (["ant", "bee"], ["bee", "ant"]):
+        check_same(ClassScheme(fine), head)
+    check_same(numbered[2], head)
+    check_same(numbered[1], head)  # a list of numbered classes may hold only some of them
+    check_same(head, numbered[2])
+    with pytest.raises(DataError, match=r"data has 3 classes .*, the head has 2 .*: only the data has wasp"):
+        check_same(ClassScheme(["ant", "bee", "wasp"]), head)
+    with pytest.raises(DataError, match=r"1 classes .*, the head has 2 .*: only the head has bee"):
+        check_same(ClassScheme(["ant"]), head)
+    with pytest.raises(DataError, match=r"has 3 classes \(0, 1, 2\), the head has 2 .*Leave model\.head\.scheme out"):
+        check_same(numbered[3], head)
+    with pytest.raises(DataError, match=r"has 2 classes \(ant, bee\), the head has 3"):
+        check_same(head, numbered[3])
 
 
 def test_outputs_of_equal_name_are_taken_over_and_a_thousand_others_are_not():
-    def model(names, **head):
+    def model(scheme):
         config = load_config(REPOSITORY / "configs/classification/hrnet_w18_imagenet.py")
         config.model.backbone = dict(type="TimmBackbone", name="resnet18")
-        config.model.head = dict(type="PooledHead", class_names=names, **head)
+        config.model.head = dict(type="PooledHead", scheme=scheme)
         return build_model(config)
 
     old, new = model(["ant", "bee"]), model(["wasp", "bee"])
@@ -155,6 +156,6 @@ def test_outputs_of_equal_name_are_taken_over_and_a_thousand_others_are_not():
     report = load_checkpoint(new, content)
     assert report.adopted["head.classifier.weight"] == ["bee"] and not report.fits
     assert torch.equal(new.head.classifier.weight[1], old.head.classifier.weight[1])
-    thousand = model(None, num_classes=1000)
+    thousand = model(1000)
     report = load_checkpoint(new, thousand.state_dict())
     assert report.mis_shaped["head.classifier.weight"] == ((1000, 512), (2, 512)) and report.part_fits("backbone")

@@ -1,20 +1,19 @@
 """Whole runs on a tiny network: numbers and pictures, resuming with everything random on, other starts, mistakes."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.classification.augment import MixAndErase
 from mmengine import Config
 
 from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
-from hrtoolkit.engine.hooks import Pictures, Progress
+from hrtoolkit.engine.hooks import Progress
 from hrtoolkit.errors import DataError
+from hrtoolkit.tasks.classification.mixing import MixAndErase
 
 from ..engine.test_run import assert_same
 from ..engine.test_run import make_config as make_pose_config
@@ -23,15 +22,20 @@ TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1,
 
 
 def make_config(folder, augment=None, **changes):
-    def loader(split, **transform):
-        dataset = dict(type="ImageFolder", data_root=str(folder), image_dir=split, transform=transform)
+    def loader(split):
+        dataset = dict(type="ImageFolder", data_root=str(folder), image_dir=split)
         return dict(batch_size=3, num_workers=0, dataset=dataset)
 
     parts = dict(
         custom_imports=dict(imports=["hrtoolkit.tasks.classification"]),
-        model=dict(backbone=TINY, head=dict(type="PooledHead"), augment=augment),
-        train_dataloader=loader("train", type="RandomResizedCrop", input_size=(32, 32), color_jitter=0.4),
-        val_dataloader=loader("val", type="ResizeCenterCrop", input_size=(32, 32)),
+        model=dict(
+            backbone=TINY,
+            head=dict(type="PooledHead"),
+            view=dict(type="ResizeCenterCrop", input_size=(32, 32)),
+            augment=augment,
+        ),
+        train_dataloader=dict(**loader("train"), augmentation=dict(type="RandomResizedCrop", color_jitter=0.4)),
+        val_dataloader=loader("val"),
         val_evaluator=dict(type="ClassificationMetric"),
         train_cfg=dict(max_epochs=2, val_interval=1),
         optim_wrapper=dict(
@@ -50,23 +54,16 @@ def test_a_run_leaves_weights_with_class_names_and_a_confusion_picture(class_fol
     pictures = {path.name for path in (tmp_path / "work" / "pictures").iterdir()}
     assert {"epoch_002.jpg", "epoch_002_confusion.png"} <= pictures
     meta = read_checkpoint(tmp_path / "work" / "best.pth")["meta"]
-    assert meta["output_names"] == ["blue", "green", "red"] and meta["head"] == {"num_classes": 3}
+    assert meta["output_names"] == ["blue", "green", "red"]
     out = tmp_path / "out.json"
     tested = run_test(make_config(class_folder), tmp_path / "work" / "best.pth", flip=True, out=out)
     images = json.loads(out.read_text())["images"]
-    assert len(images) == 7 and tested["top1"] == np.mean([i["label"] == i["top"][0] for i in images])
-
-
-def test_pictures_are_of_images_all_over_the_data(tmp_path, monkeypatch):
-    hook, drawn = Pictures(tmp_path, images=3), []
-    monkeypatch.setattr(hook, "_write", lambda *_: drawn.extend(hook.predictions))
-    samples = [{"index": i, "image_id": f"image {i // 2}"} for i in range(12)]  # two of each image
-    runner = SimpleNamespace(val_dataloader=SimpleNamespace(sampler=samples, dataset=None), val_evaluator=None, epoch=1)
-    for start in range(0, 12, 5):
-        hook.after_val_iter(runner, 0, outputs=samples[start : start + 5])
-    hook.after_val_epoch(runner)
-    assert drawn == ["image 0", "image 2", "image 4"]
-    assert all(len(predictions) == 2 for predictions in hook.predictions.values())
+    assert len(images) == 7 and tested["top1"] == np.mean([i["image_id"].startswith(i["class"]) for i in images])
+    numbered = make_config(class_folder)
+    numbered.model.head.scheme = 3  # as in the published configs; the folders have the names
+    train(numbered, tmp_path / "numbered")
+    meta = read_checkpoint(tmp_path / "numbered" / "last.pth")["meta"]
+    assert meta["output_names"] == ["blue", "green", "red"]
 
 
 def test_a_resumed_run_with_mixup_and_erasing_equals_an_uninterrupted_one_bit_for_bit(
@@ -101,21 +98,20 @@ def test_a_resumed_run_with_mixup_and_erasing_equals_an_uninterrupted_one_bit_fo
 
 def test_a_batch_is_mixed_as_its_shares_say():
     originals = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    meta = [{"seed": seed} for seed in (3, 4, 5, 6, 7)]
-    images, targets = MixAndErase(mixup=0.8)(originals.clone(), {"label": torch.arange(5)}, meta)
+    images, targets = MixAndErase(mixup=0.8)(originals.clone(), {"label": torch.arange(5)}, seed=3)
     mixing = targets["mixing"]
     torch.testing.assert_close(images, torch.einsum("ij,jchw->ichw", mixing, originals))
     torch.testing.assert_close(mixing.sum(1), torch.ones(5))
     assert 0 < mixing[0, 3] < 1 and mixing[4, 4] == 1  # the odd one stays
     assert targets["label"].tolist() == [0, 1, 2, 3, 4]
-    again, _ = MixAndErase(mixup=0.8)(originals.clone(), {"label": torch.arange(5)}, meta)
+    again, _ = MixAndErase(mixup=0.8)(originals.clone(), {"label": torch.arange(5)}, seed=3)
     assert torch.equal(again, images)
-    cut, targets = MixAndErase(cutmix=1.0)(originals.clone(), {"label": torch.arange(5)}, meta)
+    cut, targets = MixAndErase(cutmix=1.0)(originals.clone(), {"label": torch.arange(5)}, seed=3)
     kept = (cut == originals).all(1).float().mean((1, 2))
     torch.testing.assert_close(kept, targets["mixing"].diagonal())
-    erased, targets = MixAndErase(erase=1.0)(originals.clone(), {"label": torch.arange(5)}, meta)
+    erased, targets = MixAndErase(erase=1.0)(originals.clone(), {"label": torch.arange(5)}, seed=3)
     assert ((erased != originals).flatten(1).any(1)).all() and "mixing" not in targets
-    alone, targets = MixAndErase(mixup=0.8)(originals[:1].clone(), {"label": torch.arange(1)}, meta)
+    alone, targets = MixAndErase(mixup=0.8)(originals[:1].clone(), {"label": torch.arange(1)}, seed=3)
     assert torch.equal(alone, originals[:1]) and targets["mixing"].tolist() == [[1.0]]
 
 
@@ -135,11 +131,12 @@ def test_the_backbone_of_a_pose_checkpoint_starts_it(coco_folder, class_folder, 
 
 def test_classes_that_do_not_fit_are_named(class_folder, tmp_path):
     config = make_config(class_folder)
-    config.model.head.num_classes = 2
-    with pytest.raises(
-        ConfigError, match=r"num_classes is 2, but there are 3 classes in the data \(blue, green, red\)"
-    ):
+    config.model.head.scheme = 2
+    with pytest.raises(DataError, match=r"has 3 classes \(blue, green, red\), the head has 2 classes"):
+        train(config, tmp_path / "work")
+    config.model.head = dict(type="PooledHead", num_classes=2)
+    with pytest.raises(ConfigError, match=r"no 'num_classes' any more; write model\.head\.scheme=2"):
         train(config, tmp_path / "work")
     (class_folder / "val" / "red").rename(class_folder / "val" / "rot")
-    with pytest.raises(DataError, match=r"only the data has rot; only the head has red"):
+    with pytest.raises(DataError, match=r"classes without a folder: 1 \(red\); there are folders for blue, green, rot"):
         train(make_config(class_folder), tmp_path / "work")

@@ -3,20 +3,50 @@
 import numpy as np
 import pytest
 
-from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.data.loading import TestSampler, build_dataloader
+from hrtoolkit.frames import Warp
+from hrtoolkit.records import Category
+from hrtoolkit.samples import BaseSamples, Crops, Images, Inputs
+from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.views import BaseView, Crop
 
 
-class Numbered:
-    """As many black pixels as asked for."""
+class Numbered(BaseSamples):
+    """As many black pixels as asked for; its people stand in the images of the given numbers."""
 
-    def __init__(self, length):
-        self.length = length
+    scheme = ClassScheme(("black",))
+    findings = ()
 
-    def __len__(self):
-        return self.length
+    def __init__(self, length, owners=None):
+        self.images = Images(np.full(length, b""), np.arange(length), np.zeros((length, 2)))
+        self.owners = owners
 
-    def __getitem__(self, key):
-        return {"image": np.zeros((1, 1, 3), np.uint8), "meta": {}}
+    def read(self, sample):
+        return np.zeros((1, 1, 3), np.uint8)
+
+    def truth(self, sample):
+        return Category(0)
+
+    def crops(self):
+        if self.owners is None:
+            return None
+        count = len(self.owners)
+        windows = np.ones((count, 4))
+        return Crops(np.array(self.owners, np.int32), windows, windows, np.ones(count), np.full(count, -1))
+
+
+class Plain(BaseView):
+    """The image as it is."""
+
+    def __call__(self, image, ask=None):
+        return image, Warp(image.shape[:2], image.shape[:2], False, np.eye(2, 3))
+
+    def crops(self, windows_xywh, boxes_xyxy, scores):
+        return [Crop(window[:2], window[2:]) for window in windows_xywh]
+
+
+def make_inputs(length, owners=None):
+    return Inputs(Numbered(length, owners), Plain(), Numbered.scheme, targets=lambda record: {"label": np.int64(0)})
 
 
 @pytest.mark.parametrize(
@@ -24,13 +54,24 @@ class Numbered:
     [(9, 4, [4, 4]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 1, [1, 1, 1]), (1, 4, [1]), (3, 4, [3])],
 )
 def test_no_training_batch_is_a_lone_last_sample(length, batch_size, sizes):
-    loader = build_dataloader(Numbered(length), batch_size, 0, training=True)
+    loader = build_dataloader(make_inputs(length), batch_size, 0, training=True)
     assert [len(batch["images"]) for batch in loader] == sizes and len(loader) == len(sizes)
-    tested = build_dataloader(Numbered(length), batch_size, 0, training=False)
+    tested = build_dataloader(make_inputs(length), batch_size, 0, training=False)
     assert sum(len(batch["images"]) for batch in tested) == length
 
 
 def test_a_resumed_epoch_leaves_out_the_same_sample():
-    loader = build_dataloader(Numbered(9), 4, 0, training=True)
+    loader = build_dataloader(make_inputs(9), 4, 0, training=True)
     loader.sampler.start = 4
     assert [len(batch["images"]) for batch in loader] == [4]
+
+
+def test_processes_are_dealt_whole_samples(monkeypatch):
+    # Given ten people in five images, of which the second has four and the fourth nobody.
+    inputs = make_inputs(5, owners=[0, 0, 1, 1, 1, 1, 2, 4, 4, 4])
+    shares = []
+    for rank in range(2):
+        monkeypatch.setattr("hrtoolkit.data.loading.get_dist_info", lambda rank=rank: (rank, 2))
+        sampler = TestSampler(inputs)
+        shares.append((list(sampler.samples), list(sampler)))
+    assert shares == [([0, 1], [0, 1, 2, 3, 4, 5]), ([2, 3, 4], [6, 7, 8, 9])]

@@ -10,10 +10,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from hrtoolkit.data import toy
-from hrtoolkit.data.toy import files, scenes
-from hrtoolkit.data.toy.people import FACE_MARKS, KEYPOINTS, make_person
+from hrtoolkit import toy
 from hrtoolkit.errors import DataError
+from hrtoolkit.toy import files, scenes
+from hrtoolkit.toy.people import FACE_MARKS, KEYPOINTS, make_person
 
 GREY = np.full(3, 128.0)
 FACE = [KEYPOINTS.index(name) for name in FACE_MARKS]

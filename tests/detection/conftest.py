@@ -9,7 +9,10 @@ import pytest
 import torch
 from mmengine import Config
 
-from hrtoolkit.model import build_model
+import hrtoolkit.tasks.detection  # noqa: F401 (registers its parts)
+from hrtoolkit.build import build_model
+from hrtoolkit.frames import Resized
+from hrtoolkit.masks import Masks
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8, init="kaiming")
 ROIS, DETECTIONS = 32, 20
@@ -18,13 +21,10 @@ CLASSES = ["cat", "dog", "cow"]
 
 def tiny_model(head=None, **options):
     """A detector of all parts in small, with weights that depend on nothing but these options; few RoIs save time."""
-    head = dict(type="FasterRCNNHead", classes=CLASSES, roi_samples=ROIS) | (head or {})
-    parts = dict(backbone=TINY, neck=dict(type="Pyramid", channels=8), head=head)
+    head = dict(type="FasterRCNNHead", scheme=CLASSES, roi_samples=ROIS) | (head or {})
+    parts = dict(backbone=TINY, neck=dict(type="Pyramid", channels=8), head=head, view=dict(type="FitInside"))
     torch.manual_seed(0)
-    config = dict(
-        custom_imports=dict(imports=["hrtoolkit.tasks.detection"], allow_failed_imports=False), model=parts | options
-    )
-    model = build_model(Config(config))
+    model = build_model(Config(dict(model=parts | options)))
     for stage in model.head.stages:
         stage.detections_per_img = DETECTIONS
     return model
@@ -32,12 +32,33 @@ def tiny_model(head=None, **options):
 
 def make_target(boxes, labels, input_hw, masks=False):
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    target = {"boxes": boxes, "labels": torch.tensor(labels, dtype=torch.int64), "input_hw": input_hw}
+    target = {"boxes": boxes, "labels": torch.tensor(labels, dtype=torch.int64)}
     if masks:
         target["masks"] = torch.zeros(len(boxes), *input_hw, dtype=torch.uint8)
         for mask, (x1, y1, x2, y2) in zip(target["masks"], boxes.int().tolist(), strict=True):
             mask[y1:y2, x1:x2] = 1
     return target
+
+
+def make_frames(sizes, image_hw=None, last_pixel=False):
+    """Frames of inputs of these heights and widths, of images of the same size or another one."""
+    frames = [
+        Resized(
+            image_hw=image_hw or size,
+            input_hw=size,
+            mirror=False,
+            scaled_hw=size,
+            window=(0, 0, *size[::-1]),
+            content=size,
+            last_pixel=last_pixel,
+        )
+        for size in sizes
+    ]
+    return Resized.stack(frames)
+
+
+def decode_masks(masks, size_hw):
+    return Masks(size_hw, masks).draw().astype(bool)
 
 
 def rectangle(x, y, w, h):

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from hrtoolkit.tasks.detection.classes import COCO
 
 from hrtoolkit.checkpoints import load_checkpoint
+from hrtoolkit.schemes.classes import COCO
 
 from .conftest import tiny_model
 
@@ -15,7 +15,7 @@ def mmdetection_names(model, stages=1, masks=False):
     """mmdetection 3's names and shapes, written out from its modules, with random values."""
     generator = torch.Generator().manual_seed(1)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if name.startswith("backbone.")}
-    channels, classes = 8, len(model.head.classes)
+    channels, classes = 8, len(model.head.scheme.names)
     convs = {"neck.reduction_conv.conv": (channels, 60, 1, 1)}
     convs |= {f"neck.fpn_convs.{i}.conv": (channels, channels, 3, 3) for i in range(5)}
     convs["rpn_head.rpn_conv"] = (channels, channels, 3, 3)
@@ -108,12 +108,25 @@ def test_our_own_checkpoints_and_bare_backbones_are_left_alone():
     assert all(name.startswith("head.") for name in report.missing) and not report.unexpected
 
 
+def test_a_pyramid_alone_is_renamed():
+    """Files of other detectors of mmdetection have its neck too."""
+    model = tiny_model()
+    theirs = {k: v for k, v in mmdetection_names(model).items() if k.startswith(("backbone.", "neck."))}
+    report = load_checkpoint(model, {"state_dict": theirs})
+    assert not report.unexpected and all(name.startswith("head.") for name in report.missing)
+    assert torch.equal(model.neck.reduction_conv[0].weight, theirs["neck.reduction_conv.conv.weight"])
+
+
 def test_other_classes_take_over_the_rows_of_equal_name():
-    model = tiny_model(dict(classes=["dog", "zebra crossing", "person"]))
-    coco = tiny_model(dict(classes="coco"))
+    model = tiny_model(dict(scheme=["dog", "zebra crossing", "person"]))
+    coco = tiny_model(dict(scheme="coco"))
     torch.nn.init.normal_(coco.head.stages[0].box_predictor.cls_score.weight)
+    # Nothing is guessed from the number of rows of a file that does not tell.
     report = load_checkpoint(model, coco.state_dict())
+    assert not report.adopted and "head.stages.0.box_predictor.cls_score.weight" in report.mis_shaped
+    assert [note for note in report.notes if "give `scheme`" in note]
+    report = load_checkpoint(model, coco.state_dict(), scheme="coco")
     assert report.adopted["head.stages.0.box_predictor.cls_score.weight"] == ["background", "dog", "person"]
     ours, theirs = (m.head.stages[0].box_predictor.cls_score.weight for m in (model, coco))
-    assert torch.equal(ours[[0, 1, 3]], theirs[[0, 1 + COCO.index("dog"), 1]])
+    assert torch.equal(ours[[0, 1, 3]], theirs[[0, 1 + COCO.names.index("dog"), 1]])
     assert "head.stages.0.box_predictor.bbox_pred.weight" in report.mis_shaped

@@ -1,5 +1,6 @@
 """Objects from COCO's and VOC's files: what is kept, what is told, and how batches are formed."""
 
+import json
 import logging
 import re
 
@@ -7,81 +8,147 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.detection.datasets import CocoDetection, VocDetection
-from hrtoolkit.tasks.detection.metric import CocoDetectionMetric
-from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks
-from hrtoolkit.tasks.detection.reading import Packed, unpack_run_lengths
-from hrtoolkit.tasks.detection.transforms import ResizeFlip
-from mmengine.evaluator import Evaluator
 
 from hrtoolkit.data.doctor import examine
-from hrtoolkit.data.loading import Draw, batch_by_group, build_dataloader
-from hrtoolkit.errors import DataError
+from hrtoolkit.data.loading import Collate, batch_by_group, build_dataloader
+from hrtoolkit.data.seeding import SampleKey
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.masks import PackedSegmentations, encode_masks, unpack_run_lengths
+from hrtoolkit.samples import Inputs
+from hrtoolkit.tasks.detection.augmentation import ResizeAugmentation
+from hrtoolkit.tasks.detection.datasets import CocoDetection, VocDetection
+from hrtoolkit.tasks.detection.head import object_targets
+from hrtoolkit.tasks.detection.metric import CocoDetectionMetric
+from hrtoolkit.tasks.detection.views import FitInside
 from tests.conftest import edit_json
 
 from .conftest import rectangle, tiny_model
 
 
-def load(folder, transform=None, **options):
-    return CocoDetection(transform or ResizeFlip([(160, 120)], flip=0.5), folder, "objects.json", "images", **options)
+def examined(folder, **options):
+    return CocoDetection(data_root=folder, ann_file="objects.json", image_dir="images", **options)
+
+
+def load(folder, **options):
+    samples = examined(folder, **options)
+    samples.findings.raise_stops()
+    return samples
+
+
+def examined_voc(folder, **options):
+    return VocDetection(data_root=folder, **options)
+
+
+def load_voc(folder, **options):
+    samples = examined_voc(folder, **options)
+    samples.findings.raise_stops()
+    return samples
+
+
+def inputs_of(samples, size=(160, 120), flip=0.5):
+    return Inputs(samples, FitInside(size=size), samples.scheme, object_targets, ResizeAugmentation(flip=flip))
+
+
+def learned(samples):
+    """Boxes and labels that are trained, image by image."""
+    records = [samples.to_learn(i) for i in range(len(samples))]
+    return [r.boxes_xyxy.tolist() for r in records], [r.labels.tolist() for r in records]
+
+
+def count_learned(samples):
+    return sum(map(len, learned(samples)[1]))
+
+
+def score(samples, predictions):
+    metric = CocoDetectionMetric()
+    measures = [metric.measure(one, samples.truth(i), samples.scheme) for i, one in enumerate(predictions)]
+    return metric.score(measures, samples.scheme)
+
+
+def best_predictions(samples):
+    return [samples.truth(i).as_prediction() for i in range(len(samples))]
+
+
+def examine_with_metric(samples, **options):
+    return examine({"val": samples}, {"val": CocoDetectionMetric()}, **options)
 
 
 def test_objects_are_grouped_by_image_and_labels_follow_the_category_ids(objects_folder):
-    dataset = load(objects_folder)
-    assert dataset.classes == ("cat", "dog", "cow") and dataset.category_ids == [3, 7, 9]
-    assert dataset.image_ids.tolist() == [21, 22, 23, 24, 25]
-    assert [dataset.labels[slice(*dataset.first[i : i + 2])].tolist() for i in range(5)] == [[0, 1], [1], [2], [], [0]]
-    assert dataset.boxes[dataset.first[1]].tolist() == [10, 20, 60, 80]
-    assert dataset.head_arguments() == {"classes": ["cat", "dog", "cow"], "convention": "mmdet"}
+    samples = load(objects_folder)
+    assert samples.scheme.names == ("cat", "dog", "cow") and samples.scheme.ids == (3, 7, 9)
+    assert samples.images.ids.tolist() == [21, 22, 23, 24, 25]
+    boxes, labels = learned(samples)
+    assert labels == [[0, 1], [1], [2], [], [0]]
+    assert boxes[1] == [[10, 20, 60, 80]]
+
+
+def test_truth_is_all_that_is_annotated_as_it_stands_in_the_file(objects_folder):
+    def change(content):
+        content["annotations"][1]["bbox"] = [-20, 30, 60, 50]
+        content["annotations"][2]["ignore"] = 1
+
+    edit_json(objects_folder / "objects.json", change)
+    samples = load(objects_folder, masks=True)
+    truth = samples.truth(0)
+    assert truth.boxes_xyxy.tolist() == [[-20, 30, 40, 80], [70, 10, 130, 50]] and truth.boxes_xyxy.dtype == np.float64
+    assert truth.areas.tolist() == [2000, 2400] and truth.ignored.tolist() == [False, True] and not truth.crowd.any()
+    crowd = samples.truth(2)
+    assert crowd.labels.tolist() == [0, 2] and crowd.crowd.tolist() == crowd.ignored.tolist() == [True, False]
+    assert crowd.masks.draw().sum(axis=(1, 2)).tolist() == [2400, 900]
+    assert samples.truth(3).boxes_xyxy.shape == (0, 4)
+    assert samples.to_learn(0).boxes_xyxy.tolist() == [[0, 30, 40, 80]] and samples.to_learn(2).labels.tolist() == [2]
 
 
 def test_classes_can_be_chosen_and_ordered(objects_folder, caplog):
     with caplog.at_level(logging.INFO):
-        dataset = load(objects_folder, classes=["dog", "cat"])
-    assert dataset.category_ids == [7, 3] and dataset.labels.tolist() == [1, 0, 0, 1]
+        samples = load(objects_folder, scheme=["dog", "cat"])
+    assert samples.scheme.ids == (7, 3) and learned(samples)[1] == [[1, 0], [0], [], [], [1]]
+    assert samples.truth(2).labels.tolist() == [1]
     assert "1 belong to classes that are not used" in caplog.text and "1 are crowds" in caplog.text
     with pytest.raises(DataError, match=r"no category is called \['horse'\]; the file has \['cat', 'dog', 'cow'\]"):
-        load(objects_folder, classes=["dog", "horse"])
+        load(objects_folder, scheme=["dog", "horse"])
+    with pytest.raises(OptionError, match="scheme must be one of"):
+        load(objects_folder, scheme="nothing")
 
 
 def test_images_without_objects_and_tiny_ones_can_be_left_out(objects_folder, caplog):
     with caplog.at_level(logging.INFO):
-        dataset = load(objects_folder, keep_empty=False, masks=True)
-    assert dataset.image_ids.tolist() == [21, 22, 23]
+        samples = load(objects_folder, keep_empty=False, masks=True)
+    assert samples.images.ids.tolist() == [21, 22, 23]
     assert "3 of 5 images kept: 1 have no usable object, 1 are smaller than 32 pixels" in caplog.text
-    assert [len(dataset.true_masks(i)) for i in range(3)] == [2, 1, 1]
-    assert dataset.true_masks(2)[0].sum() == 900
+    assert [len(samples.to_learn(i).labels) for i in range(3)] == [2, 1, 1]
+    assert samples.to_learn(2).masks.draw()[0].sum() == 900
 
 
-def test_samples_follow_from_their_draw_alone(objects_folder):
-    dataset = load(objects_folder, masks=True)
-    first, again = dataset[Draw(0, 1, 7)], dataset[Draw(0, 1, 7)]
-    assert (first["image"] == again["image"]).all() and (first["targets"]["boxes"] == again["targets"]["boxes"]).all()
-    assert first["targets"]["masks"].shape == (2, 120, 160) and first["targets"]["labels"].tolist() == [0, 1]
-    for mask, (x1, y1, x2, y2) in zip(first["targets"]["masks"], first["targets"]["boxes"].astype(int), strict=True):
+def test_inputs_follow_from_their_key_alone(objects_folder):
+    inputs = inputs_of(load(objects_folder, masks=True))
+    first, again = inputs[SampleKey(0, 1, 7)], inputs[SampleKey(0, 1, 7)]
+    assert (first.pixels == again.pixels).all() and (first.targets["boxes"] == again.targets["boxes"]).all()
+    assert first.targets["masks"].shape == (2, 120, 160) and first.targets["labels"].tolist() == [0, 1]
+    for mask, (x1, y1, x2, y2) in zip(first.targets["masks"], first.targets["boxes"].astype(int), strict=True):
         assert mask.sum() == mask[y1:y2, x1:x2].sum() == (x2 - x1) * (y2 - y1)
-    assert (
-        len({dataset[Draw(0, epoch, 7)]["targets"]["boxes"].tobytes() for epoch in range(10)}) == 2
-    )  # mirrored or not
-    plain = dataset[0]
-    assert plain["meta"] == {"index": 0, "image_id": 21, "image_hw": (120, 160)}
-    assert plain["targets"]["boxes"].tolist() == [[20, 30, 60, 80], [70, 10, 130, 50]]
+    drawn = {inputs[SampleKey(0, epoch, 7)].targets["boxes"].tobytes() for epoch in range(10)}
+    assert len(drawn) == 2  # mirrored or not
+    plain = inputs[0]
+    assert (plain.index, plain.frame.image_hw, plain.targets) == (0, (120, 160), None)
+    unmoved = Inputs(inputs.samples, inputs.view, inputs.scheme, object_targets)[SampleKey(0, 1, 7)]
+    assert unmoved.targets["boxes"].tolist() == [[20, 30, 60, 80], [70, 10, 130, 50]]
 
 
-def test_a_batch_is_padded_and_tells_the_sizes(objects_folder):
-    dataset = load(objects_folder, ResizeFlip([(100, 80)]), masks=True)
-    batch = dataset.collate([dataset[Draw(i, 0, 0)] for i in (0, 1, 3)])
+def test_a_batch_is_padded_and_its_frames_tell_the_sizes(objects_folder):
+    inputs = inputs_of(load(objects_folder, masks=True), (100, 80), flip=0.0)
+    collate = Collate(inputs.view.multiple, inputs.view.smallest)
+    batch = collate([inputs[SampleKey(i, 0, 0)] for i in (0, 1, 3)])
     assert batch["images"].shape == (3, 3, 128, 128)
-    assert [one["input_hw"] for one in batch["meta"]] == [(75, 100), (100, 75), (80, 80)]
-    assert [one["image_hw"] for one in batch["meta"]] == [(120, 160), (160, 120), (100, 100)]
+    assert batch["frames"].input_hw.tolist() == [[75, 100], [100, 75], [80, 80]]
+    assert batch["frames"].image_hw.tolist() == [[120, 160], [160, 120], [100, 100]]
     assert not batch["images"][0, :, 75:].any() and not batch["images"][0, :, :, 100:].any()
-    assert (batch["images"][0].permute(1, 2, 0)[:75, :100].numpy() == dataset[0]["image"]).all()
+    assert (batch["images"][0].permute(1, 2, 0)[:75, :100].numpy() == inputs[0].pixels).all()
     assert [len(one["boxes"]) for one in batch["targets"]] == [2, 1, 0]
     assert batch["targets"][0]["masks"].shape == (2, 75, 100) and batch["targets"][2]["labels"].tolist() == []
 
 
 def test_batches_hold_images_of_one_orientation(objects_folder):
-    assert load(objects_folder).groups.tolist() == [1, 0, 1, 1, 1]
     groups = np.random.default_rng(0).integers(0, 2, 103)
     order = batch_by_group(groups, 4)
     assert sorted(order) == list(range(103))
@@ -98,16 +165,19 @@ def test_batches_hold_images_of_one_orientation(objects_folder):
 
 
 def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder):
-    dataset = load(objects_folder)
-    dataset.groups = np.array([0, 1, 0, 1, 1])
-    loader = build_dataloader(dataset, batch_size=2, num_workers=0, training=True, seed=3)
+    samples = load(objects_folder)
+    upright = np.array([False, True, False, False, True])
+    samples.images.sizes_wh[upright] = [20, 30]  # what is asked for the order of the batches
+    samples.images.sizes_wh[~upright] = [30, 20]
+    samples.read = lambda sample: np.zeros((*samples.images.sizes_wh[sample, ::-1], 3), np.uint8)
+    loader = build_dataloader(inputs_of(samples), batch_size=2, num_workers=0, training=True, seed=3)
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
-        batches = [[one["index"] for one in batch["meta"]] for batch in loader]
+        batches = [batch["indices"].tolist() for batch in loader]
         assert len(set(np.concatenate(batches).tolist())) == 4  # the fifth would be alone in its batch
-        assert {len(set(dataset.groups[batch])) for batch in batches} == {1}
+        assert {len(set(upright[batch])) for batch in batches} == {1}
         loader.sampler.start = 2
-        assert [[one["index"] for one in batch["meta"]] for batch in loader] == batches[1:]
+        assert [batch["indices"].tolist() for batch in loader] == batches[1:]
         loader.sampler.start = 0
 
 
@@ -141,13 +211,12 @@ def test_faulty_annotations_stop_training_or_are_left_out(objects_folder, fault)
     told = f"objects.json: annotations {fault}: 1 (102); correct them, or leave them out by"
     with pytest.raises(DataError, match=re.escape(told)):
         load(objects_folder, masks=True)
-    examined = load(objects_folder, masks=True, strict=False)
-    assert [(f.level, f.ids) for f in examined.findings] == [("stop", (102,))] and len(examined.boxes) == 4
+    looked_at = examined(objects_folder, masks=True)
+    assert [(f.level, f.ids) for f in looked_at.findings] == [("stop", (102,))] and count_learned(looked_at) == 4
     dropped = load(objects_folder, masks=True, faults="drop")
-    assert [(f.level, f.ids) for f in dropped.findings] == [("warning", (102,))] and len(dropped.boxes) == 4
+    assert [(f.level, f.ids) for f in dropped.findings] == [("warning", (102,))] and count_learned(dropped) == 4
     # What is left out is not scored either.
-    findings = examine({"val": dropped}, {"val": Evaluator(CocoDetectionMetric())})
-    assert not [finding for finding in findings if finding.level == "stop"]
+    assert not [finding for finding in examine_with_metric(dropped) if finding.level == "stop"]
 
 
 def test_damaged_run_lengths_are_known_from_sound_ones():
@@ -174,24 +243,21 @@ def test_crowds_with_a_faulty_mask_are_told_and_scored_by_their_box(objects_fold
         crowd["segmentation"] = segmentation
 
     edit_json(objects_folder / "objects.json", change)
-    dataset = load(objects_folder, masks=True)
-    (finding,) = dataset.findings
+    samples = load(objects_folder, masks=True)
+    (finding,) = samples.findings
     assert (finding.level, finding.ids) == ("warning", (104,)) and finding.what.startswith("crowds that have ")
-    assert len(dataset.boxes) == 5
+    assert count_learned(samples) == 5
     # A mask inside the crowd costs nothing: the metric takes it for the crowd's.
-    metric = CocoDetectionMetric()
-    metric.dataset_meta = dataset.metainfo
-    truth = dataset.truth()
+    found = best_predictions(samples)
     inside = np.zeros((1, 120, 160), bool)
     inside[:, 50:70, 70:110] = True
-    truth[2] |= {
-        "boxes": np.float32([[70, 50, 110, 70], *truth[2]["boxes"]]),
-        "masks": [*encode_masks(inside), *truth[2]["masks"]],
-        "labels": np.array([0, 2]),
-        "scores": np.ones(2, np.float32),
-    }
-    metric.process(None, truth)
-    assert metric.evaluate(len(dataset))["mask_AP"] == pytest.approx(1)
+    found[2] = found[2]._replace(
+        boxes_xyxy=np.array([[70, 50, 110, 70], *found[2].boxes_xyxy]),
+        masks=found[2].masks._replace(segmentations=[*encode_masks(inside), *found[2].masks.segmentations]),
+        labels=np.array([0, 2]),
+        scores=np.ones(2),
+    )
+    assert score(samples, found)["mask_AP"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("change", [dict(bbox=[0, 0, 10**400, 3]), dict(area=float("nan")), dict(ignore="0")])
@@ -203,9 +269,9 @@ def test_numbers_that_are_none_are_told(objects_folder, change):
 
 def test_objects_to_be_ignored_are_neither_trained_nor_missed(objects_folder):
     edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(ignore=1))
-    dataset = load(objects_folder, masks=True)
-    assert len(dataset.boxes) == 4
-    assert examine({"val": dataset}, {"val": Evaluator(CocoDetectionMetric())}) == []
+    samples = load(objects_folder, masks=True)
+    assert count_learned(samples) == 4
+    assert examine_with_metric(samples) == []
 
 
 def test_ids_that_tell_nothing_apart_are_told(objects_folder):
@@ -214,15 +280,35 @@ def test_ids_that_tell_nothing_apart_are_told(objects_folder):
         content["annotations"][2]["id"] = "103"
 
     edit_json(objects_folder / "objects.json", change)
-    dataset = load(objects_folder, faults="drop")
-    told = {finding.what: (finding.level, finding.ids) for finding in dataset.findings}
+    samples = load(objects_folder, faults="drop")
+    told = {finding.what: (finding.level, finding.ids) for finding in samples.findings}
     assert told["annotations that share an id, by id"] == ("warning", (101,))
     assert told["annotations with a text as id where others have a number"] == ("warning", ("'103'",))
     # Only the faulty one of the two is left out.
-    assert [a["id"] for a in dataset.read_ground_truth()["annotations"]] == [101, "103", 104, 105, 106]
+    assert [len(samples.truth(i).labels) for i in range(5)] == [1, 1, 2, 0, 1]
     edit_json(objects_folder / "objects.json", lambda content: content["images"][3].update(id="24"))
     with pytest.raises(DataError, match=r"images with a text as id where others have a number: 1 \('24'\)"):
         load(objects_folder, faults="drop")
+
+
+def test_a_text_is_not_the_number_that_it_spells(objects_folder):
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][0].update(image_id="22"))
+    with pytest.raises(DataError, match=r"annotations belong to an image that is not listed: 1 \(101\)"):
+        load(objects_folder)
+
+
+def test_images_can_have_texts_as_ids(objects_folder):
+    def change(content):
+        for image in content["images"]:
+            image["id"] = f"im{image['id']}"
+        for annotation in content["annotations"]:
+            annotation["image_id"] = f"im{annotation['image_id']}"
+
+    expected = learned(load(objects_folder))
+    edit_json(objects_folder / "objects.json", change)
+    samples = load(objects_folder)
+    assert samples.images.ids.tolist() == ["im21", "im22", "im23", "im24", "im25"] and learned(samples) == expected
+    assert examine_with_metric(samples) == []
 
 
 def test_classes_without_an_object_are_told(objects_folder, voc_folder):
@@ -235,17 +321,17 @@ def test_classes_without_an_object_are_told(objects_folder, voc_folder):
     edit_json(objects_folder / "objects.json", drop_cows)
     assert findings_of(load(objects_folder)) == [("warning", "classes that no usable object has", ("cow",))]
     with pytest.raises(DataError, match="none of the 5 annotations can be used: 1 are crowds, 4 belong to classes"):
-        load(objects_folder, classes=["cow"])
-    misspelt = VocDetection(ResizeFlip(), voc_folder, classes=["dog", "Persons"])
+        load(objects_folder, scheme=["cow"])
+    misspelt = load_voc(voc_folder, scheme=["dog", "Persons"])
     assert findings_of(misspelt) == [
-        ("warning", "classes that the files have and the dataset's classes have not", ("person, 2 objects",)),
+        ("warning", "classes that the files have and the dataset's scheme has not", ("person, 2 objects",)),
         ("warning", "classes that no usable object has", ("Persons; did you mean 'person'?",)),
     ]
-    with pytest.raises(DataError, match="none of the 3 annotations can be used: 1 are crowds, 2 belong to classes"):
-        VocDetection(ResizeFlip(), voc_folder, classes=["horse"])
+    with pytest.raises(DataError, match="none of the 3 annotations can be used: 1 are marked to be ignored, 2 belong"):
+        load_voc(voc_folder, scheme=["horse"])
     (voc_folder / "ImageSets/Main/trainval.txt").write_text("c\n")
     with pytest.raises(DataError, match="no file has an object to take classes from"):
-        VocDetection(ResizeFlip(), voc_folder)
+        load_voc(voc_folder)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +343,7 @@ def test_objects_without_extent_are_left_out_with_a_warning(objects_folder, chan
     dataset = load(objects_folder)
     (finding,) = dataset.findings
     assert (finding.level, finding.what, finding.ids) == ("warning", f"annotations {reason}", (102,))
-    assert len(dataset.boxes) == 4
+    assert count_learned(dataset) == 4
 
 
 def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, caplog):
@@ -268,54 +354,15 @@ def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, cap
     edit_json(objects_folder / "objects.json", change)
     with caplog.at_level(logging.INFO):
         dataset = load(objects_folder)
-    assert dataset.boxes[0].tolist() == [0, 100, 40, 120]
+    assert learned(dataset)[0][0] == [[0, 100, 40, 120]]
     assert "1 measure less than a pixel" in caplog.text
     assert not dataset.findings
-
-
-def load_people(folder, **options):
-    return CocoDetection(ResizeFlip([(160, 120)], flip=1.0), folder, "people.json", "images", keypoints=True, **options)
-
-
-def test_keypoints_come_with_their_objects_and_change_sides_when_mirrored(coco_folder):
-    dataset = load_people(coco_folder)
-    assert dataset.image_ids.tolist() == [11, 12, 13] and dataset.keypoints.shape == (4, 17, 3)
-    nose, left_eye, right_eye = range(3)
-    plain, mirrored = dataset[1]["targets"]["keypoints"], dataset[Draw(1, 0, 0)]["targets"]["keypoints"]
-    assert mirrored[0, nose].tolist() == pytest.approx([159 - plain[0, nose, 0], *plain[0, nose, 1:]])
-    assert mirrored[0, left_eye].tolist() == pytest.approx([159 - plain[0, right_eye, 0], *plain[0, right_eye, 1:]])
-    batch = dataset.collate([dataset[Draw(i, 0, 0)] for i in range(3)])
-    assert [one["keypoints"].shape for one in batch["targets"]] == [(2, 17, 3), (1, 17, 3), (1, 17, 3)]
-    assert not batch["targets"][2]["keypoints"].any()  # annotated without any
-
-
-def test_faulty_keypoints_are_told(coco_folder):
-    def change(content):
-        content["annotations"][0]["keypoints"].pop()
-        content["annotations"][1]["keypoints"][0] = "a"
-        content["annotations"][3]["keypoints"] = [1]  # of a crowd
-        content["annotations"][4]["keypoints"] = None
-
-    edit_json(coco_folder / "people.json", change)
-    with pytest.raises(DataError, match=r"have keypoints that are not 17 times x, y and a flag: 2 \(1, 2\)"):
-        load_people(coco_folder)
-    assert len(load_people(coco_folder, faults="drop").keypoints) == 2
-    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].update(skeleton=[]))
-    edit_json(coco_folder / "people.json", lambda content: content["categories"][0]["keypoints"].remove("left_eye"))
-    told = [f.ids for f in load_people(coco_folder, strict=False).findings if f.what.startswith("keypoints that tell")]
-    assert told == [("right_eye",)]
-    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].pop("keypoints"))
-    with pytest.raises(DataError, match="the categories in use have no keypoint names"):
-        load_people(coco_folder)
-    edit_json(coco_folder / "people.json", lambda content: content["categories"][0].update(keypoints=[1, 2]))
-    with pytest.raises(DataError, match=r"should be a list of names, got \[1, 2\]"):
-        load_people(coco_folder)
 
 
 def test_images_of_another_size_than_annotated_are_refused(objects_folder):
     cv2.imwrite(str(objects_folder / "images" / "21.png"), np.zeros((160, 120, 3), np.uint8))
     with pytest.raises(DataError, match=r"21.png: the image has 120 x 160 pixels, but was annotated with 160 x 120"):
-        load(objects_folder)[0]
+        load(objects_folder).read(0)
 
 
 def test_malformed_files_are_refused(objects_folder):
@@ -328,8 +375,8 @@ def test_malformed_files_are_refused(objects_folder):
     assert finding.what == "images listed under several ids, by name" and finding.ids == ("22.png",)
     edit_json(path, lambda content: content["images"].pop())
     edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
-    with pytest.raises(DataError, match=r"annotations\[0\] lacks \['bbox'\]"):
-        load(objects_folder)
+    with pytest.raises(DataError, match=r"annotations that lack \['bbox'\]: 1 \(annotations\[0\] with id 101\)"):
+        load(objects_folder, faults="drop")
     edit_json(path, lambda content: content.update(categories=[]))
     with pytest.raises(DataError, match="'categories' is missing or empty"):
         load(objects_folder)
@@ -343,56 +390,48 @@ def test_malformed_files_are_refused(objects_folder):
 
 
 def test_truth_scored_as_prediction_is_perfect(objects_folder):
-    dataset = load(objects_folder, masks=True)
-    metric = CocoDetectionMetric()
-    metric.dataset_meta = dataset.metainfo
-    truth = dataset.truth()
-    assert decode_masks(truth[0]["masks"], (120, 160)).sum() == 2000 + 2400
-    metric.process(None, truth)
-    numbers = metric.evaluate(len(dataset))
+    samples = load(objects_folder, masks=True)
+    found = best_predictions(samples)
+    assert found[0].masks.draw().sum() == 2000 + 2400 and found[2].labels.tolist() == [2]
+    numbers = score(samples, found)
     assert numbers["AP"] == pytest.approx(1) and numbers["mask_AP"] == pytest.approx(1)
 
 
-def test_pictures_show_truth_and_prediction(objects_folder):
-    dataset = load(objects_folder, masks=True)
-    prediction = dataset.truth()[0]
-    picture = dataset.draw([prediction])
-    assert picture.shape == (120, 320, 3)
-    assert (picture[60, 40] != dataset.read_image(0)[60, 40]).any()  # tinted
-    assert (picture[115, 80] == dataset.read_image(0)[115, 80]).all()
-    hidden = dataset.draw([prediction | {"scores": prediction["scores"] * 0.1}])
-    assert (hidden[:, 160:] == dataset.read_image(0)).all()
-
-
 def test_the_doctor_finds_sound_data_sound_and_missing_images(objects_folder):
-    datasets = {"val": load(objects_folder, masks=True)}
-    evaluators = {"val": Evaluator([CocoDetectionMetric()])}
-    assert examine(datasets, evaluators, read_images=True) == []
+    samples = load(objects_folder, masks=True)
+    assert examine_with_metric(samples, read_images=True) == []
     (objects_folder / "images" / "22.png").unlink()
-    (finding,) = examine(datasets, evaluators)
+    (finding,) = examine_with_metric(samples)
     assert finding.level == "stop" and finding.ids == (22,)
 
 
-def test_samples_are_drawn_beside_the_anchors_that_are_trained(objects_folder):
-    dataset = load(objects_folder, masks=True)
-    samples = [dataset[Draw(index, 1, 0)] for index in range(4)]
-    batch = dataset.collate(samples)
+def test_what_is_trained_is_drawn_over_the_inputs(objects_folder):
+    inputs = inputs_of(load(objects_folder, masks=True))
+    several = [inputs[SampleKey(index, 1, 0)] for index in range(4)]
+    batch = Collate(inputs.view.multiple, inputs.view.smallest)(several)
     before = batch["images"].clone()
-    pictures = tiny_model().head.draw_targets(batch["images"], batch["targets"])
-    for sample, picture in zip(samples, pictures, strict=True):
-        assert picture.shape == sample["image"].shape == dataset.draw_sample(sample).shape
-        has_objects = len(sample["targets"]["boxes"]) > 0
-        assert (
-            (picture != sample["image"]).any() == (dataset.draw_sample(sample) != sample["image"]).any() == has_objects
-        )
+    pictures = tiny_model().head.draw_targets(batch["images"], batch["targets"], batch["frames"])
+    for one, picture in zip(several, pictures, strict=True):
+        assert picture.shape == one.pixels.shape
+        assert (picture != one.pixels).any() == (len(one.targets["boxes"]) > 0)
     assert torch.equal(batch["images"], before)
 
 
-def test_packed_values_come_back():
-    values = [[[1.5, 2.0]], {"size": [1, 2], "counts": "ab"}, None, [rectangle(0, 0, 1, 1)[0]] * 3]
-    packed = Packed(values)
-    assert [packed[i] for i in range(4)] == values
-    assert len(Packed([]).ends) == 0
+def test_a_test_set_has_no_truth(objects_folder):
+    edit_json(objects_folder / "objects.json", lambda content: content.pop("annotations"))
+    samples = load(objects_folder, masks=True)
+    assert samples.truth(0) is None and samples.findings == []
+    assert examine_with_metric(samples) == []
+
+
+def test_packed_segmentations_come_back():
+    values = [[[1.5, 2.0]], {"size": [1, 2], "counts": "ab"}, [rectangle(0, 0, 1, 1)[0]] * 3]
+    texts = [json.dumps(value).encode() for value in values]
+    packed = PackedSegmentations(np.frombuffer(b"".join(texts), np.uint8), np.array([len(text) for text in texts]))
+    assert [packed[i] for i in range(3)] == values
+    chosen = packed.select(np.array([2, 0]))
+    assert len(chosen) == 2 and [chosen[i] for i in range(2)] == [values[2], values[0]]
+    assert len(packed.select(np.empty(0, np.int64))) == 0
 
 
 VOC_XML = """<annotation><folder>VOC2012</folder><filename>{name}.png</filename>
@@ -419,20 +458,27 @@ def voc_folder(tmp_path):
 
 
 def test_voc_boxes_count_from_0_and_difficult_objects_are_not_trained(voc_folder):
-    dataset = VocDetection(ResizeFlip([(160, 120)]), voc_folder)
-    assert dataset.classes == ("dog", "person") and dataset.image_ids.tolist() == ["a", "b", "c"]
-    assert dataset.boxes.tolist() == [[10, 20, 50, 60], [4, 4, 160, 120]] and dataset.labels.tolist() == [0, 1]
-    assert dataset[Draw(0, 0, 0)]["targets"]["boxes"].tolist() == [[10, 20, 50, 60]]
-    metric = CocoDetectionMetric()
-    metric.dataset_meta = dataset.metainfo
-    truth = dataset.truth()
+    samples = load_voc(voc_folder)
+    assert samples.scheme.names == ("dog", "person") and samples.images.ids.tolist() == ["a", "b", "c"]
+    assert learned(samples) == ([[[10, 20, 50, 60]], [[4, 4, 160, 120]], []], [[0], [1], []])
+    truth = samples.truth(0)
+    assert truth.boxes_xyxy.tolist() == [[10, 20, 50, 60], [0, 0, 20, 30]] and truth.areas.tolist() == [1600, 600]
+    assert truth.ignored.tolist() == [False, True] and not truth.crowd.any()
+    assert inputs_of(samples, flip=0.0)[SampleKey(0, 0, 0)].targets["boxes"].tolist() == [[10, 20, 50, 60]]
     # A difficult object that is found costs nothing.
-    truth[0]["boxes"] = np.concatenate([truth[0]["boxes"], [[0, 0, 20, 30]]])
-    truth[0]["labels"], truth[0]["scores"] = np.array([0, 1]), np.ones(2)
-    metric.process(None, truth)
-    assert metric.evaluate(3)["AP"] == pytest.approx(1)
-    chosen = VocDetection(ResizeFlip([(160, 120)]), voc_folder, classes="voc")
-    assert len(chosen.classes) == 20 and chosen.labels.tolist() == [11, 14]
+    found = best_predictions(samples)
+    found[0] = truth._replace(scores=np.ones(2))
+    assert score(samples, found)["AP"] == pytest.approx(1)
+    chosen = load_voc(voc_folder, scheme="voc")
+    assert len(chosen.scheme.names) == 20 and chosen.scheme.ids == tuple(range(1, 21))
+    assert learned(chosen)[1] == [[11], [14], []]
+
+
+def test_voc_has_no_masks_to_train_on(voc_folder):
+    samples = load_voc(voc_folder, masks=True)  # it can be tested
+    assert samples.truth(0).masks is None
+    with pytest.raises(DataError, match=r"there are no masks to train on; set model\.head.masks=False"):
+        samples.to_learn(0)
 
 
 def test_faulty_voc_files_are_refused(voc_folder):
@@ -446,12 +492,12 @@ def test_faulty_voc_files_are_refused(voc_folder):
     ):
         path.write_text(change)
         with pytest.raises(DataError, match=message):
-            VocDetection(ResizeFlip(), voc_folder)
+            load_voc(voc_folder)
     path.unlink()
     with pytest.raises(DataError, match=r"b.xml: no such file; the split lists 'b'"):
-        VocDetection(ResizeFlip(), voc_folder)
+        load_voc(voc_folder)
     with pytest.raises(DataError, match="no such file; it lists the images of a split"):
-        VocDetection(ResizeFlip(), voc_folder, split_file="ImageSets/Main/nothing.txt")
+        load_voc(voc_folder, split_file="ImageSets/Main/nothing.txt")
 
 
 def test_an_image_that_a_voc_list_names_twice_is_told(voc_folder):
@@ -459,6 +505,13 @@ def test_an_image_that_a_voc_list_names_twice_is_told(voc_folder):
     first = split.read_text().split()[0]
     split.write_text(f"{split.read_text()}\n{first}\n")
     with pytest.raises(DataError, match=rf"lists twice: 1 \({first}\)"):
-        VocDetection(ResizeFlip(), voc_folder)
-    images = VocDetection(ResizeFlip(), voc_folder, strict=False)
-    assert [path.decode().rsplit("/", 1)[1][: len(first)] for path in images.image_paths] == images.image_ids.tolist()
+        load_voc(voc_folder)
+    images = examined_voc(voc_folder).images
+    assert [path.decode().rsplit("/", 1)[1][: len(first)] for path in images.paths] == images.ids.tolist()
+
+
+def test_a_voc_list_in_another_encoding_is_named(voc_folder):
+    split = voc_folder / "ImageSets/Main/trainval.txt"
+    split.write_bytes("a\nb\u00e9\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"trainval\.txt: not a text file"):
+        load_voc(voc_folder)

@@ -1,15 +1,20 @@
 """The heads as a whole: what they give, what they refuse, and that nothing breaks without objects."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.detection.transforms import ResizeFlip
 
 from hrtoolkit.config import ConfigError
-from hrtoolkit.data.loading import collate_padded
-from hrtoolkit.errors import DataError
+from hrtoolkit.data.loading import Collate
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.samples import Input
+from hrtoolkit.schemes import ClassScheme, check_same
+from hrtoolkit.tasks.detection.head import CascadeRCNNHead
+from hrtoolkit.tasks.detection.views import FitInside
 
-from .conftest import CLASSES, DETECTIONS, make_target, tiny_model
+from .conftest import CLASSES, DETECTIONS, make_frames, make_target, tiny_model
 
 SIZES = [(96, 128), (70, 90)]
 HEADS = {
@@ -24,11 +29,9 @@ HEADS = {
 
 def make_batch(targets=None, sizes=SIZES):
     rng = np.random.default_rng(0)
-    samples = [
-        {"image": rng.integers(0, 256, (*size, 3), dtype=np.uint8), "meta": {"image_id": i, "image_hw": (200, 300)}}
-        for i, size in enumerate(sizes)
-    ]
-    batch = collate_padded(samples)
+    frames = make_frames(sizes, (200, 300))
+    pixels = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    batch = Collate(FitInside.multiple, FitInside.smallest)([Input(i, one, frames[i]) for i, one in enumerate(pixels)])
     return batch | ({} if targets is None else {"targets": targets})
 
 
@@ -55,13 +58,15 @@ def test_every_part_learns_and_predictions_lie_in_the_image(kind):
     torch.nn.init.zeros_(model.head.rpn.head.bbox_pred.weight)
     with torch.no_grad():
         found = model(**model.data_preprocessor(make_batch()), mode="predict")
-    for one, size in zip(found, SIZES, strict=True):
-        assert one["image_hw"] == (200, 300) and one["input_hw"] == size
-        assert 0 < len(one["boxes"]) <= DETECTIONS
-        assert (one["boxes"] >= 0).all() and (one["boxes"] <= np.array([300, 200, 300, 200]) + 1e-3).all()
-        assert set(one["labels"]) <= {0, 1, 2} and (np.diff(one["scores"]) <= 0).all()
+    for one in found:
+        assert one.boxes_xyxy.dtype == np.float64 and 0 < len(one.boxes_xyxy) <= DETECTIONS
+        assert (one.boxes_xyxy >= 0).all() and (one.boxes_xyxy <= np.array([300, 200, 300, 200]) + 1e-3).all()
+        assert set(one.labels) <= {0, 1, 2} and (np.diff(one.scores) <= 0).all()
         if model.head.stages[0].has_mask():
-            assert len(one["masks"]) == len(one["boxes"]) and one["masks"][0]["size"] == [200, 300]
+            assert one.masks.size_hw == (200, 300) and len(one.masks.segmentations) == len(one.labels)
+            assert one.masks.segmentations[0]["size"] == [200, 300]
+        else:
+            assert one.masks is None
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -82,15 +87,16 @@ def test_batches_without_any_object_train(kind):
 def test_boxes_return_to_the_image_as_they_were_resized(convention):
     """At twice the size and back an annotated box is the same, whether its last pixel or its edge was moved."""
     image, box = np.zeros((48, 64, 3), np.uint8), np.array([[10.0, 6, 40, 30]])
-    resized = ResizeFlip([(128, 96)], convention=convention)(image, box)
+    model = tiny_model(dict(convention=convention), view=dict(type="FitInside", size=(128, 96))).eval()
+    pixels, frame = model.branch().view(image)
+    boxes = frame.boxes_to_input(box)
     end = 0 if convention == "mmdet" else 1
-    assert resized["boxes"].tolist() == [[20, 12, 80 - end, 60 - end]]
-    model = tiny_model(dict(convention=convention)).eval()
-    batch = model.data_preprocessor(collate_padded([{"image": resized["image"], "meta": {"image_hw": (48, 64)}}]))
-    model.head.stages[0].detect = lambda *_: ([torch.from_numpy(resized["boxes"])], [torch.ones(1)], [torch.ones(1)])
+    assert boxes.tolist() == [[20, 12, 80 - end, 60 - end]]
+    batch = model.data_preprocessor(Collate(32, 64)([Input(0, pixels, frame)]))
+    model.head.stages[0].detect = lambda *_: ([torch.from_numpy(boxes)], [torch.ones(1)], [torch.ones(1)])
     with torch.no_grad():
         (found,) = model(**batch, mode="predict")
-    assert found["boxes"].tolist() == box.tolist()
+    assert found.boxes_xyxy.tolist() == box.tolist()
 
 
 def test_images_in_which_nothing_is_found():
@@ -99,7 +105,7 @@ def test_images_in_which_nothing_is_found():
     with torch.no_grad():
         found = model(**model.data_preprocessor(make_batch()), mode="predict")
     for one in found:
-        assert one["boxes"].shape == (0, 4) and one["labels"].shape == (0,) and one["masks"] == []
+        assert one.boxes_xyxy.shape == (0, 4) and one.labels.shape == (0,) and one.masks.segmentations == []
 
 
 @pytest.mark.parametrize("kind", ["faster", "cascade mask", "authors"])
@@ -119,8 +125,8 @@ def test_images_too_small_for_an_anchor_or_a_pyramid(kind, proposals):
     model.eval()
     with torch.no_grad():
         found = model(**model.data_preprocessor(make_batch(sizes=sizes)), mode="predict")
-    assert [len(one["boxes"]) > 0 for one in found] == [proposals] * 2
-    assert all(len(one["boxes"]) == len(one["masks"]) for one in found)
+    assert [len(one.labels) > 0 for one in found] == [proposals] * 2
+    assert all(len(one.labels) == len(one.masks.segmentations) for one in found)
 
 
 def test_tensor_mode_gives_the_pyramid():
@@ -178,25 +184,36 @@ def test_padding_changes_nothing_but_what_is_near_it():
     assert batch["images"].shape[-2:] == (96, 128)
 
 
-def test_a_flip_test_is_refused():
-    model = tiny_model(flip_test=True).eval()
-    with pytest.raises(ValueError, match="detection has no flip test"), torch.no_grad():
-        model(**model.data_preprocessor(make_batch()), mode="predict")
+def test_a_flip_test_is_refused_before_anything_runs():
+    with pytest.raises(ConfigError, match="flip_test: FasterRCNNHead has no flip test"):
+        tiny_model(flip_test=True)
 
 
 def test_what_heads_refuse():
-    with pytest.raises(ConfigError, match="the head needs class names"):
-        tiny_model(dict(classes=None))
-    with pytest.raises(ConfigError, match="one of mmdet, torchvision, authors, maskrcnn-benchmark, got 'detectron3'"):
+    with pytest.raises(ConfigError, match=r"scheme must be one of .*; None is only possible where training data has"):
+        tiny_model(dict(scheme=None))
+    with pytest.raises(ConfigError, match=r"'authors', 'maskrcnn-benchmark'.*, got 'detectron3'"):
         tiny_model(dict(convention="detectron3"))
-    with pytest.raises(ConfigError, match="one of mmdet, authors, got 'torchvision'"):
+    with pytest.raises(ConfigError, match=r"'mmdet', 'authors'.*, got 'torchvision'"):
         tiny_model(dict(type="CascadeRCNNHead", convention="torchvision"))
-    head = tiny_model().head
-    head.check_data(CLASSES, "mmdet")
-    with pytest.raises(DataError, match=r"the data has 2 classes \(dog, cat\), the head has 3 \(cat, dog, cow\)"):
-        head.check_data(["dog", "cat"], "mmdet")
-    with pytest.raises(DataError, match="resized as authors does, but the head computes as mmdet does; give"):
-        head.check_data(CLASSES, "authors")
+    with pytest.raises(OptionError, match="one of mmdet, authors, got 'torchvision'"):
+        CascadeRCNNHead(in_channels=[8] * 5, in_strides=[4, 8, 16, 32, 64], scheme=CLASSES, convention="torchvision")
+    with pytest.raises(ConfigError, match=r"model.view.convention: the model's head decides 'convention'"):
+        tiny_model(view=dict(type="FitInside", convention="authors"))
+    with pytest.raises(ConfigError, match=r"no 'classes' any more; write model.head.scheme=\['cat'\]"):
+        tiny_model(dict(classes=["cat"]))
+
+
+def test_a_head_tells_its_view_the_convention_and_is_told_classes():
+    model = tiny_model(dict(convention="authors", masks=True))
+    assert model.branch().view.convention == "authors" and type(model.head).reads == ("masks",)
+    check_same(ClassScheme(CLASSES, ids=(9, 3, 7)), model.head.scheme)
+    with pytest.raises(DataError, match=r"has 2 classes \(dog, cat\), the head has 3 classes \(cat, dog, cow\)"):
+        check_same(ClassScheme(("dog", "cat")), model.head.scheme)
+
+
+def test_targets_carry_no_network_to_the_loader_processes():
+    assert len(pickle.dumps(tiny_model().head.targets)) < 200
 
 
 @pytest.mark.parametrize("argument", ["norm_eval", "norm_frozen"])

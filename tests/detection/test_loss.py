@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from hrtoolkit.tasks.detection.loss import box_loss, mask_loss, mask_targets
 
 

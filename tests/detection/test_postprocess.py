@@ -1,27 +1,15 @@
-"""Boxes back in the image, and pasted masks against published counts."""
+"""Pasted masks against published counts."""
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks, paste_masks, scale_boxes
-from hrtoolkit.tasks.detection.transforms import map_boxes
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
+from hrtoolkit.masks import encode_masks
+from hrtoolkit.tasks.detection.postprocess import paste_masks
 
-def test_boxes_scale_by_the_factor_of_each_axis():
-    boxes = scale_boxes(torch.tensor([[0.0, 0, 1067, 800]]), (800, 1067), (480, 640))
-    torch.testing.assert_close(boxes, torch.tensor([[0.0, 0, 640, 480]]))
-
-
-def test_boxes_that_end_with_their_last_pixel_come_back():
-    boxes = np.array([[10.0, 20, 50, 80], [0, 0, 640, 480]])
-    scaled = map_boxes(boxes, np.array([1067 / 640, 800 / 480]), last_pixel=True)
-    assert scaled[0].tolist() == pytest.approx([10 * 1067 / 640, 20 / 0.6, 49 * 1067 / 640 + 1, 79 / 0.6 + 1])
-    mirrored = map_boxes(boxes, np.array([1067 / 640, 800 / 480]), 1067, last_pixel=True)  # x becomes width - 1 - x
-    assert (mirrored[0, [0, 2]] - (0, 1)).tolist() == pytest.approx([1066 - 49 * 1067 / 640, 1066 - 10 * 1067 / 640])
-    back = scale_boxes(torch.from_numpy(scaled), (800, 1067), (480, 640), last_pixel=True)
-    torch.testing.assert_close(back.double(), torch.from_numpy(boxes), atol=1e-4, rtol=0)
+from .conftest import decode_masks
 
 
 @pytest.mark.parametrize(

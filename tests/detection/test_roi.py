@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from hrtoolkit.tasks.detection.conventions import CONVENTIONS
-from hrtoolkit.tasks.detection.roi import PyramidRoIAlign, RoIStage
 from torchvision.models.detection import _utils
 from torchvision.ops import roi_align
+
+from hrtoolkit.tasks.detection.conventions import CONVENTIONS
+from hrtoolkit.tasks.detection.roi import PyramidRoIAlign, RoIStage
 
 from .conftest import make_target
 
@@ -69,7 +70,7 @@ def test_rois_come_from_their_image_and_level_whatever_the_first_image_was():
 
 def make_stage(**options):
     torch.manual_seed(0)
-    stage = RoIStage(8, STRIDES, 3, CONVENTIONS["mmdet"], **options).train()
+    stage = RoIStage(channels=8, strides=STRIDES, num_classes=3, convention=CONVENTIONS["mmdet"], **options).train()
     stage.fg_bg_sampler = _utils.BalancedPositiveNegativeSampler(10**6, 0.5)  # takes all of them
     return stage
 

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
-from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 from torchvision.models.detection import _utils
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms
+
+from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS
+from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher, ProposalNetwork, PyramidAnchors, base_anchors
 
 from .conftest import make_target
 
@@ -173,7 +174,7 @@ def test_matches_equal_a_loop_over_objects():
         for box in range(40):
             if overlaps[obj, box] == overlaps[obj].max() and overlaps[obj, box] >= torch.tensor(0.3):
                 expected[box] = obj
-    assert Matcher(0.7, 0.3, best=True, best_iou=0.3, own=True)(overlaps.clone()).tolist() == expected
+    assert Matcher(positive=0.7, negative=0.3, best=True, best_iou=0.3, own=True)(overlaps.clone()).tolist() == expected
 
 
 def test_anchors_of_cells_in_the_padding_are_not_trained():

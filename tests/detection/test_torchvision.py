@@ -4,9 +4,6 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from hrtoolkit.tasks.detection.datasets import CocoDetection
-from hrtoolkit.tasks.detection.postprocess import decode_masks, encode_masks
-from hrtoolkit.tasks.detection.transforms import ResizeFlip
 from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -17,8 +14,11 @@ from torchvision.ops import MultiScaleRoIAlign
 
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.masks import encode_masks
+from hrtoolkit.samples import Inputs
+from hrtoolkit.tasks.detection.datasets import CocoDetection
 
-from .conftest import CLASSES, DETECTIONS, ROIS, make_target, tiny_model
+from .conftest import DETECTIONS, ROIS, decode_masks, make_frames, make_target, tiny_model
 
 SIZES = [(192, 256), (160, 224)]
 
@@ -64,7 +64,8 @@ def make_torchvision(model, masks):
 def pair(request):
     """Both detectors with the same weights, spread enough to find something, and a padded batch of two sizes."""
     masks = request.param
-    model = tiny_model(dict(masks=masks, convention="torchvision"))
+    view = dict(type="FitInside", size=(250, 190))
+    model = tiny_model(dict(masks=masks, convention="torchvision"), view=view)
     theirs = make_torchvision(tiny_model(dict(masks=masks)), masks)
     torch.manual_seed(3)
     for name, weight in theirs.named_parameters():
@@ -79,14 +80,16 @@ def pair(request):
 
 
 def assert_detections(found, expected, masks, size_hw):
-    torch.testing.assert_close(torch.from_numpy(found["boxes"]), expected["boxes"], atol=1e-3, rtol=1e-5)
-    torch.testing.assert_close(torch.from_numpy(found["scores"]), expected["scores"], atol=1e-5, rtol=1e-5)
-    assert found["labels"].tolist() == (expected["labels"] - 1).tolist()
+    boxes = torch.from_numpy(found.boxes_xyxy).float()
+    torch.testing.assert_close(boxes, expected["boxes"], atol=1e-3, rtol=1e-5)
+    torch.testing.assert_close(torch.from_numpy(found.scores), expected["scores"], atol=1e-5, rtol=1e-5)
+    assert found.labels.tolist() == (expected["labels"] - 1).tolist()
     if masks:
         binary = expected["masks"][:, 0].numpy() >= 0.5
         assert binary.any()
-        assert decode_masks(found["masks"], size_hw).tolist() == binary.tolist()
-        assert found["masks"] == encode_masks(binary)
+        packed = found.masks.segmentations
+        assert decode_masks(packed, size_hw).tolist() == binary.tolist()
+        assert packed == encode_masks(binary)
 
 
 def test_detections_and_masks_are_torchvisions(pair):
@@ -97,12 +100,11 @@ def test_detections_and_masks_are_torchvisions(pair):
         maps = theirs.backbone(images)
         proposals, _ = theirs.rpn(batch, maps)
         expected, _ = theirs.roi_heads(maps, proposals, SIZES)
-        meta = [{"input_hw": size, "image_hw": size} for size in SIZES]
-        found = model(images, meta=meta, mode="predict")
+        found = model(images, frames=make_frames(SIZES), mode="predict")
         if masks:
             expected = theirs.transform.postprocess(expected, SIZES, SIZES)
     for a, b, size in zip(found, expected, SIZES, strict=True):
-        assert len(a["boxes"]) == DETECTIONS
+        assert len(a.labels) == DETECTIONS
         assert_detections(a, b, masks, size)
 
 
@@ -110,16 +112,17 @@ def test_image_files_through_our_pipeline_give_torchvisions_detections(pair, obj
     """Files of three shapes, read, resized, batched and mapped back by either side's own code."""
     model, theirs, _, masks = pair
     model.eval(), theirs.eval()
-    transform = ResizeFlip([(250, 190)], convention="torchvision")
-    dataset = CocoDetection(transform, objects_folder, "objects.json", "images")
-    model.head.check_data(**{**dataset.head_arguments(), "classes": CLASSES})
-    loader = build_dataloader(dataset, batch_size=4, num_workers=0, training=False)
-    files = [torch.from_numpy(dataset.read_image(index)).permute(2, 0, 1) / 255 for index in range(4)]
+    samples = CocoDetection(data_root=objects_folder, ann_file="objects.json", image_dir="images")
+    loader = build_dataloader(
+        Inputs(samples, model.branch().view, model.head.scheme), batch_size=4, num_workers=0, training=False
+    )
+    files = [torch.from_numpy(samples.read(index)).permute(2, 0, 1) / 255 for index in range(4)]
     with torch.no_grad():
-        found = model.val_step(next(iter(loader)))
+        batch = model.data_preprocessor(next(iter(loader)))
+        found = model(batch["images"], frames=batch["frames"], mode="predict")
         expected = theirs(files)
     for a, b, image in zip(found, expected, files, strict=True):
-        assert len(a["boxes"]) == DETECTIONS
+        assert len(a.labels) == DETECTIONS
         assert_detections(a, b, masks, tuple(image.shape[-2:]))
 
 
@@ -132,7 +135,7 @@ def test_losses_are_torchvisions(pair):
         make_target([(30, 30, 140, 120)], [1], SIZES[1], masks=True),
     ]
     torch.manual_seed(5)
-    ours = model(images, targets, mode="loss")
+    ours = model(images, targets, make_frames(SIZES), mode="loss")
     as_theirs = [{**target, "labels": target["labels"] + 1} for target in targets]
     torch.manual_seed(5)
     maps = theirs.backbone(images)

@@ -5,15 +5,15 @@ import signal
 
 import pytest
 import torch
-from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 from torch.utils.data import get_worker_info
 
+from hrtoolkit import build_model
 from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import config_text
 from hrtoolkit.engine import train
 from hrtoolkit.engine.distributed import CpuSyncBatchNorm, synchronise_batchnorm
 from hrtoolkit.errors import TrainingError
-from hrtoolkit.model import build_model
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 
 from ..conftest import edit_json
 from .test_run import assert_same, make_config, run_tool
@@ -151,14 +151,14 @@ def test_two_processes_stop_after_the_same_step_and_go_on_as_if_they_had_not(fou
 
 
 def test_the_death_of_a_process_that_reads_data_is_explained(four_people, tmp_path, monkeypatch):
-    read_image = CocoKeypoints.read_image
+    read = CocoKeypoints.read
 
-    def killed(self, image):
+    def killed(self, sample):
         if get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return read_image(self, image)
+        return read(self, sample)
 
-    monkeypatch.setattr(CocoKeypoints, "read_image", killed)
+    monkeypatch.setattr(CocoKeypoints, "read", killed)
     config = make_config(four_people)
     config.train_dataloader.num_workers = 1
     with pytest.raises(TrainingError, match=r"a process that reads data died.*lower num_workers"):

@@ -13,7 +13,8 @@ from mmengine.hooks import Hook
 
 from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import config_text
-from hrtoolkit.data.loading import Draw, TrainSampler
+from hrtoolkit.data.loading import TrainSampler
+from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.engine import train
 from hrtoolkit.errors import TrainingStopped
 from hrtoolkit.registry import HOOKS
@@ -119,4 +120,4 @@ def test_the_sampler_seeks_instead_of_reading_again():
     everything = list(sampler)
     sampler.start = 4
     assert list(sampler) == everything[4:]
-    assert len(sampler) == 10 and isinstance(everything[0], Draw)
+    assert len(sampler) == 10 and isinstance(everything[0], SampleKey)

@@ -8,24 +8,38 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.face.codec import TruncatedHeatmap
-from hrtoolkit.tasks.face.faces import landmark_boxes
-from hrtoolkit.tasks.face.formats import CocoFaces, FaceCsv
-from hrtoolkit.tasks.face.layouts import IBUG_68
-from hrtoolkit.tasks.face.metric import NME
-from hrtoolkit.tasks.face.reading import read_pts
-from hrtoolkit.tasks.face.releases import AFLW, COFW, WFLW, Face300W
-from hrtoolkit.tasks.face.transforms import FaceAffine
-from mmengine.evaluator import Evaluator
 from scipy.io import savemat
 
-from hrtoolkit.data.doctor import check_before_training, examine
-from hrtoolkit.data.loading import Draw
+from hrtoolkit.data.doctor import check_before_run, examine
+from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError, UserError
-from hrtoolkit.heatmaps import DarkHeatmap
+from hrtoolkit.keypoints.codecs import DarkHeatmap
+from hrtoolkit.keypoints.head import keypoint_targets
+from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.metric import score_subsets
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes.faces import IBUG_68
+from hrtoolkit.tasks.face.augmentation import FaceAugmentation
+from hrtoolkit.tasks.face.checks import keypoint_boxes
+from hrtoolkit.tasks.face.codec import TruncatedHeatmap
+from hrtoolkit.tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv
+from hrtoolkit.tasks.face.metric import NME
+from hrtoolkit.tasks.face.reading import read_pts
 
 WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
-CROP = FaceAffine()
+
+
+def sound(samples):
+    """A data set without faults that keep a run from starting."""
+    samples.findings.raise_stops()
+    return samples
+
+
+def look(samples, **augmentation):
+    """The inputs of a data set, with targets."""
+    return Inputs(
+        samples, TopDown(input_size=(256, 256)), samples.scheme, keypoint_targets, FaceAugmentation(**augmentation)
+    )
 
 
 def write_image(path, width=200, height=150):
@@ -70,23 +84,24 @@ def release_300w(tmp_path):
     ],
 )
 def test_the_splits_of_300w(split, faces, subsets, release_300w):
-    dataset = Face300W(CROP, release_300w[0], split)
-    assert len(dataset) == faces
-    assert {name: int(chosen.sum()) for name, chosen in dataset.metainfo["subsets"].items()} == subsets
-    assert all(dataset[i]["image"].any() for i in range(faces))
+    samples = sound(Face300W(data_root=release_300w[0], folders=split))
+    assert len(samples) == faces
+    assert {name: int(chosen.sum()) for name, chosen in samples.subsets.items()} == subsets
+    assert all(look(samples)[i].pixels.any() for i in range(faces))
 
 
 def test_pixels_of_300w_are_counted_from_one(release_300w):
     root, points = release_300w
-    np.testing.assert_allclose(Face300W(CROP, root, "train").keypoints[0], points[0] - 1, rtol=1e-6)
-    np.testing.assert_allclose(Face300W(CROP, root, "train", first_pixel=0).keypoints[0], points[0], rtol=1e-6)
+    for options, expected in (({}, points[0] - 1), ({"first_pixel": 0}, points[0])):
+        samples = sound(Face300W(data_root=root, folders="train", **options))
+        np.testing.assert_allclose(samples.truth(0).points[0], expected, rtol=1e-6)
     np.testing.assert_allclose(read_pts(root / "afw/image_1.pts", 68), points[0])
 
 
 def test_boxes_are_the_rule_of_the_official_csv():
     # The first test face of WFLW, and the centres and scales that OpenMMLab's files have.
     points = np.array([[(182.212006, 263.212006), (338.227692, 387.049878)]])
-    left, top, width, height = landmark_boxes(points)[0]
+    left, top, width, height = keypoint_boxes(points)[0]
     assert (left + width / 2, top + height / 2, max(width, height) / 200) == (260.5, 325.5, 0.785)
 
 
@@ -111,25 +126,25 @@ def test_a_malformed_pts_file(lines, message, release_300w):
     path = release_300w[0] / "afw/image_1.pts"
     path.write_text("\n".join(lines(path.read_text().splitlines())))
     with pytest.raises(DataError, match=message):
-        Face300W(CROP, release_300w[0], "train")
+        sound(Face300W(data_root=release_300w[0], folders="train"))
 
 
 def test_what_else_can_be_wrong_with_300w(release_300w):
     root, _ = release_300w
     (root / "afw/image_1.png").unlink()
     with pytest.raises(DataError, match=r"afw/image_1.pts: there is no image of this name beside it"):
-        Face300W(CROP, root, "train")
+        sound(Face300W(data_root=root, folders="train"))
     (root / "afw/image_1.png").write_text("no image")
-    dataset = Face300W(CROP, root, "train")
+    inputs = look(sound(Face300W(data_root=root, folders="train")))
     with pytest.raises(DataError, match=r"afw/image_1.png: not a readable image"):
-        dataset[0]
+        inputs[0]
     (root / "afw/image_1.pts").unlink()
     with pytest.raises(DataError, match=r"afw: holds no .pts files"):
-        Face300W(CROP, root, "train")
+        sound(Face300W(data_root=root, folders="train"))
     with pytest.raises(
         DataError, match=r"has no folder mine; it holds Test, afw, helen, ibug, lfpw. .*folders=trainset"
     ):
-        Face300W(CROP, root, "mine")
+        sound(Face300W(data_root=root, folders="mine"))
 
 
 def test_everything_that_cannot_be_read_is_told_at_once(release_300w):
@@ -137,40 +152,40 @@ def test_everything_that_cannot_be_read_is_told_at_once(release_300w):
     (root / "afw/image_1.pts").write_text("nothing")
     (root / "helen/trainset/image_1.jpg").unlink()
     with pytest.raises(DataError, match=r"cannot be read: 2 \(.*afw/image_1.pts: no landmarks.*helen.*no image"):
-        Face300W(CROP, root, "train")
-    assert len(Face300W(CROP, root, "train", strict=False)) == 1
+        sound(Face300W(data_root=root, folders="train"))
+    assert len(Face300W(data_root=root, folders="train")) == 1
     (root / "lfpw/trainset/image_1.pts").write_text("nothing")
     with pytest.raises(DataError, match=r"cannot be read: 3"):  # nothing is left
-        Face300W(CROP, root, "train", strict=False)
+        Face300W(data_root=root, folders="train")
 
 
 def test_a_folder_of_ones_own_may_be_called_like_a_split(tmp_path):
     write_pts(tmp_path / "train/1.pts", make_points(68)[0], ".JPG")
-    assert len(Face300W(CROP, tmp_path, "train")) == 1
-    assert Face300W(CROP, tmp_path, "train")[0]["image"].any()
+    assert len(sound(Face300W(data_root=tmp_path, folders="train"))) == 1
+    assert look(Face300W(data_root=tmp_path, folders="train"))[0].pixels.any()
 
 
 def test_landmarks_a_little_outside_are_kept_and_told(release_300w):
     path = release_300w[0] / "afw/image_1.pts"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:3], "-4 50", *lines[4:]]))
-    dataset = Face300W(CROP, release_300w[0], "train")
-    assert dataset.keypoints[0, 0].tolist() == [-5, 49]
-    (finding,) = dataset.findings
+    samples = sound(Face300W(data_root=release_300w[0], folders="train"))
+    assert samples.truth(0).points[0, 0].tolist() == [-5, 49]
+    (finding,) = samples.findings
     assert finding.level == "warning"
     assert finding.ids[0].endswith("afw/image_1.pts: landmark 1 at (-5, 49), image 200x150")
     with pytest.raises(DataError, match=r"or use them as they are with a dataset's `max_outside` above 0.02"):
-        Face300W(CROP, release_300w[0], "train", max_outside=0.02)
+        sound(Face300W(data_root=release_300w[0], folders="train", max_outside=0.02))
 
 
 def test_the_data_doctor_goes_on_without_faulty_faces(release_300w):
     path = release_300w[0] / "afw/image_1.pts"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:3], "-400 50", *lines[4:]]))
-    dataset = Face300W(CROP, release_300w[0], "train", strict=False)
-    assert len(dataset) == 2
+    samples = Face300W(data_root=release_300w[0], folders="train")
+    assert len(samples) == 2
     (release_300w[0] / "helen/trainset/image_1.jpg").unlink()
-    findings = examine({"val": dataset}, {"val": Evaluator(NME())})
+    findings = examine({"val": samples}, {"val": NME()})
     assert [finding.level for finding in findings] == ["stop", "stop"]
     assert "faces with a landmark outside the image" in findings[0].what
     assert "images that are not there" in findings[1].what
@@ -201,9 +216,9 @@ def release_wflw(tmp_path):
 
 def test_faces_of_wflw_stand_by_image_with_their_attributes(release_wflw):
     root, points = release_wflw
-    dataset = WFLW(CROP, root, WFLW_LIST)
-    np.testing.assert_allclose(dataset.keypoints, points[[0, 2, 1]], rtol=1e-6)
-    assert {name: chosen.tolist() for name, chosen in dataset.subsets.items()} == {
+    samples = sound(WFLW(data_root=root, ann_file=WFLW_LIST))
+    np.testing.assert_allclose(samples.people.points, points[[0, 2, 1]], rtol=1e-6)
+    assert {name: chosen.tolist() for name, chosen in samples.subsets.items()} == {
         "pose": [True, False, False],
         "expression": [False, True, False],
         "illumination": [False, True, False],
@@ -212,7 +227,8 @@ def test_faces_of_wflw_stand_by_image_with_their_attributes(release_wflw):
         "blur": [True, False, True],
     }
     sides = np.ceil(points.max(axis=1)) - np.floor(points.min(axis=1))
-    np.testing.assert_allclose(dataset.sizes[:, 0], 1.25 * sides.max(axis=1)[[0, 2, 1]])
+    np.testing.assert_allclose(samples.crops().windows_xywh[:, 2], sides.max(axis=1)[[0, 2, 1]])
+    np.testing.assert_allclose([crop.size[0] for crop in look(samples).asks], 1.25 * sides.max(axis=1)[[0, 2, 1]])
 
 
 @pytest.mark.parametrize(
@@ -237,24 +253,24 @@ def test_a_malformed_line_of_wflw(line, message, release_wflw):
     first, second, third = (root / WFLW_LIST).read_text().splitlines()
     (root / WFLW_LIST).write_text("\n".join(["\ufeff" + first, line(second), third]))  # the mark does no harm
     with pytest.raises(DataError, match=message):
-        WFLW(CROP, root, WFLW_LIST)
+        sound(WFLW(data_root=root, ann_file=WFLW_LIST))
 
 
 def test_a_missing_image_of_wflw(release_wflw):
     root, _ = release_wflw
     (root / "WFLW_images/2--Riot/2.jpg").unlink()
-    dataset = WFLW(CROP, root, WFLW_LIST)
+    samples = sound(WFLW(data_root=root, ann_file=WFLW_LIST))
     with pytest.raises(DataError, match=r"2.jpg: no such image; the annotations name it"):
-        dataset[2]
+        look(samples)[2]
     with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(.*2.jpg\)"):
-        check_before_training({"train": dataset}, None)
+        check_before_run({"train": samples})
 
 
 def test_a_missing_list(tmp_path):
     with pytest.raises(DataError, match=r"list_98pt_rect_attr_test.txt: no such file"):
-        WFLW(CROP, tmp_path, WFLW_LIST)
+        sound(WFLW(data_root=tmp_path, ann_file=WFLW_LIST))
     with pytest.raises(DataError, match=r": cannot be read \(Is a directory\)"):
-        WFLW(CROP, tmp_path, ".")
+        sound(WFLW(data_root=tmp_path, ann_file="."))
 
 
 # -------------------------------------------------------------------------------------------------------------- COFW
@@ -279,14 +295,15 @@ def release_cofw(tmp_path):
 
 def test_images_and_landmarks_of_cofw(release_cofw):
     root, images, points = release_cofw
-    dataset = COFW(CROP, root, "COFW_test_color.mat")
-    check_before_training({"train": dataset, "val": dataset}, Evaluator(NME()))  # its images are no files to compare
-    np.testing.assert_allclose(dataset.keypoints, points - 1, rtol=1e-6)
-    np.testing.assert_array_equal(dataset.read_image(0), images[0])
-    np.testing.assert_array_equal(dataset.read_image(1), np.repeat(images[1][..., None], 3, axis=2))
-    assert len(dataset.image_files().paths) == 0  # the doctor has no files to look for
+    samples = sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
+    check_before_run({"train": samples, "val": samples}, NME())  # its images are no files to compare
+    np.testing.assert_allclose(samples.people.points, points - 1, rtol=1e-6)
+    np.testing.assert_array_equal(samples.read(0), images[0])
+    np.testing.assert_array_equal(samples.read(1), np.repeat(images[1][..., None], 3, axis=2))
+    assert not any(samples.images.paths)  # the doctor has no files to look for
     # A loader's worker opens the file for itself.
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset))[0]["image"], dataset[0]["image"])
+    inputs = look(samples)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(inputs))[1].pixels, inputs[1].pixels)
 
 
 def test_landmarks_of_cofw_are_checked(release_cofw):
@@ -295,7 +312,7 @@ def test_landmarks_of_cofw_are_checked(release_cofw):
     with h5py.File(root / "COFW_test_color.mat", "r+") as file:
         file["phisT"][3, 0], file["phisT"][5, 1] = np.nan, 900
     with pytest.raises(DataError) as caught:
-        COFW(CROP, root, "COFW_test_color.mat")
+        sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
     assert "landmarks that are not finite: 1 " in str(caught.value) and "color.mat, image 1)" in str(caught.value)
     assert "color.mat, image 2: landmark 6 at (899, " in str(caught.value) and "image 210x160" in str(caught.value)
 
@@ -306,11 +323,11 @@ def test_images_of_cofw_that_are_none(release_cofw):
     with h5py.File(root / "COFW_test_color.mat", "r+") as file:
         file["IsT"][0, 1] = file.create_dataset("floats", data=images[1].T / 255).ref
     with pytest.raises(DataError, match=r"color.mat, image 2: is float64 \[210, 160\], expected uint8"):
-        COFW(CROP, root, "COFW_test_color.mat")
+        sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
     with h5py.File(root / "COFW_test_color.mat", "r+") as file:
         file["IsT"][0, 1] = file.create_group("group").ref
     with pytest.raises(DataError, match=r"color.mat, image 2: cannot be found"):
-        COFW(CROP, root, "COFW_test_color.mat")
+        sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
 
 
 def test_cofw_files_that_are_none(release_cofw):
@@ -319,27 +336,27 @@ def test_cofw_files_that_are_none(release_cofw):
     with h5py.File(root / "other.mat", "w", userblock_size=512) as file:
         file["phisT"] = np.ones((87, 2))
     with pytest.raises(DataError, match=r"other.mat: holds phisT, expected images and landmarks as IsTr and phisTr"):
-        COFW(CROP, root, "other.mat")
+        sound(COFW(data_root=root, ann_file="other.mat"))
     with h5py.File(root / "COFW_test_color.mat", "r+") as file:
         del file["phisT"]
         file["phisT"] = np.ones((58, 2))
     with pytest.raises(DataError, match=r"phisT is \[2, 58\], expected \[2, 87\]"):
-        COFW(CROP, root, "COFW_test_color.mat")
+        sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
 
 
 def test_a_cofw_file_that_is_not_hdf5(tmp_path):
     savemat(tmp_path / "COFW_test_color.mat", {"phisT": np.ones((2, 87))})
     with pytest.raises(DataError, match=r"COFW_test_color.mat: not HDF5, .* \(it begins with b'MATLAB 5.0 MAT-f'\)"):
-        COFW(CROP, tmp_path, "COFW_test_color.mat")
+        sound(COFW(data_root=tmp_path, ann_file="COFW_test_color.mat"))
     with pytest.raises(DataError, match=r"COFW_train_color.mat: cannot be read .No such file"):
-        COFW(CROP, tmp_path, "COFW_train_color.mat")
+        sound(COFW(data_root=tmp_path, ann_file="COFW_train_color.mat"))
 
 
 def test_cofw_without_h5py_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "COFW_test_color.mat").write_bytes(b"MATLAB 7.3".ljust(512) + b"\x89HDF\r\n\x1a\n")
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(UserError, match=r"read by h5py, which is not installed: pip install"):
-        COFW(CROP, tmp_path, "COFW_test_color.mat")
+        sound(COFW(data_root=tmp_path, ann_file="COFW_test_color.mat"))
 
 
 # -------------------------------------------------------------------------------------------------------------- AFLW
@@ -368,13 +385,14 @@ def release_aflw(tmp_path, monkeypatch):
 
 def test_faces_of_aflw(release_aflw):
     root, points, _ = release_aflw
-    train, test = AFLW(CROP, root, "train"), AFLW(CROP, root, "test")
-    np.testing.assert_allclose(train.keypoints, points[[3, 1, 0]], rtol=1e-6)
-    np.testing.assert_allclose(test.keypoints, points[[4, 2]], rtol=1e-6)
+    train, test = sound(AFLW(data_root=root, split="train")), sound(AFLW(data_root=root, split="test"))
+    np.testing.assert_allclose(train.people.points, points[[3, 1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(test.people.points, points[[4, 2]], rtol=1e-6)
     assert test.subsets["frontal"].tolist() == [False, True]
-    assert test.metainfo["box_sizes"].tolist() == [110, 110]
-    assert test.centers[0].tolist() == [100, 75] and test.sizes[0].tolist() == [137.5, 137.5]
-    assert test[0]["image"].any()
+    assert test.people.sizes.tolist() == [110, 110]
+    crop = look(test).crop(0)
+    assert crop.center.tolist() == [100, 75] and crop.size.tolist() == [137.5, 137.5]
+    assert look(test)[0].pixels.any()
 
 
 def test_boxes_and_landmarks_of_aflw_are_checked(release_aflw):
@@ -384,32 +402,32 @@ def test_boxes_and_landmarks_of_aflw_are_checked(release_aflw):
     content["data"][0, 4] = np.nan
     savemat(root / "AFLWinfo_release.mat", content)
     with pytest.raises(DataError) as caught:
-        AFLW(CROP, root)
+        sound(AFLW(data_root=root))
     assert "not finite: 1 (" in str(caught.value) and "AFLWinfo_release.mat, face 1)" in str(caught.value)
     assert "no extent: 1 (" in str(caught.value) and "face 4: 0x0 at (0, 0))" in str(caught.value)
     assert "outside the image: 1 (" in str(caught.value) and "face 2: landmark 5 at (-200, " in str(caught.value)
     savemat(root / "AFLWinfo_release.mat", {**content, "ra": np.array([[4, 2, 2, 5, 3]])})
     with pytest.raises(DataError, match="ra is no order of the 5 faces"):
-        AFLW(CROP, root)
+        sound(AFLW(data_root=root))
 
 
 def test_aflw_files_that_are_none(release_aflw):
     root, _, content = release_aflw
     savemat(root / "AFLWinfo_release.mat", {**content, "bbox": np.ones((5, 3))})
     with pytest.raises(DataError, match=r"AFLWinfo_release.mat: bbox is \[5, 3\], expected \[5, 4\]"):
-        AFLW(CROP, root)
+        sound(AFLW(data_root=root))
     savemat(root / "AFLWinfo_release.mat", {"data": content["data"]})
     with pytest.raises(DataError, match=r"lacks bbox, mask_new, nameList, ra"):
-        AFLW(CROP, root)
+        sound(AFLW(data_root=root))
     savemat(root / "AFLWinfo_release.mat", content, do_compression=True)
     whole = (root / "AFLWinfo_release.mat").read_bytes()
     for size in (100, len(whole) // 2):
         (root / "AFLWinfo_release.mat").write_bytes(whole[:size])
         with pytest.raises(DataError, match=r"AFLWinfo_release.mat: .*copy or download it again"):
-            AFLW(CROP, root)
+            sound(AFLW(data_root=root))
     (root / "AFLWinfo_release.mat").write_text("nothing of the kind")
     with pytest.raises(DataError, match=r"AFLWinfo_release.mat: not a MATLAB file of version 5"):
-        AFLW(CROP, root)
+        sound(AFLW(data_root=root))
 
 
 # --------------------------------------------------------------------------------------------------- csv and COCO
@@ -426,17 +444,28 @@ def write_csv(path, layout_size, points, box=False):
             writer.writerow(["1.jpg", 0.55, *([112] if box else []), 100.5, 75, *face.ravel()])
 
 
-@pytest.mark.parametrize(("layout", "count", "box"), [("300w", 68, False), ("aflw", 19, True)])
-def test_csv_files_of_the_official_code(layout, count, box, tmp_path):
+@pytest.mark.parametrize(("scheme", "count", "box"), [("300w", 68, False), ("aflw", 19, True)])
+def test_csv_files_of_the_official_code(scheme, count, box, tmp_path):
     points = make_points(count, 2)
     write_csv(tmp_path / "faces.csv", count, points, box)
     with (tmp_path / "faces.csv").open("a") as file:
         file.write("\n")  # a blank line says nothing
-    dataset = FaceCsv(CROP, tmp_path, "faces.csv", layout)
-    np.testing.assert_allclose(dataset.keypoints, points, rtol=1e-6)
-    np.testing.assert_allclose(dataset.centers, [[100.5, 75]] * 2)
-    np.testing.assert_allclose(dataset.sizes, 1.25 * 110)  # `scale` makes the crop,
-    np.testing.assert_allclose(dataset.metainfo["box_sizes"], 112 if box else 110)  # `box_size` the error
+    samples = sound(FaceCsv(data_root=tmp_path, ann_file="faces.csv", scheme=scheme))
+    np.testing.assert_allclose(samples.people.points, points, rtol=1e-6)
+    for crop in look(samples).asks:
+        np.testing.assert_allclose(crop.center, (100.5, 75))
+        np.testing.assert_allclose(crop.size, 1.25 * 110)  # `scale` makes the crop,
+    if box:
+        np.testing.assert_allclose(samples.people.sizes, 112)  # `box_size` the error
+    else:
+        eyes = points[:, 36] - points[:, 45]
+        np.testing.assert_allclose(samples.people.sizes, np.linalg.norm(eyes, axis=1), rtol=1e-5)
+
+
+def test_a_csv_without_boxes_is_scored_by_the_side_of_its_crops(tmp_path):
+    write_csv(tmp_path / "faces.csv", 19, make_points(19, 2))
+    samples = sound(FaceCsv(data_root=tmp_path, ann_file="faces.csv", scheme="aflw"))
+    np.testing.assert_allclose(samples.people.sizes, 110)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +489,7 @@ def test_a_malformed_csv(change, message, tmp_path):
     write_csv(path, 68, make_points(68, 2))
     path.write_text("\n".join(change(path.read_text().splitlines())))
     with pytest.raises(DataError, match=message):
-        FaceCsv(CROP, tmp_path, "faces.csv", "300w")
+        sound(FaceCsv(data_root=tmp_path, ann_file="faces.csv", scheme="300w"))
 
 
 def test_the_image_with_a_blank_in_its_name(tmp_path):
@@ -468,7 +497,7 @@ def test_the_image_with_a_blank_in_its_name(tmp_path):
     text = (tmp_path / "faces.csv").read_text()
     (tmp_path / "faces.csv").write_text(text.replace("1.jpg", "image_092_01.jpg"))
     write_image(tmp_path / "images/image_092 _01.jpg")
-    assert FaceCsv(CROP, tmp_path, "faces.csv", "300w")[0]["image"].any()
+    assert look(FaceCsv(data_root=tmp_path, ann_file="faces.csv", scheme="300w"))[0].pixels.any()
 
 
 def make_coco(points, names=("left_eye", "right_eye", "nose"), skeleton=((1, 3), (2, 3)), **extra):
@@ -488,36 +517,47 @@ def make_coco(points, names=("left_eye", "right_eye", "nose"), skeleton=((1, 3),
 def read_coco(folder, content, **options):
     write_image(folder / "images/1.jpg")
     (folder / "faces.json").write_text(json.dumps(content))
-    return CocoFaces(CROP, folder, "faces.json", **options)
+    return CocoFaces(data_root=folder, ann_file="faces.json", **options)
 
 
 def test_landmark_files_in_cocos_format_bring_their_own_names(tmp_path):
     points = make_points(3, 2)
-    dataset = read_coco(tmp_path, make_coco(points), layout=dict(nme_reference=("left_eye", "right_eye")))
-    assert dataset.layout.names == ("left_eye", "right_eye", "nose")
-    assert dataset.layout.flip_order() == [1, 0, 2]
-    assert dataset.layout.nme_reference == ("left_eye", "right_eye")
-    assert dataset.visible.tolist() == [[1, 1, 0], [1, 1, 1]]
+    samples = read_coco(tmp_path, make_coco(points), scheme=dict(nme_reference=("left_eye", "right_eye")))
+    assert samples.scheme.names == ("left_eye", "right_eye", "nose")
+    assert samples.scheme.flip_order() == [1, 0, 2]
+    assert samples.scheme.nme_reference == ("left_eye", "right_eye")
+    assert samples.people.visible.tolist() == [[1, 1, 0], [1, 1, 1]]
     low, high = np.floor(points[0, :2].min(axis=0)), np.ceil(points[0, :2].max(axis=0))
-    np.testing.assert_allclose(dataset.boxes[0], [*low, *(high - low)])  # the unlabelled nose does not count
-    assert dataset[0]["meta"]["image_id"] == 7
-    (finding,) = dataset.findings
+    np.testing.assert_allclose(samples.truth(0).boxes_xyxy[0], [*low, *high])  # the unlabelled nose does not count
+    assert samples.images.ids.tolist() == [7, 7]
+    (finding,) = samples.findings
     assert str(finding).endswith("annotations without a labelled landmark: 1 (99); they are left out")
     for scale in (0.4, [0.4, 0.3]):
-        dataset = read_coco(tmp_path, make_coco(points, center=[100, 70], scale=scale))
-        np.testing.assert_allclose(dataset.boxes[0], [60, 30, 80, 80], rtol=1e-6)
-    assert score_truth(read_coco(tmp_path, make_coco(points), layout=dict(nme_reference="box")))["NME"] == 0
+        samples = read_coco(tmp_path, make_coco(points, center=[100, 70], scale=scale))
+        np.testing.assert_allclose(samples.crops().windows_xywh[0], [60, 30, 80, 80], rtol=1e-6)
+    assert score_truth(read_coco(tmp_path, make_coco(points), scheme=dict(nme_reference="box")))["NME"] == 0
 
 
 def test_what_is_not_labelled_may_be_anything(tmp_path):
     content = make_coco(make_points(3, 2))
     content["annotations"][0]["keypoints"][6:9] = [float("nan"), float("inf"), 0]
-    dataset = read_coco(tmp_path, content, layout=dict(nme_reference="box"))
-    points, visible = (torch.from_numpy(dataset[0]["targets"][name])[None] for name in ("keypoints", "visible"))
+    samples = read_coco(tmp_path, content, scheme=dict(nme_reference="box"))
+    targets = look(samples)[SampleKey(0, 0, 0)].targets
+    points, visible = (torch.from_numpy(targets[name])[None] for name in ("keypoints", "visible"))
     for codec in (TruncatedHeatmap(), DarkHeatmap()):
         maps, weights = codec.encode(points, visible, (64, 64), 4)
         assert maps.isfinite().all() and weights.tolist() == [[1, 1, 0]]
-    assert score_truth(dataset)["NME"] == 0
+    assert score_truth(samples)["NME"] == 0
+
+
+def test_faces_without_a_size_are_noted_and_cannot_be_scored(tmp_path):
+    content = make_coco(make_points(3, 2))
+    samples = sound(read_coco(tmp_path, content, scheme=dict(nme_reference=("left_eye", "nose"))))
+    assert samples.people.sizes[0] == 0 < samples.people.sizes[1]
+    assert "faces without a size to divide their error by" in samples.findings[-1].what
+    assert samples.findings[-1].ids == (7,)
+    with pytest.raises(DataError, match=r"1 faces have no size .*\(distance of left_eye and nose\)"):
+        score_truth(samples)
 
 
 def test_odd_faces_are_told(tmp_path):
@@ -536,7 +576,7 @@ def test_odd_faces_are_told(tmp_path):
         (
             lambda c: c["categories"][0].update(keypoints=["a", "b"], skeleton=[]),
             {},
-            r"without 2 landmarks of x, y and visibility: 3 \(annotation 1 has 3, ",
+            r"without 2 keypoints of x, y and visibility: 3 \(annotation 1 has 3, ",
         ),
         (lambda c: c["categories"][0].update(keypoints=["a", "a", "b"]), {}, r"json: .* unique names"),
         (lambda c: c["annotations"][0].update(image_id=8), {}, r"does not list: 1 \(annotation 1 of image 8\)"),
@@ -553,16 +593,15 @@ def test_odd_faces_are_told(tmp_path):
         (lambda c: c["annotations"][0].pop("id"), {}, r"lack \['id'\]: 1 \(annotations\[0\]\)"),
         (lambda c: c["images"][0].pop("width"), {}, r"images that lack \['width'\]: 1"),
         (lambda c: [a.update(keypoints=None) for a in c["annotations"]], {}, "none of 3 annotations has a labelled"),
-        (lambda c: c.pop("images"), {}, "faces.json: 'images' is missing or empty; expected COCO's keypoint format"),
-        (lambda c: None, {"layout": {"nme_ref": "box"}}, "json: a keypoint layout has no nme_ref; it has names"),
-        (lambda c: None, {"layout": {"nme_reference": ["a", "nose"]}}, r"json: keypoint layout: \['a'\] are not among"),
+        (lambda c: c.pop("images"), {}, "faces.json: 'images' is missing or empty; expected COCO's format"),
         (
             lambda c: None,
-            {"layout": {"names": ["nose", "left_eye", "right_eye"]}},
-            "json: has the keypoints in another",
+            {"scheme": {"nme_ref": "box"}},
+            "json: .*: no field is called nme_ref; there are names",
         ),
-        (lambda c: None, {"layout": {"nme_reference": "nose"}}, "json: .* 'nose', expected two names, or 'box'"),
-        (lambda c: None, {"layout": "300w"}, "json: 3 keypoints .*, but the config's layout has 68"),
+        (lambda c: None, {"scheme": {"nme_reference": ["a", "nose"]}}, r"names \['a'\], which are not among"),
+        (lambda c: None, {"scheme": {"nme_reference": "nose"}}, "json: .* 'nose', expected two names, or 'box'"),
+        (lambda c: None, {"scheme": "300w"}, "json: 3 keypoints .*, but the config's scheme has 68"),
         (lambda c: None, {"category": "dog"}, r"0 categories named 'dog' among \['face'\]; set the dataset's"),
     ],
 )
@@ -570,7 +609,7 @@ def test_malformed_landmark_files(change, options, message, tmp_path):
     content = make_coco(make_points(3, 2))
     change(content)
     with pytest.raises(DataError, match=message):
-        read_coco(tmp_path, content, **options)
+        sound(read_coco(tmp_path, content, **options))
 
 
 # ------------------------------------------------------------------------------------------------------- all of them
@@ -584,41 +623,33 @@ def test_augmented_landmarks_follow_the_pixels(seed, tmp_path):
     image = np.zeros((150, 200, 3), np.uint8)
     image[88:93, 118:123] = 255
     cv2.imwrite(str(tmp_path / "faces/1.png"), image)
-    dataset = Face300W(FaceAffine(scale=0.25, rotation=30, flip=0.5), tmp_path, "faces")
-    sample = dataset[Draw(0, seed, 0)]
-    at = IBUG_68.flip_order()[1] if np.linalg.det(sample["meta"]["matrix"][:, :2]) < 0 else 1
-    bright = np.argwhere(sample["image"][..., 0] > 150).mean(axis=0)[::-1]
-    np.testing.assert_allclose(sample["targets"]["keypoints"][at], bright, atol=1)
+    inputs = look(Face300W(data_root=tmp_path, folders="faces"), scale=0.25, rotation=30, flip=0.5)
+    one = inputs[SampleKey(0, seed, 0)]
+    at = IBUG_68.flip_order()[1] if one.frame.mirror else 1
+    bright = np.argwhere(one.pixels[..., 0] > 150).mean(axis=0)[::-1]
+    np.testing.assert_allclose(one.targets["keypoints"][at], bright, atol=1)
 
 
-def test_drawings_show_truth_and_prediction_side_by_side(release_300w):
-    dataset = Face300W(CROP, release_300w[0], "train")
-    face = {"index": 0, "keypoints": dataset.keypoints[0], "scores": np.ones(68)}
-    drawn = dataset.draw([face])
-    assert drawn.shape == (150, 400, 3)
-    np.testing.assert_array_equal(drawn[:, :200], drawn[:, 200:])
-
-
-def score_truth(dataset, **options):
-    metric = NME(**options)
-    metric.dataset_meta = dataset.metainfo
-    faces = [{"index": i, "image_id": i, "keypoints": points} for i, points in enumerate(dataset.keypoints)]
-    metric.process(None, faces)
-    return metric.evaluate(len(dataset))
+def score_truth(samples):
+    metric = NME()
+    truths = {i: samples.truth(i) for i in range(len(samples))}
+    measures = {i: metric.measure(truth.as_prediction(), truth, samples.scheme) for i, truth in truths.items()}
+    return score_subsets(metric, samples, measures)[0]
 
 
 @pytest.mark.parametrize("folder", ["trainset", "testset"])
 def test_real_faces_of_300w(folder, test_data):
-    dataset = Face300W(CROP, test_data / "300w", folder)
-    assert len(dataset) == {"trainset": 18, "testset": 30}[folder]
-    assert all(dataset[i]["image"].any() for i in range(0, len(dataset), 5))
-    assert score_truth(dataset)["NME"] == 0
+    samples = sound(Face300W(data_root=test_data / "300w", folders=folder))
+    assert len(samples) == {"trainset": 18, "testset": 30}[folder]
+    assert all(look(samples)[i].pixels.any() for i in range(0, len(samples), 5))
+    assert score_truth(samples)["NME"] == 0
 
 
 def test_real_faces_of_wflw_with_subsets(test_data):
-    dataset = WFLW(CROP, test_data / "wflw", WFLW_LIST)
-    assert len(dataset) == 4 and len(dataset.image_paths) == 2
-    np.testing.assert_allclose(np.sort(dataset.sizes[:, 0] / 250), [0.375, 0.425, 0.455, 0.56], rtol=1e-6)
-    assert score_truth(dataset)["NME"] == 0  # all attributes are 0 here: no subset has a face
-    dataset.subsets["blur"][1:] = True
-    assert score_truth(dataset)["NME blur"] == 0
+    samples = sound(WFLW(data_root=test_data / "wflw", ann_file=WFLW_LIST))
+    assert len(samples) == 4 and len(np.unique(samples.images.paths)) == 2
+    sides = np.sort(samples.crops().windows_xywh[:, 2] / 200)
+    np.testing.assert_allclose(sides, [0.375, 0.425, 0.455, 0.56], rtol=1e-6)
+    assert score_truth(samples)["NME"] == 0  # all attributes are 0 here: no subset has a face
+    samples.subsets["blur"][1:] = True
+    assert score_truth(samples)["NME blur"] == 0

@@ -6,22 +6,23 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.face.head import FaceHead
 from mmengine import Config
 
 from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.frames import Warp
 from hrtoolkit.necks import Concat
+from hrtoolkit.tasks.face.head import FaceHead
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
 
-def make_model(layout="300w", neck=None, **backbone):
+def make_model(scheme="300w", neck=None, **backbone):
     backbone = backbone or dict(type="HRNet", width=18, fuse_upsample="bilinear", bn_momentum=0.01)
     return build_model(
         Config(
             dict(
                 custom_imports=dict(imports=["hrtoolkit.tasks.face"]),
-                model=dict(backbone=backbone, neck=neck, head=dict(type="FaceHead", layout=layout)),
+                model=dict(backbone=backbone, neck=neck, head=dict(type="FaceHead", scheme=scheme)),
             )
         )
     ).eval()
@@ -31,10 +32,10 @@ def official_names(model):
     return {name.removeprefix("backbone."): tensor for name, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize(("layout", "count"), [("aflw", 19), ("cofw", 29), ("300w", 68), ("wflw", 98)])
-def test_the_four_official_networks_load_strictly_by_name(layout, count):
+@pytest.mark.parametrize(("scheme", "count"), [("aflw", 19), ("cofw", 29), ("300w", 68), ("wflw", 98)])
+def test_the_four_official_networks_load_strictly_by_name(scheme, count):
     with torch.device("meta"):
-        model = make_model(layout)
+        model = make_model(scheme)
     names = official_names(model)
     assert len(names) == 1839
     assert sum(p.numel() for p in model.parameters()) == 9_635_970 + 271 * count
@@ -121,12 +122,12 @@ def test_the_official_heatmaps_of_a_network_filled_by_formula():
 def test_convolving_before_enlarging_is_convolving_the_joined_maps(size_hw):
     torch.manual_seed(0)
     channels, strides = (4, 8, 16, 32), (4, 8, 16, 32)
-    head = FaceHead(channels, strides, layout="300w").eval()
+    head = FaceHead(channels, strides, scheme="300w").eval()
     for tensor in head.parameters():
         torch.nn.init.normal_(tensor)
     sizes = [tuple(math.ceil(side / 2**level) for side in size_hw) for level in range(4)]
     maps = [torch.randn(2, c, *size) for c, size in zip(channels, sizes, strict=True)]
-    joined = FaceHead((60,), (4,), layout="300w").eval()
+    joined = FaceHead((60,), (4,), scheme="300w").eval()
     joined.load_state_dict(head.state_dict())
     with torch.no_grad():
         expected = joined(Concat(channels, strides)(maps))
@@ -136,7 +137,8 @@ def test_convolving_before_enlarging_is_convolving_the_joined_maps(size_hw):
 
 
 def test_integer_points_are_cut_and_one_is_added():
-    head = FaceHead((4,), (4,), layout="aflw", integer_points=True)
+    head = FaceHead((4,), (4,), scheme="aflw", integer_points=True)
     points = np.array([[[3.9, -0.5], [2.0, 7.25]]])
-    np.testing.assert_array_equal(head.to_image(points, np.eye(2, 3)[None]), [[[4, 1], [3, 8]]])
+    frames = Warp.stack([Warp((9, 9), (9, 9), False, np.eye(2, 3))])
+    np.testing.assert_array_equal(head.to_image(points, frames), [[[4, 1], [3, 8]]])
     assert head.describe()["integer_points"]

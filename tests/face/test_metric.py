@@ -4,38 +4,46 @@ import json
 
 import numpy as np
 import pytest
-from hrtoolkit.tasks.face.layouts import AFLW_19, COFW_29, IBUG_68, WFLW_98
-from hrtoolkit.tasks.face.metric import NME, cumulative_errors, normalised_errors, summarise_errors
 
 from hrtoolkit.errors import DataError
+from hrtoolkit.findings import Findings
+from hrtoolkit.metric import score_subsets
+from hrtoolkit.records import Objects
 from hrtoolkit.registry import METRICS
-from hrtoolkit.structures import KeypointLayout
+from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.tasks.face.checks import Faces, keypoint_boxes
+from hrtoolkit.tasks.face.datasets import FaceSamples
+from hrtoolkit.tasks.face.metric import NME, cumulative_errors, normalised_errors, summarise_errors
 
-LAYOUT = KeypointLayout(names=("a", "b", "c"), nme_reference=("a", "c"))
+SCHEME = KeypointScheme(names=("a", "b", "c"), nme_reference=("a", "c"))
 
 
-def make_metric(truth, layout, box_sizes=None, visible=None, subsets=None, **options):
-    metric = NME(**options)
+def make_faces(truth, scheme, box_sizes=None, visible=None, subsets=None):
     truth = np.asarray(truth, float)
-    metric.dataset_meta = {
-        "layout": layout,
-        "keypoints": truth,
-        "visible": np.ones(truth.shape[:2]) if visible is None else np.asarray(visible),
-        "box_sizes": np.ones(len(truth)) if box_sizes is None else box_sizes,
-        "subsets": subsets or {},
-        "ann_file": "faces.txt",
-    }
-    return metric
+    visible = None if visible is None else np.asarray(visible, bool)
+    names = [f"{i}.jpg" for i in range(len(truth))]
+    unknown = np.zeros((len(truth), 2), int)
+    boxes = keypoint_boxes(truth, visible)
+    faces = Faces(names, unknown, truth, boxes, names, visible, box_sizes=box_sizes, subsets=subsets)
+    return FaceSamples(scheme=scheme, faces=faces, findings=Findings("faces.txt"), max_outside=1.0)
 
 
-def score(metric, predictions):
-    faces = [{"index": i, "image_id": f"{i}.jpg", "keypoints": np.asarray(p)} for i, p in enumerate(predictions)]
-    metric.process(None, faces)
-    return metric.evaluate(len(faces))
+def face(points):
+    return Objects(np.zeros((1, 4)), np.zeros(1, np.int64), points=np.asarray(points, float)[None])
+
+
+def measure(samples, predictions):
+    metric = NME()
+    return {i: metric.measure(face(p), samples.truth(i), samples.scheme) for i, p in enumerate(predictions)}
+
+
+def score(samples, predictions):
+    return score_subsets(NME(), samples, measure(samples, predictions))[0]
 
 
 @pytest.mark.parametrize(
-    ("layout", "expected"),
+    ("scheme", "expected"),
     [
         (IBUG_68, 0.1435620411413375),
         (WFLW_98, 0.11851137088719059),
@@ -43,17 +51,27 @@ def score(metric, predictions):
         (AFLW_19, 0.02499999850988388),
     ],
 )
-def test_numbers_of_the_official_code(layout, expected):
-    k = np.arange(len(layout.names))
+def test_numbers_of_the_official_code(scheme, expected):
+    k = np.arange(len(scheme.names))
     truth = np.stack([10 + 3 * k, 20 + 11 * (k % 7)], axis=-1)[None]
-    metric = make_metric(truth, layout, box_sizes=[200.0])
+    samples = make_faces(truth, scheme, box_sizes=np.array([200.0]))
     # The original keeps float32.
-    assert score(metric, truth + np.array([3, 4]))["NME"] == pytest.approx(expected, rel=1e-7)
+    assert score(samples, truth + np.array([3, 4]))["NME"] == pytest.approx(expected, rel=1e-7)
 
 
 def test_a_3_4_5_shift_over_a_reference_of_ten_pixels_is_a_half():
-    metric = make_metric([[(0, 0), (5, 5), (6, 8)]], LAYOUT)
-    assert score(metric, [[(3, 4), (8, 9), (9, 12)]])["NME"] == 0.5
+    samples = make_faces([[(0, 0), (5, 5), (6, 8)]], SCHEME)
+    assert score(samples, [[(3, 4), (8, 9), (9, 12)]])["NME"] == 0.5
+
+
+def test_a_face_measured_by_itself_has_the_error_that_it_has_among_others():
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(0, 100, (40, 68, 2)).astype(np.float32)
+    predictions = truth + rng.normal(0, 3, truth.shape).astype(np.float32)
+    samples = make_faces(truth, IBUG_68)
+    sizes = np.linalg.norm(truth[:, 36].astype(float) - truth[:, 45], axis=-1)
+    errors = normalised_errors(predictions, truth, np.ones(truth.shape[:2], bool), sizes)
+    assert list(measure(samples, predictions).values()) == errors.tolist()
 
 
 def test_errors_equal_the_slow_formula():
@@ -99,7 +117,7 @@ def test_subsets_have_rows_of_their_own_and_empty_ones_none():
     truth = np.tile([(0.0, 0.0), (5.0, 5.0), (10.0, 0.0)], (4, 1, 1))
     shift = np.array([0.0, 0.5, 1.0, 2.0])[:, None, None] * (1, 0)
     subsets = {"blur": [False, True, True, False], "pose": [False] * 4}
-    numbers = score(make_metric(truth, LAYOUT, subsets=subsets), truth + shift)
+    numbers = score(make_faces(truth, SCHEME, subsets=subsets), truth + shift)
     assert numbers["NME"] == pytest.approx(0.0875)
     assert numbers["NME blur"] == pytest.approx(0.075)
     assert numbers["FR@0.08 blur"] == 0.5
@@ -108,10 +126,11 @@ def test_subsets_have_rows_of_their_own_and_empty_ones_none():
 
 def test_the_picture_shows_one_curve_a_subset():
     truth = np.tile([(0.0, 0.0), (5.0, 5.0), (10.0, 0.0)], (2, 1, 1))
-    metric = make_metric(truth, LAYOUT, subsets={"blur": [True, False]})
-    assert metric.draw() == {}
-    score(metric, truth + np.array([[[0.3, 0.0]], [[0.6, 0.0]]]))
-    picture = metric.draw()["cumulative_error"]
+    samples = make_faces(truth, SCHEME, subsets={"blur": [True, False]})
+    measures = measure(samples, truth + np.array([[[0.3, 0.0]], [[0.6, 0.0]]]))
+    by_subset = score_subsets(NME(), samples, measures)[1]
+    assert [len(some) for some in by_subset.values()] == [2, 1]
+    picture = NME().draw(by_subset, SCHEME)["cumulative_error"]
     assert picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100  # curves, not an empty sheet
 
@@ -123,8 +142,8 @@ def test_less_is_better():
 
 
 def test_landmarks_can_be_written(tmp_path):
-    metric = make_metric([[(0, 0), (5, 5), (6, 8)]], LAYOUT, out_file=str(tmp_path / "faces.json"))
-    score(metric, [[(3, 4), (8, 9), (9, 12)]])
+    out, writer = str(tmp_path / "faces.json"), NME().writer
+    writer.write(out, writer.pack(out, "0.jpg", face([(3, 4), (8, 9), (9, 12)]), SCHEME))
     assert json.loads((tmp_path / "faces.json").read_text()) == [
         {"index": 0, "image_id": "0.jpg", "keypoints": [[3, 4], [8, 9], [9, 12]]}
     ]
@@ -132,9 +151,9 @@ def test_landmarks_can_be_written(tmp_path):
 
 def test_mistakes_are_told():
     truth = [[(0, 0), (5, 5), (6, 8)]]
-    with pytest.raises(DataError, match=r"faces.txt: its layout does not say .* add nme_reference"):
-        score(make_metric(truth, KeypointLayout(("a", "b", "c"))), truth)
-    with pytest.raises(DataError, match=r"faces.txt: 1 faces have no size .*distance of a and c.*, in 0.jpg;"):
-        score(make_metric(truth, LAYOUT, visible=[[1, 1, 0]]), truth)
-    with pytest.raises(DataError, match="1 faces of 3 landmarks, but there are predictions of 1 faces with 2"):
-        score(make_metric(truth, LAYOUT), [truth[0][:2]])
+    with pytest.raises(DataError, match=r"the scheme does not say .* add nme_reference"):
+        score(make_faces(truth, KeypointScheme(("a", "b", "c"))), truth)
+    samples = make_faces(truth, SCHEME, visible=[[1, 1, 0]])
+    with pytest.raises(DataError, match=r"1 faces have no size .*distance of a and c.*check_data.py has their ids"):
+        score(samples, truth)
+    assert samples.findings[-1].ids == ("0.jpg",)

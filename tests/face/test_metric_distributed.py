@@ -1,40 +1,45 @@
-"""The numbers do not depend on how predictions are spread over processes."""
+"""The numbers do not depend on how samples are dealt to processes."""
 
 import json
 
 import numpy as np
 import torch.distributed
 import torch.multiprocessing
+
+from hrtoolkit.engine.evaluation import Evaluation
+from hrtoolkit.findings import Findings
+from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.records import Objects, join
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.tasks.face.checks import Faces, keypoint_boxes
+from hrtoolkit.tasks.face.datasets import FaceSamples
 from hrtoolkit.tasks.face.metric import NME
 
-from hrtoolkit.structures import KeypointLayout
-
 SIZE = 13
-LAYOUT = KeypointLayout(names=("a", "b", "c", "d"), nme_reference=("a", "b"))
+SCHEME = KeypointScheme(names=("a", "b", "c", "d"), nme_reference=("a", "b"))
 
-# Which positions of the dataset the two processes hold.
-SPLITS = {
-    "interleaved": (range(0, SIZE, 2), range(1, SIZE, 2)),
-    "padded": ([*range(7), 0, 1], [*range(7, SIZE), 2]),  # samplers fill the last batch with the first
-    "second has none": (range(SIZE), []),
-}
+# Which samples the two processes hold.
+SPLITS = {"halves": (range(7), range(7, SIZE)), "second has none": (range(SIZE), [])}
 
 
-def score(folder, positions):
+def score(folder, share):
     rng = np.random.default_rng(0)
     truth = rng.uniform(0, 100, (SIZE, 4, 2))
-    metric = NME(out_file=str(folder / "faces.json"))
-    metric.dataset_meta = {
-        "layout": LAYOUT,
-        "keypoints": truth,
-        "visible": np.ones((SIZE, 4)),
-        "box_sizes": np.ones(SIZE),
-        "subsets": {"even": np.arange(SIZE) % 2 == 0},
-        "ann_file": "faces",
-    }
-    predictions = truth + rng.normal(0, 3, truth.shape)
-    metric.process(None, [{"index": i, "image_id": i, "keypoints": predictions[i]} for i in positions])
-    return metric.evaluate(size=SIZE)
+    names = [f"{i:02d}.jpg" for i in range(SIZE)]
+    subsets = {"even": np.arange(SIZE) % 2 == 0}
+    faces = Faces(names, np.full((SIZE, 2), 100), truth, keypoint_boxes(truth), names, subsets=subsets)
+    samples = FaceSamples(scheme=SCHEME, faces=faces, findings=Findings("faces"), max_outside=1.0)
+    inputs = Inputs(samples, TopDown(), SCHEME)
+    evaluation = Evaluation(inputs, [NME()], join, str(folder / "faces.json"))
+    predictions = (truth + rng.normal(0, 3, truth.shape)).astype(np.float32)
+    for i in share:
+        face = Objects(np.zeros((1, 4)), np.zeros(1, np.int64), points=predictions[i : i + 1])
+        evaluation.add([i], [face])
+    evaluation.finish_samples(share)
+    numbers = evaluation.score()
+    evaluation.write()
+    return numbers
 
 
 def score_every_split(rank, folder):

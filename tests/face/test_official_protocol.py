@@ -5,23 +5,34 @@ import random
 import numpy as np
 import pytest
 import torch
-from hrtoolkit.tasks.face.codec import TruncatedHeatmap
-from hrtoolkit.tasks.face.faces import landmark_boxes
-from hrtoolkit.tasks.face.head import FaceHead
-from hrtoolkit.tasks.face.layouts import AFLW_19, IBUG_68
-from hrtoolkit.tasks.face.metric import NME, normalised_errors
-from hrtoolkit.tasks.face.reading import read_pts
-from hrtoolkit.tasks.face.releases import WFLW
-from hrtoolkit.tasks.face.transforms import FaceAffine, OfficialFaceCrop
 from mmengine.registry import PARAM_SCHEDULERS
 
 from hrtoolkit import geometry
 from hrtoolkit.config import load_config
-from hrtoolkit.heatmaps import DarkHeatmap
+from hrtoolkit.frames import Warp, to_input
+from hrtoolkit.keypoints.codecs import DarkHeatmap
+from hrtoolkit.keypoints.samples import square_windows
+from hrtoolkit.records import Objects
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes.faces import AFLW_19, IBUG_68
+from hrtoolkit.tasks.face.augmentation import FaceAugmentation
+from hrtoolkit.tasks.face.checks import keypoint_boxes
+from hrtoolkit.tasks.face.codec import TruncatedHeatmap
+from hrtoolkit.tasks.face.datasets import WFLW
+from hrtoolkit.tasks.face.head import FaceHead
+from hrtoolkit.tasks.face.metric import NME, normalised_errors
+from hrtoolkit.tasks.face.reading import read_pts
+from hrtoolkit.tasks.face.views import OfficialFaceCrop
+from hrtoolkit.views import Crop
 
 from ..conftest import REPOSITORY
 
 CENTER, SIDE = np.array([489.5, 503.5]), 596.25  # of a face of 300W, the side with its padding
+
+
+def frames_of(matrix):
+    """A batch of one frame; its box and sizes do not matter."""
+    return Warp.stack([Warp((720, 960), (256, 256), False, matrix, np.zeros(4), 1.0, 1.0)])
 
 
 # ------------------------------------------------------------------------------------------------------------ points
@@ -84,10 +95,10 @@ def test_cutting_goes_towards_zero():
     ],
 )
 def test_the_way_back_to_the_image(size, points, expected):
-    head = FaceHead((4,), (4,), layout="aflw", integer_points=True)
+    head = FaceHead((4,), (4,), scheme="aflw", integer_points=True)
     matrix = geometry.crop_matrix(CENTER, (SIDE, SIDE), (size, size))
     # The original counts from 1.
-    np.testing.assert_array_equal(head.to_image(np.array([points]) - 1.0, matrix[None])[0], expected)
+    np.testing.assert_array_equal(head.to_image(np.array([points]) - 1.0, frames_of(matrix))[0], expected)
 
 
 # ------------------------------------------------------------------------------------------------------------- crops
@@ -100,23 +111,9 @@ def make_image(height, width):
     )
 
 
-class Fixed(OfficialFaceCrop):
-    """Turns every face by the same angle."""
-
-    def __init__(self, size, angle=0.0, contrast_stretch=True):
-        super().__init__((size, size), contrast_stretch=contrast_stretch)
-        self.angle = angle
-
-    def draw(self, uniform):
-        return super().draw(uniform)._replace(angle=self.angle)
-
-
 def official_crop(image, center, scale, size, angle=0.0, contrast_stretch=True):
-    side = 200 * scale
-    points = np.zeros((19, 2))
-    transform = Fixed(size, angle, contrast_stretch)
-    rng = np.random.default_rng(0)
-    return transform(image, np.array(center, float), np.array([side, side]), points, np.ones(19), AFLW_19, rng)["image"]
+    view = OfficialFaceCrop(input_size=(size, size), contrast_stretch=contrast_stretch)
+    return view(image, Crop(np.array(center, float), np.full(2, 200 * scale), angle=angle))[0]
 
 
 BIG, SMALL = make_image(300, 400), make_image(60, 80)
@@ -173,23 +170,24 @@ def test_windows_off_the_image_are_black():
     ],
 )
 def test_augmentation_is_drawn_in_the_official_order(seed, factor, angle, mirror):
-    drawn = FaceAffine(scale=0.25, rotation=30, flip=0.5).draw(random.Random(seed).random)
-    assert drawn.factor == pytest.approx(factor, rel=1e-12)
-    assert drawn.angle == pytest.approx(angle, rel=1e-12)
-    assert drawn.mirror is mirror
+    variation = FaceAugmentation(scale=0.25, rotation=30, flip=0.5).sample(random.Random(seed).random)
+    assert variation.factor == pytest.approx(factor, rel=1e-12)
+    assert variation.angle == pytest.approx(angle, rel=1e-12)
+    assert variation.mirror is mirror
 
 
 def test_mirrored_landmarks_are_where_the_official_code_puts_them():
-    points = np.array([(10, 20), (30, 40), *((i, 2 * i) for i in range(17))], float)
+    points = np.array([(10, 20), (30, 40), *((i, 2 * i) for i in range(17))], np.float32)
     image = np.zeros((100, 100, 3), np.uint8)
-    transform = OfficialFaceCrop((100, 100), flip=1.0)
-    crop = transform(image, np.full(2, 50.0), np.full(2, 100.0), points, np.ones(19), AFLW_19, np.random.default_rng(0))
+    _, frame = OfficialFaceCrop(input_size=(100, 100))(image, Crop(np.full(2, 50.0), np.full(2, 100.0), mirror=True))
+    truth = Objects(np.zeros((1, 4)), np.zeros(1, int), points=points[None], visible=np.ones((1, 19), np.uint8))
+    mirrored = to_input(truth, frame, AFLW_19).points
     expected = [(97, 6), (98, 4), (99, 2), (100, 0), (70, 40), (90, 20), (91, 18)]
     # The window is the whole image, mirrored with it: input pixels are image pixels.
     drawn = [0, 1, 2, 4, 5, 6]  # the upper edge of the image is not
-    np.testing.assert_allclose(crop["keypoints"][drawn], np.array(expected)[drawn], atol=1e-5)
+    np.testing.assert_allclose(mirrored[0][drawn], np.array(expected)[drawn], atol=1e-5)
     codec = TruncatedHeatmap()
-    targets, weights = codec.encode(torch.from_numpy(crop["keypoints"])[None], torch.ones(1, 19), (25, 25), 4)
+    targets, weights = codec.encode(torch.from_numpy(mirrored), torch.ones(1, 19), (25, 25), 4)
     assert (targets.amax((2, 3)) > 0)[0, :7].tolist() == [k in drawn for k in range(7)]
     assert weights.all()  # what is not drawn counts in the loss
     assert points[0].tolist() == [10, 20]  # the argument is left alone
@@ -287,12 +285,12 @@ def test_a_peak_at_the_border_does_not_shift(cell, expected):
     ],
 )
 def test_landmarks_in_the_image_equal_the_official_ones(center, scale, expected):
-    head = FaceHead((4,), (4,), layout="aflw", codec=TruncatedHeatmap(), integer_points=True)
+    head = FaceHead((4,), (4,), scheme="aflw", codec=TruncatedHeatmap(), integer_points=True)
     # The numbers were made with scales in float32, which decides where a landmark falls on a whole pixel.
     matrix = geometry.crop_matrix(np.array(center), np.full(2, 200 * float(np.float32(scale))), (256, 256))
     head.forward = lambda maps: maps[0]
-    face = head.predict([make_maps()], [{"matrix": matrix}])[0]
-    np.testing.assert_array_equal(face["keypoints"], expected)
+    face = head.predict([make_maps()], frames_of(matrix))[0]
+    np.testing.assert_array_equal(face.points[0], expected)
 
 
 # ------------------------------------------------------------------------------------------------- a face from 300W
@@ -308,7 +306,7 @@ def test_landmarks_in_the_image_equal_the_official_ones(center, scale, expected)
 def test_the_whole_protocol_on_real_landmarks(name, center, scale, cells, nme, test_data):
     """Box, target, and the error that cutting to integers leaves when the exact target is read back."""
     points = read_pts(test_data / f"300w/testset/{name}.pts", 68) - 1  # these files are one above the csv
-    left, top, width, height = landmark_boxes(points[None])[0]
+    left, top, width, height = keypoint_boxes(points[None])[0]
     assert (left + width / 2, top + height / 2) == center
     assert max(width, height) / 200 == scale
     matrix = geometry.crop_matrix(np.array(center), np.full(2, 250 * scale), (256, 256))
@@ -319,9 +317,9 @@ def test_the_whole_protocol_on_real_landmarks(name, center, scale, cells, nme, t
     for landmark, cell in zip((0, 34, 67), cells, strict=True):
         # The original counts cells from 1.
         assert divmod(maps[0, landmark].argmax().item(), 64) == (cell[1] - 1, cell[0] - 1)
-    head = FaceHead((4,), (4,), layout="300w", codec=codec, integer_points=True)
+    head = FaceHead((4,), (4,), scheme="300w", codec=codec, integer_points=True)
     head.forward = lambda maps: maps[0]
-    read = head.predict([maps], [{"matrix": matrix}])[0]["keypoints"]
+    read = head.predict([maps], frames_of(matrix))[0].points[0]
     if name == "indoor_029":
         assert read[[0, 34, 67]].tolist() == [[271, 397], [588, 509], [551, 583]]
     eyes = np.linalg.norm(points[36] - points[45])
@@ -343,33 +341,35 @@ def test_the_whole_protocol_on_real_landmarks(name, center, scale, cells, nme, t
 )
 def test_the_whole_protocol_on_files_of_wflw(face, colours, cells, nme, test_data):
     folder = "WFLW_annotations/list_98pt_rect_attr_train_test"
-    dataset = WFLW(OfficialFaceCrop(), test_data / "wflw", f"{folder}/list_98pt_rect_attr_test.txt")
-    sample = dataset[face]
-    np.testing.assert_allclose(sample["image"].sum((0, 1)), colours, rtol=2e-4)  # decoders of JPEG differ
+    samples = WFLW(data_root=test_data / "wflw", ann_file=f"{folder}/list_98pt_rect_attr_test.txt")
+    one, truth = Inputs(samples, OfficialFaceCrop(), samples.scheme)[face], samples.truth(face)
+    np.testing.assert_allclose(one.pixels.sum((0, 1)), colours, rtol=2e-4)  # decoders of JPEG differ
     codec = TruncatedHeatmap(sigma=1.5)
-    maps, _ = codec.encode(torch.from_numpy(sample["targets"]["keypoints"])[None], torch.ones(1, 98), (64, 64), 4)
+    points = to_input(truth, one.frame, samples.scheme).points
+    maps, _ = codec.encode(torch.from_numpy(points), torch.ones(1, 98), (64, 64), 4)
     assert maps.sum().item() == pytest.approx(1382.0724353043552, rel=1e-6)
-    np.testing.assert_array_equal(np.trunc(sample["targets"]["keypoints"][[0, 49, 97]] / 4) + 1, cells)
-    head = FaceHead((4,), (4,), layout="wflw", codec=codec, integer_points=True)
+    np.testing.assert_array_equal(np.trunc(points[0][[0, 49, 97]] / 4) + 1, cells)
+    head = FaceHead((4,), (4,), scheme="wflw", codec=codec, integer_points=True)
     head.forward = lambda maps: maps[0]
     metric = NME()
-    truth = dataset.metainfo
-    metric.dataset_meta = truth | {name: truth[name][[face]] for name in ("keypoints", "visible", "box_sizes")}
-    metric.dataset_meta["subsets"] = {}
-    metric.process(None, head.predict([maps], [sample["meta"]]))
-    assert metric.evaluate(1)["NME"] == pytest.approx(nme, rel=1e-6)
+    (record,) = head.predict([maps], Warp.stack([one.frame]))
+    assert metric.score([metric.measure(record, truth, samples.scheme)], samples.scheme)["NME"] == pytest.approx(
+        nme, rel=1e-6
+    )
 
 
 def test_training_samples_of_the_official_manner(test_data):
     """Seeded as the original; the picture is a JPEG here, so that only geometry can be compared."""
-    points = read_pts(test_data / "300w/testset/indoor_029.pts", 68) - 1
-    transform = OfficialFaceCrop(scale=0.25, rotation=30, flip=0.5)
+    points = (read_pts(test_data / "300w/testset/indoor_029.pts", 68) - 1).astype(np.float32)
+    view, augmentation = OfficialFaceCrop(), FaceAugmentation(scale=0.25, rotation=30, flip=0.5)
     source = random.Random(0)
-    source_rng = type("Rng", (), {"random": staticmethod(source.random)})
+    rng = type("Rng", (), {"random": staticmethod(source.random)})
+    (crop,) = view.crops(square_windows(CENTER[None], [SIDE / 1.25]), np.zeros((1, 4)), np.ones(1))
+    truth = Objects(np.zeros((1, 4)), np.zeros(1, int), points=points[None], visible=np.ones((1, 68), np.uint8))
     image = np.zeros((720, 960, 3), np.uint8)
-    crop = transform(image, CENTER, np.full(2, SIDE), points, np.ones(68), IBUG_68, source_rng)
-    assert 256 / abs(crop["matrix"][0, 0]) / 200 == pytest.approx(3.494653822429525, rel=1e-12)
-    x, y = np.trunc(crop["keypoints"][0] / 4) + 1
+    _, frame = view(image, augmentation.ask(view, image.shape[:2], truth, crop, IBUG_68, rng))
+    assert 256 / abs(frame.matrix[0, 0]) / 200 == pytest.approx(3.494653822429525, rel=1e-12)
+    x, y = np.trunc(to_input(truth, frame, IBUG_68).points[0, 0] / 4) + 1
     assert (x, y) == (14, 16)
 
 

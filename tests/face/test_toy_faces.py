@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from hrtoolkit.tasks.face.layouts import IBUG_68
-from hrtoolkit.tasks.face.releases import Face300W
-from hrtoolkit.tasks.face.transforms import FaceAffine
 
-from hrtoolkit.data.toy.faces import SIZE, make_face, make_landmarks, write_faces
 from hrtoolkit.errors import DataError
+from hrtoolkit.schemes.faces import IBUG_68
+from hrtoolkit.tasks.face.datasets import Face300W
+from hrtoolkit.toy.faces import SIZE, make_face, make_landmarks, write_faces
 
 
 def test_a_head_is_symmetric_but_for_its_noise():
@@ -37,11 +36,11 @@ def test_landmarks_lie_on_what_is_drawn():
 def test_faces_are_written_as_300w_keeps_its_own(tmp_path):
     assert write_faces(tmp_path, train=3, test=2, seed=5)
     assert not write_faces(tmp_path, train=3, test=2, seed=5)
-    dataset = Face300W(FaceAffine(), tmp_path, "testset")
-    assert len(dataset) == 2
+    samples = Face300W(data_root=tmp_path, folders="testset")
+    assert len(samples) == 2
     image, points = make_face(np.random.default_rng([5, 1, 1]))
-    np.testing.assert_array_equal(dataset.read_image(1), image)
-    np.testing.assert_allclose(dataset.keypoints[1], points, atol=1e-3)
+    np.testing.assert_array_equal(samples.read(1), image)
+    np.testing.assert_allclose(samples.truth(1).points[0], points, atol=1e-3)
     with pytest.raises(DataError, match="holds something else than toy faces, version 1: 4 to train on"):
         write_faces(tmp_path, train=4, test=2, seed=5)
 

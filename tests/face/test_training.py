@@ -7,9 +7,9 @@ import sys
 import torch
 from mmengine import Config
 
-from hrtoolkit.data.toy.faces import write_faces
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
+from hrtoolkit.toy.faces import write_faces
 
 from ..conftest import REPOSITORY
 

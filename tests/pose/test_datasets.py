@@ -6,69 +6,124 @@ import logging
 import cv2
 import numpy as np
 import pytest
-from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
-from hrtoolkit.tasks.pose.layouts import COCO, MPII
-from hrtoolkit.tasks.pose.transforms import TopDownAffine
+from scipy.io import savemat
 
-from hrtoolkit.data.loading import Draw, build_dataloader
+from hrtoolkit.data.loading import build_dataloader, stopping_workers
+from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
+from hrtoolkit.keypoints.head import keypoint_targets
+from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.records import Objects
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes import KeypointScheme, check_same, convert
+from hrtoolkit.schemes.people import COCO, MPII
+from hrtoolkit.tasks.pose.augmentation import PoseAugmentation
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
 
 from ..conftest import edit_json
 
 
 def load(folder, **options):
-    transform = TopDownAffine((48, 64), flip=0.5, rotation=30)
-    return CocoKeypoints(transform, folder, "people.json", "images", **options)
+    return CocoKeypoints(data_root=folder, ann_file="people.json", image_dir="images", **options)
 
 
-def test_people_with_keypoints_are_kept_in_order_of_images(coco_folder):
-    dataset = load(coco_folder)
-    assert len(dataset) == 3
-    metas = [dataset[i]["meta"] for i in range(3)]
-    assert [meta["image_id"] for meta in metas] == [11, 11, 12]
-    assert [meta["index"] for meta in metas] == [0, 1, 2]
-    assert all(meta["box_score"] == 1 for meta in metas)
-    sample = dataset[1]
-    assert sample["image"].shape == (64, 48, 3) and sample["image"].dtype == np.uint8
-    assert sample["targets"]["visible"].sum() == 9
-    assert dataset.layout is COCO
+def look(samples, augmented=True, input_size=(48, 64)):
+    """The inputs of a data set, with targets."""
+    augmentation = PoseAugmentation(flip=0.5, rotation=30) if augmented else None
+    return Inputs(samples, TopDown(input_size=input_size), samples.scheme, keypoint_targets, augmentation)
+
+
+def stop_messages(samples):
+    """What keeps a run from starting."""
+    return "\n".join(str(finding) for finding in samples.findings if finding.level == "stop")
+
+
+def test_a_sample_is_an_image_and_its_crops_are_the_people_with_keypoints(coco_folder):
+    samples = load(coco_folder)
+    assert len(samples) == 3 and samples.images.ids.tolist() == [11, 12, 13]
+    inputs = look(samples)
+    assert len(inputs) == 3
+    assert [samples.images.ids[inputs.sample_of(i)] for i in range(3)] == [11, 11, 12]
+    assert inputs.objects.tolist() == [0, 1, 0]
+    frame = inputs[1].frame
+    assert frame.score == 1 and frame.box_xyxy.tolist() == [70, 20, 130, 110]
+    trained = inputs[SampleKey(1, 0, 0)]
+    assert trained.pixels.shape == (64, 48, 3) and trained.pixels.dtype == np.uint8
+    assert trained.targets["visible"].sum() == 9
+    assert samples.scheme.names == COCO.names and samples.scheme.sigmas == COCO.sigmas
+    assert samples.scheme.classes.names == ("person",) and samples.scheme.classes.ids == (1,)
+
+
+def test_the_truth_of_an_image_is_everybody_in_the_order_of_the_file(coco_folder):
+    def add(content):
+        content["images"].append({"id": 14, "file_name": "13.jpg", "width": 160, "height": 120})
+        content["annotations"][2]["ignore"] = 1
+        content["annotations"][0]["num_keypoints"] = 0  # what the file says counts, not the flags
+
+    edit_json(coco_folder / "people.json", add)
+    samples = load(coco_folder)
+    truth = samples.truth(0)
+    assert truth.boxes_xyxy.tolist() == [[10, 10, 50, 100], [70, 20, 130, 110]]
+    assert truth.areas.tolist() == [0.6 * 40 * 90, 0.6 * 60 * 90]
+    assert (truth.visible > 0).sum(axis=1).tolist() == [17, 9]
+    assert not truth.points[truth.visible == 0].any()
+    assert truth.ignored.tolist() == [False, True] and truth.crowd.tolist() == [False, False]
+    assert samples.truth(1).ignored.tolist() == [True]
+    crowd, unlabelled = (samples.truth(2).select(slice(i, i + 1)) for i in range(2))
+    assert crowd.crowd.all() and crowd.ignored.all() and not crowd.visible.any()
+    assert not unlabelled.crowd.any() and unlabelled.ignored.all()
+    nobody = samples.truth(3)
+    assert isinstance(nobody, Objects) and len(nobody.labels) == 0 and nobody.points.shape == (0, 17, 2)
+
+
+def test_people_with_and_without_keypoints_share_an_image(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][3].update(image_id=11))
+    truth = load(coco_folder).truth(0)
+    assert (truth.visible > 0).sum(axis=1).tolist() == [17, 9, 0]
+    assert truth.crowd.tolist() == [False, False, True]
 
 
 def test_windows_follow_the_official_box_rule(coco_folder):
-    dataset = load(coco_folder)
+    crops = load(coco_folder).crops()
     # Box 10, 10, 40, 90 loses a pixel; 1.25 pads it.
-    np.testing.assert_allclose(dataset.centers[0], (29.5, 54.5))
-    np.testing.assert_allclose(dataset.sizes[0], (39 * 1.25, 89 * 1.25))
+    np.testing.assert_allclose(crops.windows_xywh[0], (10, 10, 39, 89))
+    crop = look(load(coco_folder)).crop(0)
+    np.testing.assert_allclose(crop.center, (29.5, 54.5))
+    np.testing.assert_allclose(crop.size, (89 * 1.25 * 0.75, 89 * 1.25))
 
 
-def test_annotation_read_back_through_its_own_matrix_is_the_annotation(coco_folder):
-    dataset = load(coco_folder)
-    sample = dataset[0]
-    matrix = sample["meta"]["matrix"]
-    back = (sample["targets"]["keypoints"] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    np.testing.assert_allclose(back, dataset.keypoints[0], atol=1e-3)
+def test_annotation_read_back_through_its_own_frame_is_the_annotation(coco_folder):
+    inputs = look(load(coco_folder))
+    for index in range(3):
+        one = inputs[SampleKey(index, 0, 0)]
+        truth = inputs.truth(index)
+        points = one.targets["keypoints"][inputs.scheme.flip_order()] if one.frame.mirror else one.targets["keypoints"]
+        labelled = truth.visible[0] > 0
+        back = one.frame.points_to_image(points)
+        np.testing.assert_allclose(back[labelled], truth.points[0][labelled], atol=1e-3)
 
 
 def test_an_image_is_read_once_for_all_the_people_in_it(coco_folder, monkeypatch):
-    from hrtoolkit.data import keypoints as datasets
+    from hrtoolkit import samples
 
     reads = []
-    real = datasets.read_image
-    monkeypatch.setattr(datasets, "read_image", lambda path: reads.append(path) or real(path))
-    dataset = load(coco_folder)
-    for i in range(len(dataset)):
-        dataset[i]
+    real = samples.read_image
+    monkeypatch.setattr(samples, "read_image", lambda path: reads.append(path) or real(path))
+    inputs = look(load(coco_folder))
+    for i in range(len(inputs)):
+        inputs[i]
     assert len(reads) == 2
 
 
-def test_draws_are_repeatable_and_workers_do_not_matter(coco_folder):
-    dataset = load(coco_folder)
-    np.testing.assert_array_equal(dataset[Draw(0, 5, 1)]["image"], dataset[Draw(0, 5, 1)]["image"])
+def test_samples_are_repeatable_and_workers_do_not_matter(coco_folder):
+    inputs = look(load(coco_folder))
+    np.testing.assert_array_equal(inputs[SampleKey(0, 5, 1)].pixels, inputs[SampleKey(0, 5, 1)].pixels)
     batches = []
     for workers in (0, 2):
-        loader = build_dataloader(dataset, 2, workers, training=True, seed=3)
+        loader = build_dataloader(inputs, 2, workers, training=True, seed=3)
         loader.sampler.set_epoch(4)
-        batches.append(list(loader))
+        with stopping_workers(loader):
+            batches.append(list(loader))
     for a, b in zip(*batches, strict=True):
         assert (a["images"] == b["images"]).all()
         assert (a["targets"]["keypoints"] == b["targets"]["keypoints"]).all()
@@ -78,13 +133,13 @@ def test_left_out_annotations_are_counted(coco_folder, caplog):
     logging.getLogger("hrtoolkit").propagate = True
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].update(bbox=[10, 10, 0, 50]))
     with caplog.at_level(logging.INFO):
-        dataset = load(coco_folder)
-    assert len(dataset) == 2
+        samples = load(coco_folder)
+    assert len(samples.crops().samples) == 2
     expected = (
         "2 of 5 annotations used (1 left out: crowd, 1 left out: no labelled keypoint, 1 left out: box of zero size)"
     )
     assert expected in caplog.text
-    (finding,) = [finding for finding in dataset.findings if "box of zero size" in finding.what]
+    (finding,) = [finding for finding in samples.findings if "box of zero size" in finding.what]
     assert (finding.level, finding.ids, finding.count) == ("warning", (2,), 1)
 
 
@@ -96,22 +151,25 @@ def test_detections_replace_annotated_boxes(coco_folder):
         {"image_id": 11, "category_id": 1, "bbox": [0, 0, 0, 9], "score": 0.4},
     ]
     (coco_folder / "boxes.json").write_text(json.dumps(detections))
-    dataset = load(coco_folder, box_file="boxes.json")
-    assert len(dataset) == 2
-    assert dataset[0]["meta"]["box_score"] == pytest.approx(0.4)
-    np.testing.assert_allclose(dataset.centers[0], (16, 55))  # neither cleaned nor clipped
-    # Pictures show the annotated people all the same: two of them in image 11.
-    keypoints, visible = dataset.true_keypoints(0)
-    assert keypoints.shape == (2, 17, 2)
-    assert visible.sum() == 17 + 9
+    samples = load(coco_folder, box_file="boxes.json")
+    inputs = look(samples)
+    assert len(inputs) == 2
+    assert inputs[0].frame.score == pytest.approx(0.4)
+    np.testing.assert_allclose(inputs.crop(0).center, (16, 55))  # neither cleaned nor clipped
+    assert inputs.objects.tolist() == [-1, -1]
+    # The truth is who is annotated all the same: two of them in image 11.
+    truth = samples.truth(0)
+    assert truth.points.shape == (2, 17, 2)
+    assert (truth.visible > 0).sum() == 17 + 9
 
 
 def test_detections_do_not_excuse_annotations_of_unlisted_images(coco_folder):
     detections = [{"image_id": 13, "category_id": 1, "bbox": [30, 30, 50, 60], "score": 0.5}]
     (coco_folder / "boxes.json").write_text(json.dumps(detections))
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][0].update(image_id=99))
+    samples = load(coco_folder, box_file="boxes.json")
     with pytest.raises(DataError, match=r"of an image that the file does not list: 1 \(annotation 1 of image 99\)"):
-        load(coco_folder, box_file="boxes.json")
+        samples.findings.raise_stops()
 
 
 def test_detections_need_no_annotations_as_on_a_test_set(coco_folder):
@@ -119,9 +177,9 @@ def test_detections_need_no_annotations_as_on_a_test_set(coco_folder):
         json.dumps([{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}])
     )
     edit_json(coco_folder / "people.json", lambda c: c.pop("annotations"))
-    dataset = load(coco_folder, box_file="boxes.json")
-    prediction = {"index": 0, "keypoints": np.zeros((17, 2), np.float32), "scores": np.ones(17)}
-    assert dataset.draw([prediction]).shape == (120, 320, 3)
+    samples = load(coco_folder, box_file="boxes.json")
+    assert [samples.truth(i) for i in range(3)] == [None] * 3
+    assert look(samples)[0].pixels.any()
 
 
 def test_a_file_with_its_own_keypoints_needs_no_code(coco_folder):
@@ -133,12 +191,40 @@ def test_a_file_with_its_own_keypoints_needs_no_code(coco_folder):
             annotation["keypoints"] = annotation["keypoints"][:9]
 
     edit_json(coco_folder / "people.json", own)
-    layout = load(coco_folder).layout
-    assert layout.names == ("left_ear", "right_ear", "tail")
-    assert layout.mirrored == (("left_ear", "right_ear"),)
-    assert layout.skeleton == (("left_ear", "right_ear"), ("right_ear", "tail"))
-    custom = load(coco_folder, layout=dict(mirrored=[], sigmas=[0.1, 0.1, 0.2])).layout
+    scheme = load(coco_folder).scheme
+    assert scheme.names == ("left_ear", "right_ear", "tail")
+    assert scheme.mirrored == (("left_ear", "right_ear"),)
+    assert scheme.skeleton == (("left_ear", "right_ear"), ("right_ear", "tail"))
+    custom = load(coco_folder, scheme=dict(mirrored=[], sigmas=[0.1, 0.1, 0.2])).scheme
     assert custom.mirrored == () and custom.sigmas == (0.1, 0.1, 0.2)
+    # A config may name the keypoints anew, a model may not.
+    assert load(coco_folder, scheme=dict(names=["a", "b", "c"])).scheme.names == ("a", "b", "c")
+    told = load(coco_folder, scheme=KeypointScheme(("a", "b", "c"))).scheme
+    assert told.names == ("left_ear", "right_ear", "tail")
+    with pytest.raises(DataError, match=r"3 keypoints \['left_ear', .*, but the config's scheme has 2"):
+        load(coco_folder, scheme=["a", "b"])
+
+
+def test_keypoints_in_another_order_are_those_of_the_model_by_name(coco_folder):
+    plain = load(coco_folder, scheme=COCO)
+    names = list(reversed(COCO.names[:13]))
+
+    def reverse(content):
+        content["categories"][0].update(keypoints=names, skeleton=[])
+        for annotation in content["annotations"]:
+            values = np.array(annotation["keypoints"]).reshape(17, 3)[:13][::-1]
+            annotation["keypoints"] = values.ravel().tolist()
+
+    edit_json(coco_folder / "people.json", reverse)
+    samples = load(coco_folder, scheme=COCO)
+    assert samples.scheme.names == tuple(names)
+    assert samples.scheme.sigmas == COCO.sigmas[:13][::-1]
+    assert ("left_eye", "right_eye") in samples.scheme.mirrored and "nose" in samples.scheme.upper_body
+    check_same(samples.scheme, COCO)
+    expected, got = plain.truth(0), convert(samples.truth(0), samples.scheme, COCO)
+    np.testing.assert_array_equal(got.points[:, :13], expected.points[:, :13])
+    np.testing.assert_array_equal(got.visible[:, :13], expected.visible[:, :13])
+    assert not got.visible[:, 13:].any()
 
 
 MISTAKES = {
@@ -188,7 +274,14 @@ def test_bad_annotation_files_have_one_clear_error(name, coco_folder):
     change, message = MISTAKES[name]
     change(coco_folder / "people.json")
     with pytest.raises(DataError, match=message):
-        load(coco_folder)
+        load(coco_folder).findings.raise_stops()
+
+
+def test_faulty_people_are_left_out_and_the_others_stay(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].pop("area"))
+    samples = load(coco_folder)
+    assert "without an `area`" in stop_messages(samples)
+    assert len(samples.truth(0).labels) == 1 and len(samples.crops().samples) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -200,32 +293,93 @@ def test_bad_images_have_one_clear_error_that_names_them(damage, workers, coco_f
     else:
         path.write_bytes(path.read_bytes()[: 2000 if damage == "truncated" else 0])
     expected = {"missing": "no such image", "truncated": r"cut short \(2000 bytes\)", "empty": "not a readable image"}
-    with pytest.raises(DataError, match=rf"^[^\n]*12\.jpg: .*{expected[damage]}[^\n]*$"):
-        list(build_dataloader(load(coco_folder), 1, workers, training=False))
+    loader = build_dataloader(look(load(coco_folder)), 1, workers, training=False)
+    with stopping_workers(loader), pytest.raises(DataError, match=rf"^[^\n]*12\.jpg: .*{expected[damage]}[^\n]*$"):
+        list(loader)
 
 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm(coco_folder):
     path = coco_folder / "images" / "12.jpg"
     path.write_bytes(path.read_bytes() + bytes(5000))
-    assert load(coco_folder)[2]["image"].any()
+    assert look(load(coco_folder))[2].pixels.any()
+
+
+JOINTS = [[10.0 + j, 20.0 + j] for j in range(16)]
+PERSON = {"image": "a.jpg", "center": [100.0, 120.0], "scale": 1.2, "joints": JOINTS, "joints_vis": [1] * 15 + [0]}
+
+
+def load_mpii(folder, people, **options):
+    (folder / "images").mkdir(exist_ok=True)
+    cv2.imwrite(str(folder / "images" / "a.jpg"), np.zeros((300, 300, 3), np.uint8))
+    (folder / "train.json").write_text(json.dumps(people))
+    return MpiiPose(data_root=folder, ann_file="train.json", **options)
 
 
 def test_mpii_centres_scales_and_joints_follow_the_official_rule(tmp_path):
-    (tmp_path / "images").mkdir()
-    cv2.imwrite(str(tmp_path / "images" / "a.jpg"), np.zeros((300, 300, 3), np.uint8))
-    joints = [[10.0 + j, 20.0 + j] for j in range(16)]
-    person = {"image": "a.jpg", "center": [100.0, 120.0], "scale": 1.2, "joints": joints, "joints_vis": [1] * 15 + [0]}
-    (tmp_path / "train.json").write_text(json.dumps([person]))
-    dataset = MpiiPose(TopDownAffine((256, 256)), tmp_path, "train.json")
-    np.testing.assert_allclose(dataset.centers[0], (99, 120 + 15 * 1.2 - 1))
-    np.testing.assert_allclose(dataset.sizes[0], (300, 300))
-    np.testing.assert_allclose(dataset.keypoints[0, 3], (12, 22))
-    assert dataset[0]["targets"]["visible"].sum() == 15
-    assert dataset.layout is MPII
-    person.pop("scale")
-    (tmp_path / "train.json").write_text(json.dumps([person]))
+    samples = load_mpii(tmp_path, [PERSON, {**PERSON, "center": [-1, 50]}])
+    assert len(samples) == 2 and samples.images.ids.tolist() == ["a.jpg"] * 2  # a sample is a person
+    inputs = look(samples, input_size=(256, 256))
+    np.testing.assert_allclose(inputs.crop(0).center, (99, 120 + 15 * 1.2 - 1))
+    np.testing.assert_allclose(inputs.crop(0).size, (300, 300))
+    np.testing.assert_allclose(inputs.crop(1).size, (240, 240))  # who has no centre gets no padding
+    np.testing.assert_allclose(samples.truth(0).points[0, 3], (12, 22))
+    assert inputs[SampleKey(0, 0, 0)].targets["visible"].sum() == 15
+    assert samples.scheme is MPII and samples.truth(0).sizes is None
+    lacking = {name: value for name, value in PERSON.items() if name != "scale"}
     with pytest.raises(DataError, match=r"person 0 lacks \['scale'\]"):
-        MpiiPose(TopDownAffine((256, 256)), tmp_path, "train.json")
+        load_mpii(tmp_path, [lacking])
+    samples = load_mpii(tmp_path, [lacking, {**PERSON, "scale": 0}, PERSON, {**PERSON, "joints": JOINTS[:3]}])
+    assert len(samples) == 1
+    message = stop_messages(samples)
+    assert "`scale` is not above 0: 1 (1)" in message and "person 3 has 3 joints and 16 flags" in message
+
+
+def write_mpii(path, positions, missing, corners):
+    savemat(
+        path,
+        {
+            "pos_gt_src": positions.transpose(1, 2, 0),
+            "jnt_missing": missing.T.astype(np.uint8),
+            # The larger corner first, in unsigned numbers: the size of the box must not wrap around.
+            "headboxes_src": corners[::-1].transpose(0, 2, 1).astype(np.uint16),
+        },
+    )
+
+
+def test_what_counts_in_mpii_is_read_from_the_official_file(tmp_path):
+    positions = np.array([JOINTS, JOINTS, JOINTS])
+    missing = np.zeros((3, 16), bool)
+    missing[2, 4] = True
+    corners = np.array([[(100, 100)] * 3, [(103, 104), (106, 108), (130, 140)]])
+    write_mpii(tmp_path / "gt_valid.mat", positions, missing, corners)
+    faulty = {**PERSON, "scale": 0}
+    samples = load_mpii(tmp_path, [faulty, PERSON, PERSON], gt_file="gt_valid.mat")
+    assert [samples.truth(i).sizes.tolist() for i in range(2)] == [[10], [50]]  # the others keep their own truth
+    truth = samples.truth(1)
+    np.testing.assert_array_equal(truth.points[0, 3], (12, 22))  # counted from 0
+    assert truth.visible[0].tolist() == [1] * 4 + [0] + [1] * 11  # as this file says, not the list of people
+    assert "elsewhere" not in stop_messages(samples)
+
+
+def test_mpii_people_must_be_those_of_the_official_file(tmp_path):
+    corners = np.array([[(100, 100)], [(130, 140)]])
+    write_mpii(tmp_path / "gt_valid.mat", np.array([JOINTS]) + 30, np.zeros((1, 16)), corners)
+    samples = load_mpii(tmp_path, [PERSON], gt_file="gt_valid.mat")
+    assert "people whose joints lie elsewhere than in gt_valid.mat: 1 (0)" in stop_messages(samples)
+
+
+def test_mpii_names_missing_fields_a_missing_file_and_a_wrong_number_of_people(tmp_path):
+    with pytest.raises(DataError, match=r"nowhere.mat: no such file; take gt_valid.mat"):
+        load_mpii(tmp_path, [PERSON], gt_file="nowhere.mat")
+    savemat(tmp_path / "other.mat", {"jnt_missing": np.zeros((16, 4)), "something": [1]})
+    with pytest.raises(
+        DataError, match=r"other.mat: lacks pos_gt_src \[16, 2, N\], headboxes_src .* holds .*'something'"
+    ):
+        load_mpii(tmp_path, [PERSON], gt_file="other.mat")
+    corners = np.array([[(100, 100)], [(130, 140)]])
+    write_mpii(tmp_path / "gt_valid.mat", np.array([JOINTS]), np.zeros((1, 16)), corners)
+    with pytest.raises(DataError, match=r"gt_valid.mat: holds 1 people, but the list of people has 2; PCKh needs"):
+        load_mpii(tmp_path, [PERSON, PERSON], gt_file="gt_valid.mat")
 
 
 def test_ids_may_be_texts(coco_folder):
@@ -236,32 +390,29 @@ def test_ids_may_be_texts(coco_folder):
             annotation["image_id"] = f"image {annotation['image_id']}"
 
     edit_json(coco_folder / "people.json", rename)
-    assert [load(coco_folder)[i]["meta"]["image_id"] for i in range(3)] == ["image 11", "image 11", "image 12"]
+    samples = load(coco_folder)
+    assert [samples.images.ids[i] for i in samples.crops().samples] == ["image 11", "image 11", "image 12"]
+
+
+def arrays_of(samples):
+    return [value for part in (samples.images, samples.people, samples.crops()) for value in part if value is not None]
 
 
 def test_packing_in_pieces_changes_nothing(coco_folder, monkeypatch):
-    whole = load(coco_folder)
+    whole = arrays_of(load(coco_folder))
     monkeypatch.setattr("hrtoolkit.data.coco.PACKED", 2)
-    pieces = load(coco_folder)
-    for name in ("image_paths", "image_ids", "person_images", "centers", "keypoints", "visible", "boxes"):
-        np.testing.assert_array_equal(getattr(pieces, name), getattr(whole, name))
+    pieces = arrays_of(load(coco_folder))
+    assert len(whole) > 10
+    for ours, theirs in zip(pieces, whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
-def test_people_are_kept_in_arrays_alone(coco_folder):
+def test_people_are_kept_in_arrays_only(coco_folder):
     # A loader worker that touches a Python object copies its page: what grows with the data must not be objects.
     (coco_folder / "boxes.json").write_text(
         json.dumps([{"image_id": 12, "category_id": 1, "bbox": [30, 20, 50, 80], "score": 0.9}])
     )
-    for dataset in (load(coco_folder), load(coco_folder, box_file="boxes.json")):
-        held = [*vars(dataset).values(), *dataset.annotated]
-        arrays = [value for value in held if isinstance(value, np.ndarray)]
-        assert len(arrays) > 10 and all(array.dtype.kind != "O" for array in arrays)
+    for samples in (load(coco_folder), load(coco_folder, box_file="boxes.json")):
+        assert all(array.dtype.kind != "O" for array in arrays_of(samples))
+        held = [*vars(samples).values(), *vars(look(samples)).values()]
         assert not any(isinstance(value, dict | list) and len(value) > 3 for value in held)
-
-
-def test_the_picture_shows_truth_and_prediction_side_by_side(coco_folder):
-    dataset = load(coco_folder)
-    prediction = {"index": 2, "keypoints": dataset.keypoints[2], "scores": np.ones(17)}
-    picture = dataset.draw([prediction])
-    assert picture.shape == (120, 320, 3)
-    np.testing.assert_array_equal(picture[:, :160], picture[:, 160:])

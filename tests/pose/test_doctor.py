@@ -7,30 +7,29 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
-from hrtoolkit.tasks.pose.layouts import COCO
-from hrtoolkit.tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
-from hrtoolkit.tasks.pose.transforms import TopDownAffine
-from mmengine.evaluator import Evaluator
+from scipy.io import savemat
 
-from hrtoolkit.data.checks import check_symmetry
-from hrtoolkit.data.doctor import Findings, check_before_training, examine
+from hrtoolkit.data.doctor import check_before_run, examine
 from hrtoolkit.engine import train
 from hrtoolkit.errors import DataError
-from hrtoolkit.layouts import complete_layout
+from hrtoolkit.schemes.people import COCO
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
+from hrtoolkit.tasks.pose.finish import PoseFinish
+from hrtoolkit.tasks.pose.metric import CocoKeypointMetric, MpiiPckMetric
 
 from ..conftest import edit_json
 from ..engine.test_run import make_config
 
 
-def load(folder, strict=False, **options):
-    return CocoKeypoints(TopDownAffine((48, 64)), folder, "people.json", "images", strict=strict, **options)
+def load(folder, **options):
+    return CocoKeypoints(data_root=folder, ann_file="people.json", image_dir="images", **options)
 
 
 def find(folder, other=None, read_images=True, **options):
     """Findings of a folder as validation data, and as training data another one."""
-    datasets = {} if other is None else {"train": load(other)}
-    return examine(datasets | {"val": load(folder, **options)}, {"val": Evaluator(CocoKeypointMetric())}, read_images)
+    samples = {} if other is None else {"train": load(other)}
+    samples["val"] = load(folder, **options)
+    return examine(samples, {"val": CocoKeypointMetric()}, PoseFinish(scheme=samples["val"].scheme), read_images)
 
 
 def annotation(content, annotation_id):
@@ -133,7 +132,7 @@ def test_a_planted_fault_is_found_with_its_record(name, coco_folder):
     assert str(record) in str(matching[0])
     if level == "stop" and "image" not in name.split()[0]:
         with pytest.raises(DataError, match=what):
-            load(coco_folder, strict=True)
+            load(coco_folder).findings.raise_stops()
 
 
 def test_clean_data_has_no_findings_but_notes(coco_folder):
@@ -150,54 +149,16 @@ def test_all_faults_are_reported_together(coco_folder):
 
 
 @pytest.mark.parametrize("mirrored", [[], [("left_eye", "right_ear"), ("left_ear", "right_eye")]])
-def test_pairs_that_the_names_tell_and_the_layout_does_not_are_found(coco_folder, mirrored):
-    layout = dict(names=COCO.names, mirrored=mirrored, sigmas=[s * 2 for s in COCO.sigmas])
-    (finding,) = [f for f in find(coco_folder, layout=layout) if "no mirrored pair" in f.what]
+def test_pairs_that_the_names_tell_and_the_scheme_does_not_are_found(coco_folder, mirrored):
+    scheme = dict(names=COCO.names, mirrored=mirrored, sigmas=[s * 2 for s in COCO.sigmas])
+    (finding,) = [f for f in find(coco_folder, scheme=scheme) if "no mirrored pair" in f.what]
     assert "left_eye and right_eye" in finding.ids
 
 
 def test_a_fall_off_of_zero_is_found(coco_folder):
-    findings = find(coco_folder, layout=dict(names=COCO.names, sigmas=[0] + [0.1] * 16))
+    findings = find(coco_folder, scheme=dict(names=COCO.names, sigmas=[0] + [0.1] * 16))
     (finding,) = [finding for finding in findings if "fall-off is not above 0" in finding.what]
     assert finding.level == "stop" and finding.ids == ("nose",)
-
-
-def make_people(count=400, seed=0):
-    """People who mostly face the camera: a body of points, mirrored for those seen from behind, and noise."""
-    rng = np.random.default_rng(seed)
-    side = np.array([1 if name.startswith("left") else -1 if name.startswith("right") else 0 for name in COCO.names])
-    height = np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 5, 5, 7, 7])
-    facing = np.where(rng.random(count) < 0.7, 1, -1)
-    points = np.stack([facing[:, None] * side, np.broadcast_to(height, (count, 17))], axis=-1)
-    return points + rng.normal(scale=0.4, size=points.shape), rng.random((count, 17)) < 0.9
-
-
-def symmetry(points, visible, layout):
-    findings = Findings("somewhere")
-    check_symmetry(points, visible, layout, findings)
-    return {finding.what: finding.ids for finding in findings}
-
-
-def test_statistics_find_pairs_that_do_not_mirror():
-    points, visible = make_people()
-    assert symmetry(points, visible, COCO) == {}
-    # Names that tell nothing, and a pair that the layout forgets or joins to another joint.
-    names = [f"k{i}" for i in range(17)]
-    right = [(f"k{i}", f"k{i + 1}") for i in range(1, 17, 2)]
-    assert symmetry(points, visible, complete_layout(names, right)) == {}
-    (ids,) = symmetry(points, visible, complete_layout(names, right[:-1])).values()
-    assert ids == ("k15, which has no partner", "k16, which has no partner")
-    crossed = [*right[:-2], ("k13", "k16"), ("k14", "k15")]
-    found = symmetry(points, visible, complete_layout(names, crossed))
-    assert found["keypoints that do not look mirrored in mirrored data"] == ("k13 and k16", "k14 and k15")
-
-
-def test_statistics_find_a_pair_whose_sides_are_exchanged():
-    points, visible = make_people()
-    points[:, [11, 12]] = points[:, [12, 11]]
-    assert symmetry(points, visible, COCO) == {
-        "pairs in which left and right look exchanged, judged by the other pairs": ("left_hip and right_hip",)
-    }
 
 
 def test_leaks_are_found_by_name_id_and_content(coco_folder, tmp_path):
@@ -221,16 +182,14 @@ def test_leaks_are_found_by_name_id_and_content(coco_folder, tmp_path):
 def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, monkeypatch):
     logging.getLogger("hrtoolkit").propagate = True
     monkeypatch.setattr("hrtoolkit.data.doctor.read_image_file", lambda path: pytest.fail("read an image"))
-    metric = CocoKeypointMetric(out_file=str(coco_folder / "predictions.json"))
-    datasets = {"train": load(coco_folder), "val": load(coco_folder)}
+    metric, finish = CocoKeypointMetric(), PoseFinish(scheme=COCO)
+    samples = {"train": load(coco_folder), "val": load(coco_folder)}
     with caplog.at_level(logging.WARNING):
-        check_before_training(datasets, Evaluator(metric))
+        check_before_run(samples, metric, finish)
     assert "images of the same file name and size: 2" in caplog.text
-    # The annotations are not taken for the model's predictions.
-    assert not (coco_folder / "predictions.json").exists() and metric.out_file and not metric.results
     (coco_folder / "images" / "12.jpg").unlink()
     with pytest.raises(DataError, match=r"images that are not there, by id: 1 \(12\)"):
-        check_before_training(datasets, Evaluator(metric))
+        check_before_run(samples, metric, finish)
 
 
 def test_training_does_not_start_on_faulty_data_and_leaves_an_earlier_run_alone(coco_folder, tmp_path):
@@ -261,33 +220,21 @@ def test_two_people_with_one_keypoint_each_are_not_taken_for_one(coco_folder):
     assert not any("ground truth scored" in finding.what for finding in find(coco_folder))
 
 
-def make_mpii(folder, shift=0.0):
-    from scipy.io import savemat
-
-    rng = np.random.default_rng(0)
-    joints = rng.uniform(20, 200, (3, 16, 2)).round()
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, []), (30.0, ["stop"])])
+def test_mpii_joints_must_be_those_of_the_ground_truth(tmp_path, shift, expected):
+    joints = np.random.default_rng(0).uniform(20, 200, (3, 16, 2)).round()
     people = [
-        {
-            "image": f"{i}.jpg",
-            "center": [100, 100],
-            "scale": 1.0,
-            "joints": (j + shift).tolist(),
-            "joints_vis": [1] * 16,
-        }
-        for i, j in enumerate(joints)
+        {"image": f"{i}.jpg", "center": [100, 100], "scale": 1.0, "joints": j.tolist(), "joints_vis": [1] * 16}
+        for i, j in enumerate(joints + shift)
     ]
-    (folder / "images").mkdir()
+    (tmp_path / "images").mkdir()
     for i in range(3):
-        cv2.imwrite(str(folder / "images" / f"{i}.jpg"), np.zeros((240, 240, 3), np.uint8))
-    (folder / "valid.json").write_text(json.dumps(people))
+        cv2.imwrite(str(tmp_path / "images" / f"{i}.jpg"), np.zeros((240, 240, 3), np.uint8))
+    (tmp_path / "valid.json").write_text(json.dumps(people))
     heads = np.stack([np.zeros((2, 3)), np.full((2, 3), 20.0)])
     truth = {"pos_gt_src": joints.transpose(1, 2, 0), "jnt_missing": np.zeros((16, 3)), "headboxes_src": heads}
-    savemat(folder / "gt_valid.mat", truth)
-    return MpiiPose(TopDownAffine((64, 64)), folder, "valid.json", gt_file="gt_valid.mat", strict=False)
-
-
-@pytest.mark.parametrize(("shift", "expected"), [(0.0, 0), (30.0, 1)])
-def test_mpii_joints_must_be_those_of_the_ground_truth(tmp_path, shift, expected):
-    findings = examine({"val": make_mpii(tmp_path, shift)}, {"val": Evaluator(MpiiPckMetric())}, read_images=True)
-    assert len(findings) == expected
-    assert all(f.level == "stop" and "PCKh 0.0000 of 100" in f.what for f in findings)
+    savemat(tmp_path / "gt_valid.mat", truth)
+    samples = MpiiPose(data_root=tmp_path, ann_file="valid.json", gt_file="gt_valid.mat")
+    findings = examine({"val": samples}, {"val": MpiiPckMetric()}, read_images=True)
+    assert [finding.level for finding in findings] == expected
+    assert all("elsewhere than in gt_valid.mat" in finding.what for finding in findings)

@@ -1,42 +1,51 @@
-"""The numbers do not depend on how predictions are spread over processes."""
+"""The numbers do not depend on how samples are dealt to processes."""
 
 import json
 
 import numpy as np
 import torch.distributed
 import torch.multiprocessing
-from hrtoolkit.tasks.pose.layouts import COCO
+
+from hrtoolkit.engine.evaluation import Evaluation
+from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.records import Objects
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes.people import COCO
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
+from hrtoolkit.tasks.pose.finish import PoseFinish
 from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
 
-IMAGES = range(1, 9)
+IMAGES = 8
 SIZE = 32
 
 
 def make_people():
+    """What the head predicts of each detection, side by side by image."""
     rng = np.random.default_rng(0)
     return [
-        {
-            "index": index,
-            "image_id": index % len(IMAGES) + 1,
-            "keypoints": rng.uniform(0, 200, (17, 2)).astype(np.float32),
-            "scores": rng.uniform(0, 1, 17).astype(np.float32),
-            "box_score": rng.uniform(),
-            "area": 4e4,
-        }
-        for index in range(SIZE)
+        Objects(
+            boxes_xyxy=np.array([[0.0, 0, 200, 200]]),
+            labels=np.zeros(1, np.int64),
+            scores=np.array([rng.uniform()]),
+            points=rng.uniform(0, 200, (1, 17, 2)).astype(np.float32),
+            point_scores=rng.uniform(0, 1, (1, 17)).astype(np.float32),
+            areas=np.array([4e4]),
+        )
+        for _ in range(SIZE)
     ]
 
 
-def write_annotations(path, people):
-    """Half of the people, a little displaced, are the ground truth."""
+def write_files(folder):
+    """Half of the people, a little displaced, are the ground truth; ids of images fall, and the last has no crop."""
     rng = np.random.default_rng(1)
+    ids = list(range(IMAGES, -1, -1))
     annotations = []
-    for number, person in enumerate(people[::2], start=1):
-        keypoints = person["keypoints"] + rng.normal(0, 12, (17, 2))
+    for number, person in enumerate(make_people()[::2]):
+        keypoints = person.points[0] + rng.normal(0, 12, (17, 2))
         annotations.append(
             {
-                "id": number,
-                "image_id": person["image_id"],
+                "id": number + 1,
+                "image_id": ids[2 * number * IMAGES // SIZE],
                 "category_id": 1,
                 "iscrowd": 0,
                 "area": 2.5e4,
@@ -45,31 +54,35 @@ def write_annotations(path, people):
                 "num_keypoints": 17,
             }
         )
-    images = [{"id": image_id} for image_id in IMAGES]
-    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [{"id": 1}]}))
+    annotations.append({**annotations[0], "image_id": ids[-1]})
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 200, "height": 200} for i in ids]
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.names)}
+    content = {"images": images, "annotations": annotations, "categories": [category]}
+    (folder / "people.json").write_text(json.dumps(content))
+    boxes = [
+        {"image_id": ids[i * IMAGES // SIZE], "category_id": 1, "bbox": [0, 0, 200, 200], "score": 0.5}
+        for i in range(SIZE)
+    ]
+    (folder / "boxes.json").write_text(json.dumps(boxes))
 
 
-# Which positions of the dataset the two processes hold.
-SPLITS = {
-    "interleaved": (range(0, SIZE, 2), range(1, SIZE, 2)),
-    "padded": ([*range(0, SIZE, 2), 0, 2], [*range(1, SIZE, 2), 1, 3]),  # samplers fill the last batch with the first
-    "within an image": (range(11), range(11, SIZE)),
-    "first has none": ([], range(SIZE)),
-    "second has none": (range(SIZE), []),
-}
+# Which samples the two processes hold.
+SPLITS = {"halves": (range(4), range(4, 9)), "first has none": ([], range(9)), "second has none": (range(9), [])}
 
 
-def score(folder, positions):
-    metric = CocoKeypointMetric(out_file=folder / "results.json")
-    metric.dataset_meta = {
-        "ann_file": str(folder / "annotations.json"),
-        "layout": COCO,
-        "category_id": 1,
-        "image_ids": None,
-    }
+def score(folder, share):
+    samples = CocoKeypoints(data_root=folder, ann_file="people.json", image_dir="images", box_file="boxes.json")
+    inputs = Inputs(samples, TopDown(), samples.scheme)
+    out = str(folder / "results.json")
+    evaluation = Evaluation(inputs, [CocoKeypointMetric()], PoseFinish(scheme=samples.scheme), out)
     people = make_people()
-    metric.process(None, [people[position] for position in positions])
-    return metric.evaluate(size=SIZE)
+    for index in range(SIZE):
+        if inputs.sample_of(index) in share:
+            evaluation.add([index], [people[index]])
+    evaluation.finish_samples(share)
+    numbers = evaluation.score()
+    evaluation.write()
+    return numbers
 
 
 def score_every_split(rank, folder):
@@ -82,8 +95,8 @@ def score_every_split(rank, folder):
 
 
 def test_two_processes_give_the_numbers_and_the_file_of_one(tmp_path):
-    write_annotations(tmp_path / "annotations.json", make_people())
-    expected = score(tmp_path, range(SIZE))
+    write_files(tmp_path)
+    expected = score(tmp_path, range(9))
     results = (tmp_path / "results.json").read_text()
     assert 0.1 < expected["AP"] < 0.9
     torch.multiprocessing.spawn(score_every_split, args=(tmp_path,), nprocs=2)

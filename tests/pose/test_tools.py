@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hrtoolkit.cli import run_tool
-from hrtoolkit.heatmap_head import HeatmapHead
-from hrtoolkit.heatmaps import DarkHeatmap, GaussianHeatmap, UDPHeatmap
+from hrtoolkit.keypoints.codecs import DarkHeatmap, GaussianHeatmap, UDPHeatmap
+from hrtoolkit.keypoints.head import HeatmapHead
 from tools import browse_data, check_data
 
 from ..conftest import edit_json
@@ -71,10 +71,10 @@ def test_the_sheet_shows_crops_beside_their_targets(coco_folder, monkeypatch, sp
     [(GaussianHeatmap(), (4, 4)), (DarkHeatmap(), (4, 4)), (UDPHeatmap(), (191 / 47, 255 / 63))],
 )
 def test_drawn_targets_lie_on_their_keypoints(codec, cell):
-    head = HeatmapHead([4], [4], layout=dict(names=["a", "b"]), codec=codec)
+    head = HeatmapHead([4], [4], scheme=dict(names=["a", "b"]), codec=codec)
     points = torch.tensor([[[10.0, 15.0], [35.0, 46.0]]]) * torch.tensor(cell)
     targets = {"keypoints": points, "visible": torch.ones(1, 2)}
-    (picture,) = head.draw_targets(torch.zeros(1, 3, 256, 192, dtype=torch.uint8), targets)
+    (picture,) = head.draw_targets(torch.zeros(1, 3, 256, 192, dtype=torch.uint8), targets, None)
     brightness = picture.astype(float).sum(axis=-1)
     upper_left, lower_right = (slice(0, 128), slice(0, 96)), (slice(128, 256), slice(96, 192))
     for part, point in ((upper_left, points[0, 0]), (lower_right, points[0, 1])):

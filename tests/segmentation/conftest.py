@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 NAMES = ["ground", "left", "right"]
-CLASSES = dict(names=NAMES, ids=[10, 20, 30], ignored=[0], mirrored=[["left", "right"]])
+SCHEME = dict(names=NAMES, ids=[10, 20, 30], ignored=[0], mirrored=[["left", "right"]])
 TINY = dict(
     type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8, fuse_upsample="bilinear"
 )

@@ -2,26 +2,29 @@
 
 import numpy as np
 import pytest
-from hrtoolkit.tasks.segmentation.classes import (
+
+from hrtoolkit.errors import OptionError
+from hrtoolkit.schemes import ClassScheme, resolve_scheme
+from hrtoolkit.schemes.base import voc_palette
+from hrtoolkit.schemes.classes import (
     ADE20K,
     CITYSCAPES,
+    CLASSES,
     COCO_STUFF,
     LIP,
     PASCAL_CONTEXT_59,
     PASCAL_CONTEXT_60,
-    SCHEMES,
-    ClassSet,
-    resolve_classes,
-    voc_palette,
 )
 
 X = 255
 
 
 def test_the_schemes_have_the_published_numbers_of_classes():
-    sizes = {name: len(scheme.names) for name, scheme in SCHEMES.items()}
+    sizes = {name: len(scheme.names) for name, scheme in CLASSES.items()}
     assert sizes == dict(
-        **dict(cityscapes=19, camvid=11, pascal_context_59=59, pascal_context_60=60, lip=20, ade20k=150),
+        **dict(
+            coco=80, voc=20, cityscapes=19, camvid=11, pascal_context_59=59, pascal_context_60=60, lip=20, ade20k=150
+        ),
         **dict(coco_stuff=171, coco_stuff_164k=171),
     )
 
@@ -122,7 +125,8 @@ def test_voc_palette_is_bit_interleaved():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        (dict(names=[]), "1 to 254 unique names"),
+        (dict(names=[]), "needs unique names, got \\[\\]"),
+        (dict(names=[str(number) for number in range(255)]), "label maps hold 1 to 254 classes, got 255"),
         (dict(names=["a", "a"]), r"repeated: \['a'\]"),
         (dict(names=["a", "b"], ids=[1]), "1 ids for 2 names"),
         (dict(names=["a", "b"], ids=[1, 1]), "one thing only"),
@@ -133,20 +137,20 @@ def test_voc_palette_is_bit_interleaved():
         (dict(names=["a"], ignored=0), "ignored must be a list, got 0"),
         (dict(names=["a"], ids=[0.5]), "whole numbers"),
         (dict(names=["a"], palette=[(0, 0, 300)]), "from 0 to 255"),
-        (dict(names=["a", "b"], mirrored=[["a", "c"]]), r"mirrored \['c'\] are not among"),
-        (dict(names=["a", "b"], mirrored=[["a", "b"], ["a", "b"]]), "more than one mirrored pair"),
+        (dict(names=["a", "b"], mirrored=[["a", "c"]]), r"mirrored names \['c'\], which are not among"),
+        (dict(names=["a", "b"], mirrored=[["a", "b"], ["a", "b"]]), r"'a', 'b'\] stand in more than one mirrored pair"),
     ],
 )
 def test_contradictory_classes_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        ClassSet(**fields)
+        ClassScheme(**fields).check_label_map()
 
 
 def test_misspelt_fields_are_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"may have .*'mirrored', 'names', 'palette'\], got \['nmes'\]"):
-        resolve_classes(dict(nmes=["a"]))
+    with pytest.raises(OptionError, match=r"no field is called paletes; there are names, .*palette"):
+        resolve_scheme(dict(names=["a"], paletes=[]), ClassScheme)
 
 
 def test_unknown_schemes_are_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"one of \['cityscapes', .*got 'cityscape'"):
-        resolve_classes("cityscape")
+    with pytest.raises(OptionError, match=r"one of coco, voc, cityscapes, .*got 'cityscape'"):
+        resolve_scheme("cityscape", ClassScheme)

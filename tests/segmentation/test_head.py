@@ -4,13 +4,14 @@ import logging
 
 import pytest
 import torch
+
+from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.schemes import check_same, resolve_scheme
 from hrtoolkit.tasks.segmentation.head import OCRHead, SegmentationHead, gather_objects
 from hrtoolkit.tasks.segmentation.loss import CrossEntropy, OhemCrossEntropy
 
-from hrtoolkit import build_model, load_checkpoint
-from hrtoolkit.errors import DataError
-
-from .conftest import CLASSES, TINY
+from .conftest import SCHEME, TINY
 from .test_inference import dict_config
 
 W48 = dict(type="HRNet", width=48, fuse_upsample="bilinear")
@@ -30,7 +31,7 @@ SMALL_V2 = dict(type="HRNet", width=18, modules=(1, 3, 2), blocks=2, layer1_bloc
 @pytest.mark.parametrize("align_corners", [True, False])
 def test_convolving_each_map_gives_the_logits_of_the_joined_map(align_corners):
     torch.manual_seed(0)
-    head = dict(type="SegmentationHead", classes="camvid", align_corners=align_corners)
+    head = dict(type="SegmentationHead", scheme="camvid", align_corners=align_corners)
     joined = build_model(dict_config(backbone=TINY, neck=dict(type="Concat", align_corners=align_corners), head=head))
     apart = build_model(dict_config(backbone=TINY, head=head))
     for tensor in (*joined.parameters(), joined.head.last_layer[1].running_mean):
@@ -61,7 +62,7 @@ def test_gathering_is_a_softmax_over_pixels():
 
 
 def test_attention_is_scaled_by_the_key_channels():
-    head = OCRHead([6], [4], dict(names=["a", "b"]), channels=2, key_channels=2)
+    head = OCRHead([6], [4], scheme=dict(names=["a", "b"]), channels=2, key_channels=2)
     block = head.ocr_distri_head.object_context_block
     block.f_pixel = block.f_object = block.f_down = block.f_up = torch.nn.Identity()
     pixels = torch.tensor([[[[1, 0], [0, 2]], [[0, 1], [0, 1]]]], dtype=torch.float32)
@@ -73,21 +74,21 @@ def test_attention_is_scaled_by_the_key_channels():
 @pytest.mark.parametrize(
     ("backbone", "neck", "head", "parameters", "tensors"),
     [
-        (W48, None, dict(type="SegmentationHead", classes="cityscapes"), 65_859_379, 1839),
-        (W48, None, dict(type="SegmentationHead", classes="lip"), 65_860_100, 1839),
-        (W48, None, dict(type="SegmentationHead", classes="pascal_context_59"), 65_888_219, 1839),
-        (W48, None, dict(type="SegmentationHead", classes="pascal_context_60"), 65_888_940, 1839),
-        (W48, None, dict(type="SegmentationHead", classes="ade20k"), 65_953_830, 1839),
-        (W48, None, dict(type="SegmentationHead", classes="coco_stuff"), 65_968_971, 1839),
-        (SMALL_V1, None, dict(type="SegmentationHead", classes="cityscapes"), 1_540_819, 435),
-        (SMALL_V2, None, dict(type="SegmentationHead", classes="cityscapes"), 3_939_579, 873),
-        (W18, None, dict(type="SegmentationHead", classes="cityscapes"), 9_641_119, 1839),
-        (W48, "Concat", dict(type="OCRHead", classes="cityscapes"), 70_372_678, 1890),
-        (W48, "Concat", dict(type="OCRHead", classes="lip"), 70_373_912, 1890),
-        (W48, "Concat", dict(type="OCRHead", classes="pascal_context_59"), 70_422_038, 1890),
-        (W48, "Concat", dict(type="OCRHead", classes="pascal_context_60"), 70_423_272, 1890),
-        (W48, "Concat", dict(type="OCRHead", classes="ade20k"), 70_534_332, 1890),
-        (W48, "Concat", dict(type="OCRHead", classes="coco_stuff"), 70_560_246, 1890),
+        (W48, None, dict(type="SegmentationHead", scheme="cityscapes"), 65_859_379, 1839),
+        (W48, None, dict(type="SegmentationHead", scheme="lip"), 65_860_100, 1839),
+        (W48, None, dict(type="SegmentationHead", scheme="pascal_context_59"), 65_888_219, 1839),
+        (W48, None, dict(type="SegmentationHead", scheme="pascal_context_60"), 65_888_940, 1839),
+        (W48, None, dict(type="SegmentationHead", scheme="ade20k"), 65_953_830, 1839),
+        (W48, None, dict(type="SegmentationHead", scheme="coco_stuff"), 65_968_971, 1839),
+        (SMALL_V1, None, dict(type="SegmentationHead", scheme="cityscapes"), 1_540_819, 435),
+        (SMALL_V2, None, dict(type="SegmentationHead", scheme="cityscapes"), 3_939_579, 873),
+        (W18, None, dict(type="SegmentationHead", scheme="cityscapes"), 9_641_119, 1839),
+        (W48, "Concat", dict(type="OCRHead", scheme="cityscapes"), 70_372_678, 1890),
+        (W48, "Concat", dict(type="OCRHead", scheme="lip"), 70_373_912, 1890),
+        (W48, "Concat", dict(type="OCRHead", scheme="pascal_context_59"), 70_422_038, 1890),
+        (W48, "Concat", dict(type="OCRHead", scheme="pascal_context_60"), 70_423_272, 1890),
+        (W48, "Concat", dict(type="OCRHead", scheme="ade20k"), 70_534_332, 1890),
+        (W48, "Concat", dict(type="OCRHead", scheme="coco_stuff"), 70_560_246, 1890),
     ],
 )
 def test_networks_have_the_official_sizes(backbone, neck, head, parameters, tensors):
@@ -117,7 +118,7 @@ def test_tensors_have_the_official_names():
 
 def tiny(head="SegmentationHead", **options):
     neck = {} if head == "SegmentationHead" else dict(neck=dict(type="Concat", align_corners=True))
-    return build_model(dict_config(backbone=TINY, head=dict(type=head, classes=CLASSES, **options), **neck))
+    return build_model(dict_config(backbone=TINY, head=dict(type=head, scheme=SCHEME, **options), **neck))
 
 
 def official_names(model, prefix="model."):
@@ -177,7 +178,7 @@ def test_openmmlab_files_load_completely(head):
     file = openmmlab_names(source)
     assert not any(name.startswith("head.") for name in file)
     report = load_checkpoint(target, {"state_dict": file})
-    assert report.ok and report.kind == "OpenMMLab" and not report.notes
+    assert report.ok and report.kind == "OpenMMLab segmentation" and not report.notes
     for name, tensor in target.state_dict().items():
         assert torch.equal(tensor, source.state_dict()[name]), name
 
@@ -215,7 +216,7 @@ def test_a_plain_file_starts_the_auxiliary_output():
 
 def test_channels_of_equal_name_are_taken_over():
     source = build_model(
-        dict_config(backbone=TINY, head=dict(type="SegmentationHead", classes=dict(names=["x", "left"])))
+        dict_config(backbone=TINY, head=dict(type="SegmentationHead", scheme=dict(names=["x", "left"])))
     )
     checkpoint = {"state_dict": source.state_dict(), "meta": {"output_names": ["x", "left"], "hrtoolkit_version": "0"}}
     target = tiny()
@@ -226,38 +227,49 @@ def test_channels_of_equal_name_are_taken_over():
 
 def test_both_outputs_are_trained():
     head = OCRHead(
-        [6], [4], CLASSES, channels=8, key_channels=4, loss=OhemCrossEntropy(), aux_loss=CrossEntropy(average="all")
+        [6],
+        [4],
+        scheme=SCHEME,
+        channels=8,
+        key_channels=4,
+        loss=OhemCrossEntropy(),
+        aux_loss=CrossEntropy(average="all"),
     )
     labels = torch.randint(0, 3, (2, 32, 40), dtype=torch.uint8)
     labels[:, :8] = 255
-    losses = head.loss([torch.randn(2, 6, 8, 10)], {"label": labels})
+    losses = head.loss([torch.randn(2, 6, 8, 10)], {"label": labels}, frames=None)
     (losses["loss_seg"] + losses["loss_aux"]).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in head.parameters())
     assert 0 <= losses["accuracy"] <= 1
 
 
 def test_momentum_is_that_of_the_official_branch():
-    assert SegmentationHead([4, 8], [4, 8], CLASSES).last_layer[1].momentum == 0.01
-    assert SegmentationHead([4, 8], [4, 8], CLASSES, bn_momentum=0.1).last_layer[1].momentum == 0.1
-    assert OCRHead([4], [4], CLASSES).aux_head[1].momentum == 0.1
+    assert SegmentationHead([4, 8], [4, 8], scheme=SCHEME).last_layer[1].momentum == 0.01
+    assert SegmentationHead([4, 8], [4, 8], scheme=SCHEME, bn_momentum=0.1).last_layer[1].momentum == 0.1
+    assert OCRHead([4], [4], scheme=SCHEME).aux_head[1].momentum == 0.1
 
 
 def test_contradictions_are_refused():
-    with pytest.raises(ValueError, match="one joined map, got 2; put the neck Concat"):
-        OCRHead([4, 8], [4, 8], CLASSES)
-    with pytest.raises(ValueError, match="2 class_weights for 3 classes"):
-        SegmentationHead([4], [4], CLASSES, loss=CrossEntropy([1, 2]))
-    with pytest.raises(ValueError, match="classes must be one of"):
+    with pytest.raises(OptionError, match="one joined map, got 2; put the neck Concat"):
+        OCRHead([4, 8], [4, 8], scheme=SCHEME)
+    with pytest.raises(OptionError, match="2 class_weights for 3 classes"):
+        SegmentationHead([4], [4], scheme=SCHEME, loss=CrossEntropy([1, 2]))
+    with pytest.raises(OptionError, match="scheme must be one of"):
         SegmentationHead([4], [4])
-    with pytest.raises(DataError, match=r"the data has 19 classes \(road, .*the head has 3 .*classes=None"):
-        SegmentationHead([4], [4], CLASSES).check_data(classes="cityscapes")
+    with pytest.raises(OptionError, match="label maps hold 1 to 254 classes, got 1000"):
+        SegmentationHead([4], [4], scheme=1000)
+    head = SegmentationHead([4], [4], scheme=SCHEME)
+    with pytest.raises(
+        DataError, match=r"data has 19 classes \(road, .*the head has 3 .*Leave model\.head\.scheme out"
+    ):
+        check_same(resolve_scheme("cityscapes", type(head.scheme)), head.scheme)
 
 
 def test_other_enlarging_than_trained_with_is_said(caplog):
     from hrtoolkit.engine.run import warn_of_other_settings
 
     logging.getLogger("hrtoolkit").propagate = True
-    ocr = dict(type="OCRHead", classes=CLASSES, channels=8, key_channels=4)
+    ocr = dict(type="OCRHead", scheme=SCHEME, channels=8, key_channels=4)
     told = "another align_corners than the checkpoint was trained for: False, not True (model.{})"
     neck = dict(type="Concat", align_corners=True)
     model = build_model(dict_config(backbone={**TINY, "align_corners": True}, neck=neck, head=ocr))

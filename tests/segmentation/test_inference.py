@@ -6,56 +6,68 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
+from hrtoolkit import build_model
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Resized
+from hrtoolkit.model import Branch
+from hrtoolkit.registry import INFERENCES
+from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.schemes.classes import LIP
 from hrtoolkit.tasks.segmentation import postprocess
-from hrtoolkit.tasks.segmentation.classes import LIP, ClassSet
 from hrtoolkit.tasks.segmentation.head import LabelHead
 from hrtoolkit.tasks.segmentation.inference import MultiScale
 from hrtoolkit.tasks.segmentation.postprocess import best_labels, sum_scores, whole_image
 
-from hrtoolkit import build_model
-from hrtoolkit.registry import MODELS
+from .conftest import SCHEME, TINY
 
-from .conftest import CLASSES, TINY
+
+def make_frames(count, input_hw, content_hw=None, image_hw=None):
+    """Frames of a batch of whole images."""
+    content_hw = content_hw or input_hw
+    window = (0, 0, *content_hw[::-1])
+    return Resized.stack([Resized(image_hw or input_hw, input_hw, False, content_hw, window, content_hw)] * count)
 
 
 class ScoresHead(LabelHead):
     """Keeps the summed scores of the last image, and predicts from given logits."""
 
-    def __init__(self, classes, align_corners, function):
-        super().__init__((1,), classes, align_corners)
+    def __init__(self, scheme, align_corners, function):
+        super().__init__((1,), scheme, align_corners)
         self.function = function
 
     def logits(self, maps):
         return self.function(maps[0])
 
-    def read_labels(self, scales, input_hw, meta):
-        self.scores = sum_scores(scales, slice(None), input_hw, self.align_corners)
-        return super().read_labels(scales, input_hw, meta)
+    def read_labels(self, scores, frames):
+        (scales,) = scores
+        self.scores = sum_scores(scales, slice(None), frames[0].input_hw, self.align_corners)
+        return super().read_labels(scores, frames)
 
 
 class Network(torch.nn.Module):
     """A model whose network hands images on as they are."""
 
-    def __init__(self, head, flip_test=False):
+    def __init__(self, flip_test=False):
         super().__init__()
-        self.head, self.flip_test = head, flip_test
+        self.flip_test = flip_test
         self.data_preprocessor = torch.nn.Module()
         self.data_preprocessor.mean, self.data_preprocessor.std = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
 
-    def extract(self, images):
+    def extract(self, images, branch):
         return [images]
 
 
 def run(head, images, flip_test=False, **options):
-    meta = {"size_hw": tuple(images.shape[-2:]), "padding": (0, 0)}
-    (prediction,) = MultiScale(**options)(Network(head, flip_test), images, [meta])
-    return head.scores.numpy(), prediction["labels"]
+    frames = make_frames(1, tuple(images.shape[-2:]))
+    (prediction,) = MultiScale(**options)(Network(flip_test), Branch(None, head), images, frames)
+    return head.scores.numpy(), prediction.label_map
 
 
 def test_mirrored_logits_are_averaged_and_exponentiated():
     images = torch.tensor([[[[0, 1, 2, 3], [1, 1, 0, 0]], [[1, 1, 1, 1], [0, 2, 0, 2]]]], dtype=torch.float32)
     slope = torch.stack([0.1 * torch.arange(4.0).expand(2, 4), torch.zeros(2, 4)])
-    head = ScoresHead(ClassSet(["a", "b"]), False, lambda x: x + slope)
+    head = ScoresHead(ClassScheme(["a", "b"]), False, lambda x: x + slope)
     second = [[math.e] * 4, [1, 7.389056, 1, 7.389056]]
     plain = [[1, 3.004166, 9.025014, 27.112638], [2.718282, 3.004166, 1.221403, 1.349859]]
     np.testing.assert_allclose(run(head, images)[0], [plain, second], rtol=1e-6)
@@ -77,7 +89,7 @@ def test_mirrored_classes_exchange_their_logits():
 
 def test_scales_add_up():
     images = torch.stack([torch.arange(4.0).expand(4, 4), torch.ones(4, 4)])[None]
-    head = ScoresHead(ClassSet(["a", "b"]), True, lambda x: x)
+    head = ScoresHead(ClassScheme(["a", "b"]), True, lambda x: x)
     scores, _ = run(head, images, scales=(0.5, 1.0), base_size=4, window=(4, 4), stride=(2, 2), edge="pad")
     np.testing.assert_allclose(scores[0], [[2.648721, 7.878261, 16.060293, 32.268032]] * 4, rtol=1e-6)
     np.testing.assert_allclose(scores[1], np.full((4, 4), 5.436563), rtol=1e-6)
@@ -185,7 +197,7 @@ def scores_with_loops(model, image, scales, base, crop, stride, cityscapes, alig
 def test_windows_scales_and_mirroring_equal_the_loops(cityscapes, align_corners):
     torch.manual_seed(0)
     backbone = {**TINY, "align_corners": align_corners}
-    head = dict(type="SegmentationHead", classes=CLASSES, align_corners=align_corners)
+    head = dict(type="SegmentationHead", scheme=SCHEME, align_corners=align_corners)
     plan = dict(edge="shift", whole_up_to=1.0) if cityscapes else dict(edge="pad", stride=(32, 32))
     inference = dict(type="MultiScale", scales=[0.7, 1.0, 1.5], base_size=60, window=(48, 48), **plan)
     model = build_model(dict_config(backbone=backbone, head=head, inference=inference, flip_test=True)).eval()
@@ -196,17 +208,17 @@ def test_windows_scales_and_mirroring_equal_the_loops(cityscapes, align_corners)
     )
     found = {}
     original = model.head.read_labels
-    model.head.read_labels = lambda scales, input_hw, m: found.update(scales=scales) or original(scales, input_hw, m)
-    meta = [{"index": 0, "size_hw": (30, 41), "padding": (4, 0)}]
+    model.head.read_labels = lambda scores, frames: found.update(scales=scores[0]) or original(scores, frames)
+    frames = make_frames(1, (44, 60), (40, 60), (30, 41))
     with torch.no_grad():
-        (prediction,) = model(torch.from_numpy(image)[None], meta=meta, mode="predict")
+        (prediction,) = model(torch.from_numpy(image)[None], frames=frames, mode="predict")
     scores = sum_scores(found["scales"], slice(None), (44, 60), align_corners)
     np.testing.assert_allclose(scores.log(), np.log(expected), atol=2e-4)  # logits reach 20, in single precision
     # Without its padding, at the size of the original image.
     final = resize_with_loops(expected[:, :40], 30, 41, align_corners)
     clear = np.diff(np.sort(final, axis=0)[-2:], axis=0)[0] > 1e-4 * final.max(0)
     assert clear.mean() > 0.99 and len(np.unique(final.argmax(0))) > 1
-    np.testing.assert_array_equal(prediction["labels"].numpy()[clear], final.argmax(0)[clear])
+    np.testing.assert_array_equal(prediction.label_map[clear], final.argmax(0)[clear])
 
 
 def randomise(model):
@@ -226,24 +238,24 @@ def dict_config(**model):
 
 def test_one_window_of_one_scale_is_the_plain_prediction():
     torch.manual_seed(0)
-    head = dict(type="SegmentationHead", classes=CLASSES)
+    head = dict(type="SegmentationHead", scheme=SCHEME)
     model = build_model(dict_config(backbone=TINY, head=head, flip_test=True)).eval()
     randomise(model)
     images = torch.randn(2, 3, 37, 50)
-    meta = [{"size_hw": (20, 31), "input_hw": (37, 50), "padding": (3, 2)}] * 2
+    frames = make_frames(2, (37, 50), (34, 48), (20, 31))
     with torch.no_grad():
-        plain = model(images, meta=meta, mode="predict")
-        model.inference = MultiScale()
-        windowed = model(images, meta=meta, mode="predict")
-    assert plain[0]["labels"].shape == (20, 31) and plain[0]["labels"].dtype == torch.uint8
+        plain = model(images, frames=frames, mode="predict")
+        model.branch().inference = MultiScale()
+        windowed = model(images, frames=frames, mode="predict")
+    assert plain[0].label_map.shape == (20, 31) and plain[0].label_map.dtype == np.uint8
     for a, b in zip(plain, windowed, strict=True):
-        assert torch.equal(a["labels"], b["labels"])
+        np.testing.assert_array_equal(a.label_map, b.label_map)
 
 
 def test_classes_are_compared_a_few_at_a_time_with_the_same_result(monkeypatch):
     logits = torch.randn(7, 5, 6, generator=torch.Generator().manual_seed(0))
     scales = whole_image(logits, (20, 24))
-    arguments = (scales, (20, 24), (0, 0), (33, 40), False)
+    arguments = (scales, (20, 24), (20, 24), (33, 40), False)
     expected = sum_scores(scales, slice(None), (20, 24), False)
     expected = torch.nn.functional.interpolate(expected[None], (33, 40), mode="bilinear")[0].argmax(0)
     for values in (1, 3 * 33 * 40, 2**23):
@@ -259,7 +271,7 @@ def test_classes_are_compared_a_few_at_a_time_with_the_same_result(monkeypatch):
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(options):
-    with pytest.raises(ValueError, match=r"must be above 0|at most the window"):
-        MODELS.build(dict(type="MultiScale", **options))
-    with pytest.raises(ValueError, match="'pad' or 'shift', got 'wrap'"):
+    with pytest.raises(OptionError, match=r"must be above 0|at most the window"):
+        INFERENCES.get("MultiScale")(**options)
+    with pytest.raises(OptionError, match="'pad' or 'shift', got 'wrap'"):
         MultiScale(edge="wrap")

@@ -46,7 +46,7 @@ OUTPUTS = [
 
 def test_ocr_gives_the_official_outputs_on_both_branches():
     backbone = dict(type="HRNet", width=48, fuse_upsample="bilinear", align_corners=True)
-    neck, head = dict(type="Concat", align_corners=True), dict(type="OCRHead", classes="cityscapes")
+    neck, head = dict(type="Concat", align_corners=True), dict(type="OCRHead", scheme="cityscapes")
     model = build_model(dict_config(backbone=backbone, neck=neck, head=head)).eval()
     names = {name.split(".", 1)[1]: tensor for name, tensor in model.state_dict().items()}
     report = load_checkpoint(model, {f"model.{name}": named_value(name, tensor) for name, tensor in names.items()})

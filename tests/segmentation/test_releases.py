@@ -4,22 +4,23 @@ import io
 
 import numpy as np
 import pytest
-from hrtoolkit.tasks.segmentation.classes import COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60, SCHEMES
-from hrtoolkit.tasks.segmentation.datasets import read_values
-from hrtoolkit.tasks.segmentation.releases import CONTEXT_IDS, convert_coco_stuff, convert_pascal_context
 from PIL import Image
 from scipy.io import savemat
 
 from hrtoolkit.config import load_config
-from hrtoolkit.engine.run import build_dataset
+from hrtoolkit.engine.check_config import check_config
+from hrtoolkit.engine.run import build_samples
 from hrtoolkit.errors import DataError
+from hrtoolkit.schemes.classes import CLASSES, COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60
+from hrtoolkit.tasks.segmentation.datasets import read_values
+from hrtoolkit.tasks.segmentation.releases import CONTEXT_IDS, convert_coco_stuff, convert_pascal_context
 
 from ..conftest import REPOSITORY
 
 
 def config_datasets(name, data_root):
     config = load_config(REPOSITORY / f"configs/segmentation/hrnetv2_w18_small_v2_{name}.py", data_root=data_root)
-    return [build_dataset(loader.dataset) for loader in (config.train_dataloader, config.val_dataloader)]
+    return build_samples(check_config(config), ("train", "val")).values()
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def context(tmp_path):
 def test_pascal_context_is_read_by_its_config_once_converted(context):
     convert_pascal_context(*context)
     train, val = config_datasets("pascal_context", context[0])
-    names = [[train.classes.names[i] if i != 255 else None for i in row] for row in train.read_label(0)]
+    names = [[train.scheme.names[i] if i != 255 else None for i in row] for row in train.truth(0).label_map]
     assert names == [["aeroplane", "bag", None], ["wood", "person", None]]
-    assert val.image_ids.tolist() == ["JPEGImages/2008_2"] and (val.read_label(0) == 57).all()
+    assert val.images.ids.tolist() == ["JPEGImages/2008_2"] and (val.truth(0).label_map == 57).all()
     background = PASCAL_CONTEXT_60.encode(read_values(context[0] / "context" / "2008_1.png"))
     np.testing.assert_array_equal(background, [[1, 2, 0], [59, 37, 0]])
 
@@ -62,14 +63,14 @@ def test_coco_stuff_is_read_by_its_config_once_converted(tmp_path):
     for _ in range(2):  # again: what is there stays
         convert_coco_stuff(tmp_path)
     for dataset in config_datasets("coco_stuff", tmp_path):
-        assert dataset.read_image(0).shape == (2, 3, 3)
-        np.testing.assert_array_equal(dataset.read_label(0), [[255, 0, 11], [79, 80, 170]])
+        assert dataset.read(0).shape == (2, 3, 3)
+        np.testing.assert_array_equal(dataset.truth(0).label_map, [[255, 0, 11], [79, 80, 170]])
 
 
 def test_both_releases_of_coco_stuff_have_the_same_classes():
     values = np.arange(1, 183)
     annotated = np.isin(values, COCO_STUFF.ids)
-    assert annotated.sum() == 171 and SCHEMES["coco_stuff_164k"].names == COCO_STUFF.names
+    assert annotated.sum() == 171 and CLASSES["coco_stuff_164k"].names == COCO_STUFF.names
     ours = COCO_STUFF.encode(values[annotated][None].astype(np.uint8))
     np.testing.assert_array_equal(COCO_STUFF_164K.encode(values[annotated][None].astype(np.uint8) - 1), ours)
     with pytest.raises(ValueError, match="label values 11 are neither"):
@@ -106,5 +107,5 @@ def test_bad_releases_have_one_clear_error(content, message, context):
 def test_an_unconverted_release_is_answered_with_the_tool(context):
     with pytest.raises(DataError, match=r"2008_1\.mat: MATLAB .* made into PNGs first, see tools/convert_labels\.py"):
         read_values(context[1] / "2008_1.mat")
-    with pytest.raises(DataError, match=r"imageLists/train\.txt: no such list of images; name the folder"):
+    with pytest.raises(DataError, match=r"imageLists/train\.txt: no such file"):
         convert_coco_stuff(context[0])

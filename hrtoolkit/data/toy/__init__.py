@@ -1,6 +1,0 @@
-"""The toy world: drawn people and faces in the formats of the benchmarks, to try everything without a download."""
-
-from hrtoolkit.data.toy.faces import write_faces
-from hrtoolkit.data.toy.files import write_classes, write_coco
-
-__all__ = ["write_classes", "write_coco", "write_faces"]

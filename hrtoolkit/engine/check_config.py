@@ -1,0 +1,216 @@
+"""Check a whole config before anything is built, and keep the parts that were found."""
+
+from __future__ import annotations
+
+import inspect
+import reprlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mmengine.hooks  # noqa: F401 (fills mmengine's registry)
+import mmengine.registry as mm
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from hrtoolkit.build import ModelPlan, Part, Problem, check_call, find_part, plan_model, raise_problems
+from hrtoolkit.config.load import config_name
+from hrtoolkit.config.values import DATALOADERS, find_datasets, fits, is_sequence, resolve_type
+from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.engine.loop import TrainLoop
+from hrtoolkit.engine.optim import DeviceOptimWrapper
+from hrtoolkit.errors import suggest
+from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
+from hrtoolkit.views import replace_transform
+
+TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
+EVALUATORS = ("val_evaluator", "test_evaluator")
+PLAIN = {"work_dir": str, "seed": int, "base_batch_size": int, "sync_batchnorm": bool}
+RUNTIME = tuple(p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY)
+
+
+@dataclass
+class Plan:
+    """What a config asks for, checked.
+
+    Args:
+        model: its parts.
+        datasets: of each dataloader that the config has.
+        augmentation: of the training data.
+        metrics: of each evaluator that the config has.
+    """
+
+    model: ModelPlan
+    datasets: dict[str, Part] = field(default_factory=dict)
+    augmentation: Part | None = None
+    metrics: dict[str, list[Part]] = field(default_factory=dict)
+
+
+def check_config(config: Config, files: bool = True) -> Plan:
+    """Check everything in a config against the signature of what will receive it; nothing is built.
+
+    Args:
+        config: as loaded.
+        files: also look whether data and checkpoints are there.
+
+    Raises:
+        ConfigError: with every problem; what is wrong in the same way in several places is one problem.
+    """
+    problems: list[Problem] = []
+    plan = _plan_sections(config, problems)
+    if files:
+        problems += _check_files(config)
+    raise_problems(config_name(config), problems)
+    return plan
+
+
+def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
+    readers = {
+        "custom_imports": lambda name, value: check_call(name, value, import_modules_from_strings, problems, name=name),
+        "train_cfg": lambda name, value: check_call(
+            name, value, TrainLoop, problems, hidden=("runner", "dataloader"), name=name
+        ),
+        "optim_wrapper": lambda name, value: _check_optimizer(name, value, problems),
+        "param_scheduler": lambda name, value: _check_list(name, value, _check_scheduler, problems),
+        "custom_hooks": lambda name, value: _check_list(name, value, _check_hook, problems),
+        "load_from": lambda name, value: _check_start(name, value, problems),
+    }
+    known = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
+    present = {name: value for name, value in config.items() if value is not None}
+    plan = Plan(plan_model(present["model"], problems)) if "model" in present else Plan(None)
+    if "model" not in present:
+        problems.append(Problem("model", "missing"))
+    for name, value in config.items():
+        if name not in known:
+            problems.append(Problem(name, f"a config has no {name!r}{suggest(name, known)}"))
+        elif value is None or name == "model":
+            continue
+        elif name in DATALOADERS:
+            _plan_loader(name, value, plan, problems)
+        elif name in EVALUATORS:
+            plan.metrics[name] = _check_list(name, value, _find_metric, problems)
+        elif name in PLAIN:
+            if not fits(value, PLAIN[name]):
+                problems.append(Problem(name, f"expected {PLAIN[name].__name__}, got {value!r}"))
+        elif name in ("custom_imports", "train_cfg", "optim_wrapper") and not isinstance(value, Mapping):
+            problems.append(Problem(name, f"expected a dict, got {reprlib.repr(value)}"))
+        else:
+            readers[name](name, value)
+    for name in TRAINING:
+        if name not in present and set(present).intersection(TRAINING):
+            problems.append(Problem(name, f"missing; {', '.join(TRAINING)} come together or not at all"))
+    if "val_dataloader" in present and "val_evaluator" not in present:
+        problems.append(Problem("val_evaluator", "missing; val_dataloader needs it"))
+    if plan.model is not None:
+        problems += _check_agreement(plan, present)
+    return plan
+
+
+def _plan_loader(name: str, value: Any, plan: Plan, problems: list[Problem]) -> None:
+    """A dataloader: its own arguments, its dataset, and the augmentation of training data."""
+    if not isinstance(value, Mapping):
+        problems.append(Problem(name, f"expected a dict, got {reprlib.repr(value)}"))
+        return
+    value = dict(value)
+    dataset, augmentation = value.pop("dataset", None), value.pop("augmentation", None)
+    extra = ("dataset", "augmentation") if name == "train_dataloader" else ("dataset",)
+    hidden = ("inputs", *RUNTIME)
+    check_call(name, value, build_dataloader, problems, hidden=hidden, extra=extra, roles={}, name=name)
+    if isinstance(dataset, Mapping) and "transform" in dataset:
+        text = f"a data set has no 'transform' any more; {replace_transform(dataset['transform'])}"
+        problems.append(Problem(f"{name}.dataset.transform", text))
+        dataset = {k: v for k, v in dataset.items() if k != "transform"}
+    part = find_part(f"{name}.dataset", dataset, DATASETS, problems)
+    if part is not None:
+        plan.datasets[name] = part
+    if augmentation is not None and name != "train_dataloader":
+        problems.append(Problem(f"{name}.augmentation", "only training data is augmented"))
+    elif augmentation is not None:
+        plan.augmentation = find_part(f"{name}.augmentation", augmentation, AUGMENTATIONS, problems)
+
+
+def _check_agreement(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]:
+    """What parts say of each other: the data of a run is looked at by a view, in whose terms augmentation speaks."""
+    if not plan.datasets:
+        return
+    if len(plan.model.branches) > 1:
+        yield Problem(
+            "model.branches", "a run trains and tests one branch; build several in code, see docs/extending.md"
+        )
+        return
+    view = plan.model.branches[next(iter(plan.model.branches))].get("view")
+    if view is None:
+        yield Problem("model.view", "missing; it says how the model looks at images, see the configs of its task")
+    elif plan.augmentation is not None and not issubclass(view.target, plan.augmentation.target.views):
+        speaks = " or ".join(one.__name__ for one in plan.augmentation.target.views)
+        text = f"{plan.augmentation.target.__name__} speaks to {speaks}, but model.view is {view.target.__name__}"
+        yield Problem(plan.augmentation.path, text)
+
+
+def _check_list(path: str, value: Any, check: Any, problems: list[Problem]) -> list[Part]:
+    """Check a part, or each of several."""
+    several = [(f"{path}.{i}", one) for i, one in enumerate(value)] if is_sequence(value) else [(path, value)]
+    return [part for where, one in several if (part := check(where, one, problems)) is not None]
+
+
+def _find_metric(path: str, value: Any, problems: list[Problem]) -> Part | None:
+    return find_part(path, value, METRICS, problems)
+
+
+def _check_scheduler(path: str, value: Any, problems: list[Problem]) -> Part | None:
+    # LinearLR and its kin fill in `param_name`, LinearParamScheduler and its kin ask for it.
+    names = {"hidden": ("optimizer",), "given": ("param_name",), "extra": ("convert_to_iter_based",)}
+    return find_part(path, value, mm.PARAM_SCHEDULERS, problems, **names)
+
+
+def _check_hook(path: str, value: Any, problems: list[Problem]) -> Part | None:
+    return find_part(path, value, HOOKS, problems, extra=("priority",))
+
+
+def _check_optimizer(path: str, value: Any, problems: list[Problem]) -> None:
+    value = dict(value)
+    optimizer = value.pop("optimizer", None)
+    extra = ("constructor", "paramwise_cfg", "optimizer")
+    hidden, given = ("precision",), ("optimizer",)
+    check_call(path, value, DeviceOptimWrapper, problems, hidden=hidden, given=given, extra=extra, name=path)
+    find_part(f"{path}.optimizer", optimizer, mm.OPTIMIZERS, problems, hidden=("params",))
+
+
+def _check_start(path: str, value: Any, problems: list[Problem]) -> None:
+    if isinstance(value, Mapping):
+        if unknown := [key for key in value if key not in ("checkpoint", "scheme")]:
+            problems.append(Problem(f"{path}.{unknown[0]}", "takes checkpoint, and scheme where the file names none"))
+        value = value.get("checkpoint")
+    if not isinstance(value, str):
+        problems.append(Problem(path, f"expected str, or dict(checkpoint=..., scheme=...), got {value!r}"))
+
+
+def _check_files(config: Config) -> Iterator[Problem]:
+    for path, options, parameters in find_datasets(config):
+        target = resolve_type(options.get("type"), DATASETS)
+        values = {**{key: p.default for key, p in parameters.items() if isinstance(p.default, str)}, **options}
+        root = Path(values.get("data_root") or "")
+        how_to_get = f"; {target.how_to_get}" if target is not None and target.how_to_get else ""
+        if not root.is_dir():
+            yield Problem(f"{path}.data_root", f"no folder {root}{how_to_get}")
+            continue
+        for key, value in values.items():
+            if key.endswith(("_file", "_dir")) and isinstance(value, str | Path):
+                yield from _check_file(f"{path}.{key}", root, value, how_to_get)
+    start = config.get("load_from")
+    start = start.get("checkpoint") if isinstance(start, Mapping) else start
+    if isinstance(start, str) and not start.startswith("timm/") and "://" not in start:
+        yield from _check_file("load_from", Path(), start)
+
+
+def _check_file(path: str, root: Path, value: str | Path, how_to_get: str = "") -> Iterator[Problem]:
+    file = root / value
+    if path.endswith("_dir"):
+        # The older official layout keeps the image folders in `images`.
+        found = file.is_dir() or (path.endswith(".image_dir") and (root / "images" / value).is_dir())
+    else:
+        found = file.is_file()
+    if not found:
+        near = suggest(file.name, [p.name for p in file.parent.iterdir()]) if file.parent.is_dir() else ""
+        yield Problem(path, f"no {'folder' if path.endswith('_dir') else 'file'} {file}{near or how_to_get}")

@@ -1,0 +1,170 @@
+"""Scoring: finish the records of each sample, measure them where they were predicted, and score all measures once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+
+from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.files import check_writable
+from hrtoolkit.metric import Metric, Writer, score_subsets
+from hrtoolkit.records import Record
+from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes import convert
+
+log = logging.getLogger(__name__)
+
+
+class Measured(NamedTuple):
+    """What is kept of a sample."""
+
+    sample: int
+    measures: tuple | None  # one a metric; None where nothing is known of the sample
+    packed: list | None  # for the result file
+
+
+class Evaluation:
+    """Takes the records of a model input by input, and gives the numbers of all samples.
+
+    Records of a sample come side by side, from one process. Its measures are gathered from all processes and scored in
+    the main one, in the order of the samples' ids; every process gets the numbers.
+
+    Args:
+        inputs: what is tested.
+        metrics: their numbers go into one dict; the first one has the headline.
+        finish: of the branch.
+        out: where the first metric's writer puts finished records; None for nowhere.
+        watch: called with each sample, its record and its truth, in the scheme of the data; for pictures.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        metrics: Sequence[Metric],
+        finish: Callable[[Sequence[Record]], Record],
+        out: str | None = None,
+        watch: Callable[[int, Record, Record | None], None] | None = None,
+    ):
+        self.inputs = inputs
+        self.metrics = list(metrics)
+        self.finish = finish
+        self.out = out
+        self.watch = watch
+        self.writer: Writer | None = self.metrics[0].writer if out is not None else None
+        if out is not None and self.writer is None:
+            raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
+        if out is not None:
+            check_writable(out, self.writer.folder)
+        self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
+        self.start()
+
+    def start(self) -> None:
+        """Forget what was measured."""
+        self.measured: list[Measured] = []
+        self._waiting: list[Record] = []  # of one sample
+        self._sample: int | None = None
+        self._truth: Record | None = None
+
+    def add(self, indices: Sequence[int], records: Sequence[Record], truths: Sequence[Record] | None = None) -> None:
+        """Take the records of a batch.
+
+        Args:
+            indices: of the inputs.
+            records: as the head predicts them, one an input.
+            truths: of the inputs, where the batch brings them.
+        """
+        for row, (index, record) in enumerate(zip(indices, records, strict=True)):
+            sample = self.inputs.sample_of(int(index))
+            if sample != self._sample:
+                self._measure()
+                self._sample = sample
+            self._waiting.append(record)
+            self._truth = None if truths is None else truths[row]
+
+    def _measure(self) -> None:
+        """Measure the sample whose records are all there."""
+        if self._sample is None:
+            return
+        sample, samples = self._sample, self.inputs.samples
+        truth = self._truth if samples.truth_files else samples.truth(sample)
+        record = convert(self.finish(self._waiting), self.inputs.scheme, samples.scheme)
+        self._waiting, self._sample = [], None
+        if self.watch is not None:
+            self.watch(sample, record, truth)
+        packed = None
+        if self.writer is not None:
+            packed = self.writer.pack(self.out, samples.images.ids[sample].item(), record, samples.scheme)
+        self.measured.append(Measured(sample, self._compare(record, truth), packed))
+
+    def _compare(self, record: Record | None, truth: Record | None) -> tuple | None:
+        if truth is None:
+            return None
+        return tuple(metric.measure(record, truth, self.inputs.samples.scheme) for metric in self.metrics)
+
+    def finish_samples(self, share: Sequence[int]) -> None:
+        """Measure the last sample, and those of this process's share that have no input.
+
+        Args:
+            share: all samples that this process is to score.
+        """
+        self._measure()
+        samples = self.inputs.samples
+        seen = {one.sample for one in self.measured}
+        for sample in share:
+            if sample not in seen:
+                self.measured.append(Measured(sample, self._compare(None, samples.truth(sample)), None))
+
+    def score(self) -> dict[str, float]:
+        """The numbers, the same in every process.
+
+        Raises:
+            RuntimeError: a sample is missing, or was measured twice.
+        """
+        gathered = all_gather_object(self.measured)
+        outcome: list[Any] = [None]
+        if is_main_process():
+            try:
+                outcome = [self._score(sorted((one for part in gathered for one in part), key=lambda one: one.sample))]
+            except Exception as error:  # whatever it is, the other processes must not wait for numbers for ever
+                outcome = [error]
+        broadcast_object_list(outcome)
+        if isinstance(outcome[0], Exception):
+            raise outcome[0]
+        return outcome[0]
+
+    def _score(self, measured: list[Measured]) -> dict[str, float]:
+        samples = self.inputs.samples
+        if [one.sample for one in measured] != list(range(len(samples))):
+            raise RuntimeError(
+                f"{len(measured)} measures for {len(samples)} samples: some are missing, or were measured twice"
+            )
+        self._packed = [entry for one in measured for entry in one.packed or ()]
+        known = {one.sample: one.measures for one in measured if one.measures is not None}
+        if not known:
+            log.warning("nothing is known of any of the %d samples: there are no numbers", len(measured))
+        numbers: dict[str, float] = {}
+        for position, metric in enumerate(self.metrics if known else ()):
+            measures = {sample: of_all[position] for sample, of_all in known.items()}
+            scores, by_subset = score_subsets(metric, samples, measures)
+            if repeated := numbers.keys() & scores.keys():
+                raise DataError(f"two metrics of this config give {', '.join(sorted(repeated))}; leave one of them out")
+            self.measures[type(metric).__name__] = by_subset
+            numbers |= scores
+        return numbers
+
+    def write(self) -> None:
+        """Write the result file, in the main process, after the numbers are known."""
+        if self.writer is not None and is_main_process():
+            self.writer.write(self.out, self._packed)
+
+    def draw(self) -> dict[str, np.ndarray]:
+        """Pictures of the metrics by name, of the last evaluation, in the main process."""
+        scheme = self.inputs.samples.scheme
+        pictures = {}
+        for metric in self.metrics:
+            pictures |= metric.draw(self.measures.get(type(metric).__name__, {}), scheme)
+        return pictures

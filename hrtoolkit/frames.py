@@ -1,0 +1,275 @@
+"""Where a network's input lies in its image, and how to get from one to the other: both ways in one object.
+
+A view (`hrtoolkit.views`) makes a frame with every input. A frame of a batch is of the same kind, with one entry an
+input along the first axis of its arrays; `frames[i]` is the frame of one.
+
+Convention: points are (x, y) with pixel centres on integers; boxes are edges, x1 and y1 to x2 and y2; each kind of
+frame has its own rule for either.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy import ndarray
+from torch import Tensor
+
+from hrtoolkit import geometry
+from hrtoolkit.masks import Masks
+from hrtoolkit.records import LabelMap, Objects, Record
+from hrtoolkit.schemes import IGNORED, Scheme
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every frame has, and maps.
+
+    `image_hw`, `input_hw` and `content_hw` are heights and widths of the image, of the input with what the view itself
+    has padded, and of the part of it that is mapped back; what a batch pads beyond is in none of them.
+
+    Args:
+        image_hw: (height, width) of the image; of a batch [B, 2], like the other two.
+        input_hw: of the input.
+        mirror: whether the input is mirrored; of a batch bool [B].
+    """
+
+    image_hw: Size | ndarray
+    input_hw: Size | ndarray
+    mirror: bool | ndarray
+
+    @property
+    def content_hw(self) -> Size | ndarray:
+        return self.input_hw
+
+    def __len__(self) -> int:
+        """Number of inputs of a batch."""
+        return len(self.image_hw)
+
+    def __getitem__(self, index: int) -> Frame:
+        """The frame of one input of a batch, or, for a slice or an array of positions, of some."""
+        several = not isinstance(index, int)
+        values = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, ndarray):
+                value = value[index]
+                if not several and field.name.endswith("_hw"):
+                    value = tuple(value.tolist())
+                elif not several and value.ndim == 0:
+                    value = value.item()
+            values[field.name] = value
+        return type(self)(**values)
+
+    @classmethod
+    def stack(cls, frames: Sequence[Frame]) -> Frame:
+        """The frame of a batch from those of its inputs, which are all of one kind."""
+        kind = type(frames[0])
+        columns = {f.name: [getattr(frame, f.name) for frame in frames] for f in dataclasses.fields(kind)}
+        return kind(**{name: kind._join(values) for name, values in columns.items()})
+
+    @staticmethod
+    def _join(values: list):
+        return None if values[0] is None else np.array(values)
+
+    # Rules of a kind of frame, for one input
+
+    def points_to_input(self, points: ndarray) -> ndarray:
+        """Points [..., 2] of the image in the input, float32."""
+        raise NotImplementedError
+
+    def points_to_image(self, points: ndarray) -> ndarray:
+        """Points [..., 2] of the input in the image, float64; of a batch, points [B, ..., 2] of all its inputs."""
+        raise NotImplementedError
+
+    def boxes_to_input(self, boxes_xyxy: ndarray) -> ndarray:
+        """Boxes [N, 4] of the image in the input, float32."""
+        raise NotImplementedError
+
+    def boxes_to_image(self, boxes_xyxy: ndarray | Tensor) -> ndarray | Tensor:
+        """Boxes [N, 4] of the input in the image, on their device."""
+        raise NotImplementedError
+
+    def masks_to_input(self, masks: Masks) -> ndarray:
+        """Masks of N objects in the input, uint8 [N, h, w]."""
+        raise NotImplementedError
+
+    def labels_to_input(self, label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
+        """A label map [H, W] in the input, uint8 [h, w], 255 where the input reaches beyond the image.
+
+        Args:
+            label_map: classes, uint8.
+            flip_order: what each class becomes in a mirrored image.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Warp(Frame):
+    """An input that one affine matrix cuts out of its image, around a person say.
+
+    Args:
+        image_hw: see `Frame`.
+        input_hw: see `Frame`.
+        mirror: see `Frame`.
+        matrix: [2, 3], image to input pixels.
+        box_xyxy: [4] of what is looked at, or None.
+        score: of that box.
+        area: of the padded crop before augmentation, in square pixels of the image.
+    """
+
+    matrix: ndarray
+    box_xyxy: ndarray | None = None
+    score: float | ndarray = 1.0
+    area: float | ndarray = 0.0
+
+    def points_to_input(self, points):
+        return geometry.transform_points(points.astype(np.float64), self.matrix).astype(np.float32)
+
+    def points_to_image(self, points):
+        return geometry.transform_points(points, geometry.invert_affine(self.matrix))
+
+    def boxes_to_input(self, boxes_xyxy):
+        return _surround(boxes_xyxy, self.matrix).astype(np.float32)
+
+    def boxes_to_image(self, boxes_xyxy):
+        return _surround(np.asarray(boxes_xyxy), geometry.invert_affine(self.matrix))
+
+    def masks_to_input(self, masks):
+        drawn = masks.draw()
+        return (
+            np.stack([self._warp(mask, 0) for mask in drawn]) if len(drawn) else np.zeros((0, *self.input_hw), np.uint8)
+        )
+
+    def labels_to_input(self, label_map, flip_order):
+        warped = self._warp(label_map, IGNORED)
+        return exchange_classes(warped, flip_order) if self.mirror else warped
+
+    def _warp(self, picture: ndarray, beyond: int) -> ndarray:
+        flags = cv2.INTER_NEAREST
+        return cv2.warpAffine(picture, self.matrix, self.input_hw[::-1], flags=flags, borderValue=beyond)
+
+
+@dataclass(frozen=True)
+class Resized(Frame):
+    """An input that is a resized image, or a window of one, perhaps with padding at the right and the bottom.
+
+    Args:
+        image_hw: see `Frame`.
+        input_hw: see `Frame`.
+        mirror: see `Frame`.
+        scaled_hw: height and width of the whole resized image.
+        window: (left, top, width, height) of the part of it that is seen, in its pixels, before mirroring.
+        content: height and width that are mapped back: those of the window, or more where padding is taken for image.
+        last_pixel: boxes count their last pixel: x2 - 1 and y2 - 1 are what is scaled.
+    """
+
+    scaled_hw: Size | ndarray
+    window: tuple[int, int, int, int] | ndarray
+    content: Size | ndarray
+    last_pixel: bool | ndarray = False
+
+    @property
+    def content_hw(self):
+        return self.content
+
+    def _factors(self) -> ndarray:
+        """Of x and y, image to resized pixels."""
+        return np.array([self.scaled_hw[1] / self.image_hw[1], self.scaled_hw[0] / self.image_hw[0]])
+
+    def points_to_input(self, points):
+        mapped = np.array(points, dtype=np.float32)
+        mapped[...] = (mapped + 0.5) * self._factors() - 0.5 - np.array(self.window[:2])
+        if self.mirror:
+            mapped[..., 0] = self.window[2] - 1 - mapped[..., 0]
+        return mapped
+
+    def points_to_image(self, points):
+        points = np.array(points, dtype=np.float64)
+        if self.mirror:
+            points[..., 0] = self.window[2] - 1 - points[..., 0]
+        return (points + np.array(self.window[:2]) + 0.5) / self._factors() - 0.5
+
+    def boxes_to_input(self, boxes_xyxy):
+        end = np.array([0, 0, 1, 1]) if self.last_pixel else 0
+        mapped = (boxes_xyxy - end) * self._factors()[[0, 1, 0, 1]] + end
+        if any(self.window[:2]):
+            mapped -= np.tile(self.window[:2], 2)
+        if self.mirror:
+            mapped[:, [0, 2]] = self.window[2] - mapped[:, [2, 0]]
+        return mapped.astype(np.float32)
+
+    def boxes_to_image(self, boxes_xyxy):
+        if self.mirror or any(self.window[:2]):
+            raise NotImplementedError("boxes of an augmented input are not mapped back")
+        factors = [image / size for image, size in zip(self.image_hw[::-1], self.scaled_hw[::-1], strict=True)]
+        like = boxes_xyxy.new_tensor if isinstance(boxes_xyxy, Tensor) else np.array
+        end = like([0, 0, 1, 1] if self.last_pixel else [0, 0, 0, 0])
+        return (boxes_xyxy - end) * like(factors * 2) + end
+
+    def masks_to_input(self, masks):
+        if tuple(self.window) != (0, 0, *self.scaled_hw[::-1]):
+            raise NotImplementedError("masks in a window of a resized image")
+        return masks.draw(self.scaled_hw, self.mirror)
+
+    def labels_to_input(self, label_map, flip_order):
+        left, top, width, height = self.window
+        column, step = (left + width - 1, -1) if self.mirror else (left, 1)
+        columns = (column + step * np.arange(width)) * self.image_hw[1] // self.scaled_hw[1]
+        rows = (top + np.arange(height)) * self.image_hw[0] // self.scaled_hw[0]
+        labels = label_map[rows[:, None], columns]
+        if self.mirror:
+            labels = exchange_classes(labels, flip_order)
+        padding = self.input_hw[0] - height, self.input_hw[1] - width
+        return np.pad(labels, [(0, padding[0]), (0, padding[1])], constant_values=IGNORED) if any(padding) else labels
+
+
+def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
+    """A record as it lies in an input; what is left becomes right where the input is mirrored.
+
+    Args:
+        record: truth, in pixels of the image.
+        frame: of the input.
+        scheme: of the record; has the mirror partners.
+
+    Returns:
+        the record in pixels of the input: boxes and points float32, masks an array uint8 [N, h, w].
+    """
+    if isinstance(record, LabelMap):
+        return LabelMap(frame.labels_to_input(record.label_map, scheme.flip_order()))
+    if not isinstance(record, Objects):
+        return record
+    points, visible = record.points, record.visible
+    if points is not None:
+        if frame.mirror:
+            order = scheme.flip_order()
+            points, visible = points[:, order], visible[:, order]
+        points = frame.points_to_input(points)
+    return record._replace(
+        boxes_xyxy=frame.boxes_to_input(record.boxes_xyxy),
+        points=points,
+        visible=visible,
+        masks=None if record.masks is None else frame.masks_to_input(record.masks),
+    )
+
+
+def exchange_classes(label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
+    """What is left becomes right, in a label map uint8 [h, w]."""
+    if list(flip_order) == list(range(len(flip_order))):
+        return label_map
+    order = np.arange(256, dtype=np.uint8)
+    order[: len(flip_order)] = flip_order
+    return order[label_map]
+
+
+def _surround(boxes_xyxy: ndarray, matrix: ndarray) -> ndarray:
+    """Boxes [N, 4] around what a matrix [2, 3] of pixel centres makes of boxes [N, 4]."""
+    first, end = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    middle = geometry.transform_points((first + end - 1) / 2, matrix) + 0.5
+    reach = (end - first) / 2 @ np.abs(matrix[:, :2]).T
+    return np.concatenate([middle - reach, middle + reach], axis=1)

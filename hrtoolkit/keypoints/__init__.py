@@ -1,0 +1,1 @@
+"""What everything with keypoints shares: codecs, head, losses, views, samples and their checks."""

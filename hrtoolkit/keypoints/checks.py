@@ -1,0 +1,220 @@
+"""What can be wrong with keypoint files of any task; every fault becomes a finding with the first records that have it.
+
+Tolerances were set on COCO 2017, whose annotations are not perfect either: its own files give notes, no warnings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hrtoolkit.data.coco import Annotations, Images
+from hrtoolkit.findings import Findings
+from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes.sides import partners_by_name
+
+SAMPLED = 20_000  # people that statistics look at
+FEW = 30  # labelled pairs are too few for statistics
+ASYMMETRY = 0.4  # mean distance between a keypoint and its partner's mirror image, in its deviations,
+CERTAINTY = 4.5  # and in standard errors of that mean
+
+
+def check_images(images: Images, findings: Findings) -> None:
+    """Find repeated ids and file names, and sizes of zero."""
+    again = _repeated(images.ids)
+    findings.add(
+        "stop",
+        "images with the id of another one",
+        images.ids[again],
+        "annotations would land in the wrong picture; give every image an id of its own",
+    )
+    again = _repeated(images.names)
+    findings.add(
+        "warning",
+        "images listed again under another id",
+        images.ids[again],
+        "people in them are trained on and counted more than once; list each file once",
+    )
+    findings.add(
+        "stop",
+        "images whose `width` or `height` is not above 0",
+        images.ids[~(images.sizes > 0).all(axis=1)],
+        "boxes cannot be cut to the image; write the true size",
+    )
+
+
+def find_owners(images: Images, annotations: Annotations, category_ids: list, findings: Findings) -> np.ndarray:
+    """Look up the image of every annotation by its position [A], -1 where the file lists none; check ids on the way.
+
+    Args:
+        images: of the file.
+        annotations: of the file.
+        category_ids: ids that the file's categories have.
+        findings: gets what is wrong.
+    """
+    owners = look_up(annotations.image_ids, images.ids)
+    pairs = zip(annotations.ids[owners < 0].tolist(), annotations.image_ids[owners < 0].tolist(), strict=True)
+    findings.add(
+        "stop",
+        "annotations of an image that the file does not list",
+        [f"annotation {a} of image {b}" for a, b in pairs],
+        "add the images or remove the annotations",
+    )
+    unknown = ~np.isin(annotations.category_ids, np.array(category_ids))
+    pairs = zip(annotations.ids[unknown].tolist(), annotations.category_ids[unknown].tolist(), strict=True)
+    findings.add(
+        "stop",
+        "annotations of a category that the file does not list",
+        [f"annotation {a} of category {b}" for a, b in pairs],
+        "add the categories or correct `category_id`",
+    )
+    again = _repeated(annotations.ids)
+    findings.add(
+        "warning",
+        "annotations with the id of another one",
+        annotations.ids[again],
+        "the scores here do not depend on it, but pycocotools by itself keeps only one of them; number them anew",
+    )
+    findings.add(
+        "warning",
+        "annotations with the id 0",
+        annotations.ids[annotations.ids == 0],
+        "pycocotools by itself never counts it as matched (the scores here number annotations anew); count from 1",
+    )
+    return owners
+
+
+def check_lengths(annotations: Annotations, chosen: np.ndarray, count: int, findings: Findings) -> np.ndarray:
+    """Find annotations that have another number of keypoints than there are names; none at all is fine.
+
+    Args:
+        annotations: of the file.
+        chosen: [A] bool, whose keypoints.
+        count: K, how many each should have.
+        findings: gets what is wrong.
+
+    Returns:
+        [A] bool, which are wrong.
+    """
+    ids, lengths = annotations.ids, annotations.lengths
+    wrong = chosen & (lengths > 0) & (lengths != 3 * count)
+    findings.add(
+        "stop",
+        f"annotations without {count} keypoints of x, y and visibility",
+        [f"annotation {a} has {n / 3:g}" for a, n in zip(ids[wrong].tolist(), lengths[wrong].tolist(), strict=True)],
+        "correct them, or give the keypoints' names in the dataset's `scheme`",
+    )
+    return wrong
+
+
+def unpack_keypoints(annotations: Annotations, chosen: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take the keypoints of the chosen annotations [A] that have `count` of them.
+
+    Returns:
+        positions [N] of these annotations, and their keypoints [N, K, 3] (x, y, visibility).
+    """
+    complete = chosen & (annotations.lengths == 3 * count)
+    keypoints = annotations.keypoints
+    if not complete.all():  # of a million people no copy is made without need
+        keypoints = keypoints[np.repeat(complete, annotations.lengths)]
+    return np.flatnonzero(complete), keypoints.reshape(-1, count, 3)
+
+
+def check_pairs(scheme: KeypointScheme, findings: Findings) -> None:
+    """Find keypoints whose mirror partner is missing or odd.
+
+    Args:
+        scheme: of the dataset.
+        findings: gets what is wrong.
+    """
+    paired = {name for pair in scheme.mirrored for name in pair}
+    pairs, alone = partners_by_name(scheme.names)
+    stated = {frozenset(pair) for pair in scheme.mirrored}
+    split = [f"{a} and {b}" for a, b in pairs if frozenset((a, b)) not in stated]
+    remedy = (
+        "mirroring confuses them; state the pairs in the dataset's scheme, as in scheme=dict(mirrored=[(a, b), ...])"
+    )
+    findings.add("warning", "keypoints that are left and right by name, but no mirrored pair", split, remedy)
+    findings.add(
+        "warning",
+        "keypoints that tell a side by name, but have no mirror partner",
+        [name for name in alone if name not in paired],
+        remedy,
+    )
+
+
+def check_symmetry(keypoints: np.ndarray, visible: np.ndarray, scheme: KeypointScheme, findings: Findings) -> None:
+    """Find, by statistics over people, mirrored pairs that are none and pairs in which left and right are exchanged.
+
+    A mirrored set of people should look like the set itself. So each keypoint should on average lie where its mirror
+    partner lies in the mirrored person, measured from the mean of the labelled keypoints in units of their spread.
+    And whether left lies to the right of right (a person who faces the camera) should be the same for all pairs of a
+    person.
+
+    Args:
+        keypoints: [N, K, 2] (x, y).
+        visible: [N, K], above 0 where labelled.
+        scheme: names the pairs.
+        findings: gets what is wrong.
+    """
+    if len(keypoints) > SAMPLED:
+        chosen = np.sort(np.random.default_rng(0).choice(len(keypoints), SAMPLED, replace=False))
+        keypoints, visible = keypoints[chosen], visible[chosen]
+    labelled = visible > 0
+    points = np.where(labelled[..., None], keypoints, np.nan).astype(np.float64)
+    enough = labelled.sum(axis=1) >= 3
+    points = points[enough]
+    if len(points) < FEW:
+        return
+    points -= np.nanmean(points, axis=1, keepdims=True)
+    spread = np.sqrt(np.nanmean((points**2).sum(axis=-1), axis=1))
+    points = points[spread > 0] / spread[spread > 0][:, None, None]
+    order = scheme.flip_order()
+    counts = np.isfinite(points[..., 0]).sum(axis=0)
+    with np.errstate(all="ignore"):  # a keypoint that nobody has gives NaN, which is not above anything
+        mean = np.nansum(points, axis=0) / counts[:, None]
+        variance = np.nansum((points - mean) ** 2, axis=0) / counts[:, None]
+        difference = np.abs(mean - mean[order] * [-1, 1])
+        deviation = np.sqrt((variance + variance[order]) / 2)
+        error = np.sqrt(variance / counts[:, None] + variance[order] / counts[order][:, None])
+        odd = ((difference > ASYMMETRY * deviation) & (difference > CERTAINTY * error)).any(axis=1)
+    odd &= np.minimum(counts, counts[order]) >= FEW
+    names = [(scheme.names[k], scheme.names[order[k]]) for k in np.flatnonzero(odd) if k <= order[k]]
+    findings.add(
+        "warning",
+        "keypoints that do not look mirrored in mirrored data",
+        [f"{a} and {b}" if a != b else f"{a}, which has no partner" for a, b in names],
+        "pairs in the scheme's `mirrored` may be wrong or missing, unless everybody faces the same way; look at the "
+        "pictures of tools/browse_data.py",
+    )
+
+    if len(scheme.mirrored) < 3:
+        return
+    first, second = np.array([[scheme.names.index(name) for name in pair] for pair in scheme.mirrored]).T
+    side = np.nan_to_num(np.sign(points[:, first, 0] - points[:, second, 0]))
+    others = np.sign(side.sum(axis=1, keepdims=True) - side)
+    told = (side != 0) & (others != 0)
+    with np.errstate(invalid="ignore"):
+        agreement = ((side == others) & told).sum(axis=0) / told.sum(axis=0)
+    exchanged = (told.sum(axis=0) >= FEW) & (agreement < 0.35)
+    findings.add(
+        "warning",
+        "pairs in which left and right look exchanged, judged by the other pairs",
+        [f"{a} and {b}" for (a, b), is_odd in zip(scheme.mirrored, exchanged, strict=True) if is_odd],
+        "compare the order of the names with the file's keypoints; `mirrored` names the same side first in every pair",
+    )
+
+
+def look_up(values: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Position of the first of `ids` [M] that equals each of `values` [N]; -1 where there is none."""
+    if not len(ids) or not len(values) or ids.dtype.kind != values.dtype.kind:
+        return np.full(len(values), -1)
+    order = np.argsort(ids, kind="stable")
+    found = order[np.minimum(np.searchsorted(ids, values, sorter=order), len(ids) - 1)]
+    return np.where(ids[found] == values, found, -1)
+
+
+def _repeated(values: np.ndarray) -> np.ndarray:
+    """Positions of all but the first of equal values."""
+    first = np.zeros(len(values), dtype=bool)
+    first[np.unique(values, return_index=True)[1]] = True
+    return np.flatnonzero(~first)

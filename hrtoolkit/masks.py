@@ -1,0 +1,210 @@
+"""Masks of objects as COCO stores them: polygons or run lengths, drawn when somebody looks (https://cocodataset.org)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy import ndarray
+from pycocotools import mask as coco_mask
+
+Segmentation = list | dict  # polygons [[x, y, x, y, ...], ...] with pixel i from i to i + 1, or run lengths
+
+
+class Masks(NamedTuple):
+    """Masks of N objects in an image."""
+
+    size_hw: tuple[int, int]  # of the image
+    segmentations: Sequence[Segmentation]  # N
+
+    def select(self, chosen: ndarray | slice) -> Masks:
+        """The masks at some positions, or where a mask [N] is true."""
+        positions = np.arange(len(self.segmentations))[chosen]
+        return Masks(self.size_hw, [self.segmentations[i] for i in positions])
+
+    @staticmethod
+    def concatenate(several: Sequence[Masks]) -> Masks:
+        """Masks of one image side by side."""
+        return Masks(several[0].size_hw, [one for masks in several for one in masks.segmentations])
+
+    def run_lengths(self) -> list[dict]:
+        """Compressed run lengths of every mask, as json can hold them."""
+        return [to_run_lengths(segmentation, self.size_hw) for segmentation in self.segmentations]
+
+    def draw(self, size_hw: tuple[int, int] | None = None, mirror: bool = False) -> ndarray:
+        """Rasterise at the image's size or another one: polygons are scaled first, run lengths are resampled.
+
+        Args:
+            size_hw: height and width of the result; None takes the image's.
+            mirror: whether the result is mirrored.
+
+        Returns:
+            uint8 [N, h, w], 0 or 1.
+        """
+        height, width = size_hw = self.size_hw if size_hw is None else size_hw
+        factors = np.array([width / self.size_hw[1], height / self.size_hw[0]])
+        masks = np.zeros((len(self.segmentations), height, width), np.uint8)
+        for mask, segmentation in zip(masks, self.segmentations, strict=True):
+            if isinstance(segmentation, dict):
+                drawn = coco_mask.decode(to_run_lengths(segmentation, self.size_hw))
+                mask[:] = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST)
+            else:
+                polygons = [(np.reshape(polygon, (-1, 2)) * factors).ravel().tolist() for polygon in segmentation]
+                mask[:] = coco_mask.decode(to_run_lengths(polygons, size_hw))
+        return np.ascontiguousarray(masks[:, :, ::-1]) if mirror else masks
+
+
+def to_run_lengths(segmentation: Segmentation, size_hw: Sequence[int]) -> dict:
+    """Compressed run lengths of an image of `size_hw`, from polygons, plain run lengths, or compressed ones."""
+    if isinstance(segmentation, list):
+        packed = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size_hw))
+    elif isinstance(segmentation["counts"], list):
+        packed = coco_mask.frPyObjects(segmentation, *size_hw)
+    else:
+        return segmentation
+    return {**packed, "counts": packed["counts"].decode()}  # as json can hold it
+
+
+def encode_masks(masks: ndarray) -> list[dict]:
+    """Pack bool masks [N, H, W] into COCO's run lengths, as plain text that json can hold."""
+    if not len(masks):
+        return []
+    encoded = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
+    return [{"size": [int(side) for side in one["size"]], "counts": one["counts"].decode()} for one in encoded]
+
+
+class PackedSegmentations:
+    """Segmentations of N objects in two arrays: loader workers share them instead of touching a million objects.
+
+    Args:
+        text: uint8, their json, one after another.
+        lengths: [N] of each one's.
+    """
+
+    def __init__(self, text: ndarray, lengths: ndarray):
+        self.text, self.ends = text, np.cumsum(lengths, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index: int) -> Segmentation:
+        start = self.ends[index - 1] if index else 0
+        return json.loads(self.text[start : self.ends[index]].tobytes())
+
+    def select(self, positions: ndarray) -> PackedSegmentations:
+        """Those at some positions, in their order."""
+        lengths = np.diff(self.ends, prepend=0)[positions]
+        sources, ends = self.ends[positions] - lengths, np.cumsum(lengths)
+        text = np.empty(lengths.sum(), np.uint8)
+        for source, end, length in zip(sources.tolist(), ends.tolist(), lengths.tolist(), strict=True):
+            text[end - length : end] = self.text[source : source + length]
+        return PackedSegmentations(text, lengths)
+
+
+# What a segmentation is; the others are what is wrong with it, whatever the image.
+POLYGONS, RUN_LENGTHS = 0, 1
+SEGMENTATION_STATES = (
+    "polygons",
+    "run lengths",
+    "have no segmentation",
+    "have a segmentation that is neither a list of polygons nor run lengths",
+    "have a polygon of something else than numbers",
+    "have a polygon that is no list of x, y, x, y, ...",
+    "have a polygon of fewer than three points",
+)
+
+
+def inspect_segmentation(segmentation: Segmentation | None) -> tuple[int, Sequence[float]]:
+    """What a segmentation of a file is, and how large.
+
+    Returns:
+        its place in SEGMENTATION_STATES, and four numbers: of polygons the lowest and highest x and y (x1, y1, x2, y2),
+        of run lengths height, width, how many pixels they cover (NaN where they are damaged), and 0.
+    """
+    nothing = (np.nan,) * 4
+    if not segmentation:
+        return 2, nothing
+    if isinstance(segmentation, dict):
+        return RUN_LENGTHS, (*_read_size(segmentation.get("size")), _count_pixels(segmentation.get("counts")), 0.0)
+    if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
+        return 3, nothing
+    try:
+        polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
+    except (OverflowError, TypeError, ValueError):
+        return 4, nothing
+    if any(polygon.ndim != 1 or len(polygon) % 2 for polygon in polygons):
+        return 5, nothing
+    if any(len(polygon) < 6 for polygon in polygons):
+        return 6, nothing
+    points = np.concatenate(polygons).reshape(-1, 2)
+    return POLYGONS, (*points.min(axis=0), *points.max(axis=0))
+
+
+def find_segmentation_faults(states: ndarray, measures: ndarray, sizes_wh: ndarray) -> dict[str, ndarray]:
+    """What is wrong with segmentations in their images, and which have it, bool [N]; of each the first fault alone.
+
+    Args:
+        states: [N] of `inspect_segmentation`.
+        measures: [N, 4] of `inspect_segmentation`.
+        sizes_wh: [N, 2] of their images.
+    """
+    polygons, runs = states == POLYGONS, states == RUN_LENGTHS
+    low, high, longest = measures[:, :2], measures[:, 2:], sizes_wh.max(axis=1)
+    # Farther off, or not finite, drawing them takes all memory; NaN is in no order with anything.
+    near = (low.min(axis=1) > -longest) & (high.max(axis=1) < 2 * longest)
+    beside = ((high <= 0) | (low >= sizes_wh)).any(axis=1)
+    faults = {
+        "have run lengths of another size than their image": runs & (low != sizes_wh[:, ::-1]).any(axis=1),
+        "have run lengths that are damaged": runs & np.isnan(measures[:, 2]),
+        "have run lengths that do not fill their image": runs & (measures[:, 2] != sizes_wh.prod(axis=1)),
+        "have a polygon far outside their image": polygons & ~near,
+        "have all polygons outside their image": polygons & beside,
+    }
+    faults |= {text: states == state for state, text in enumerate(SEGMENTATION_STATES) if state > RUN_LENGTHS}
+    sound = np.ones(len(states), dtype=bool)
+    found = {}
+    for fault, holds in faults.items():
+        found[fault] = holds & sound
+        sound &= ~holds
+    return found
+
+
+def _read_size(size) -> tuple[float, float]:
+    """Height and width of run lengths; NaN where they are something else than two numbers."""
+    if isinstance(size, list) and len(size) == 2 and all(type(side) in (int, float) and side < 2**53 for side in size):
+        return tuple(size)
+    return np.nan, np.nan
+
+
+def _count_pixels(counts) -> float:
+    """How many pixels run lengths cover; NaN where they are damaged."""
+    if isinstance(counts, str):
+        counts = unpack_run_lengths(counts)
+    if not (isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)):
+        return np.nan
+    return min(sum(counts), 2**63)
+
+
+def unpack_run_lengths(text: str) -> list[int] | None:
+    """Read compressed run lengths as pycocotools does, which reads on in memory where they are damaged; None if so.
+
+    Each number is a row of characters, of 5 bits each from the lowest on and a 6th that tells whether it goes on; from
+    the fourth on, numbers are differences from the one before the last.
+    """
+    codes = np.frombuffer(text.encode(errors="replace"), np.uint8).astype(np.int64) - ord("0")
+    ends = np.flatnonzero(codes & 32 == 0)
+    if not text.isascii() or not len(codes) or codes.min() < 0 or codes.max() > 63 or not len(ends):
+        return None
+    lengths = np.diff(ends, prepend=-1)  # characters a number
+    if ends[-1] != len(codes) - 1 or lengths.max() > 6:
+        return None
+    starts = ends - lengths + 1
+    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
+    numbers = np.add.reduceat((codes & 31) << shifts, starts)
+    numbers -= np.where(codes[ends] & 16, 1 << (5 * lengths), 0)  # the highest bit is the sign
+    numbers[1::2] = numbers[1::2].cumsum()
+    numbers[2::2] = numbers[2::2].cumsum()
+    return numbers.tolist()

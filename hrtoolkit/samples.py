@@ -1,0 +1,219 @@
+"""Data sets: what is annotated, and the inputs that a network is given of it.
+
+A sample is what is finished and scored together: an image, or one face, or one person of MPII. Crops are the windows
+that a top-down network looks at. Training walks over crops (or samples where there are none), scoring over samples.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, NamedTuple, Protocol
+
+from numpy import ndarray
+
+from hrtoolkit.data.reading import read_image
+from hrtoolkit.data.seeding import SampleKey, global_seed
+from hrtoolkit.errors import DataError
+from hrtoolkit.findings import Findings
+from hrtoolkit.frames import Frame, to_input
+from hrtoolkit.records import Objects, Record
+from hrtoolkit.schemes import Scheme, convert
+from hrtoolkit.views import Augmentation, Crop, View
+
+
+class Images(NamedTuple):
+    """The images of M samples, as flat arrays: loader workers share them instead of touching Python objects."""
+
+    paths: ndarray  # [M] byte strings; empty where an image is no file of its own
+    ids: ndarray  # [M] integers or texts, as the annotations have them
+    sizes_wh: ndarray  # [M, 2] width and height as annotated; 0 where nobody says
+
+
+class Crops(NamedTuple):
+    """N windows to look at, those of a sample side by side, in the order of the samples."""
+
+    samples: ndarray  # [N] int32, position of each one's sample
+    windows_xywh: ndarray  # [N, 4] float64 left, top, width, height in pixels of the image, neither padded nor grown
+    boxes_xyxy: ndarray  # [N, 4] float64, annotated or detected
+    scores: ndarray  # [N] float32 of the boxes; 1 where annotated
+    objects: ndarray  # [N] int32, place in the truth of the sample; -1: a detection
+
+
+class Samples(Protocol):
+    """A data set. Required are `scheme`, `findings`, `images`, `read` and `truth`.
+
+    Constructor arguments named in `told` come from the model, or else from the training data: `scheme` where a config
+    leaves it open, and what heads ask for (`Head.reads`), such as `masks`.
+    """
+
+    scheme: Scheme
+    findings: Findings  # what is wrong with the files; those of level "stop" keep a run from starting
+    images: Images
+    subsets: Mapping[str, ndarray]  # name -> bool [M], scored apart as well; default none
+    told: tuple[str, ...]
+    how_to_get: str  # for messages about missing files
+    truth_files: bool  # whether the truth of a sample is a file of its own: it is read once, with the image
+
+    def read(self, sample: int) -> ndarray:
+        """The image of a sample, RGB uint8 [H, W, 3].
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        ...
+
+    def truth(self, sample: int) -> Record | None:
+        """All that is annotated of a sample, in the file's order, what is ignored too; None where nothing is known.
+
+        Raises:
+            DataError: it cannot be read, where it is a file of its own.
+        """
+        ...
+
+    def to_learn(self, sample: int) -> Record:
+        """What training compares a whole sample with; by default the truth without what is ignored.
+
+        Raises:
+            DataError: there is nothing, or it cannot be read.
+        """
+        ...
+
+    def crops(self) -> Crops | None:
+        """The windows that a top-down network looks at; None for samples that are looked at as a whole."""
+        ...
+
+
+class BaseSamples:
+    """Defaults of a data set."""
+
+    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
+    scheme: Scheme
+    findings: Findings
+    images: Images
+    told: tuple[str, ...] = ("scheme",)
+    how_to_get: str = ""
+    truth_files: bool = False
+
+    @property
+    def subsets(self) -> Mapping[str, ndarray]:
+        return {}
+
+    def __len__(self) -> int:
+        return len(self.images.ids)
+
+    def read(self, sample):
+        return read_image(os.fsdecode(self.images.paths[sample]))
+
+    def to_learn(self, sample):
+        truth = self.truth(sample)
+        if truth is None:
+            raise DataError(f"{os.fsdecode(self.images.paths[sample])}: there is nothing annotated to train on")
+        if isinstance(truth, Objects) and truth.ignored is not None and truth.ignored.any():
+            return truth.select(~truth.ignored)
+        return truth
+
+    def crops(self):
+        return None
+
+
+class Input(NamedTuple):
+    """One input of a network, before it becomes part of a batch."""
+
+    index: int  # position among the inputs of its data set
+    pixels: ndarray  # RGB [h, w, 3], uint8 or float32
+    frame: Frame
+    targets: dict[str, ndarray] | None = None
+    truth: Record | None = None  # in test batches, where it is a file of its own
+    seed: int = 0  # of what is done to the whole batch
+
+
+class Inputs:
+    """Samples as a branch looks at them: one input a crop, or one a sample. This is what a loader reads.
+
+    Args:
+        samples: a data set.
+        view: of the branch.
+        scheme: of the head; truth of another scheme is turned into it by name.
+        targets: of the head, makes training targets of a record in input pixels; None for testing.
+        augmentation: None looks at the training data as at the test data.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        view: View,
+        scheme: Scheme,
+        targets: Callable[[Record], dict[str, ndarray]] | None = None,
+        augmentation: Augmentation | None = None,
+    ):
+        self.samples = samples
+        self.view = view
+        self.scheme = scheme
+        self.targets = targets
+        self.augmentation = augmentation
+        crops = samples.crops()
+        self.owners = self.objects = self.asks = None
+        if crops is not None:
+            # Padded for all at once: one by one they would take 13 us each.
+            self.owners, self.objects = crops.samples, crops.objects
+            self.asks = view.crops(crops.windows_xywh, crops.boxes_xyxy, crops.scores)
+        self._last: tuple[bytes | int, ndarray | None] = (-1, None)
+
+    def __len__(self) -> int:
+        return len(self.samples) if self.owners is None else len(self.owners)
+
+    def sample_of(self, index: int) -> int:
+        """The sample that an input is of."""
+        return index if self.owners is None else int(self.owners[index])
+
+    def crop(self, index: int) -> Crop | None:
+        """The window that an input shows; None where it shows the whole image."""
+        return None if self.asks is None else self.asks[index]
+
+    def read(self, sample: int) -> ndarray:
+        """The image of a sample; the last one is kept for the next crop of it."""
+        key = self.samples.images.paths[sample] or sample
+        if self._last[0] != key:
+            self._last = (key, self.samples.read(sample))
+        return self._last[1]
+
+    def __getitem__(self, key: int | SampleKey) -> Input:
+        """One input: as it is tested for an int, augmented and with targets for a `SampleKey`."""
+        if isinstance(key, SampleKey):
+            return self._training_input(key)
+        sample, crop = self.sample_of(key), self.crop(key)
+        pixels, frame = self.view(self.read(sample), crop)
+        truth = self.samples.truth(sample) if self.samples.truth_files else None
+        return Input(key, pixels, frame, truth=truth)
+
+    def _training_input(self, key: SampleKey) -> Input:
+        index, rng = key.index, key.generator()
+        sample, crop = self.sample_of(index), self.crop(index)
+        image = self.read(sample)
+        truth = self.truth(index)
+        scheme = self.scheme
+        augmentation = self.augmentation
+        borrows = augmentation is not None and augmentation.borrows
+        seed = int(rng.integers(2**32)) if borrows else None
+        with global_seed(int(rng.integers(2**32))) if borrows else nullcontext():
+            ask = crop
+            if augmentation is not None:
+                ask = augmentation.ask(self.view, image.shape[:2], truth, crop, scheme, rng)
+            pixels, frame = self.view(image, ask)
+            if augmentation is not None:
+                pixels = augmentation.retouch(pixels, frame, rng)
+        if seed is None:
+            seed = int(rng.integers(2**32))
+        return Input(index, pixels, frame, self.targets(to_input(truth, frame, scheme)), seed=seed)
+
+    def truth(self, index: int) -> Record:
+        """What training compares an input with, in pixels of its image: of a crop the object that it shows."""
+        sample = self.sample_of(index)
+        if self.objects is None:
+            truth = self.samples.to_learn(sample)
+        else:
+            place = int(self.objects[index])
+            truth = self.samples.truth(sample).select(slice(place, place + 1))
+        return convert(truth, self.samples.scheme, self.scheme)

@@ -1,0 +1,227 @@
+"""What the outputs of a network stand for: keypoints or classes, by name; indices always follow from the names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from hrtoolkit.errors import OptionError
+
+IGNORED = 255  # in label maps: a pixel that is neither learnt nor scored
+_UNKNOWN = 254  # in lookup tables only: a value that stands for nothing
+MOST_CLASSES = 254  # of a label map, whose pixels are bytes
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Names of the outputs, in channel order, and what else is known of them.
+
+    Args:
+        names: one unique name an output.
+        mirrored: pairs of names that change places when the image is mirrored.
+        ids: what stands for each name in files; 0, 1, 2, ... by default.
+        palette: RGB of each name; PASCAL VOC's colors by default.
+
+    Raises:
+        ValueError: names, pairs, ids or colors contradict each other.
+    """
+
+    names: tuple[str, ...]
+    mirrored: tuple[tuple[str, str], ...] = ()
+    ids: tuple[int, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    WHAT = "a scheme"  # what messages call it
+    OUTPUTS = "outputs"  # and what they call what it names
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):  # configs and json files bring lists; a frozen record holds tuples
+            value = getattr(self, field.name)
+            if isinstance(value, Sequence) and not isinstance(value, str):
+                entries = (tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v for v in value)
+                object.__setattr__(self, field.name, tuple(entries))
+        for field in ("names", "mirrored", "ids", "palette"):
+            if isinstance(getattr(self, field), range):
+                object.__setattr__(self, field, tuple(getattr(self, field)))
+            if not isinstance(getattr(self, field), tuple):
+                raise ValueError(f"{self.WHAT}: {field} must be a list, got {getattr(self, field)!r}")
+        repeated = sorted(str(name) for name, times in Counter(self.names).items() if times > 1)
+        if not self.names or repeated:
+            raise ValueError(f"{self.WHAT} needs unique names, got {list(self.names)} (repeated: {repeated})")
+        if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in self.mirrored):
+            raise ValueError(f"{self.WHAT}: mirrored holds pairs of names, got {list(self.mirrored)}")
+        partners = [name for pair in self.mirrored for name in pair]
+        self._check_names("mirrored", partners)
+        if twice := sorted({name for name in partners if partners.count(name) > 1}):
+            raise ValueError(f"{self.WHAT}: {twice} stand in more than one mirrored pair")
+        object.__setattr__(self, "ids", self.ids or tuple(range(len(self.names))))
+        object.__setattr__(self, "palette", self.palette or voc_palette(len(self.names)))
+        for field in ("ids", "palette"):
+            if len(getattr(self, field)) != len(self.names):
+                raise ValueError(f"{self.WHAT}: {len(getattr(self, field))} {field} for {len(self.names)} names")
+        if len(set(self.ids)) != len(self.ids):
+            raise ValueError(f"{self.WHAT}: each of the ids {list(self.ids)} may stand for one thing only")
+        for color in self.palette:
+            if len(color) != 3 or not all(isinstance(part, int) and 0 <= part <= 255 for part in color):
+                raise ValueError(f"{self.WHAT}: palette takes red, green and blue from 0 to 255, got {color}")
+
+    def _check_names(self, field: str, used: Sequence[str]) -> None:
+        if unknown := sorted(set(used) - set(self.names)):
+            raise ValueError(f"{self.WHAT}: {field} names {unknown}, which are not among its names {list(self.names)}")
+
+    def flip_order(self) -> list[int]:
+        """Index of the mirror partner of each name; a name without a partner is its own."""
+        return self._flip_order
+
+    @cached_property
+    def _flip_order(self) -> list[int]:
+        # Kept, because every mirrored sample asks for it.
+        position = {name: i for i, name in enumerate(self.names)}
+        partner = {a: b for pair in self.mirrored for a, b in (pair, pair[::-1])}
+        return [position[partner.get(name, name)] for name in self.names]
+
+    def positions_in(self, other: Sequence[str]) -> np.ndarray:
+        """Where each name stands among `other` names, int64 [K]; -1 where it does not."""
+        position = {name: i for i, name in enumerate(other)}
+        return np.array([position.get(name, -1) for name in self.names], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class KeypointScheme(Scheme):
+    """Keypoints of one kind of thing.
+
+    Args:
+        names: see `Scheme`.
+        mirrored: see `Scheme`.
+        ids: see `Scheme`.
+        palette: see `Scheme`.
+        skeleton: pairs of names that a picture joins by a line.
+        sigmas: OKS fall-off of each keypoint, as a fraction of the square root of the object's area (COCO's
+            definition, without its factor two).
+        upper_body: names of the keypoints that half-body augmentation may keep; the others are the lower body.
+            Empty where the scheme knows no such halves.
+        nme_reference: what a normalised mean error divides distances by: two names for the distance between them, or
+            "box" for the side of the object's box. Empty where nothing is said.
+        classes: the kinds of things that have these keypoints, with their ids in files; None where nobody says.
+
+    Raises:
+        ValueError: fields contradict each other.
+    """
+
+    skeleton: tuple[tuple[str, str], ...] = ()
+    sigmas: tuple[float, ...] = ()
+    upper_body: tuple[str, ...] = ()
+    nme_reference: tuple[str, ...] | Literal["box"] = ()
+    classes: ClassScheme | None = None
+
+    WHAT = "a keypoint scheme"
+    OUTPUTS = "keypoints"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.nme_reference != "box":
+            if isinstance(self.nme_reference, str) or len(set(self.nme_reference)) not in (0, 2):
+                raise ValueError(f"{self.WHAT}: nme_reference is {self.nme_reference!r}, expected two names, or 'box'")
+            self._check_names("nme_reference", self.nme_reference)
+        self._check_names("skeleton", [name for line in self.skeleton for name in line])
+        self._check_names("upper_body", self.upper_body)
+        if self.sigmas and len(self.sigmas) != len(self.names):
+            raise ValueError(f"{self.WHAT}: {len(self.sigmas)} sigmas for {len(self.names)} keypoints")
+
+    def skeleton_indices(self) -> list[tuple[int, int]]:
+        """The lines of the skeleton as pairs of indices."""
+        return [(self.names.index(a), self.names.index(b)) for a, b in self.skeleton]
+
+
+@dataclass(frozen=True)
+class ClassScheme(Scheme):
+    """Classes of objects, pixels or images; a class's index is its position among `names`.
+
+    Args:
+        names: see `Scheme`.
+        mirrored: see `Scheme`.
+        ids: see `Scheme`; in label files whole numbers from 0 to 65535.
+        palette: see `Scheme`.
+        ignored: values in label files that are neither learnt nor scored; 255 always is, unless it is a class.
+        numbered: the names are numbers because nobody knows better ones: schemes are then compared by their length.
+
+    Raises:
+        ValueError: fields contradict each other.
+    """
+
+    ignored: tuple[int, ...] = ()
+    numbered: bool = False
+
+    WHAT = OUTPUTS = "classes"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.ignored, tuple):
+            raise ValueError(f"{self.WHAT}: ignored must be a list, got {self.ignored!r}")
+        if set(self.ids) & set(self.ignored):
+            raise ValueError(f"classes: each of {self.ids} and {self.ignored} may stand for one thing only")
+
+    def check_label_map(self) -> None:
+        """Refuse classes that label maps cannot hold.
+
+        Raises:
+            OptionError: there are more than 254 of them, or ids that are no values of label files.
+        """
+        if len(self.names) > MOST_CLASSES:
+            raise OptionError(f"classes: label maps hold 1 to {MOST_CLASSES} classes, got {len(self.names)}")
+        values = (*self.ids, *self.ignored)
+        if not all(isinstance(value, int) for value in values):
+            raise OptionError("classes: ids and ignored values must be whole numbers")
+        if min(values) < 0 or max(values) > 65535:
+            raise OptionError(f"classes: label files hold values from 0 to 65535, got {min(values)} to {max(values)}")
+
+    def encode(self, values: np.ndarray) -> np.ndarray:
+        """Turn the values of a label file [H, W] into class indices, uint8 [H, W], IGNORED where nothing counts.
+
+        Raises:
+            ValueError: a value is neither a class nor ignored; the message lists all such values.
+        """
+        table = np.full(65536 if values.dtype != np.uint8 else 256, _UNKNOWN, np.uint8)
+        table[[255, *(value for value in self.ignored if value < len(table))]] = IGNORED
+        known = [(value, index) for index, value in enumerate(self.ids) if value < len(table)]
+        for value, index in known:
+            table[value] = index
+        if values.dtype != np.uint8 and values.size and not 0 <= values.min() <= values.max() < len(table):
+            raise ValueError(f"label values from {values.min()} to {values.max()}, expected 0 to {len(table) - 1}")
+        indices = table[values]
+        if (indices == _UNKNOWN).any():
+            found = np.unique(values[indices == _UNKNOWN]).tolist()
+            shown = ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "")
+            raise ValueError(
+                f"label values {shown} are neither classes ({_ranges(self.ids)}) nor ignored "
+                f"({_ranges((*self.ignored, 255))}); correct the file, or the dataset's scheme (ids, ignored)"
+            )
+        return indices
+
+    def decode(self, indices: np.ndarray) -> np.ndarray:
+        """Turn class indices [H, W] into the values of label files."""
+        return np.array(self.ids, np.uint8 if max(self.ids) < 256 else np.uint16)[indices]
+
+
+def voc_palette(count: int) -> tuple[tuple[int, int, int], ...]:
+    """PASCAL VOC's colors: the bits of the index dealt to red, green and blue in turn, highest bits first."""
+    index = np.arange(count)
+    channels = [sum(((index >> 3 * bit + channel) & 1) << 7 - bit for bit in range(8)) for channel in range(3)]
+    return tuple(map(tuple, np.stack(channels, axis=1).tolist()))
+
+
+def _ranges(values: tuple[int, ...]) -> str:
+    """Spell 0, 1, 2, 5 as "0-2, 5"."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,177 @@
+"""Schemes by what a config says of them, and truth of one scheme in another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hrtoolkit.errors import DataError, OptionError, shorten
+from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
+from hrtoolkit.schemes.classes import CLASSES
+from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.schemes.people import COCO, MPII
+from hrtoolkit.schemes.sides import partners_by_name
+
+KEYPOINTS = {"coco": COCO, "mpii": MPII, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
+KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: KEYPOINTS, ClassScheme: dict(CLASSES)}
+
+# What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.
+SchemeLike = str | int | list | tuple | dict | Scheme
+
+
+def register_scheme(name: str, scheme: Scheme) -> None:
+    """Make a scheme known to configs by a name.
+
+    Raises:
+        ValueError: another scheme of its kind has that name.
+    """
+    known = KNOWN[type(scheme)]
+    if known.setdefault(name, scheme) != scheme:
+        raise ValueError(f"there is another {type(scheme).__name__} {name!r}")
+
+
+def resolve_scheme(value: SchemeLike | None, kind: type[Scheme]) -> Scheme:
+    """Turn what a config says of its keypoints or classes into a scheme.
+
+    Fields of keypoints that state no mirror partners get those that differ in left and right only. Keypoints with
+    exactly the names of a known scheme, and nothing else said, are that one.
+
+    Args:
+        value: a known name such as "coco", a list of names, fields of the scheme (`names` at least), a number of
+            classes that have no names, or a scheme.
+        kind: `KeypointScheme` or `ClassScheme`.
+
+    Raises:
+        OptionError: nothing is given, the name is unknown, or the fields make no scheme.
+    """
+    if isinstance(value, kind):
+        return value
+    if isinstance(value, Scheme):
+        raise OptionError(f"there are {value.OUTPUTS} ({shorten(value.names)}), but this is for {kind.OUTPUTS}")
+    fields = [field.name for field in dataclasses.fields(kind)]
+    try:
+        if isinstance(value, str) and value in KNOWN[kind]:
+            return KNOWN[kind][value]
+        if kind is ClassScheme and isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return ClassScheme(tuple(map(str, range(value))), numbered=True)
+        if isinstance(value, Mapping) and "names" in value:
+            if unknown := [name for name in value if name not in fields]:
+                raise ValueError(f"{kind.WHAT}: no field is called {', '.join(unknown)}; there are {', '.join(fields)}")
+            return _complete(kind, **value)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return _complete(kind, names=value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(str(error)) from None
+    number = ", a number of classes" if kind is ClassScheme else ""
+    raise OptionError(
+        f"scheme must be one of {', '.join(KNOWN[kind])}, a list of names{number}, or a dict with `names`, got "
+        f"{value!r}; None is only possible where training data has the names"
+    )
+
+
+def _complete(kind: type[Scheme], names: Sequence[str], **fields) -> Scheme:
+    names = tuple(names)
+    if kind is KeypointScheme:
+        if not fields.keys() - {"skeleton"}:
+            for known in KNOWN[kind].values():
+                if names == known.names:
+                    return known
+        if fields.get("mirrored") is None:
+            fields["mirrored"] = partners_by_name(names)[0]
+        if isinstance(fields.get("classes"), Mapping):
+            fields["classes"] = ClassScheme(**fields["classes"])
+    return kind(names, **fields)
+
+
+def scheme_fields(scheme: Scheme) -> dict:
+    """The fields of a scheme as plain values, which `resolve_scheme` turns back and json can hold."""
+    return dataclasses.asdict(scheme)
+
+
+def check_same(data: Scheme, head: Scheme, what: str = "the data") -> None:
+    """Refuse data that a head cannot be trained or scored on.
+
+    Fine are the same names in any order, data with fewer keypoints than the head has, and numbered classes up to the
+    head's number.
+
+    Args:
+        data: scheme of the data.
+        head: scheme of the head.
+        what: what messages call the data.
+
+    Raises:
+        DataError: of another kind, with names that the head does not have, or with other classes.
+    """
+    ours, theirs = head.names, data.names
+    if type(data) is type(head):
+        if ours == theirs:
+            return
+        if isinstance(data, ClassScheme) and (data.numbered or head.numbered):
+            # Only numbered data may hold some of the classes only.
+            if len(theirs) == len(ours) or (data.numbered and len(theirs) < len(ours)):
+                return
+        elif (isinstance(data, KeypointScheme) and set(theirs) < set(ours)) or set(theirs) == set(ours):
+            return
+    differ = [
+        f"only {where} has {shorten(names)}"
+        for where, names in (
+            (what, [name for name in theirs if name not in ours]),
+            ("the head", [name for name in ours if name not in theirs]),
+        )
+        if names
+    ]
+    raise DataError(
+        f"{what} has {len(theirs)} {data.OUTPUTS} ({shorten(theirs)}), the head has {len(ours)} "
+        f"{head.OUTPUTS} ({shorten(ours)}): {'; '.join(differ) or 'of another kind'}. Leave model.head.scheme out "
+        "to take them from the training data"
+    )
+
+
+def convert(record: Record, source: Scheme, target: Scheme) -> Record:
+    """Turn a record of one scheme into the same record of another, by name.
+
+    Keypoints that the source does not have are not visible and have the score 0; classes that the target does not
+    have become ignored pixels, and objects and images of such classes are not allowed.
+
+    Args:
+        record: truth or prediction.
+        source: its scheme.
+        target: the scheme that is wanted.
+
+    Raises:
+        ValueError: an object or image has a class that the target does not have.
+    """
+    if source.names == target.names or (isinstance(source, ClassScheme) and (source.numbered or target.numbered)):
+        return record
+    if isinstance(record, Objects) and record.points is not None:
+        origin = target.positions_in(source.names)
+
+        def pick(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None:
+                return None
+            picked = values[:, origin]
+            picked[:, origin < 0] = 0
+            return picked
+
+        return record._replace(
+            points=pick(record.points), visible=pick(record.visible), point_scores=pick(record.point_scores)
+        )
+    place = source.positions_in(target.names)
+    if isinstance(record, LabelMap):
+        table = np.full(256, IGNORED, np.uint8)
+        table[: len(place)] = np.where(place < 0, IGNORED, place)
+        return LabelMap(table[record.label_map])
+    labels = np.atleast_1d(record.labels if isinstance(record, Objects) else record.label)
+    if (place[labels] < 0).any():
+        missing = sorted({source.names[label] for label in labels[place[labels] < 0].tolist()})
+        raise ValueError(f"{missing} are not among {list(target.names)}")
+    if isinstance(record, Category):
+        scores = record.class_scores
+        if scores is not None:
+            origin = target.positions_in(source.names)
+            scores = np.where(origin < 0, 0, scores[origin])
+        return Category(int(place[record.label]), scores)
+    return record._replace(labels=place[record.labels])

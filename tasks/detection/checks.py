@@ -1,0 +1,167 @@
+"""Which annotated objects can be scored and trained, and what is wrong with the others; all of it becomes findings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from hrtoolkit.data.coco import Images, Instances, are_texts, unpack_keys
+from hrtoolkit.errors import suggest
+from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.records import Objects
+
+log = logging.getLogger(__name__)
+
+Faults = Literal["stop", "drop"]
+OTHER, UNKNOWN = -1, -2  # labels of a class that is not in use, and of one that the file does not list
+
+
+class Annotated(NamedTuple):
+    """A annotated objects, in the order of their files, and what they refer to."""
+
+    names: ndarray  # [A] what messages call them
+    owners: ndarray  # [A] position of the image, -1 where it is not listed
+    image_wh: ndarray  # [A, 2] of the image, 0 where it is not listed
+    objects: Objects  # A; boxes may be NaN, labels OTHER or UNKNOWN, and areas NaN where nobody says
+    malformed: ndarray  # [A] bool, of which nothing could be read
+    mask_faults: dict[str, ndarray]  # what is wrong with segmentations, and which have it, bool [A]
+
+
+class Selection(NamedTuple):
+    """What can be done with A annotations."""
+
+    sound: ndarray  # [A] bool: can be scored
+    trained: ndarray  # [A] bool
+    boxed: ndarray  # [A] bool: crowds with a faulty mask, for which their box stands
+
+
+def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> Selection:
+    """Choose the annotations that can be scored and trained, and say what is wrong with others.
+
+    A crowd's mask is never trained: where it is faulty, that is a warning, and its box stands for it.
+
+    Args:
+        annotated: the annotations.
+        faults: whether faulty annotations stop training.
+        findings: is told what is wrong.
+    """
+    boxes_xyxy, single = annotated.objects.boxes_xyxy, ~annotated.objects.ignored
+    with np.errstate(invalid="ignore"):
+        clipped = np.clip(boxes_xyxy, 0, np.tile(annotated.image_wh, 2))
+        inside = clipped[:, 2:] - clipped[:, :2]
+        faulty = _find_faulty(annotated, inside)
+        useless, untrained = _find_useless(annotated.objects, inside), _find_untrained(annotated.objects, inside)
+    faulty |= {what: holds & single for what, holds in annotated.mask_faults.items()}
+    sound = ~np.any(list(faulty.values()), axis=0)
+    boxed = np.zeros_like(sound)
+    for what, holds in annotated.mask_faults.items():
+        crowds = holds & ~single & sound
+        boxed |= crowds
+        what = f"crowds {what.replace('have', 'that have', 1)}"
+        remedy = "a crowd's mask is not trained; where masks are scored, its box stands for it"
+        findings.add("warning", what, annotated.names[crowds], remedy)
+    left_out = "warning", "they are left out"
+    stop = "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'
+    trained, counts = np.ones(len(sound), dtype=bool), []
+    for reasons, (level, remedy) in (
+        (faulty, left_out if faults == "drop" else stop),
+        (useless, left_out),  # COCO itself has a few of these
+        (untrained, (None, "")),
+    ):
+        # Of each annotation the first reason that holds is told.
+        for reason, holds in reasons.items():
+            found = annotated.names[trained & holds]
+            trained &= ~holds
+            if len(found):
+                counts.append(f"{len(found)} {reason}")
+            if level is not None:
+                findings.add(level, f"annotations {reason}", found, remedy)
+    told = f" ({', '.join(counts)})" if counts else ""
+    log.info("%s: %d of %d annotations used%s", findings.where, trained.sum(), len(trained), told)
+    if len(trained) and not trained.any() and (faults == "drop" or sound.all()):
+        what = f"none of the {len(trained)} annotations can be used: {', '.join(counts)}"
+        findings.append(Finding("stop", findings.where, what, (), 0, "correct the classes or the file"))
+    return Selection(sound, trained, boxed)
+
+
+def _find_faulty(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
+    """What can be neither trained nor scored; `inside` [A, 2] is how much of each box lies in the image."""
+    boxes_xyxy = annotated.objects.boxes_xyxy
+    extent = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    return {
+        "have something else than numbers as box, ids, area, iscrowd or ignore": annotated.malformed,
+        "belong to an image that is not listed": annotated.owners < 0,
+        "have a category that is not listed": annotated.objects.labels == UNKNOWN,
+        "have no box of four finite numbers": ~np.isfinite(boxes_xyxy).all(axis=1),
+        "have a box whose corners are exchanged": (extent < 0).any(axis=1),
+        "lie outside their image": (extent > 0).all(axis=1) & (inside <= 0).any(axis=1),
+    }
+
+
+def _find_useless(objects: Objects, inside: ndarray) -> dict[str, ndarray]:
+    return {"have a box without extent": (inside <= 0).any(axis=1), "have an area of zero": objects.areas <= 0}
+
+
+def _find_untrained(objects: Objects, inside: ndarray) -> dict[str, ndarray]:
+    return {
+        "are crowds": objects.crowd,
+        "are marked to be ignored": objects.ignored,
+        "belong to classes that are not used": objects.labels < 0,
+        "measure less than a pixel": (inside < 1).any(axis=1),
+    }
+
+
+def check_ids(images: Images, instances: Instances, findings: Findings) -> None:
+    """Find ids that several records share, texts among numbers, and images without a size.
+
+    Annotations are told apart by their positions here: a shared id does not stop a run.
+
+    Args:
+        images: of a file.
+        instances: of the file.
+        findings: is told what is wrong.
+    """
+    alone = "scores here do not depend on it, but pycocotools by itself keeps one alone"
+    for section, ids, level, remedy in (
+        ("images", images.ids, "stop", "give each its own, or remove what is double"),
+        ("annotations", instances.ids, "warning", alone),
+    ):
+        findings.add(level, f"{section} that share an id, by id", unpack_keys(_find_repeated(ids)), remedy)
+        texts = are_texts(ids)
+        if not texts.all():
+            what = f"{section} with a text as id where others have a number"
+            findings.add(level, what, [repr(one) for one in unpack_keys(ids[texts]).tolist()], "number them all")
+    findings.add(
+        "warning",
+        "images listed under several ids, by name",
+        [name.decode() for name in _find_repeated(images.names).tolist()],
+        "they count several times; list them once",
+    )
+    sized = ((images.sizes > 0) & np.isfinite(images.sizes)).all(axis=1)
+    what = "images whose `width` or `height` is not above 0"
+    findings.add("stop", what, unpack_keys(images.ids[~sized]), "write the true size")
+
+
+def _find_repeated(values: ndarray) -> ndarray:
+    """What is there several times, each once."""
+    once, counts = np.unique(values, return_counts=True)
+    return once[counts > 1]
+
+
+def check_classes(names: Sequence[str], labels: ndarray, unused: Sequence[str], findings: Findings) -> None:
+    """Find classes in use without a single object.
+
+    Args:
+        names: of the classes in use.
+        labels: of the objects that can be trained.
+        unused: names of other classes in the file.
+        findings: is told of them, with similar names among the others.
+    """
+    lowered = {name.lower(): name for name in unused}
+    counts = np.bincount(labels, minlength=len(names))
+    absent = [f"{name}{suggest(name.lower(), lowered)}" for name, n in zip(names, counts, strict=True) if not n]
+    findings.add("warning", "classes that no usable object has", absent, "they are neither learned nor scored")

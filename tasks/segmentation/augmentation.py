@@ -1,0 +1,85 @@
+"""What training changes about an image, after the official segmentation code (arXiv:1908.07919)."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from hrtoolkit.errors import OptionError
+from hrtoolkit.registry import AUGMENTATIONS
+from hrtoolkit.tasks.segmentation.views import Tile, WholeImage, scale_size
+from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@AUGMENTATIONS.register_module()
+class ScaleCropFlip(BaseAugmentation):
+    """Scale an image, cut a tile out of it, mirror it, change its colors.
+
+    Tiles that reach beyond the image are filled with black, their labels with IGNORED.
+
+    Args:
+        crop_size: width and height of the tile.
+        base_size: length of the long side at scale 1, in pixels.
+        scale: smallest and largest factor, drawn in steps of a tenth. (The papers say 0.5 to 2; the code goes to 2.1.)
+        flip: probability of mirroring; mirrored classes (left arm, right arm) then change places.
+        brightness: largest shift of all three channels, of 255.
+        contrast: largest relative change of contrast.
+        saturation: largest relative change of the distance from grey.
+
+    Raises:
+        OptionError: the largest scale is below the smallest.
+    """
+
+    views = (WholeImage,)
+
+    def __init__(
+        self,
+        *,
+        crop_size: tuple[int, int],
+        base_size: int,
+        scale: tuple[float, float] = (0.5, 2.1),
+        flip: float = 0.5,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+    ):
+        if scale[0] > scale[1]:
+            raise OptionError(f"ScaleCropFlip: scale is (smallest, largest), got {tuple(scale)}")
+        self.crop_size = tuple(crop_size)
+        self.base_size = base_size
+        self.scale = tuple(scale)
+        self.flip = flip
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+
+    def ask(self, view, image_hw, truth, crop, scheme, rng):
+        smallest, largest = self.scale
+        scale = smallest + rng.integers(round((largest - smallest) * 10) + 1) / 10
+        full = scale_size(view.squash or image_hw[::-1], self.base_size * scale)
+        size = min(self.crop_size[0], full[0]), min(self.crop_size[1], full[1])
+        left, top = (int(rng.integers(whole - part + 1)) for whole, part in zip(full, size, strict=True))
+        mirror = bool(rng.random() < self.flip)
+        return Tile(full, left, top, size, padded_size=self.crop_size, mirror=mirror)
+
+    def retouch(self, pixels, frame, rng):
+        """Saturation, then contrast, then brightness: one affine function of the three channels."""
+        if not (self.brightness or self.contrast or self.saturation):
+            return pixels
+        shift, contrast, saturation = rng.uniform(-1, 1, 3) * (255 * self.brightness, self.contrast, self.saturation)
+        to_grey = np.tile(LUMA, (3, 1))
+        matrix = (1 + contrast) * (to_grey + (1 + saturation) * (np.eye(3) - to_grey))
+        height, width = frame.content_hw  # what is padded stays black
+        part = np.ascontiguousarray(pixels[:height, :width])
+        pixels[:height, :width] = cv2.transform(part, np.column_stack([matrix, np.full(3, shift)]))
+        return pixels
+
+
+def _scale_crop_flip(options: dict) -> tuple[dict, dict]:
+    view = {name: options.pop(name) for name in ("squash",) if name in options}
+    return {"type": "WholeImage", **view}, {"type": "ScaleCropFlip", **options}
+
+
+OLD_TRANSFORMS["ScaleCropFlip"] = _scale_crop_flip

@@ -1,0 +1,129 @@
+"""How a segmentation network looks at an image, after the official segmentation code (arXiv:1908.07919).
+
+Convention: sizes in arguments are (width, height), as in configs. Images are interpolated bilinearly with pixel centres
+at half integers, label maps take OpenCV's nearest pixel, floor(x * width / new_width).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Resized
+from hrtoolkit.registry import VIEWS
+from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, OLD_TRANSFORMS, BaseView
+
+
+class Tile(NamedTuple):
+    """A part of a scaled image, as training looks at it; sizes are (width, height)."""
+
+    scaled_size: tuple[int, int]  # of the whole scaled image
+    left: int  # of the part, in pixels of the scaled image
+    top: int
+    size: tuple[int, int]
+    padded_size: tuple[int, int]  # of the input: black at the right and the bottom
+    mirror: bool
+
+
+@VIEWS.register_module()
+class WholeImage(BaseView):
+    """The whole image at the size at which it is tested; in training a `Tile` of it, cut out by one warp.
+
+    Args:
+        short_side: length of the shorter side; None keeps the image's size.
+        squash: width and height that every image is brought to, whatever its aspect (LIP); None keeps it.
+        pad_to: pad both sides with the mean color to multiples of this.
+        crop_padding: cut the padding off the prediction. The official ADE20K evaluation does not, and squeezes the
+            padded map onto the image.
+        mean: see `BaseView`.
+        std: see `BaseView`.
+
+    Raises:
+        OptionError: both `short_side` and `squash` are given.
+    """
+
+    def __init__(
+        self,
+        *,
+        short_side: int | None = None,
+        squash: tuple[int, int] | None = None,
+        pad_to: int = 1,
+        crop_padding: bool = True,
+        mean: tuple[float, float, float] = IMAGENET_MEAN,
+        std: tuple[float, float, float] = IMAGENET_STD,
+    ):
+        super().__init__(mean, std)
+        if short_side is not None and squash is not None:
+            raise OptionError("WholeImage: give short_side or squash, not both")
+        self.short_side = short_side
+        self.squash = None if squash is None else tuple(squash)
+        self.pad_to = pad_to
+        self.crop_padding = crop_padding
+
+    def __call__(self, image: np.ndarray, ask: Tile | None = None) -> tuple[np.ndarray, Resized]:
+        return self._whole(image) if ask is None else _cut(image, ask)
+
+    def _whole(self, image: np.ndarray) -> tuple[np.ndarray, Resized]:
+        image_hw, size = image.shape[:2], self.squash or image.shape[1::-1]
+        if self.short_side is not None:
+            size = _resize_sides(size, self.short_side, short=True)
+        if size != image.shape[1::-1]:
+            image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+        width, height = size
+        padded = width + -width % self.pad_to, height + -height % self.pad_to
+        pixels = _pad(image, padded, tuple(round(value) for value in self.mean))
+        content = (height, width) if self.crop_padding else padded[::-1]
+        return pixels, Resized(image_hw, padded[::-1], False, (height, width), (0, 0, width, height), content)
+
+
+def _cut(image: np.ndarray, tile: Tile) -> tuple[np.ndarray, Resized]:
+    (full_width, full_height), left, top, (width, height), padded, mirror = tile
+    # Scaled pixels of the part, mirrored or not, as affine functions of its own.
+    column, step = (left + width - 1, -1) if mirror else (left, 1)
+    factor_x, factor_y = image.shape[1] / full_width, image.shape[0] / full_height
+    to_image = np.array(
+        [[step * factor_x, 0, (column + 0.5) * factor_x - 0.5], [0, factor_y, (top + 0.5) * factor_y - 0.5]]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpAffine(image, to_image, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    window = (left, top, width, height)
+    frame = Resized(image.shape[:2], padded[::-1], mirror, (full_height, full_width), window, (height, width))
+    return _pad(pixels, padded, (0, 0, 0)), frame
+
+
+def scale_size(size: tuple[int, int], long_side: float) -> tuple[int, int]:
+    """Width and height after the long side is brought to floor(long_side + 0.5) and the other one follows.
+
+    Args:
+        size: width and height before.
+        long_side: in pixels, need not be whole.
+    """
+    return _resize_sides(size, int(long_side + 0.5), short=False)
+
+
+def _pad(image: np.ndarray, size: tuple[int, int], color: tuple[int, int, int]) -> np.ndarray:
+    """Add columns at the right and rows at the bottom, up to a width and height."""
+    columns, rows = size[0] - image.shape[1], size[1] - image.shape[0]
+    if not (columns or rows):
+        return image
+    return cv2.copyMakeBorder(image, 0, rows, 0, columns, cv2.BORDER_CONSTANT, value=color)
+
+
+def _resize_sides(size: tuple[int, int], length: int, short: bool) -> tuple[int, int]:
+    """Bring the short or the long side to `length`; of equal sides the width leads."""
+    width, height = size
+    height_leads = height < width if short else height > width
+    if height_leads:
+        return max(int(width * length / height + 0.5), 1), length
+    return length, max(int(height * length / width + 0.5), 1)
+
+
+def _whole_image(options: dict) -> tuple[dict, dict]:
+    options = {"pad_to" if name == "multiple" else name: value for name, value in options.items()}
+    return {"type": "WholeImage", **options}, {}
+
+
+OLD_TRANSFORMS["WholeImage"] = _whole_image
