@@ -123,19 +123,23 @@ class DetectionSamples(BaseSamples):
         return image
 
     def truth(self, sample):
-        return self._objects(sample, np.arange(*self.first[sample : sample + 2])) if self.is_annotated else None
+        return self._objects(sample, slice(*self.first[sample : sample + 2].tolist())) if self.is_annotated else None
 
     def to_learn(self, sample):
         if self.needs_masks and self.segmentations is None:
             raise DataError(f"{self.findings.where}: there are no masks to train on; set model.head.masks=False")
-        first, end = self.first[sample : sample + 2]
-        objects = self._objects(sample, first + np.flatnonzero(self.trained[first:end]))
+        first, end = self.first[sample : sample + 2].tolist()
+        trained = self.trained[first:end]
+        places = slice(first, end) if trained.all() else first + np.flatnonzero(trained)
+        objects = self._objects(sample, places)
         return objects._replace(boxes_xyxy=self._clip(sample, objects.boxes_xyxy).astype(np.float32))
 
-    def _objects(self, sample: int, places: ndarray) -> Objects:
+    def _objects(self, sample: int, places: ndarray | slice) -> Objects:
         objects = self.objects.select(places)
         if self.segmentations is None:
             return objects
+        if isinstance(places, slice):
+            places = np.arange(places.start, places.stop)
         width, height = self.images.sizes_wh[sample].tolist()
         return objects._replace(masks=Masks((height, width), [self._segmentation(sample, i) for i in places.tolist()]))
 
@@ -146,7 +150,7 @@ class DetectionSamples(BaseSamples):
         return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
     def _clip(self, sample: int, boxes_xyxy: ndarray) -> ndarray:
-        return np.minimum(np.maximum(boxes_xyxy, 0), self.images.sizes_wh[sample, [0, 1, 0, 1]])
+        return np.minimum(np.maximum(boxes_xyxy, 0), self.images.sizes_wh[sample].tolist() * 2)
 
 
 def _find_useful(sizes_wh: ndarray, owners: ndarray) -> ndarray:
