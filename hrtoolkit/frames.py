@@ -196,8 +196,9 @@ class Resized(Frame):
         return (points + np.array(self.window[:2]) + 0.5) / self._factors() - 0.5
 
     def boxes_to_input(self, boxes_xyxy):
+        factors = np.array(self._factors().tolist() * 2)
         end = np.array([0, 0, 1, 1]) if self.last_pixel else 0
-        mapped = (boxes_xyxy - end) * self._factors()[[0, 1, 0, 1]] + end
+        mapped = (boxes_xyxy - end) * factors + end
         if any(self.window[:2]):
             mapped -= np.tile(self.window[:2], 2)
         if self.mirror:

@@ -77,11 +77,13 @@ def crop_matrix(
     if unbiased:
         factors = (output - 1) / size
         middle = factors * size / 2
+        linear = factors[:, None] * rotation
     else:
-        factors = np.repeat(output[0] / size[0], 2)
         middle = output / 2
-    linear = factors[:, None] * rotation
-    matrix = np.column_stack([linear, middle - linear @ np.asarray(center, dtype=np.float64)])
+        linear = output[0] / size[0] * rotation
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = linear
+    matrix[:, 2] = middle - linear @ np.asarray(center, dtype=np.float64)
     if mirror_width is not None:
         mirror = np.array([[-1.0, 0.0, mirror_width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         matrix = matrix @ mirror
@@ -96,4 +98,4 @@ def invert_affine(matrices: np.ndarray) -> np.ndarray:
 
 def transform_points(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """Map points [..., N, 2] through affine matrices [..., 2, 3]."""
-    return points @ np.swapaxes(matrices[..., :2], -1, -2) + matrices[..., None, :, 2]
+    return points @ matrices[..., :2].swapaxes(-1, -2) + matrices[..., None, :, 2]

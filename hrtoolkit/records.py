@@ -32,7 +32,7 @@ class Objects(NamedTuple):
 
     def select(self, chosen: ndarray | slice) -> Objects:
         """The objects at some positions, or where a mask [N] is true."""
-        return Objects(*(None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self))
+        return Objects(*[None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self])
 
     def as_prediction(self) -> Objects:
         """The best prediction that there can be: what is not ignored, with the score 1.

@@ -107,7 +107,14 @@ class DetectionSamples(BaseSamples):
         self.images = Images(*(column[kept] for column in images))
         self.first = np.searchsorted(owners[order], np.arange(len(kept) + 1))  # object of each image
         self.objects = annotated.objects.select(order)
-        self.trained, self.boxed = trained[order], boxed[order]
+        self.boxed = boxed[order]
+        self.trained = np.flatnonzero(trained[order])  # place of each object that training compares with
+        self.first_trained = np.searchsorted(self.trained, self.first)  # of each image
+        sizes_wh = self.images.sizes_wh[owners[order]]
+        self.clipped = np.clip(self.objects.boxes_xyxy, 0, np.tile(sizes_wh, 2))  # [N, 4]
+        self.learned = self.objects.select(self.trained)._replace(
+            boxes_xyxy=self.clipped[self.trained].astype(np.float32), areas=None, crowd=None, ignored=None
+        )
         self.segmentations = None if segmentations is None else segmentations.select(order)
 
     def read(self, sample):
@@ -123,34 +130,28 @@ class DetectionSamples(BaseSamples):
         return image
 
     def truth(self, sample):
-        return self._objects(sample, slice(*self.first[sample : sample + 2].tolist())) if self.is_annotated else None
+        if not self.is_annotated:
+            return None
+        first, end = self.first[sample : sample + 2].tolist()
+        return self._with_masks(sample, self.objects.select(slice(first, end)), np.arange(first, end))
 
     def to_learn(self, sample):
         if self.needs_masks and self.segmentations is None:
             raise DataError(f"{self.findings.where}: there are no masks to train on; set model.head.masks=False")
-        first, end = self.first[sample : sample + 2].tolist()
-        trained = self.trained[first:end]
-        places = slice(first, end) if trained.all() else first + np.flatnonzero(trained)
-        objects = self._objects(sample, places)
-        return objects._replace(boxes_xyxy=self._clip(sample, objects.boxes_xyxy).astype(np.float32))
+        first, end = self.first_trained[sample : sample + 2].tolist()
+        return self._with_masks(sample, self.learned.select(slice(first, end)), self.trained[first:end])
 
-    def _objects(self, sample: int, places: ndarray | slice) -> Objects:
-        objects = self.objects.select(places)
+    def _with_masks(self, sample: int, objects: Objects, places: ndarray) -> Objects:
         if self.segmentations is None:
             return objects
-        if isinstance(places, slice):
-            places = np.arange(places.start, places.stop)
         width, height = self.images.sizes_wh[sample].tolist()
-        return objects._replace(masks=Masks((height, width), [self._segmentation(sample, i) for i in places.tolist()]))
+        return objects._replace(masks=Masks((height, width), [self._segmentation(i) for i in places.tolist()]))
 
-    def _segmentation(self, sample: int, place: int) -> list | dict:
+    def _segmentation(self, place: int) -> list | dict:
         if not self.boxed[place]:
             return self.segmentations[place]
-        x1, y1, x2, y2 = self._clip(sample, self.objects.boxes_xyxy[place : place + 1])[0].tolist()
+        x1, y1, x2, y2 = self.clipped[place].tolist()
         return [[x1, y1, x2, y1, x2, y2, x1, y2]]
-
-    def _clip(self, sample: int, boxes_xyxy: ndarray) -> ndarray:
-        return np.minimum(np.maximum(boxes_xyxy, 0), self.images.sizes_wh[sample].tolist() * 2)
 
 
 def _find_useful(sizes_wh: ndarray, owners: ndarray) -> ndarray:

@@ -6,6 +6,7 @@ import runpy
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask as mask_utils
 
 from hrtoolkit.engine import test as run_test
 from tests.conftest import REPOSITORY
@@ -39,4 +40,6 @@ def test_objects_on_a_photo_are_those_of_testing(objects_folder, tmp_path, conve
     np.testing.assert_allclose(objects.boxes_xyxy, boxes, rtol=0, atol=1e-5)
     np.testing.assert_allclose(objects.scores, [one["score"] for one in expected], rtol=0, atol=1e-7)
     masks = [one for one in json.loads((tmp_path / "boxes_masks.json").read_text()) if one["image_id"] == 22]
-    assert [one["segmentation"] for one in masks] == objects.masks.segmentations
+    # An untrained network's masks lie at their threshold: a batch of another size may flip a pixel.
+    expected = mask_utils.decode([one["segmentation"] for one in masks]).transpose(2, 0, 1)
+    assert (expected != objects.masks.draw()).mean() < 1e-4
