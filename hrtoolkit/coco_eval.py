@@ -24,9 +24,21 @@ except ImportError:
 
 log = logging.getLogger(__name__)
 
-# The order of COCOeval.stats. Boxes and masks: at 100 detections an image, but for AR1 and AR10; S, M and L are sizes.
-BOX_NUMBERS = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L", "AR1", "AR10", "AR100", "AR_S", "AR_M", "AR_L")
-KEYPOINT_NUMBERS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
+# By what `_summarise` takes: AP or AR, the place of an overlap (0.5 is the first, 0.75 the sixth), of the sizes (all,
+# small, medium, large; of keypoints without small), and of the limits.
+BOX_NUMBERS = {
+    "AP": ("AP", None, 0, -1), "AP50": ("AP", 0, 0, -1), "AP75": ("AP", 5, 0, -1),
+    "AP_S": ("AP", None, 1, -1), "AP_M": ("AP", None, 2, -1), "AP_L": ("AP", None, 3, -1),
+    "AR1": ("AR", None, 0, 0), "AR10": ("AR", None, 0, 1), "AR100": ("AR", None, 0, -1),
+    "AR_S": ("AR", None, 1, -1), "AR_M": ("AR", None, 2, -1), "AR_L": ("AR", None, 3, -1),
+}  # fmt: skip
+KEYPOINT_NUMBERS = {
+    "AP": ("AP", None, 0, -1), "AP50": ("AP", 0, 0, -1), "AP75": ("AP", 5, 0, -1),
+    "AP_M": ("AP", None, 1, -1), "AP_L": ("AP", None, 2, -1),
+    "AR": ("AR", None, 0, -1), "AR50": ("AR", 0, 0, -1), "AR75": ("AR", 5, 0, -1),
+    "AR_M": ("AR", None, 1, -1), "AR_L": ("AR", None, 2, -1),
+}  # fmt: skip
+MOST = {"bbox": 100, "segm": 100, "keypoints": 20}  # predictions of an image that count
 
 
 class Scores(NamedTuple):
@@ -43,11 +55,13 @@ def evaluate(
     classes: ClassScheme,
     sigmas: Sequence[float] = (),
     with_boxes: bool = False,
+    most: int | None = None,
 ) -> Scores:
     """Score predictions, image by image in the order given, which decides between equal scores.
 
-    Crowds are crowds. What else is ignored has no keypoints for kind "keypoints", and is a crowd for the others, which
-    know no other way to leave it out.
+    Predictions that are not finite are left out, so that what they were for counts as missed, and the log says so: to
+    COCO's code NaN is above every threshold. Crowds are crowds. What else is ignored has no keypoints for kind
+    "keypoints", and is a crowd for the others, which know no other way to leave it out.
 
     Args:
         truths: of each image, ignored ones too.
@@ -58,25 +72,40 @@ def evaluate(
         sigmas: OKS fall-offs, for kind "keypoints".
         with_boxes: for kind "keypoints", take the size of an unmatched prediction from its box, as mmpose does, instead
             of from its keypoints, which changes AP_M and AP_L, and only these.
+        most: how many predictions of an image count, the best ones; None for COCO's own limits, which are `MOST`.
 
     Raises:
         DataError: an annotated object lacks its area or its box.
     """
-    annotations, results = [], []
+    most = most or MOST[kind]
+    annotations, results, left_out = [], [], 0
     for image, (truth, found) in enumerate(zip(truths, predictions, strict=True), start=1):
         annotations += _describe_truth(truth, image, kind, classes)
         if found is not None:
-            results += _describe_prediction(found, image, kind, classes, with_boxes)
+            finite = _are_finite(found, kind, with_boxes)
+            left_out += int((~finite).sum())
+            kept = found if finite.all() else found.select(finite)
+            results += _describe_prediction(kept, image, kind, classes, with_boxes)
     lacking = sum(not np.isfinite([one["area"], *one["bbox"]]).all() for one in annotations)
     if lacking:
         raise DataError(
             f"{lacking} of {len(annotations)} annotated objects lack `area` or `bbox`; add what is missing, average "
             "precision depends on it"
         )
-    names = KEYPOINT_NUMBERS if kind == "keypoints" else BOX_NUMBERS
+    if not any(_counts(annotation) for annotation in annotations):
+        log.warning("none of %d annotated objects counts (crowds, ignored): every number is -1", len(annotations))
+    if left_out:
+        log.warning(
+            "%d of %d predictions are not finite (%s or scores): they are left out, and what they were for counts as "
+            "missed; look at the weights and at what was given to the model",
+            *(left_out, left_out + len(results), "points" if kind == "keypoints" else "boxes"),
+        )
+    numbers = KEYPOINT_NUMBERS if kind == "keypoints" else BOX_NUMBERS
+    if most != MOST["bbox"] and kind != "keypoints":
+        numbers = {name.replace("AR100", f"AR{most}"): which for name, which in numbers.items()}
     if not results:
         log.warning("there are no predictions to score: every number is 0")
-        return Scores(dict.fromkeys(names, 0.0), {})
+        return Scores(dict.fromkeys(numbers, 0.0), {})
     # COCO's code prints; and it finds annotations by id and marks matches by it: id 0 would never match.
     for number, annotation in enumerate(annotations, start=1):
         annotation["id"] = number
@@ -88,23 +117,51 @@ def evaluate(
         coco.dataset = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), kind)
+        evaluation.params.maxDets = [most] if kind == "keypoints" else [1, 10, most]
         if kind == "keypoints":
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
-    numbers = dict(zip(names, map(float, evaluation.stats), strict=False))
-    return Scores(numbers, _score_classes(evaluation.eval["precision"], classes))
+    precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
+    columns = np.argsort(np.argsort(classes.ids))
+    return Scores(
+        {name: _summarise(precision, recall, *which) for name, which in numbers.items()},
+        {name: _mean(precision[:, :, k, 0, -1]) for name, k in zip(classes.names, columns, strict=True)},
+    )
 
 
-def _score_classes(precision: np.ndarray, classes: ClassScheme) -> dict[str, float]:
-    """AP of each class, from precisions [overlaps, recalls, classes by their ids, sizes, numbers of predictions]."""
-    numbers = {}
-    for name, column in zip(classes.names, np.argsort(np.argsort(classes.ids)), strict=True):
-        values = precision[:, :, column, 0, -1]
-        values = values[values > -1]
-        numbers[name] = float(values.mean()) if values.size else -1.0
-    return numbers
+def _summarise(precision: np.ndarray, recall: np.ndarray, name: str, overlap: int | None, size: int, limit: int):
+    """One number of what COCO's code accumulates, as its own summary does, which knows no other limits than its own.
+
+    Args:
+        precision: [overlaps, recalls, classes by their ids, sizes, limits].
+        recall: [overlaps, classes, sizes, limits].
+        name: "AP" or "AR".
+        overlap: place of the only overlap that counts; None for all.
+        size: place of the sizes.
+        limit: place of the limit.
+    """
+    values = (precision if name == "AP" else recall)[..., size, limit]
+    return _mean(values if overlap is None else values[overlap])
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[values > -1]
+    return float(values.mean()) if values.size else -1.0
+
+
+def _counts(annotation: dict) -> bool:
+    return not annotation["iscrowd"] and annotation.get("num_keypoints", 1) > 0
+
+
+def _are_finite(found: Objects, kind: str, with_boxes: bool) -> np.ndarray:
+    """Which predictions [N] are finite, in what is looked at."""
+    finite = np.isfinite(np.asarray(found.scores, np.float64))
+    if kind == "keypoints":
+        finite &= np.isfinite(found.points).all(axis=(1, 2))
+    if kind != "keypoints" or with_boxes:
+        finite &= np.isfinite(found.boxes_xyxy).all(axis=1)
+    return finite
 
 
 def _describe_truth(truth: Objects, image: int, kind: str, classes: ClassScheme) -> list[dict]:

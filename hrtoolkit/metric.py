@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.records import Record
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import Scheme
 
@@ -22,6 +22,7 @@ class Metric(Protocol):
     headline: str  # which of the scores decides what weights are best
     best: Callable  # chooses the best of several: `max` by default, `min` where the headline is an error
     perfect: float | None  # headline of the annotations themselves, 1 by default; None where that says nothing
+    most: int | None  # how many predictions of a sample count, the best ones; None for all
     writer: Writer | None  # of the benchmark's result files; None where it has none
 
     def measure(self, prediction: Record | None, truth: Record, scheme: Scheme) -> Any:
@@ -65,6 +66,7 @@ class BaseMetric:
     moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
     best: Callable = max
     perfect: float | None = 1.0
+    most: int | None = None
     writer: Writer | None = None
 
     def draw(self, measures, scheme):
@@ -129,17 +131,33 @@ def score_subsets(
     return numbers, by_subset
 
 
-def score_truth(metric: Metric, samples: Samples, finish: Callable[[Sequence[Record]], Record]) -> float | None:
-    """The headline of the annotations themselves, scored as predictions; None where nothing can be scored.
+def score_truth(
+    metric: Metric, samples: Samples, finish: Callable[[Sequence[Record]], Record]
+) -> tuple[float | None, ndarray]:
+    """Score the annotations themselves as predictions.
+
+    Of samples with more objects than the metric counts, as many are looked at.
 
     Args:
         metric: scores them.
         samples: the annotations.
         finish: of the branch that will predict.
+
+    Returns:
+        the headline, None where nothing can be scored, and the ids of the samples with more objects than count.
     """
-    measures = {}
+    measures, crowded = {}, np.zeros(len(samples), dtype=bool)
     for sample in range(len(samples)):
-        truth = samples.truth(sample)
-        if truth is not None:
+        whole = samples.truth(sample)
+        if whole is not None:
+            truth = whole if metric.most is None else _cut(whole, metric.most)
+            crowded[sample] = truth is not whole
             measures[sample] = metric.measure(finish([truth.as_prediction()]), truth, samples.scheme)
-    return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
+    score = score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
+    return score, samples.images.ids[crowded]
+
+
+def _cut(truth: Objects, most: int) -> Objects:
+    """The first objects that are to be found, as many as count, and what is ignored."""
+    counted = np.ones(len(truth.labels), bool) if truth.ignored is None else ~truth.ignored
+    return truth if counted.sum() <= most else truth.select(~counted | (np.cumsum(counted) <= most))

@@ -23,7 +23,7 @@ from hrtoolkit.data.reading import decode_image, read_image_file
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.metric import Metric, score_truth
-from hrtoolkit.records import Record, join
+from hrtoolkit.records import Objects, Record, join
 from hrtoolkit.samples import Images, Samples
 
 log = logging.getLogger(__name__)
@@ -113,24 +113,40 @@ def _check_truth(samples: Samples, metric: Metric, finish: Callable[[Sequence[Re
     name, where = type(metric).__name__, samples.findings.where
     try:
         with np.errstate(all="ignore"):
-            score = score_truth(metric, samples, finish)
+            score, crowded = score_truth(metric, samples, finish)
     except (DataError, LookupError, TypeError, ValueError) as error:  # what a protocol's code makes of faulty files
         return [Finding("stop", where, "the metric cannot score the annotations", (), 0, f"{name} says: {error}")]
     if score is None:
         return []
+    found = Findings(where)
+    what = f"images with more than {metric.most} objects to find, which is all that {name} counts"
+    found.add("warning", what, crowded, "the others are never found; the metric's `most` changes that")
     lost = abs(score - metric.perfect) / (abs(metric.perfect) or 1)
-    if lost < 0.001:
-        return []
-    return [
-        Finding(
+    if lost >= 0.001:
+        finding = Finding(
             "warning" if lost < LOSS else "stop",
             where,
             f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.perfect:g}",
             (),
             0,
-            "no model can do better; look for annotations without area, repeated people or ids, and sigmas",
+            f"no model can do better; {_find_reasons(samples)}",
         )
-    ]
+        found.append(finding)
+    return found
+
+
+def _find_reasons(samples: Samples) -> str:
+    """Why annotations do not find themselves: what is ignored, or has no area; else what may be."""
+    truths = [truth for truth in map(samples.truth, range(len(samples))) if isinstance(truth, Objects)]
+    counts = {
+        "are ignored (crowds, and those whose number of keypoints is 0)": sum(
+            int(truth.ignored.sum()) for truth in truths if truth.ignored is not None
+        ),
+        "have no area": sum(int((~(truth.areas > 0)).sum()) for truth in truths if truth.areas is not None),
+    }
+    told = [f"{count} {what}" for what, count in counts.items() if count]
+    total = sum(len(truth.labels) for truth in truths)
+    return f"of {total} objects {', '.join(told)}" if told else "look for repeated people or ids, and sigmas"
 
 
 def _check_presence(files: Images) -> list[Finding]:

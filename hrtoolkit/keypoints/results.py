@@ -1,11 +1,27 @@
-"""Result files of keypoints."""
+"""Predicted keypoints on their way into numbers and files."""
 
 from __future__ import annotations
 
 import json
+import logging
+
+import numpy as np
+from numpy import ndarray
 
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import BaseWriter
+
+log = logging.getLogger(__name__)
+
+
+def warn_of_infinite(predictions: ndarray) -> None:
+    """Say how many objects have predicted points [N, K, 2] that are not finite."""
+    if infinite := int((~np.isfinite(predictions)).any(axis=(1, 2)).sum()):
+        log.warning(
+            "%d of %d predictions are not finite: they count as missed; look at the weights and at what was given to "
+            "the model",
+            *(infinite, len(predictions)),
+        )
 
 
 class PointsWriter(BaseWriter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,6 +13,8 @@ from hrtoolkit.errors import DataError
 from hrtoolkit.keypoints.results import PointsWriter
 from hrtoolkit.metric import BaseMetric
 from hrtoolkit.registry import METRICS
+
+log = logging.getLogger(__name__)
 
 THRESHOLDS = (0.08, 0.10)
 CURVE_STEP = 1e-4
@@ -41,7 +44,7 @@ class NME(BaseMetric):
                 '`scheme` for the distance of two keypoints, or nme_reference="box" for the side of the box'
             )
         sizes = np.asarray(truth.sizes, np.float64)
-        if sizes[0] > 0:
+        if 0 < sizes[0] < np.inf:
             return normalised_errors(prediction.points, truth.points, truth.visible > 0, sizes).item()
         return None
 
@@ -53,6 +56,12 @@ class NME(BaseMetric):
             raise DataError(
                 f"{sizeless} faces have no size to divide their error by ({what}); correct or remove them, "
                 "tools/check_data.py has their ids"
+            )
+        if infinite := int(np.isinf(errors).sum()):
+            log.warning(
+                "%d of %d predictions are not finite: the errors of these faces are infinite, and so is the mean; look "
+                "at the weights and at what was given to the model",
+                *(infinite, len(errors)),
             )
         return summarise_errors(errors)
 
@@ -68,14 +77,15 @@ def normalised_errors(predictions: ndarray, truth: ndarray, visible: ndarray, si
     """Mean distance of each face's labelled keypoints from the true ones, divided by its size, [N].
 
     Args:
-        predictions: [N, K, 2] (x, y) in pixels.
+        predictions: [N, K, 2] (x, y) in pixels; a face with one that counts and is not finite has an infinite error.
         truth: [N, K, 2].
         visible: [N, K] bool, which keypoints count; a face without any has the error NaN.
         sizes: [N], in pixels.
     """
     distances = np.linalg.norm(predictions.astype(np.float64) - truth.astype(np.float64), axis=-1)
+    distances = np.where(visible, np.nan_to_num(distances, nan=np.inf, posinf=np.inf), 0)
     with np.errstate(invalid="ignore"):
-        return (distances * visible).sum(axis=1) / visible.sum(axis=1) / sizes
+        return distances.sum(axis=1) / visible.sum(axis=1) / sizes
 
 
 def summarise_errors(errors: ndarray) -> dict[str, float]:

@@ -91,13 +91,15 @@ def pairwise_oks(keypoints: ndarray, areas: ndarray, sigmas: ndarray) -> ndarray
         sigmas: [K], the OKS fall-offs of the keypoints.
 
     Returns:
-        [N, N].
+        [N, N]; 0 to poses that are not finite.
     """
     keypoints, areas = np.asarray(keypoints, np.float64), np.asarray(areas, np.float64)
     variances = (2 * np.asarray(sigmas, np.float64)) ** 2
-    squared_distances = np.square(keypoints[:, None] - keypoints[None, :]).sum(axis=-1)  # [N, N, K]
     pair_areas = (areas[:, None] + areas[None, :]) / 2 + np.spacing(1)
-    return np.exp(-squared_distances / (2 * variances * pair_areas[..., None])).mean(axis=-1)
+    with np.errstate(invalid="ignore"):
+        squared_distances = np.square(keypoints[:, None] - keypoints[None, :]).sum(axis=-1)  # [N, N, K]
+        similarities = np.exp(-squared_distances / (2 * variances * pair_areas[..., None])).mean(axis=-1)
+    return np.nan_to_num(similarities)  # NaN would spread to the scores of others
 
 
 def oks_nms(scores: ndarray, oks: ndarray, threshold: float) -> ndarray:

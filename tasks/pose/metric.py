@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.coco_eval import evaluate
-from hrtoolkit.errors import DataError
+from hrtoolkit.coco_eval import MOST, evaluate
+from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.geometry import to_xywh
-from hrtoolkit.keypoints.results import PointsWriter, write_json
+from hrtoolkit.keypoints.results import PointsWriter, warn_of_infinite, write_json
 from hrtoolkit.metric import BaseMetric, BaseWriter
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import METRICS
@@ -39,6 +39,11 @@ class CocoKeypointMetric(BaseMetric):
     Args:
         write_bbox: put the input box into the results, as mmpose does. COCO then takes the size of an unmatched
             person from this box instead of from the keypoints, which changes AP_M and AP_L, and only these.
+        most: how many people of an image count, the best ones. COCO's own limit is 20; with another one, numbers
+            cannot be compared with published ones.
+
+    Raises:
+        OptionError: `most` is not above 0.
     """
 
     headline = "AP"
@@ -47,8 +52,10 @@ class CocoKeypointMetric(BaseMetric):
         "out_file": lambda value: f"give tools/test.py --out {value}",
     }
 
-    def __init__(self, write_bbox: bool = False):
-        self.write_bbox = write_bbox
+    def __init__(self, write_bbox: bool = False, most: int = MOST["keypoints"]):
+        if most < 1:
+            raise OptionError(f"CocoKeypointMetric: most is {most}, expected at least 1")
+        self.write_bbox, self.most = write_bbox, most
         self.writer = CocoKeypointWriter(write_bbox)
 
     def measure(self, prediction, truth, scheme):
@@ -57,7 +64,7 @@ class CocoKeypointMetric(BaseMetric):
     def score(self, measures, scheme):
         found, truths = zip(*measures, strict=True)
         sigmas = with_sigmas(scheme).sigmas
-        return evaluate(truths, found, "keypoints", _classes(scheme), sigmas, self.write_bbox).numbers
+        return evaluate(truths, found, "keypoints", _classes(scheme), sigmas, self.write_bbox, self.most).numbers
 
 
 class CocoKeypointWriter(BaseWriter):
@@ -115,6 +122,7 @@ class MpiiPckMetric(BaseMetric):
 
     def score(self, measures, scheme):
         predictions, points, visible, sizes = (np.stack(column) for column in zip(*measures, strict=True))
+        warn_of_infinite(predictions)
         at = {threshold: pckh(predictions, points, visible, sizes, threshold) for threshold in (0.5, 0.1, 0.11)}
         return {**at[0.5], "PCKh@0.1": at[0.1]["PCKh"], "PCKh@0.11": at[0.11]["PCKh"]}
 
@@ -125,7 +133,7 @@ def pckh(
     """Percentage of keypoints whose error is at most `threshold` times 60 % of the head's diagonal.
 
     Args:
-        predictions: [N, 16, 2], x and y in pixels.
+        predictions: [N, 16, 2], x and y in pixels; what is not finite is wrong.
         points: [N, 16, 2], the true ones.
         visible: [N, 16], above 0 where a keypoint is annotated.
         head_sizes: [N], diagonals of the head boxes in pixels.

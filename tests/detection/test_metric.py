@@ -141,3 +141,14 @@ def test_annotations_without_area_are_refused():
     truths[1].areas[0] = np.nan
     with pytest.raises(DataError, match="1 of 4 annotated objects lack `area` or `bbox`; add what is missing"):
         score(truths, predictions)
+
+
+@pytest.mark.parametrize("field", ["boxes_xyxy", "scores"])
+def test_what_is_not_finite_counts_as_missed(caplog, field):
+    truths, _ = example()
+    perfect = [truth.as_prediction() for truth in truths]
+    spoiled = [one._replace(**{field: np.full_like(getattr(one, field), np.nan)}) for one in perfect]
+    assert score(truths, perfect)["AP"] == 1
+    numbers = score(truths, spoiled)
+    assert {numbers[name] for name in BOX_NUMBERS} == {0.0}
+    assert "are not finite" in caplog.text

@@ -157,3 +157,20 @@ def test_mistakes_are_told():
     with pytest.raises(DataError, match=r"1 faces have no size .*distance of a and c.*check_data.py has their ids"):
         score(samples, truth)
     assert samples.findings[-1].ids == ("0.jpg",)
+
+
+def test_a_face_that_is_not_finite_is_a_failure_and_never_a_better_mean(caplog):
+    truth = np.array([[[10.0, 20], [30, 20], [40, 20]]] * 4)
+    samples = make_faces(truth, SCHEME)
+    predictions = truth.copy()
+    predictions[1, 0], predictions[2, 2, 0] = np.nan, np.inf
+    numbers = score(samples, predictions)
+    assert numbers["NME"] == np.inf and numbers["FR@0.08"] == 0.5
+    assert numbers["AUC@0.08"] == pytest.approx(0.5)
+    assert "2 of 4 predictions are not finite" in caplog.text
+
+
+def test_a_point_that_does_not_count_may_be_anything():
+    truth, visible = np.array([[[10.0, 20], [30, 20], [40, 20]]]), [[True, False, True]]
+    samples = make_faces(truth, SCHEME, visible=visible)
+    assert score(samples, [[(10, 20), (np.nan, np.nan), (40, 20)]])["NME"] == 0

@@ -238,3 +238,30 @@ def test_mpii_joints_must_be_those_of_the_ground_truth(tmp_path, shift, expected
     findings = examine({"val": samples}, {"val": MpiiPckMetric()}, read_images=True)
     assert [finding.level for finding in findings] == expected
     assert all("elsewhere than in gt_valid.mat" in finding.what for finding in findings)
+
+
+def add_a_flock(content):
+    content["images"].append({"id": 20, "file_name": "13.jpg", "width": 2000, "height": 100})
+    sample = annotation(content, 1)
+    for i in range(30):
+        box = [60 * i, 10, 50, 80]
+        points = np.random.default_rng(i).uniform(box[:2], np.add(box[:2], box[2:]), (17, 2))
+        keypoints = np.concatenate([points, np.full((17, 1), 2)], axis=1).ravel().tolist()
+        new = {"id": 100 + i, "image_id": 20, "bbox": box, "area": 2400, "keypoints": keypoints, "num_keypoints": 17}
+        content["annotations"].append({**sample, **new})
+
+
+def test_more_people_than_the_metric_counts_are_a_warning_with_this_cause(coco_folder):
+    edit_json(coco_folder / "people.json", add_a_flock)
+    samples = {"val": load(coco_folder)}
+    finish = PoseFinish(scheme=samples["val"].scheme)
+    found = [str(f) for f in examine(samples, {"val": CocoKeypointMetric()}, finish) if "metric" in str(f)]
+    assert len(found) == 1 and found[0].startswith("warning: ")
+    assert "more than 20 objects to find" in found[0] and ": 1 (20); " in found[0]
+    assert not [f for f in examine(samples, {"val": CocoKeypointMetric(most=30)}, finish) if "metric" in str(f)]
+
+
+def test_annotations_that_nobody_can_find_say_why(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: [a.update(num_keypoints=0) for a in c["annotations"]])
+    (finding,) = [f for f in find(coco_folder, read_images=False) if "ground truth" in f.what]
+    assert finding.level == "stop" and "of 5 objects 5 are ignored" in finding.remedy

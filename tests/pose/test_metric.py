@@ -285,6 +285,50 @@ def test_no_predictions_score_zero_with_a_warning(caplog):
     assert "no predictions to score" in caplog.text
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("field", ["points", "scores"])
+def test_what_is_not_finite_counts_as_missed(caplog, field, bad):
+    perfect = [person(1, grid_pose(110, 110, 20), 0.9), person(2, grid_pose(60, 60, 30), 0.8)]
+    spoiled = [
+        (image, record._replace(**{field: np.full_like(getattr(record, field), bad)})) for image, record in perfect
+    ]
+    assert set(score(spoiled, example_annotations(), nms=None, score="box").values()) == {0.0}
+    assert "2 of 2 predictions are not finite" in caplog.text
+    half = score([spoiled[0], perfect[1]], example_annotations(), nms=None, score="box")
+    assert half == score(perfect[1:], example_annotations(), nms=None, score="box")
+
+
+def test_one_point_that_is_not_finite_harms_nobody_else():
+    people = [person(1, grid_pose(110, 110, 20), 0.9), person(1, grid_pose(305, 105, 14), 0.8)]
+    people[0][1].points[0, 3] = np.nan
+    for nms in ("oks", "soft"):
+        record = finished(people, 1, PoseFinish(scheme=COCO, nms=nms))
+        assert record.scores.tolist() == pytest.approx([0.9, 0.8])
+
+
+def flock(count):
+    """Annotations and perfect predictions of one image with many people."""
+    everything = np.full(17, 2)
+    poses = [grid_pose(100 * i, 10, 15) for i in range(count)]
+    annotations = [annotation(i + 1, 1, 4000, [100 * i, 10, 60, 50], pose, everything) for i, pose in enumerate(poses)]
+    return annotations, [person(1, pose, 1 - i / 100, (100 * i, 10, 60, 50)) for i, pose in enumerate(poses)]
+
+
+def test_how_many_people_of_an_image_count_is_an_option():
+    annotations, people = flock(30)
+    truth, record = truth_of(annotations, 1), finished(people, 1, PoseFinish(scheme=COCO))
+    for metric, recall in ((CocoKeypointMetric(), 20 / 30), (CocoKeypointMetric(most=30), 1)):
+        assert metric.score([metric.measure(record, truth, COCO)], COCO)["AR"] == pytest.approx(recall)
+    with pytest.raises(OptionError, match="most is 0"):
+        CocoKeypointMetric(most=0)
+
+
+def test_where_nobody_counts_the_log_says_so(caplog):
+    annotations = [{**one, "num_keypoints": 0} for one in example_annotations()]
+    assert set(score(EXAMPLE_PEOPLE, annotations).values()) == {-1.0}
+    assert "none of 4 annotated objects counts" in caplog.text
+
+
 def test_a_failed_write_leaves_the_previous_file(tmp_path):
     out_file = tmp_path / "results.json"
     out_file.write_text("the previous one")
@@ -485,3 +529,14 @@ def test_mpii_needs_the_official_file():
     _, record = person("0.jpg", predictions[0], 1.0)
     with pytest.raises(DataError, match=r"PCKh needs the dataset's `gt_file`; take gt_valid.mat"):
         MpiiPckMetric().measure(record, mpii_truth(points[0], visible[0], None), MPII)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_pckh_counts_what_is_not_finite_as_missed_and_says_so(caplog, bad):
+    points = np.arange(32, dtype=float).reshape(16, 2)
+    truth, metric = mpii_truth(points, np.ones(16), 10.0), MpiiPckMetric()
+    spoiled = points.copy()
+    spoiled[:] = bad
+    measures = [metric.measure(truth._replace(points=p[None]), truth, MPII) for p in (points, spoiled)]
+    assert metric.score(measures, MPII)["PCKh"] == 50.0
+    assert "1 of 2 predictions are not finite" in caplog.text
