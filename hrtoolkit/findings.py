@@ -57,8 +57,12 @@ class Findings(list[Finding]):
             first = ids[:SHOWN_IDS].tolist() if isinstance(ids, np.ndarray) else ids[:SHOWN_IDS]
             self.append(Finding(level, self.where, what, tuple(first), len(ids), remedy))
 
+    def stops(self) -> list[Finding]:
+        """Those that keep training from starting."""
+        return [finding for finding in self if finding.level == "stop"]
+
     def raise_stops(self) -> None:
         """Raise one DataError with everything that keeps training from starting."""
-        stops = [str(finding).removeprefix("stop: ") for finding in self if finding.level == "stop"]
+        stops = [str(finding).removeprefix("stop: ") for finding in self.stops()]
         if stops:
             raise DataError("\n".join(stops))

@@ -115,51 +115,66 @@ SEGMENTATION_STATES = (
     "have a polygon that is no list of x, y, x, y, ...",
     "have a polygon of fewer than three points",
 )
+NOTHING = (np.nan,) * 4
 
 
-def inspect_segmentation(segmentation: Segmentation | None) -> tuple[int, Sequence[float]]:
-    """What a segmentation of a file is, and how large.
+class Inspected(NamedTuple):
+    """What a segmentation of a file is, and how large."""
 
-    Returns:
-        its place in SEGMENTATION_STATES, and four numbers: of polygons the lowest and highest x and y (x1, y1, x2, y2),
-        of run lengths height, width, how many pixels they cover (NaN where they are damaged), and 0.
-    """
-    nothing = (np.nan,) * 4
+    state: int  # place in SEGMENTATION_STATES
+    extent: Sequence[float] = NOTHING  # x1, y1, x2, y2 around it; NaN where there is nothing, or it is damaged
+    size_hw: Sequence[float] = NOTHING[:2]  # that run lengths state
+    pixels: float = np.nan  # that run lengths cover, background and all; NaN where they are damaged
+
+
+def inspect_segmentation(segmentation: Segmentation | None) -> Inspected:
+    """Look at a segmentation of a file, whatever stands there."""
     if not segmentation:
-        return 2, nothing
+        return Inspected(2)
     if isinstance(segmentation, dict):
-        return RUN_LENGTHS, (*_read_size(segmentation.get("size")), _count_pixels(segmentation.get("counts")), 0.0)
+        size_hw, counts = _read_size(segmentation.get("size")), read_counts(segmentation.get("counts"))
+        if counts is None:
+            return Inspected(RUN_LENGTHS, size_hw=size_hw)
+        pixels = min(sum(counts), 2**63)
+        whole = pixels == size_hw[0] * size_hw[1] > 0
+        return Inspected(RUN_LENGTHS, find_extent(counts, int(size_hw[0])) if whole else NOTHING, size_hw, pixels)
     if not isinstance(segmentation, list) or not all(isinstance(polygon, list) for polygon in segmentation):
-        return 3, nothing
+        return Inspected(3)
     try:
-        polygons = [np.asarray(polygon, dtype=np.float64) for polygon in segmentation]
-    except (OverflowError, TypeError, ValueError):
-        return 4, nothing
+        polygons = [np.asarray(polygon) for polygon in segmentation]
+    except ValueError:  # lists in it, of several lengths
+        return Inspected(5)
+    if any(polygon.dtype.kind not in "iuf" for polygon in polygons):  # np.float64("1") would be a number too
+        return Inspected(4)
     if any(polygon.ndim != 1 or len(polygon) % 2 for polygon in polygons):
-        return 5, nothing
+        return Inspected(5)
     if any(len(polygon) < 6 for polygon in polygons):
-        return 6, nothing
-    points = np.concatenate(polygons).reshape(-1, 2)
-    return POLYGONS, (*points.min(axis=0), *points.max(axis=0))
+        return Inspected(6)
+    points = np.concatenate(polygons, dtype=np.float64).reshape(-1, 2)
+    return Inspected(POLYGONS, (*points.min(axis=0), *points.max(axis=0)))
 
 
-def find_segmentation_faults(states: ndarray, measures: ndarray, sizes_wh: ndarray) -> dict[str, ndarray]:
+def find_segmentation_faults(
+    states: ndarray, extents: ndarray, sizes_hw: ndarray, pixels: ndarray, images_wh: ndarray
+) -> dict[str, ndarray]:
     """What is wrong with segmentations in their images, and which have it, bool [N]; of each the first fault alone.
 
     Args:
-        states: [N] of `inspect_segmentation`.
-        measures: [N, 4] of `inspect_segmentation`.
-        sizes_wh: [N, 2] of their images.
+        states: [N] of `inspect_segmentation`, like the next three.
+        extents: [N, 4].
+        sizes_hw: [N, 2].
+        pixels: [N].
+        images_wh: [N, 2] sizes of their images.
     """
     polygons, runs = states == POLYGONS, states == RUN_LENGTHS
-    low, high, longest = measures[:, :2], measures[:, 2:], sizes_wh.max(axis=1)
+    low, high, longest = extents[:, :2], extents[:, 2:], images_wh.max(axis=1)
     # Farther off, or not finite, drawing them takes all memory; NaN is in no order with anything.
     near = (low.min(axis=1) > -longest) & (high.max(axis=1) < 2 * longest)
-    beside = ((high <= 0) | (low >= sizes_wh)).any(axis=1)
+    beside = ((high <= 0) | (low >= images_wh)).any(axis=1)
     faults = {
-        "have run lengths of another size than their image": runs & (low != sizes_wh[:, ::-1]).any(axis=1),
-        "have run lengths that are damaged": runs & np.isnan(measures[:, 2]),
-        "have run lengths that do not fill their image": runs & (measures[:, 2] != sizes_wh.prod(axis=1)),
+        "have run lengths of another size than their image": runs & (sizes_hw != images_wh[:, ::-1]).any(axis=1),
+        "have run lengths that are damaged": runs & np.isnan(pixels),
+        "have run lengths that do not fill their image": runs & (pixels != images_wh.prod(axis=1)),
         "have a polygon far outside their image": polygons & ~near,
         "have all polygons outside their image": polygons & beside,
     }
@@ -179,13 +194,25 @@ def _read_size(size) -> tuple[float, float]:
     return np.nan, np.nan
 
 
-def _count_pixels(counts) -> float:
-    """How many pixels run lengths cover; NaN where they are damaged."""
+def read_counts(counts: list | str | None) -> list[int] | None:
+    """Plain run lengths; None where they are damaged."""
     if isinstance(counts, str):
         counts = unpack_run_lengths(counts)
-    if not (isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)):
-        return np.nan
-    return min(sum(counts), 2**63)
+    sound = isinstance(counts, list) and all(type(count) is int and 0 <= count < 2**53 for count in counts)
+    return counts if sound and counts else None
+
+
+def find_extent(counts: Sequence[int], height: int) -> Sequence[float]:
+    """x1, y1, x2, y2 around the object of run lengths, which go down columns of `height`; NaN where it has no pixel."""
+    ends = np.cumsum(counts)
+    first, last = ends[: len(ends) // 2 * 2 : 2], ends[1::2] - 1  # pixel of each run of the object
+    first, last = first[last >= first], last[last >= first]
+    if not len(first):
+        return NOTHING
+    columns, rows = (first // height, last // height), (first % height, last % height)
+    wraps = bool((columns[0] < columns[1]).any())  # a run that goes on in the next column
+    top, bottom = (0, height) if wraps else (rows[0].min(), rows[1].max() + 1)
+    return columns[0].min(), top, columns[1].max() + 1, bottom
 
 
 def unpack_run_lengths(text: str) -> list[int] | None:

@@ -62,6 +62,20 @@ def check_boxes(
         _check_areas(boxes_xywh, areas, names, findings)
 
 
+def check_edges(boxes_xyxy: ndarray, image_wh: ndarray, names: ndarray, findings: Findings) -> None:
+    """Count boxes that reach over the edge of their image, as whole people behind it do: they are sound.
+
+    Args:
+        boxes_xyxy: [N, 4] of which a part at least lies in the image.
+        image_wh: [N, 2] of their images.
+        names: [N] what messages call them.
+        findings: gets what is found.
+    """
+    over = names[~_lie_inside(boxes_xyxy, image_wh)]
+    remedy = "they are cut there for training; if they should not reach so far, look at tools/browse_data.py's pictures"
+    findings.add("warning", "boxes that reach over the edge of their image", over, remedy)
+
+
 def _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy) -> bool:
     """Find boxes that make sense when they are read in another way, and in that way alone; whether they do."""
     corners = np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)

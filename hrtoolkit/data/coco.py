@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hrtoolkit.data.reading import stream_json
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.findings import Findings
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
@@ -25,8 +25,8 @@ from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_s
 PACKED = 4096  # records that are Python objects at a time
 NO_BOX = (np.nan,) * 4
 IMAGE_FIELDS = {"id", "file_name", "width", "height"}
-# What is left of a malformed record.
-BLANK = {"image_id": "", "category_id": -1, "bbox": ()}
+# What is left of an annotation of an object that cannot be read, and the fields that it needs.
+BLANK = {"id": -1, "image_id": "", "category_id": -1, "bbox": ()}
 
 
 class Images(NamedTuple):
@@ -59,16 +59,18 @@ class Instances(NamedTuple):
     Ids are byte strings of json, as those of their images are: a text is not the number that it spells.
     """
 
-    ids: np.ndarray  # [A]
+    ids: np.ndarray  # [A], -1 where there is none
     image_ids: np.ndarray  # [A]
     category_ids: np.ndarray  # [A] int64
     boxes: np.ndarray  # [A, 4] left, top, width, height; NaN where they are not four numbers
     areas: np.ndarray  # [A], NaN where absent
     crowd: np.ndarray  # [A] bool
     ignored: np.ndarray  # [A] bool, by the field `ignore`
-    malformed: np.ndarray  # [A] bool: something else than numbers, of which nothing is read
+    malformed: np.ndarray  # [A] uint8, place in MALFORMED of what keeps it from being read
     states: np.ndarray  # [A] of the segmentations, see `inspect_segmentation`; empty where none are wanted
     extents: np.ndarray  # [A, 4] likewise
+    sizes_hw: np.ndarray  # [A, 2] likewise
+    pixels: np.ndarray  # [A] likewise
     segmentations: PackedSegmentations | None  # A
 
 
@@ -118,7 +120,7 @@ def read_instances(path: Path, findings: Findings, masks: bool) -> tuple[Images,
     """
     images = _Table("images", IMAGE_FIELDS, partial(_pack_images, pack_ids=_pack_keys), path, findings)
     pack = partial(_pack_instances, masks=masks)
-    annotations = _Table("annotations", {"id", "image_id", "category_id", "bbox"}, pack, path, findings)
+    annotations = _Table("annotations", set(), pack, path, findings)
     categories = _fill_tables(path, images, annotations)
     *columns, lengths, text = annotations.columns()
     segmentations = PackedSegmentations(text, lengths) if masks else None
@@ -136,9 +138,13 @@ def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
     for section, count in {"images": images.count, "categories": len(categories)}.items():
         if not count:
             raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's format")
-    for position, category in enumerate(categories):
-        if not isinstance(category, dict) or not {"id", "name"} <= category.keys():
-            raise DataError(f"{path}: categories[{position}] needs `id` and `name`, it is {category!r}")
+    lacking = [
+        f"categories[{position}] is {category!r}"
+        for position, category in enumerate(categories)
+        if not isinstance(category, dict) or not {"id", "name"} <= category.keys()
+    ]
+    if lacking:
+        raise DataError(f"{path}: a category needs `id` and `name`, but {shorten(lacking)}")
     return categories
 
 
@@ -347,56 +353,94 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
     )
 
 
-def _pack_instances(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
-    malformed = np.array([_is_malformed(r) for r in records], dtype=bool)
-    sound = [BLANK if bad else r for r, bad in zip(records, malformed, strict=True)]
+def _pack_instances(records: list, masks: bool) -> tuple[np.ndarray, ...]:
+    malformed = np.array([_find_malformed(r) for r in records], dtype=np.uint8)
+    ids = [r["id"] if isinstance(r, dict) and _is_key(r.get("id")) else BLANK["id"] for r in records]
+    sound = [BLANK if bad else r for r, bad in zip(records, malformed.tolist(), strict=True)]
     segmentations = [r.get("segmentation") for r in sound] if masks else []
     texts = [json.dumps(one, separators=(",", ":")).encode() for one in segmentations]
-    described = [inspect_segmentation(one) for one in segmentations]
+    columns = zip(*map(inspect_segmentation, segmentations), strict=True)
+    states, extents, sizes_hw, pixels = columns if segmentations else ((),) * 4
     return (
-        _pack_keys([r["id"] for r in records]),
+        _pack_keys(ids),
         _pack_keys([r["image_id"] for r in sound]),
         np.array([r["category_id"] for r in sound], dtype=np.int64),
         np.array([r["bbox"] if len(r["bbox"]) == 4 else NO_BOX for r in sound], dtype=np.float64).reshape(-1, 4),
-        np.array([r.get("area", np.nan) for r in sound], dtype=np.float64),
-        np.array([r.get("iscrowd", 0) for r in sound], dtype=bool),
-        np.array([r.get("ignore", 0) for r in sound], dtype=bool),
+        np.array([r.get("area") for r in sound], dtype=np.float64),  # None becomes NaN
+        np.array([r.get("iscrowd") or 0 for r in sound], dtype=bool),
+        np.array([r.get("ignore") or 0 for r in sound], dtype=bool),
         malformed,
-        np.array([state for state, _ in described], dtype=np.uint8),
-        np.array([extent for _, extent in described], dtype=np.float64).reshape(-1, 4),
+        np.array(states, dtype=np.uint8),
+        np.array(extents, dtype=np.float64).reshape(-1, 4),
+        np.array(sizes_hw, dtype=np.float64).reshape(-1, 2),
+        np.array(pixels, dtype=np.float64),
         np.array([len(text) for text in texts], dtype=np.int32),
         np.frombuffer(b"".join(texts), dtype=np.uint8),
     )
 
 
-def _is_malformed(record: dict) -> bool:
-    """Whether a value is of a kind that nothing can be made of; what the numbers say is another matter."""
-    box, area = record["bbox"], record.get("area", 1)
-    return not (
-        isinstance(box, list)
-        and all(map(_is_number, box))
-        and (isinstance(record["image_id"], str) or _is_id(record["image_id"]))
-        and _is_id(record["category_id"])
-        and _is_number(area)
-        and np.isfinite(area)
-        and record.get("iscrowd", 0) in (0, 1)
-        and record.get("ignore", 0) in (0, 1)
-    )
-
-
 def _is_number(value) -> bool:
-    return type(value) is float or _is_id(value)
+    return type(value) in (int, float) and abs(value) < 2**63  # what arrays hold; not NaN
 
 
 def _is_id(value) -> bool:
-    return type(value) is int and abs(value) < 2**63  # what an array of integers holds
+    return _is_number(value) and value == int(value)  # programs write 3.0 too
+
+
+def _is_key(value) -> bool:
+    return isinstance(value, str) or _is_id(value)
+
+
+def _is_flag(value) -> bool:
+    return value is None or (isinstance(value, int) and value in (0, 1))
+
+
+# Fields of an annotation of an object, and what is read of them; what the numbers say is another matter.
+INSTANCE_FIELDS = {
+    "id": _is_key,
+    "image_id": _is_key,
+    "category_id": _is_id,
+    "bbox": lambda box: isinstance(box, list) and all(type(value) is float or _is_number(value) for value in box),
+    "area": lambda area: area is None or _is_number(area),
+    "iscrowd": _is_flag,
+    "ignore": _is_flag,
+}
+KINDS = {
+    str: "a text",
+    type(None): "null",
+    bool: "true or false",
+    list: "a list of something else than numbers",
+    dict: "a json object",
+    int: "a number that does not belong there",
+    float: "a number that does not belong there",
+}
+MALFORMED = (
+    "are sound",
+    "are no json objects",
+    *(f"lack `{field}`" for field in INSTANCE_FIELDS),
+    *(f"have {kind} as `{field}`" for field in INSTANCE_FIELDS for kind in dict.fromkeys(KINDS.values())),
+)
+_MALFORMED_PLACES = {text: place for place, text in enumerate(MALFORMED)}
+
+
+def _find_malformed(record) -> int:
+    """Place in MALFORMED of what nothing can be made of."""
+    if not isinstance(record, dict):
+        return 1
+    for field, is_sound in INSTANCE_FIELDS.items():
+        if field not in record:
+            if field in BLANK:
+                return _MALFORMED_PLACES[f"lack `{field}`"]
+        elif not is_sound(record[field]):
+            return _MALFORMED_PLACES[f"have {KINDS[type(record[field])]} as `{field}`"]
+    return 0
 
 
 def _pack_keys(ids: list) -> np.ndarray:
     """Ids as byte strings of json, which `unpack_keys` turns back."""
-    if not all(isinstance(value, str) or _is_id(value) for value in ids):
+    if not all(map(_is_key, ids)):
         raise TypeError("ids should be whole numbers or texts")
-    return np.array([(json.dumps(v) if isinstance(v, str) else str(v)).encode() for v in ids], dtype=np.bytes_)
+    return np.array([(json.dumps(v) if isinstance(v, str) else str(int(v))).encode() for v in ids], dtype=np.bytes_)
 
 
 def unpack_keys(keys: np.ndarray) -> np.ndarray:

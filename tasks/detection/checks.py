@@ -9,10 +9,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from hrtoolkit.data.boxes import check_boxes, check_edges
 from hrtoolkit.data.coco import Images, Instances, are_texts, unpack_keys
 from hrtoolkit.errors import suggest
 from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.geometry import to_xywh
 from hrtoolkit.records import Objects
+from hrtoolkit.tasks.detection.mask_checks import AnnotatedMasks, check_apart, check_written_masks
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,9 @@ class Annotated(NamedTuple):
     owners: ndarray  # [A] position of the image, -1 where it is not listed
     image_wh: ndarray  # [A, 2] of the image, 0 where it is not listed
     objects: Objects  # A; boxes may be NaN, labels OTHER or UNKNOWN, and areas NaN where nobody says
-    malformed: ndarray  # [A] bool, of which nothing could be read
-    mask_faults: dict[str, ndarray]  # what is wrong with segmentations, and which have it, bool [A]
+    malformed: dict[str, ndarray]  # what keeps annotations from being read, and which it keeps, bool [A]
+    mask_faults: dict[str, ndarray]  # the same of segmentations
+    masks: AnnotatedMasks | None  # None where there are none, or nobody asked
 
 
 class Selection(NamedTuple):
@@ -42,8 +46,6 @@ class Selection(NamedTuple):
 def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> Selection:
     """Choose the annotations that can be scored and trained, and say what is wrong with others.
 
-    A crowd's mask is never trained: where it is faulty, that is a warning, and its box stands for it.
-
     Args:
         annotated: the annotations.
         faults: whether faulty annotations stop training.
@@ -54,16 +56,15 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
         clipped = np.clip(boxes_xyxy, 0, np.tile(annotated.image_wh, 2))
         inside = clipped[:, 2:] - clipped[:, :2]
         faulty = _find_faulty(annotated, inside)
-        useless, untrained = _find_useless(annotated.objects, inside), _find_untrained(annotated.objects, inside)
+        useless, untrained = _find_useless(annotated, inside), _find_untrained(annotated.objects, inside)
     faulty |= {what: holds & single for what, holds in annotated.mask_faults.items()}
     sound = ~np.any(list(faulty.values()), axis=0)
-    boxed = np.zeros_like(sound)
-    for what, holds in annotated.mask_faults.items():
-        crowds = holds & ~single & sound
-        boxed |= crowds
-        what = f"crowds {what.replace('have', 'that have', 1)}"
-        remedy = "a crowd's mask is not trained; where masks are scored, its box stands for it"
-        findings.add("warning", what, annotated.names[crowds], remedy)
+    boxed = _find_boxed(annotated, sound & ~single, findings)
+    readable = _are_readable(annotated)
+    found = _check_meaning(annotated, readable, findings.where)
+    if not found.stops():  # no fault is told twice
+        found = _check_meaning(annotated, readable & sound, findings.where)
+    findings.extend(found)
     left_out = "warning", "they are left out"
     stop = "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'
     trained, counts = np.ones(len(sound), dtype=bool), []
@@ -82,18 +83,80 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
                 findings.add(level, f"annotations {reason}", found, remedy)
     told = f" ({', '.join(counts)})" if counts else ""
     log.info("%s: %d of %d annotations used%s", findings.where, trained.sum(), len(trained), told)
-    if len(trained) and not trained.any() and (faults == "drop" or sound.all()):
-        what = f"none of the {len(trained)} annotations can be used: {', '.join(counts)}"
-        findings.append(Finding("stop", findings.where, what, (), 0, "correct the classes or the file"))
+    _check_share(annotated, sound, trained, counts, faults, findings)
     return Selection(sound, trained, boxed)
+
+
+def _find_boxed(annotated: Annotated, crowds: ndarray, findings: Findings) -> ndarray:
+    """Which crowds [A] have a faulty mask; it is never trained, so that is a warning, and their box stands for it."""
+    boxed = np.zeros_like(crowds)
+    for what, holds in annotated.mask_faults.items():
+        found = holds & crowds & ~boxed
+        boxed |= found
+        what = f"crowds {what.replace('have', 'that have', 1)}"
+        remedy = "a crowd's mask is not trained; where masks are scored, its box stands for it"
+        findings.add("warning", what, annotated.names[found], remedy)
+    return boxed
+
+
+def _are_readable(annotated: Annotated) -> ndarray:
+    """Single objects whose box can be held against other things, bool [A]."""
+    boxes_xyxy = annotated.objects.boxes_xyxy
+    with np.errstate(invalid="ignore"):
+        found = np.isfinite(boxes_xyxy).all(axis=1) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+    return found & (annotated.image_wh > 0).all(axis=1) & ~annotated.objects.crowd
+
+
+def _check_meaning(annotated: Annotated, chosen: ndarray, where: str) -> Findings:
+    """Hold the boxes of some objects, bool [A], against their images, areas and masks."""
+    names, image_wh = annotated.names[chosen], annotated.image_wh[chosen]
+    boxes_xyxy, areas = annotated.objects.boxes_xyxy[chosen], annotated.objects.areas[chosen]
+    masks = annotated.masks and annotated.masks.select(np.flatnonzero(chosen))
+
+    def check_written(extents: ndarray | None = None) -> Findings:
+        found = Findings(where)
+        check_boxes(to_xywh(boxes_xyxy), image_wh, names, found, areas=areas, inner_xyxy=extents)
+        return found
+
+    # The likeliest cause alone is told: boxes by themselves, then masks in boxes, then boxes around masks.
+    found = check_written()
+    if masks is not None and not found.stops():
+        extents = masks.extents
+        check_written_masks(masks, boxes_xyxy, image_wh, names, found)
+        if not found.stops():
+            found = check_written(extents)
+        if not found.stops():
+            check_apart(extents, boxes_xyxy, image_wh, names, found)
+    if not found.stops():
+        partly = ((boxes_xyxy[:, 2:] > 0) & (boxes_xyxy[:, :2] < image_wh)).all(axis=1)
+        check_edges(boxes_xyxy[partly], image_wh[partly], names[partly], found)
+    return found
+
+
+def _check_share(
+    annotated: Annotated, sound: ndarray, trained: ndarray, counts: list[str], faults: Faults, findings: Findings
+) -> None:
+    """Find files of whose annotations nothing, or too little, is left; `counts` tells why."""
+    if not len(trained):
+        return
+    if not trained.any():
+        if faults == "drop" or sound.all():
+            what = f"none of the {len(trained)} annotations can be used: {', '.join(counts)}"
+            others = (annotated.objects.labels < 0).any()
+            remedy = "correct the file, or the classes in the dataset's scheme" if others else "correct the file"
+            findings.append(Finding("stop", findings.where, what, (), 0, remedy))
+        return
+    crowds = annotated.objects.crowd
+    if crowds.mean() > 0.5:
+        remedy = "a crowd is never trained, and finding it or not costs nothing; single objects need `iscrowd` 0"
+        findings.add("warning", "most annotations are crowds", annotated.names[crowds], remedy)
 
 
 def _find_faulty(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
     """What can be neither trained nor scored; `inside` [A, 2] is how much of each box lies in the image."""
     boxes_xyxy = annotated.objects.boxes_xyxy
     extent = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-    return {
-        "have something else than numbers as box, ids, area, iscrowd or ignore": annotated.malformed,
+    return annotated.malformed | {
         "belong to an image that is not listed": annotated.owners < 0,
         "have a category that is not listed": annotated.objects.labels == UNKNOWN,
         "have no box of four finite numbers": ~np.isfinite(boxes_xyxy).all(axis=1),
@@ -102,8 +165,15 @@ def _find_faulty(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
     }
 
 
-def _find_useless(objects: Objects, inside: ndarray) -> dict[str, ndarray]:
-    return {"have a box without extent": (inside <= 0).any(axis=1), "have an area of zero": objects.areas <= 0}
+def _find_useless(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
+    found = {
+        "have a box without extent": (inside <= 0).any(axis=1),
+        "have an area of zero": annotated.objects.areas <= 0,
+    }
+    if annotated.masks is not None:
+        faulty = np.any(list(annotated.mask_faults.values()), axis=0)
+        found["have a mask without a pixel"] = np.isnan(annotated.masks.extents).any(axis=1) & ~faulty
+    return found
 
 
 def _find_untrained(objects: Objects, inside: ndarray) -> dict[str, ndarray]:
@@ -128,7 +198,7 @@ def check_ids(images: Images, instances: Instances, findings: Findings) -> None:
     alone = "scores here do not depend on it, but pycocotools by itself keeps one alone"
     for section, ids, level, remedy in (
         ("images", images.ids, "stop", "give each its own, or remove what is double"),
-        ("annotations", instances.ids, "warning", alone),
+        ("annotations", instances.ids[instances.malformed == 0], "warning", alone),
     ):
         findings.add(level, f"{section} that share an id, by id", unpack_keys(_find_repeated(ids)), remedy)
         texts = are_texts(ids)

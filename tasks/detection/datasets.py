@@ -17,8 +17,8 @@ from numpy import ndarray
 from rich.console import Console
 from rich.progress import track
 
+from hrtoolkit.data.coco import MALFORMED, Instances, read_instances, unpack_keys
 from hrtoolkit.data.coco import Images as CocoImages
-from hrtoolkit.data.coco import Instances, read_instances, unpack_keys
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Findings
@@ -37,6 +37,7 @@ from hrtoolkit.tasks.detection.checks import (
     check_ids,
     select_objects,
 )
+from hrtoolkit.tasks.detection.mask_checks import AnnotatedMasks
 from hrtoolkit.tasks.detection.reading import VocImage, read_voc
 
 log = logging.getLogger(__name__)
@@ -211,6 +212,8 @@ class CocoDetection(DetectionSamples):
         findings = Findings(path)
         images, instances, categories = read_instances(path, findings, masks)
         check_ids(images, instances, findings)
+        lacking = unpack_keys(instances.ids)[np.isnan(instances.areas) & (instances.malformed == 0)]
+        findings.add("note", "annotations without `area`", lacking, "that of their box is taken, width x height")
         classes = _choose_classes(categories, scheme, path)
         listed = np.unique(images.ids, return_index=True)[1]
         if len(listed) < len(images.ids):  # without those that share an id
@@ -265,13 +268,17 @@ def _refer(images: CocoImages, instances: Instances, class_ids: tuple[int, ...],
     labels[~np.isin(instances.category_ids, known_ids)] = UNKNOWN
     boxes_xyxy = instances.boxes.copy()
     boxes_xyxy[:, 2:] += boxes_xyxy[:, :2]
-    mask_faults = {}
+    mask_faults, masks = {}, None
     if instances.segmentations is not None:
-        mask_faults = find_segmentation_faults(instances.states, instances.extents, image_wh)
+        mask_faults = find_segmentation_faults(
+            instances.states, instances.extents, instances.sizes_hw, instances.pixels, image_wh
+        )
+        every = np.arange(len(owners))
+        masks = AnnotatedMasks(instances.states, instances.extents, instances.segmentations, every)
     objects = Objects(
         boxes_xyxy=boxes_xyxy,
         labels=labels,
-        areas=instances.areas,
+        areas=np.where(np.isnan(instances.areas), instances.boxes[:, 2:].prod(axis=1), instances.areas),
         crowd=instances.crowd,
         ignored=instances.crowd | instances.ignored,
     )
@@ -280,8 +287,9 @@ def _refer(images: CocoImages, instances: Instances, class_ids: tuple[int, ...],
         owners=owners,
         image_wh=image_wh,
         objects=objects,
-        malformed=instances.malformed,
+        malformed={MALFORMED[i]: instances.malformed == i for i in np.unique(instances.malformed).tolist() if i},
         mask_faults=mask_faults,
+        masks=masks,
     )
 
 
@@ -390,6 +398,7 @@ def _join_files(names: list[str], files: list[VocImage], classes: ClassScheme) -
         owners=owners,
         image_wh=sizes_wh[owners],
         objects=objects,
-        malformed=np.zeros(len(owners), dtype=bool),
+        malformed={},
         mask_faults={},
+        masks=None,
     )

@@ -182,13 +182,21 @@ def test_a_loader_deals_grouped_batches_and_goes_on_after_a_stop(objects_folder)
 
 
 FAULTS = {
-    "have something else than numbers as box, ids, area, iscrowd or ignore": lambda a: a.update(bbox=["a", 1, 2, 3]),
+    "have a list of something else than numbers as `bbox`": lambda a: a.update(bbox=["a", 1, 2, 3]),
+    "have a text as `bbox`": lambda a: a.update(bbox="20, 30, 40, 50"),
+    "have null as `bbox`": lambda a: a.update(bbox=None),
+    "lack `bbox`": lambda a: a.pop("bbox"),
+    "lack `image_id`": lambda a: a.pop("image_id"),
+    "have a text as `category_id`": lambda a: a.update(category_id="3"),
+    "have a number that does not belong there as `category_id`": lambda a: a.update(category_id=3.5),
+    "have a text as `iscrowd`": lambda a: a.update(iscrowd="0"),
+    "have a json object as `area`": lambda a: a.update(area={}),
     "have run lengths that do not fill their image": lambda a: a.update(
         segmentation={"size": [120, 160], "counts": [0, 50000]}
     ),
     "have run lengths that are damaged": lambda a: a.update(segmentation={"size": [120, 160], "counts": "abc"}),
     "have a segmentation that is neither a list of polygons nor run lengths": lambda a: a.update(segmentation=["ab"]),
-    "have a polygon of something else than numbers": lambda a: a.update(segmentation=[["a", 1, 2, 3, 4, 5]]),
+    "have a polygon of something else than numbers": lambda a: a.update(segmentation=[["2", "3", "6", "3", "9", "9"]]),
     "have a polygon that is no list of x, y, x, y, ...": lambda a: a.update(segmentation=[[1, 2, 3, 4, 5, 6, 7]]),
     "have a polygon far outside their image": lambda a: a.update(segmentation=[[1, 2, 3, 4, float("nan"), 6]]),
     "have all polygons outside their image": lambda a: a.update(segmentation=[[-9, 2, -5, 4, -3, 6]]),
@@ -217,6 +225,89 @@ def test_faulty_annotations_stop_training_or_are_left_out(objects_folder, fault)
     assert [(f.level, f.ids) for f in dropped.findings] == [("warning", (102,))] and count_learned(dropped) == 4
     # What is left out is not scored either.
     assert not [finding for finding in examine_with_metric(dropped) if finding.level == "stop"]
+
+
+def polygons_of(change):
+    def apply(content):
+        for one in content["annotations"]:
+            if isinstance(one["segmentation"], list):
+                one["segmentation"] = [
+                    change(np.reshape(polygon, (-1, 2)), one).ravel().tolist() for polygon in one["segmentation"]
+                ]
+
+    return apply
+
+
+def by_rows(content):
+    for one in content["annotations"]:
+        x, y, w, h = one["bbox"]
+        mask = np.zeros(SIZES_WH[one["image_id"]][::-1], np.uint8)
+        mask[y : y + h, x : x + w] = 1
+        counts = np.diff([0, *np.flatnonzero(np.diff(mask.ravel(), prepend=0)).tolist(), mask.size]).tolist()
+        one["segmentation"] = {"size": list(mask.shape), "counts": counts}
+
+
+SIZES_WH = {21: (160, 120), 22: (120, 160), 23: (160, 120), 25: (40, 30)}
+MASKS = {
+    "y, x": polygons_of(lambda polygon, one: polygon[:, ::-1]),
+    "fractions of the image": polygons_of(
+        lambda polygon, one: polygon / ((120, 160) if one["image_id"] == 22 else (160, 120))
+    ),
+    "counted from the corner of the box": polygons_of(lambda polygon, one: polygon - one["bbox"][:2]),
+    "run lengths along rows": by_rows,
+}
+
+
+@pytest.mark.parametrize("written", MASKS)
+def test_masks_that_are_written_in_another_way_name_that_way(objects_folder, written):
+    edit_json(objects_folder / "objects.json", MASKS[written])
+    (finding,) = (one for one in examined(objects_folder, masks=True, faults="drop").findings if one.level == "stop")
+    assert finding.what == f"masks that fit their boxes only when read as {written}"
+    load(objects_folder)  # who trains no masks does not read them
+
+
+def test_masks_apart_from_their_box_are_told(objects_folder):
+    def move(content, chosen=slice(2)):
+        for one in content["annotations"][chosen]:
+            one["segmentation"] = rectangle(99, 99, 20, 20)
+
+    edit_json(objects_folder / "objects.json", move)
+    (finding,) = load(objects_folder, masks=True).findings
+    assert (finding.level, finding.ids) == ("warning", (101, 102)) and finding.what.startswith(
+        "masks that lie elsewhere"
+    )
+    edit_json(objects_folder / "objects.json", lambda content: move(content, slice(3)))
+    with pytest.raises(DataError, match=r"masks that lie elsewhere than their boxes: 3 \(101, 102, 103\)"):
+        load(objects_folder, masks=True)
+
+
+def test_boxes_that_are_corners_are_named(objects_folder):
+    def change(content):
+        for one in content["annotations"]:
+            x, y, w, h = one["bbox"]
+            one["bbox"] = [x, y, x + w, y + h]
+
+    edit_json(objects_folder / "objects.json", change)
+    with pytest.raises(DataError, match=r"boxes that look like corners \(x1, y1, x2, y2\)"):
+        load(objects_folder, masks=True, faults="drop")
+
+
+def test_masks_without_a_pixel_are_left_out(objects_folder):
+    empty = {"size": [120, 160], "counts": [120 * 160]}
+    edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(segmentation=empty))
+    samples = load(objects_folder, masks=True)
+    (finding,) = samples.findings
+    assert (finding.what, finding.ids) == ("annotations have a mask without a pixel", (102,))
+    assert count_learned(samples) == 4
+
+
+def test_crowds_that_are_most_of_the_annotations_are_told(objects_folder):
+    def change(content):
+        for one in content["annotations"][1:]:
+            one["iscrowd"] = 1
+
+    edit_json(objects_folder / "objects.json", change)
+    assert ("warning", "most annotations are crowds") in [(f.level, f.what) for f in load(objects_folder).findings]
 
 
 def test_damaged_run_lengths_are_known_from_sound_ones():
@@ -263,8 +354,47 @@ def test_crowds_with_a_faulty_mask_are_told_and_scored_by_their_box(objects_fold
 @pytest.mark.parametrize("change", [dict(bbox=[0, 0, 10**400, 3]), dict(area=float("nan")), dict(ignore="0")])
 def test_numbers_that_are_none_are_told(objects_folder, change):
     edit_json(objects_folder / "objects.json", lambda content: content["annotations"][1].update(change))
-    with pytest.raises(DataError, match=r"area, iscrowd or ignore: 1 \(102\)"):
+    with pytest.raises(DataError, match=rf"annotations have a .* as `{next(iter(change))}`: 1 \(102\)"):
         load(objects_folder)
+
+
+def test_what_is_no_record_or_has_no_id_is_left_out_too(objects_folder):
+    def change(content):
+        content["annotations"][0].pop("id")
+        content["annotations"] += [None, 5]
+
+    edit_json(objects_folder / "objects.json", change)
+    told = {finding.what: finding.count for finding in load(objects_folder, faults="drop").findings}
+    assert told == {"annotations lack `id`": 1, "annotations are no json objects": 2}
+    with pytest.raises(DataError, match="annotations are no json objects"):
+        load(objects_folder)
+
+
+def test_whole_numbers_may_have_a_fraction_of_zero(objects_folder):
+    expected = learned(load(objects_folder))
+
+    def change(content):
+        for one in content["annotations"]:
+            one |= {
+                "category_id": float(one["category_id"]),
+                "image_id": float(one["image_id"]),
+                "iscrowd": one["iscrowd"] or None,
+            }
+
+    edit_json(objects_folder / "objects.json", change)
+    assert learned(load(objects_folder)) == expected
+
+
+def test_areas_that_are_not_there_are_those_of_the_boxes(objects_folder):
+    def change(content):
+        content["annotations"][0].pop("area")
+        content["annotations"][1]["area"] = None
+
+    edit_json(objects_folder / "objects.json", change)
+    samples = load(objects_folder)
+    (finding,) = samples.findings
+    assert (finding.level, finding.count) == ("note", 2) and "area" in finding.what
+    assert samples.truth(0).areas.tolist() == [2000, 2400] and samples.truth(1).areas.tolist() == [3000]
 
 
 def test_objects_to_be_ignored_are_neither_trained_nor_missed(objects_folder):
@@ -348,15 +478,17 @@ def test_objects_without_extent_are_left_out_with_a_warning(objects_folder, chan
 
 def test_boxes_are_cut_at_the_edges_and_slivers_are_left_out(objects_folder, caplog):
     def change(content):
-        content["annotations"][1]["bbox"] = [-20, 100, 60, 50]
-        content["annotations"][2]["bbox"] = [10, 10, 0.5, 20]
+        content["annotations"][1] |= {"bbox": [-20, 100, 60, 50], "area": 3000}
+        content["annotations"][2] |= {"bbox": [10, 10, 0.5, 20], "area": 10}
 
     edit_json(objects_folder / "objects.json", change)
     with caplog.at_level(logging.INFO):
         dataset = load(objects_folder)
     assert learned(dataset)[0][0] == [[0, 100, 40, 120]]
     assert "1 measure less than a pixel" in caplog.text
-    assert not dataset.findings
+    (finding,) = dataset.findings
+    assert (finding.level, finding.ids) == ("warning", (102,)) and "reach over the edge" in finding.what
+    assert examine_with_metric(dataset) == [finding]  # what reaches over the edge is scored as it is annotated
 
 
 def test_images_of_another_size_than_annotated_are_refused(objects_folder):
@@ -374,9 +506,9 @@ def test_malformed_files_are_refused(objects_folder):
     (finding,) = load(objects_folder).findings
     assert finding.what == "images listed under several ids, by name" and finding.ids == ("22.png",)
     edit_json(path, lambda content: content["images"].pop())
-    edit_json(path, lambda content: content["annotations"][0].pop("bbox"))
-    with pytest.raises(DataError, match=r"annotations that lack \['bbox'\]: 1 \(annotations\[0\] with id 101\)"):
-        load(objects_folder, faults="drop")
+    edit_json(path, lambda content: content.update(categories=[{"id": 1}, 5, {"id": 2, "name": "a"}]))
+    with pytest.raises(DataError, match=r"categories\[0\] is \{'id': 1\}, categories\[1\] is 5"):
+        load(objects_folder)
     edit_json(path, lambda content: content.update(categories=[]))
     with pytest.raises(DataError, match="'categories' is missing or empty"):
         load(objects_folder)
