@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +41,7 @@ from hrtoolkit.tasks.detection.checks import (
     select_objects,
 )
 from hrtoolkit.tasks.detection.mask_checks import AnnotatedMasks
-from hrtoolkit.tasks.detection.reading import VocImage, read_voc
+from hrtoolkit.tasks.detection.reading import Pictures, VocImage, last_part, read_voc
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +122,7 @@ class DetectionSamples(BaseSamples):
         self.segmentations = None if segmentations is None else segmentations.select(order)
 
     def read(self, sample):
-        path = self.images.paths[sample].decode()
+        path = os.fsdecode(self.images.paths[sample])
         image = super().read(sample)
         width, height = self.images.sizes_wh[sample].tolist()
         if image.shape[:2] != (height, width):
@@ -222,7 +225,7 @@ class CocoDetection(DetectionSamples):
         super().__init__(
             scheme=classes,
             images=Images(
-                paths=np.array([str(folder / name.decode()).encode() for name in images.names.tolist()]),
+                paths=np.array([os.fsencode(folder / os.fsdecode(name)) for name in images.names.tolist()]),
                 ids=unpack_keys(images.ids),
                 sizes_wh=np.nan_to_num(images.sizes, posinf=0.0).astype(np.int32),
             ),
@@ -298,7 +301,8 @@ class VocDetection(DetectionSamples):
     """Pascal VOC, or one XML file an image in its format (Everingham et al., IJCV 2010).
 
     Convention: the files count pixels from 1 and include the last one, so that (xmin - 1, ymin - 1, xmax, ymax) is the
-    box here. "Difficult" objects are not trained, and finding them or not costs nothing.
+    box here. NAME.xml is of the picture NAME.*, whatever its <filename> says. "Difficult" objects are not trained, and
+    finding them or not costs nothing.
 
     Args:
         data_root: folder of the data set, such as VOCdevkit/VOC2012.
@@ -333,11 +337,10 @@ class VocDetection(DetectionSamples):
     ):
         root = Path(data_root)
         findings = Findings(root / ann_dir)
-        names = _read_split(root / split_file, findings)
-        track_names = track(names, "reading XML", console=Console(stderr=True), disable=len(names) < 2000)
-        files = [read_voc(root / ann_dir / f"{name}.xml", name) for name in track_names]
-        in_files = Counter(name for file in files for name in file.classes)
+        names, files = _read_files(_read_split(root / split_file, findings), root / ann_dir, faults, findings)
+        in_files = Counter(name for file in files for name in file.classes if name)
         if scheme is None and not in_files:
+            findings.raise_stops()
             raise DataError(f"{root / ann_dir}: no file has an object to take classes from; give the dataset's scheme")
         classes = resolve_scheme(sorted(in_files) if scheme is None else scheme, ClassScheme)
         classes = dataclasses.replace(classes, ids=tuple(range(1, len(classes.names) + 1)), ignored=())
@@ -345,12 +348,15 @@ class VocDetection(DetectionSamples):
         told = [f"{name}, {in_files[name]} objects" for name in unused]
         remedy = "they are not trained; name them in the dataset's scheme if they should be"
         findings.add("warning", "classes that the files have and the dataset's scheme has not", told, remedy)
+        pictures = Pictures(root / image_dir)
         super().__init__(
             scheme=classes,
             images=Images(
-                paths=np.array([str(root / image_dir / file.file_name).encode() for file in files]),
-                ids=np.array(names),
-                sizes_wh=np.array([(file.width, file.height) for file in files], dtype=np.int32),
+                paths=np.array(
+                    [os.fsencode(pictures.find(n, f.named)) for n, f in zip(names, files, strict=True)], np.bytes_
+                ),
+                ids=np.array(names, np.str_),
+                sizes_wh=np.array([(file.width, file.height) for file in files], dtype=np.int32).reshape(-1, 2),
             ),
             annotated=_join_files(names, files, classes),
             segmentations=None,
@@ -362,11 +368,33 @@ class VocDetection(DetectionSamples):
         )
 
 
+def _read_files(names: list[str], folder: Path, faults: Faults, findings: Findings) -> tuple[list[str], list[VocImage]]:
+    """The XML files of these images, as far as they can be read, and the names of these images."""
+    files, refused, elsewhere = {}, [], []
+    for name in track(names, "reading XML", console=Console(stderr=True), disable=len(names) < 2000):
+        try:
+            files[name] = file = read_voc(folder / f"{name}.xml")
+        except DataError as error:
+            refused.append(f"{name}.xml: {error}")
+            continue
+        own, named = (unicodedata.normalize("NFC", last_part(text)) for text in (name, file.named))
+        if named and own not in (named, Path(named).stem):
+            elsewhere.append(f"{name}.xml names {file.named}")
+    level, remedy = "stop", 'correct them, or leave their images out by the dataset\'s faults="drop"'
+    if faults == "drop":
+        level, remedy = "warning", "their images are left out"
+    findings.add(level, "files that cannot be used", refused, remedy)
+    remedy = "NAME.xml is read with the picture NAME.*; if its boxes belong to the other one, rename the file"
+    findings.add("warning", "files whose <filename> names another picture", elsewhere, remedy)
+    return list(files), list(files.values())
+
+
 def _read_split(path: Path, findings: Findings) -> list[str]:
     """The image names of a split, each once."""
     if not path.is_file():
         raise DataError(f"{path}: no such file; it lists the images of a split, one a line")
-    listed = [line.split()[0] for _, line in read_lines(path)]
+    # Lists of a class have a second column of -1, 0 and 1.
+    listed = [re.sub(r"\s+(-1|0|1)$", "", line.strip()) for _, line in read_lines(path)]
     if not listed:
         raise DataError(f"{path}: the list is empty; it names the images of a split, one a line")
     twice = [name for name, count in Counter(listed).items() if count > 1]
@@ -383,22 +411,30 @@ def _join_files(names: list[str], files: list[VocImage], classes: ClassScheme) -
         classes: those in use.
     """
     label_of = {name: label for label, name in enumerate(classes.names)}
+    called = [c for file in files for c in file.classes]
     owners = np.repeat(np.arange(len(files)), [len(file.classes) for file in files])
     boxes_xywh = np.array([box for file in files for box in file.boxes_xywh], dtype=np.float64).reshape(-1, 4)
-    sizes_wh = np.array([(file.width, file.height) for file in files], dtype=np.float64)
+    sizes_wh = np.array([(file.width, file.height) for file in files], dtype=np.float64).reshape(-1, 2)
     objects = Objects(
         boxes_xyxy=np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1),
-        labels=np.array([label_of.get(c, OTHER) for file in files for c in file.classes], dtype=np.int64),
+        labels=np.array([label_of.get(name, OTHER) for name in called], dtype=np.int64),
         areas=boxes_xywh[:, 2] * boxes_xywh[:, 3],
         crowd=np.zeros(len(owners), dtype=bool),
         ignored=np.array([flag for file in files for flag in file.difficult], dtype=bool),
     )
     return Annotated(
-        names=np.array([f"{c} in {name}.xml" for name, file in zip(names, files, strict=True) for c in file.classes]),
+        names=np.array(
+            [f"{c or 'object'} in {name}.xml" for name, file in zip(names, files, strict=True) for c in file.classes]
+        ),
         owners=owners,
         image_wh=sizes_wh[owners],
         objects=objects,
-        malformed={},
+        malformed={
+            "have no name": np.array([not name for name in called], dtype=bool),
+            "have something else than 0 or 1 as `difficult`": np.array(
+                [is_odd for file in files for is_odd in file.odd], dtype=bool
+            ),
+        },
         mask_faults={},
         masks=None,
     )

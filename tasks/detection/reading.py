@@ -2,56 +2,149 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
 from hrtoolkit.errors import DataError
 
+STATED_ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]+)["']""")
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+# Roots of other programs' files.
+FOREIGN = {
+    "annotations": 'CVAT\'s own XML, which holds all images: export the task as "PASCAL VOC" or "COCO" instead',
+    "dataset": "dlib's XML, which holds all images, and not VOC's",
+}
+
 
 class VocImage(NamedTuple):
     """One image and its objects."""
 
-    file_name: str
+    named: str  # as the file itself calls its picture; "" where it does not
     width: int
     height: int
-    classes: list[str]  # of each object
-    boxes_xywh: list[tuple[float, float, float, float]]  # edges, from 0
+    classes: list[str]  # of each object; "" where it has none
+    boxes_xywh: list[tuple[float, float, float, float]]  # edges, from 0; NaN where they are not four numbers
     difficult: list[bool]
+    odd: list[bool]  # whether `difficult` is something else than 0 or 1
 
 
-def read_voc(path: Path, name: str) -> VocImage:
+def read_voc(path: Path) -> VocImage:
     """Read one XML file of Pascal VOC.
 
-    Args:
-        path: of the file.
-        name: of the image, as the split lists it.
+    Raises:
+        DataError: there is no such file, or it is not in VOC's format; the message does not name it.
+    """
+    root = _parse(path)
+    if root.tag in FOREIGN:
+        raise DataError(FOREIGN[root.tag])
+    size = root.find("size")
+    width, height = (_read_number(size, side) for side in ("width", "height"))
+    if not (width == width // 1 and height == height // 1):  # NaN neither
+        raise DataError("expected VOC's format: a size with width and height in whole pixels")
+    if min(width, height) <= 0:
+        raise DataError(f"a size of {width:g} x {height:g}; write that of the image")
+    image = VocImage((root.findtext("filename") or "").strip(), int(width), int(height), [], [], [], [])
+    for item in root.iter("object"):
+        x1, y1, x2, y2 = (_read_number(item.find("bndbox"), side) for side in SIDES)
+        difficult = (item.findtext("difficult") or "0").strip()
+        image.classes.append((item.findtext("name") or "").strip())
+        image.boxes_xywh.append((x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1))
+        image.difficult.append(difficult == "1")
+        image.odd.append(difficult not in ("0", "1"))
+    return image
+
+
+def _read_number(parent: ET.Element | None, name: str) -> float:
+    """The number below an element; NaN where there is none."""
+    try:
+        return float(parent.findtext(name))
+    except (AttributeError, TypeError, ValueError):
+        return float("nan")
+
+
+class _Tree(ET.TreeBuilder):
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        """Refuse what VOC's files have no use for: a few entities can stand for gigabytes of text."""
+        raise DataError("it declares a document type, which VOC's files do not; remove <!DOCTYPE ...>")
+
+
+def _parse(path: Path) -> ET.Element:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        listed = Path(path.stem)
+        whole = listed.suffix and path.with_name(f"{listed.stem}.xml").is_file()
+        advice = f"; there is {listed.stem}.xml: list names without {listed.suffix}" if whole else ""
+        raise DataError(f"no such file, but the split lists it{advice}") from None
+    except OSError as error:
+        raise DataError(f"the file cannot be read ({error.strerror})") from None
+    if not data.strip():
+        raise DataError("the file is empty")
+    parser = ET.XMLParser(target=_Tree())
+    try:
+        parser.feed(_decode(data))
+        return parser.close()
+    except ET.ParseError as error:
+        raise DataError(f"not valid XML ({error})") from None
+
+
+def _decode(data: bytes) -> str:
+    """The text of an XML file: Expat itself knows few encodings.
 
     Raises:
-        DataError: there is no such file, or it is not in VOC's format.
+        DataError: it is in another encoding than it states.
     """
+    encoding = next((encoding for mark, encoding in MARKS.items() if data.startswith(mark)), None)
+    if encoding is None:
+        stated = STATED_ENCODING.match(data)
+        encoding = stated[1].decode() if stated else "utf-8"
     try:
-        root = ET.parse(path).getroot()
-        size = root.find("size")
-        width, height = int(size.findtext("width")), int(size.findtext("height"))
-        if min(width, height) <= 0:
-            raise DataError(f"{path}: a size of {width} x {height}; write that of the image")
-        image = VocImage(root.findtext("filename") or f"{name}.jpg", width, height, [], [], [])
-        for item in root.iter("object"):
-            corners = (item.find("bndbox").findtext(side) for side in ("xmin", "ymin", "xmax", "ymax"))
-            x1, y1, x2, y2 = (float(corner) for corner in corners)
-            image.classes.append(item.findtext("name").strip())
-            image.boxes_xywh.append((x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1))
-            image.difficult.append(bool(int(item.findtext("difficult") or 0)))
-        if not all(image.classes):
-            raise ValueError("an object without a name")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; the split lists {name!r}") from None
-    except ET.ParseError as error:
-        raise DataError(f"{path}: not valid XML ({error}); copy or download it again") from None
-    except (AttributeError, TypeError, ValueError):
-        raise DataError(
-            f"{path}: expected VOC's format: size with width and height, and objects with name and bndbox of xmin, "
-            "ymin, xmax, ymax"
-        ) from None
-    return image
+        return data.decode(encoding)
+    except LookupError:
+        raise DataError(f"it states the encoding {encoding!r}, which is not known; save it as UTF-8") from None
+    except (UnicodeError, ValueError):
+        raise DataError(f"the text is not in the encoding {encoding!r}, as it should be; save it as UTF-8") from None
+
+
+class Pictures:
+    """The image files of a folder, by name without extension; folders are listed once, when they are asked for.
+
+    Args:
+        folder: of the images.
+    """
+
+    ENDINGS = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".ppm", ".pgm"))
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.listed: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, name: str, named: str) -> Path:
+        """The picture NAME.*, with the ending that its annotation file names where there are several, or none."""
+        parent = (self.folder / name).parent
+        if parent not in self.listed:
+            self.listed[parent] = {}
+            for entry in _list(parent):
+                if Path(entry).suffix.lower() in self.ENDINGS:
+                    self.listed[parent].setdefault(Path(entry).stem, []).append(entry)
+        ending = Path(last_part(named)).suffix
+        last = Path(name).name
+        found = self.listed[parent].get(last, [])
+        stated = f"{last}{ending if ending.lower() in self.ENDINGS else '.jpg'}"
+        return parent / (found[0] if found and stated not in found else stated)
+
+
+def _list(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+
+
+def last_part(path: str) -> str:
+    """What stands after the last slash, of Windows or others."""
+    return re.split(r"[\\/]", path)[-1]

@@ -613,23 +613,87 @@ def test_voc_has_no_masks_to_train_on(voc_folder):
         samples.to_learn(0)
 
 
-def test_faulty_voc_files_are_refused(voc_folder):
+XML_FAULTS = {
+    "not valid XML": lambda text: text.replace("</annotation>", ""),
+    "a size of 0 x 120; write that of the image": lambda text: text.replace("<width>160</width>", "<width>0</width>"),
+    "expected VOC's format: a size": lambda text: text.replace("<width>160</width>", "<width>wide</width>"),
+    "the file is empty": lambda text: " ",
+    "CVAT's own XML": lambda text: "<annotations><image/></annotations>",
+    "it declares a document type": lambda text: BOMB + text,
+    "encoding 'utf-9', which is not known": lambda text: '<?xml version="1.0" encoding="utf-9"?>' + text,
+    "the text is not in the encoding 'utf-8'": lambda text: text.replace("person", "p\u00e9rson").encode("latin-1"),
+}
+BOMB = '<!DOCTYPE a [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.parametrize("fault", XML_FAULTS)
+def test_faulty_voc_files_are_told_together(voc_folder, fault):
     path = voc_folder / "Annotations" / "b.xml"
-    text = path.read_text()
-    for change, message in (
-        (text.replace("<xmin>5</xmin>", ""), "b.xml: expected VOC's format"),
-        (text.replace("person", " "), "b.xml: expected VOC's format"),
-        (text.replace("</annotation>", ""), "b.xml: not valid XML"),
-        (text.replace("<width>160</width>", "<width>0</width>"), "b.xml: a size of 0 x 120; write that of the image"),
-    ):
-        path.write_text(change)
-        with pytest.raises(DataError, match=message):
-            load_voc(voc_folder)
-    path.unlink()
-    with pytest.raises(DataError, match=r"b.xml: no such file; the split lists 'b'"):
+    text = XML_FAULTS[fault](path.read_text())
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    (voc_folder / "Annotations" / "c.xml").unlink()
+    missing = re.escape("c.xml: no such file, but the split lists it")
+    with pytest.raises(DataError, match=rf"cannot be used: 2 \(b\.xml: .*{re.escape(fault)}.*, {missing}\)"):
         load_voc(voc_folder)
+    samples = load_voc(voc_folder, faults="drop", scheme=["dog", "person"])
+    told = {finding.what: (finding.level, finding.count) for finding in samples.findings}
+    assert told["files that cannot be used"] == ("warning", 2) and samples.images.ids.tolist() == ["a"]
+    (voc_folder / "Annotations" / "a.xml").unlink()
+    with pytest.raises(DataError, match=r"cannot be used: 3"):
+        load_voc(voc_folder, scheme=["dog"])
+
+
+VOC_FAULTS = {
+    "have no box of four finite numbers": lambda text: text.replace("<xmin>5</xmin>", ""),
+    "have no name": lambda text: text.replace("person", " "),
+    "have something else than 0 or 1 as `difficult`": lambda text: text.replace("<difficult>0", "<difficult>no"),
+}
+
+
+@pytest.mark.parametrize("fault", VOC_FAULTS)
+def test_faulty_voc_objects_stop_training_or_are_left_out(voc_folder, fault):
+    path = voc_folder / "Annotations" / "b.xml"
+    path.write_text(VOC_FAULTS[fault](path.read_text()))
+    with pytest.raises(DataError, match=rf"annotations {fault}: 1 \(\w+ in b\.xml\)"):
+        load_voc(voc_folder)
+    assert learned(load_voc(voc_folder, faults="drop"))[1] == [[0], [], []]
+
+
+def test_missing_voc_lists_and_endings_are_told(voc_folder):
     with pytest.raises(DataError, match="no such file; it lists the images of a split"):
         load_voc(voc_folder, split_file="ImageSets/Main/nothing.txt")
+    (voc_folder / "ImageSets/Main/trainval.txt").write_text("a\nb.png\n")
+    with pytest.raises(DataError, match=r"b\.png\.xml: no such file.*; there is b\.xml: list names without \.png"):
+        load_voc(voc_folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gbk", "latin-1"])
+def test_voc_files_may_be_in_any_encoding_that_they_state(voc_folder, encoding):
+    name = {"gbk": "\u72d7", "latin-1": "ch\u00e9rie"}.get(encoding, "\u72d7")
+    path = voc_folder / "Annotations" / "b.xml"
+    header = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    path.write_bytes((header + path.read_text().replace("person", name)).encode(encoding))
+    assert name in load_voc(voc_folder).scheme.names
+
+
+def test_a_voc_file_is_of_the_picture_of_its_own_name(voc_folder):
+    def names_of(samples):
+        return [path.decode().rsplit("/", 1)[1] for path in samples.images.paths.tolist()]
+
+    expected = ["a.png", "b.png", "c.png"]
+    assert names_of(load_voc(voc_folder)) == expected
+    for name, named in (("a", "c.png"), ("b", r"D:\photos\b.jpeg"), ("c", "c")):
+        path = voc_folder / "Annotations" / f"{name}.xml"
+        path.write_text(path.read_text().replace(f"<filename>{name}.png", f"<filename>{named}"))
+    samples = load_voc(voc_folder)
+    (finding,) = samples.findings
+    assert finding.what == "files whose <filename> names another picture" and finding.ids == ("a.xml names c.png",)
+    assert names_of(samples) == expected
+    (voc_folder / "JPEGImages/b.jpeg").write_bytes((voc_folder / "JPEGImages/b.png").read_bytes())
+    (voc_folder / "JPEGImages/c.png").unlink()
+    samples = load_voc(voc_folder)
+    assert names_of(samples) == ["a.png", "b.jpeg", "c.jpg"]  # the last is missing, and told so
+    assert [f.ids for f in examine_with_metric(samples) if f.level == "stop"] == [("c",)]
 
 
 def test_an_image_that_a_voc_list_names_twice_is_told(voc_folder):
