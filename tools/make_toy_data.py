@@ -13,7 +13,7 @@ import numpy as np
 
 from hrtoolkit import toy
 from hrtoolkit.cli import run_tool
-from hrtoolkit.data.reading import read_image
+from hrtoolkit.data.images import read_image
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image
 

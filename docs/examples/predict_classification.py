@@ -10,8 +10,8 @@ import sys
 import torch
 
 from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.data.images import read_image
 from hrtoolkit.data.loading import Collate
-from hrtoolkit.data.reading import read_image
 from hrtoolkit.samples import Input
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from hrtoolkit import build_model, load_checkpoint
+from hrtoolkit.data.images import read_image
 from hrtoolkit.data.loading import Collate
-from hrtoolkit.data.reading import read_image
 from hrtoolkit.keypoints.samples import square_windows
 from hrtoolkit.samples import Input
 

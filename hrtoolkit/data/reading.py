@@ -1,7 +1,8 @@
-"""Reading images, text, json and MATLAB files, with errors that name the file and the remedy."""
+"""Reading text, json and MATLAB files, with errors that name the file and the remedy."""
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -11,57 +12,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import cv2
 import numpy as np
-from PIL import Image
 
+from hrtoolkit.data.paths import open_file
 from hrtoolkit.errors import DataError
 
-# The bytes that end a whole file; where they are missing from its tail, the slower decoder is asked.
-END_MARKS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
+# The marks by which a text names its encoding; UTF-32's begins like UTF-16's.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 WHITESPACE = re.compile(r"[ \t\n\r]*")  # of json
-
-
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image as RGB uint8 [H, W, 3], without turning it by its EXIF orientation (annotations do not expect it).
-
-    Raises:
-        DataError: the file is missing, is no image, or is cut short.
-    """
-    return decode_image(read_image_file(path), path)
-
-
-def read_image_file(path: str | Path) -> bytes:
-    """Read the bytes of an image file.
-
-    Raises:
-        DataError: the file is missing or may not be read.
-    """
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such image; the annotations name it, so copy it there or correct the folder"
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path}: the image cannot be read ({error.strerror})") from None
-
-
-def decode_image(data: bytes, path: str | Path) -> np.ndarray:
-    """Decode the bytes of an image file, as RGB uint8 [H, W, 3]; `path` is what errors call it.
-
-    Raises:
-        DataError: it is no image, or is cut short.
-    """
-    image = None
-    if data:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise DataError(f"{path}: not a readable image, or cut short ({len(data)} bytes); copy or download it again")
-    mark = END_MARKS.get(data[:2])
-    if mark is not None and mark not in data[-1024:] and _is_truncated(data):
-        raise DataError(f"{path}: the image is cut short ({len(data)} bytes); copy or download it again")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_json(path: str | Path) -> Any:
@@ -76,6 +40,8 @@ def read_json(path: str | Path) -> Any:
             return json.loads(text)
         except json.JSONDecodeError as error:
             raise _malformed(path, text, error, 1, 1) from None
+        except (RecursionError, ValueError) as error:
+            raise _unfit(path, error) from None
 
 
 def stream_json(path: str | Path) -> Iterator[tuple[str, Any]]:
@@ -152,6 +118,8 @@ class _JsonWindow:
                 if isinstance(error, StopIteration):
                     error = json.JSONDecodeError("Expecting value", self.text, error.value)
                 raise self._error(error) from None
+            except (RecursionError, ValueError) as error:
+                raise _unfit(self.path, error) from None
             # A number that ends with the window may go on as well.
             if end < len(self.text) or not self._read_on():
                 self.position = end
@@ -194,30 +162,29 @@ def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, 
 
     # What SciPy raises for a damaged file depends on where it breaks.
     damage = (MatReadError, NotImplementedError, ValueError, TypeError, LookupError, OSError, EOFError, zlib.error)
-    try:
-        with Path(path).open("rb") as file:
+    with open_file(path) as file:
+        try:
             return loadmat(file, variable_names=names)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except damage as error:
-        raise DataError(
-            f"{path}: not a MATLAB file of version 5, or damaged ({error}); copy or download it again"
-        ) from None
+        except damage as error:
+            raise DataError(
+                f"{path}: not a MATLAB file of version 5, or damaged ({error}); copy or download it again"
+            ) from None
 
 
 @contextmanager
 def _open_text(path: str | Path) -> Iterator[IO[str]]:
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:  # some editors put a mark before the text
-            if not Path(path).stat().st_size:
-                raise DataError(f"{path}: the file is empty; copy or download it again")
-            yield file
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error})") from None
+    """Open a text in UTF-8, or in what the mark says that some editors put before it."""
+    with open_file(path) as file:
+        start = file.peek(4)
+        if not start:
+            raise DataError(f"{path}: the file is empty; copy or download it again")
+        encoding = next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
+        try:
+            yield io.TextIOWrapper(file, encoding)
+        except UnicodeError as error:
+            raise DataError(
+                f"{path}: not a text file in {encoding.removesuffix('-sig').upper()} ({error}); save it as UTF-8"
+            ) from None
 
 
 def _advance(line: int, column: int, text: str, end: int) -> tuple[int, int]:
@@ -232,13 +199,10 @@ def _malformed(path: str | Path, text: str, error: json.JSONDecodeError, line: i
     return DataError(f"{path}: not valid json, line {line}, column {column}: {error.msg}; copy or download it again")
 
 
-def _is_truncated(data: bytes) -> bool:
-    """OpenCV fills what is missing with grey and goes on; Pillow says so."""
-    try:
-        Image.open(io.BytesIO(data)).load()
-    except OSError:
-        return True
-    return False
+def _unfit(path: str | Path, error: Exception) -> DataError:
+    """Valid json that Python cannot hold."""
+    what = "is nested too deeply" if isinstance(error, RecursionError) else f"cannot be read ({error})"
+    return DataError(f"{path}: the json {what}; write it as the annotation format says")
 
 
 def find_image_folder(root: Path, image_dir: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,12 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from hrtoolkit.data.reading import decode_image, find_image_folder, read_image_file, read_lines
+from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, shorten, suggest
 from hrtoolkit.findings import Findings
 from hrtoolkit.records import Category
@@ -48,29 +46,11 @@ class LabelledImages(BaseSamples):
     def __init__(
         self, *, folder: Path, files: Sequence[str], labels: Sequence[int], scheme: ClassScheme, findings: Findings
     ):
-        paths = np.array([os.fsencode(f"{folder}/{file}") for file in files])
+        paths = np.array([os.fsencode(folder / file) for file in files])
         self.images = Images(paths, np.array(files), np.zeros((len(files), 2)))
         self.labels = np.array(labels, dtype=np.int64)
         self.scheme = scheme
         self.findings = findings
-
-    def read(self, sample: int) -> np.ndarray:
-        """The image, RGB uint8 [H, W, 3], as Pillow gives it, with which the published numbers were made.
-
-        For a JPEG of colors or greys OpenCV gives the same pixels, in less time; CMYK, 16 bits and others differ.
-
-        Args:
-            sample: its position.
-        """
-        path = os.fsdecode(self.images.paths[sample])
-        data = read_image_file(path)
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                if image.format == "JPEG" and image.mode in ("RGB", "L"):
-                    return decode_image(data, path)
-                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # PIL's ways to say no
-            raise DataError(f"{path}: not a readable image ({error}); copy or download it again") from None
 
     def truth(self, sample: int) -> Category:
         """The class of an image.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from hrtoolkit.data.images import read_size
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.findings import Findings
@@ -102,11 +102,7 @@ def read_image_sizes(images: Sequence[Path]) -> ndarray:
     sizes = {}
     unique = list(dict.fromkeys(images))
     for path in track(unique, "image sizes", console=Console(stderr=True), disable=len(unique) < 2000):
-        try:
-            with Image.open(path) as image:
-                sizes[path] = image.size
-        except (OSError, Image.DecompressionBombError):  # missing, or no image: whoever reads it will say so
-            sizes[path] = (0, 0)
+        sizes[path] = read_size(path) or (0, 0)  # missing, or no image: whoever reads it will say so
     return np.array([sizes[path] for path in images])
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
 from itertools import compress
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
+from hrtoolkit.data.images import DAMAGE, open_picture, read_size
+from hrtoolkit.data.paths import read_bytes
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.findings import Findings
@@ -117,11 +118,8 @@ class SegmentationPairs(BaseSamples):
         known, image_hw = self._size
         if known == sample:
             return image_hw
-        try:
-            with Image.open(os.fsdecode(self.images.paths[sample])) as image:
-                return image.size[::-1]
-        except OSError:  # whoever reads the image is told
-            return None
+        size = read_size(os.fsdecode(self.images.paths[sample]))
+        return None if size is None else size[::-1]  # whoever reads the image is told
 
     def to_learn(self, sample):
         truth = self.truth(sample)
@@ -139,20 +137,14 @@ def read_values(path: str | Path) -> np.ndarray:
     """
     if Path(path).suffix == ".mat":
         raise DataError(f"{path}: MATLAB label files are made into PNGs first, see tools/convert_labels.py")
+    data = read_bytes(path, "label file", "; copy it there or correct the dataset's folders")
     try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such label file; copy it there or correct the dataset's folders") from None
-    except OSError as error:
-        raise DataError(f"{path}: the label file cannot be read ({error.strerror})") from None
-    try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(data, path) as image:
             image.verify()  # checksums, which decoding ignores
-        with Image.open(io.BytesIO(data)) as image:
+        with open_picture(data, path) as image:
             kind, mode, stored_as = image.format, image.mode, image.tile[0][3]
             values = np.asarray(image)  # decodes
-    # What Pillow raises for a broken PNG depends on where it breaks.
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except DAMAGE as error:
         detail = "" if isinstance(error, UnidentifiedImageError) else f"; {error}"  # that names an object in memory
         raise DataError(
             f"{path}: not a readable label image, or cut short ({len(data)} bytes{detail}); copy or download it again"

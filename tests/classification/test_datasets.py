@@ -1,6 +1,5 @@
 """Class folders and lists, in order; the official resizing; and one clear error for each kind of bad input."""
 
-import io
 import random
 import shutil
 
@@ -152,7 +151,7 @@ def test_the_doctor_passes_clean_folders_and_names_what_is_wrong(class_folder):
     (class_folder / "val" / "green" / "0.png").write_bytes(b"no image")
     said = {(finding.level, finding.what): str(finding) for finding in examined(class_folder)}
     assert "yellow" in said["stop", "class folders without an image"]
-    assert "red/again.png" in said["warning", "images of the same content"]
+    assert "red/again.png" in said["warning", "images in both"]
     assert "green/0.png" in said["stop", "images that are missing or cannot be read"]
     assert len(said) == 3
 
@@ -170,42 +169,8 @@ def test_an_unreadable_image_is_named(damage, class_folder):
     path.write_bytes({"cut short": data[: len(data) // 2], "text": b"hello", "empty": b"", "gone": data}[damage])
     if damage == "gone":
         path.unlink()
-    with pytest.raises(DataError, match=r"^\S*green/1.png: (not a readable image \(|no such image)"):
+    with pytest.raises(DataError, match=r"^\S*green/1.png: (not a readable|no such image|the image is cut short)"):
         list(build_dataloader(to_inputs(samples), batch_size=4, num_workers=0, training=False))
-
-
-def encoded(image, kind, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-RNG = np.random.default_rng(0)
-NOISE = Image.fromarray(RNG.integers(0, 256, (15, 20, 3), dtype=np.uint8)).resize((80, 60))
-DEEP = Image.fromarray(np.asarray(NOISE)[..., 0].astype(np.uint16) * 257)
-CLEAR = NOISE.copy()
-CLEAR.putalpha(NOISE.getchannel(0))
-KINDS = {
-    "JPEG": encoded(NOISE, "JPEG"),
-    "progressive JPEG": encoded(NOISE, "JPEG", progressive=True, quality=95, subsampling=0),
-    "grey JPEG": encoded(NOISE.convert("L"), "JPEG"),
-    "CMYK JPEG": encoded(NOISE.convert("CMYK"), "JPEG"),
-    "PNG": encoded(NOISE, "PNG"),
-    "palette PNG": encoded(NOISE.quantize(64), "PNG", transparency=3),
-    "PNG with alpha": encoded(CLEAR, "PNG"),
-    "PNG of 16 bits": encoded(DEEP, "PNG"),
-    "PNG of 1 bit": encoded(NOISE.convert("1"), "PNG"),
-    "WebP": encoded(CLEAR, "WEBP"),
-    "GIF": encoded(NOISE.quantize(64), "GIF"),
-    "TIFF with alpha": encoded(CLEAR, "TIFF"),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_image_has_the_pixels_that_pillow_gives(kind, class_folder):
-    (class_folder / "val" / "blue" / "0.png").write_bytes(KINDS[kind])  # known by its content
-    image = find(class_folder, "val").read(0)
-    np.testing.assert_array_equal(image, np.asarray(Image.open(io.BytesIO(KINDS[kind])).convert("RGB")))
 
 
 @pytest.mark.parametrize("size", [(90, 60), (60, 90), (20, 300), (37, 37)])

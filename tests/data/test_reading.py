@@ -1,12 +1,13 @@
 """Reading json piece by piece: the same as reading it whole, with the same errors."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from hrtoolkit.data import reading
-from hrtoolkit.data.reading import read_json, stream_json
+from hrtoolkit.data.reading import read_json, read_lines, read_mat, stream_json
 from hrtoolkit.errors import DataError
 
 
@@ -77,6 +78,37 @@ def test_a_mark_before_the_text_is_no_error(tmp_path):
     (tmp_path / "bom.json").write_bytes(b'\xef\xbb\xbf{"a": [1]}')
     assert gather(tmp_path / "bom.json") == {"a": [1]}
     assert read_json(tmp_path / "bom.json") == {"a": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_mark_names_the_encoding(tmp_path, encoding):
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"  # which Python's own writers put before the text
+    (tmp_path / "a.json").write_bytes(f'{mark}{{"a": ["é"]}}'.encode(encoding))
+    assert gather(tmp_path / "a.json") == read_json(tmp_path / "a.json") == {"a": ["é"]}
+    (tmp_path / "a.txt").write_bytes(f"{mark}é.jpg 1\n".encode(encoding))
+    assert read_lines(tmp_path / "a.txt") == [(1, "é.jpg 1")]
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a": [' + "[" * 200_000, '{"a": 1' + "0" * 5000 + "}"])
+def test_json_that_python_cannot_hold_is_one_error(tmp_path, text):
+    (tmp_path / "deep.json").write_text(text)
+    for read in (gather, read_json):
+        with pytest.raises(DataError, match=r"deep\.json: the json (is nested too deeply|cannot be read)"):
+            read(tmp_path / "deep.json")
+
+
+def test_what_is_no_file_is_one_error(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for read in (gather, read_json, read_lines, read_mat):
+        for name, said in (
+            ("pipe", "a pipe or a device"),
+            ("folder", "a folder"),
+            ("gone", "no such file"),
+            ("\0", "NUL"),
+        ):
+            with pytest.raises(DataError, match=said):
+                read(tmp_path / name)
 
 
 def test_other_than_text_is_told(tmp_path):

@@ -1,0 +1,238 @@
+"""The one reader of pictures, for every task and for the data check.
+
+Convention: an image is RGB uint8 [H, W, 3], its pixels as they are stored: an EXIF orientation turns nothing. Values of
+9 to 16 bits are scaled by what the file can hold; floats are refused. Alpha is left out, and of an animation or several
+pages the first counts.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+
+from hrtoolkit.data.paths import open_file, read_bytes
+from hrtoolkit.errors import DataError
+
+MAX_PIXELS = 2**28  # telephones take 200 million; these are 805 MB once decoded
+ORIENTATION = 0x0112  # EXIF's tag
+BITS_PER_SAMPLE = 258  # TIFF's tag
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+# The bytes that end a whole file; where they are missing from its tail, the slower decoder is asked.
+END_MARKS = {JPEG: b"\xff\xd9", PNG: b"IEND"}
+# Pillow's own classes: `Image.open` has a lower limit.
+PLUGINS = {JPEG: JpegImagePlugin.JpegImageFile, PNG: PngImagePlugin.PngImageFile}
+# What else is called like a picture: where it says so, how, and what people call it. Texts are compared in lower case.
+FOREIGN = (
+    (0, b"%pdf", "a PDF document"),
+    (0, b"<!doctype html", "a web page (HTML)"),
+    (0, b"<html", "a web page (HTML)"),
+    (0, b"<svg", "an SVG drawing"),
+    (0, b"<?xml", "XML, perhaps an SVG drawing"),
+    (0, b"version https://git-lfs", "a Git LFS pointer; run `git lfs pull`"),
+    (0, b"pk\3\4", "a zip archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"\x1a\x45\xdf\xa3", "a video"),
+    (8, b"avi ", "a video"),
+    (4, b"ftypavif", "AVIF, which this Pillow cannot read; convert it to JPEG"),
+    (4, b"ftyphei", "HEIC; convert it to JPEG"),
+    (4, b"ftypmif1", "HEIC; convert it to JPEG"),
+    (4, b"ftyp", "a video"),
+    (128, b"dicm", "a DICOM scan; convert it to PNG"),
+    (0, b"ii*\0", "a TIFF of floats or of another kind that is not read; store 8 or 16 bits"),
+    (0, b"mm\0*", "a TIFF of floats or of another kind that is not read; store 8 or 16 bits"),
+)
+# What Pillow raises for a broken file depends on where it breaks.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError)
+
+
+class Header(NamedTuple):
+    """What the first bytes of a picture say of it."""
+
+    width: int
+    height: int
+    plain: bool  # grey or color of 8 bits at most, which all decoders read alike
+
+
+def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
+    """Read an image as RGB uint8 [H, W, 3].
+
+    Args:
+        path: of the file.
+        upright: turn the pixels as EXIF says and viewers do; annotations are of the pixels as they are stored.
+
+    Raises:
+        DataError: the file is missing, is no image, is cut short, or has more than MAX_PIXELS.
+    """
+    return decode_image(read_image_file(path), path, upright)
+
+
+def read_image_file(path: str | Path) -> bytes:
+    """Read the bytes of an image file.
+
+    Raises:
+        DataError: it is missing, may not be read, or is no file.
+    """
+    return read_bytes(path, "image", "; the annotations name it, so copy it there or correct the folder")
+
+
+def decode_image(data: bytes, path: str | Path, upright: bool = False) -> np.ndarray:
+    """Decode the bytes of an image file, as RGB uint8 [H, W, 3].
+
+    Args:
+        data: of the file.
+        path: what errors call it.
+        upright: see `read_image`.
+
+    Raises:
+        DataError: it is no image, is cut short, or has more than MAX_PIXELS.
+    """
+    header = read_header(data)
+    try:
+        if header is not None and header.plain:
+            check_pixels(header.width, header.height, path)
+            image = _decode_plain(data, path)
+            return turn_upright(image, read_extras(data)[0]) if upright else image
+        with open_picture(data, path) as picture:
+            return to_rgb(picture, path, upright)
+    except (*DAMAGE, cv2.error) as error:
+        reason = recognise(data) or (error if not isinstance(error, UnidentifiedImageError) else "of no known kind")
+        raise DataError(f"{path}: not a readable image ({reason}); copy or download it again") from None
+    except MemoryError:
+        raise DataError(f"{path}: not enough memory for this image ({len(data)} bytes before it is decoded)") from None
+
+
+def read_header(data: bytes) -> Header | None:
+    """Size and kind of a JPEG or PNG, in microseconds; None for what is neither, or is odd."""
+    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) > 33:
+        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+        return Header(width, height, data[24] <= 8)
+    place = 2 if data.startswith(JPEG) else len(data)
+    while place + 10 < len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame starts
+            height = int.from_bytes(data[place + 5 : place + 7], "big")  # 0: said after the first scan
+            width = int.from_bytes(data[place + 7 : place + 9], "big")
+            return Header(width, height, data[place + 4] == 8 and data[place + 9] in (1, 3)) if height else None
+        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return None
+
+
+def read_size(path: str | Path) -> tuple[int, int] | None:
+    """Width and height of an image, from the first bytes of its file; None where they cannot be read."""
+    try:
+        with open_file(path) as file, _pillow_for(file.peek(8))(file) as picture:
+            return picture.size
+    except (*DAMAGE, DataError, Image.DecompressionBombError):
+        return None
+
+
+def check_pixels(width: int, height: int, path: str | Path) -> None:
+    """Refuse a picture or label map before it is decoded, where that would take too much memory.
+
+    Raises:
+        DataError: it has more than MAX_PIXELS.
+    """
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path}: {width} x {height} pixels, and the limit is {MAX_PIXELS:,} (hrtoolkit.data.images.MAX_PIXELS); "
+            "make it smaller, or cut it into several"
+        )
+
+
+def open_picture(data: bytes, path: str | Path) -> Image.Image:
+    """Let Pillow look at the first bytes of a picture or label map, without decoding it.
+
+    Raises:
+        DataError: it has more than MAX_PIXELS, or in other formats than JPEG and PNG more than Pillow allows.
+        Exception: one of DAMAGE; it is no picture.
+    """
+    try:
+        picture = _pillow_for(data)(io.BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: too many pixels ({error}); make it smaller, or cut it into several") from None
+    check_pixels(*picture.size, path)
+    return picture
+
+
+def _pillow_for(start: bytes) -> Callable[[BinaryIO], Image.Image]:
+    return next((plugin for mark, plugin in PLUGINS.items() if start.startswith(mark)), Image.open)
+
+
+def to_rgb(picture: Image.Image, path: str | Path, upright: bool = False) -> np.ndarray:
+    """Make RGB uint8 [H, W, 3] of the present frame of an image of Pillow, of any mode.
+
+    Args:
+        picture: opened.
+        path: what errors call it.
+        upright: see `read_image`.
+
+    Raises:
+        DataError: its values are floats or of 32 bits.
+        Exception: one of DAMAGE; its file is broken.
+    """
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
+        bits = picture.tag_v2[BITS_PER_SAMPLE][0] if picture.format == "TIFF" else 16
+        image = np.repeat((np.asarray(picture) >> bits - 8).astype(np.uint8)[..., None], 3, axis=2)
+    elif picture.mode in ("I", "F"):
+        kind = "whole numbers of 32 bits" if picture.mode == "I" else "floats"
+        raise DataError(f"{path}: its pixels are {kind}, and nobody says which is white; store 8 or 16 bits")
+    else:
+        image = np.array(picture.convert("RGB"))
+    return turn_upright(image, _orientation(picture)) if upright else image
+
+
+def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror pixels [H, W, 3] as an EXIF orientation says."""
+    if orientation > 4:
+        image = image.swapaxes(0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
+    return np.ascontiguousarray(np.flip(image, flips.get(orientation, ())))
+
+
+def recognise(data: bytes) -> str:
+    """What a file is that is called like a picture and is none; "" where nobody knows."""
+    start = data[:512].lower()
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for place, mark, name in FOREIGN:
+        if start.startswith(mark, place) or (place == 0 and text.startswith(mark)):
+            return name
+    return "" if data else "empty, 0 bytes"
+
+
+def read_extras(data: bytes) -> tuple[int, int]:
+    """EXIF orientation (1 to 8) and number of frames or pages of a picture, which its pixels do not show."""
+    try:
+        with open_picture(data, "") as picture:
+            return _orientation(picture), getattr(picture, "n_frames", 1)
+    except (*DAMAGE, DataError):  # whoever decodes it says so
+        return 1, 1
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        orientation = picture.getexif().get(ORIENTATION, 1)
+    except DAMAGE:  # a damaged EXIF block turns nothing
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _decode_plain(data: bytes, path: str | Path) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    mark = END_MARKS[JPEG if data.startswith(JPEG) else PNG]
+    if image is None or mark not in data[-1024:]:
+        # OpenCV fills what is missing with grey and goes on, or says nothing at all; Pillow says what is wrong.
+        try:
+            with open_picture(data, path) as picture:
+                picture.load()
+        except DAMAGE as error:
+            what = f"the image is cut short ({len(data)} bytes)" if mark not in data[-1024:] else "a damaged image"
+            raise DataError(f"{path}: {what}, {error}; copy or download it again") from None
+        if image is None:
+            raise ValueError("OpenCV cannot decode it")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
