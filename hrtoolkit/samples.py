@@ -13,11 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 from numpy import ndarray
 
-from hrtoolkit.data.reading import read_image
+from hrtoolkit.data.images import read_image
 from hrtoolkit.data.seeding import SampleKey, global_seed
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Findings
-from hrtoolkit.frames import Frame, to_input
+from hrtoolkit.frames import Frame, Size, to_input
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.schemes import Scheme, convert
 from hrtoolkit.views import Augmentation, Crop, View
@@ -26,7 +26,7 @@ from hrtoolkit.views import Augmentation, Crop, View
 class Images(NamedTuple):
     """The images of M samples, as flat arrays: loader workers share them instead of touching Python objects."""
 
-    paths: ndarray  # [M] byte strings; empty where an image is no file of its own
+    paths: ndarray  # [M] byte strings of `os.fsencode`; empty where an image is no file of its own
     ids: ndarray  # [M] integers or texts, as the annotations have them
     sizes_wh: ndarray  # [M, 2] width and height as annotated; 0 where nobody says
 
@@ -129,6 +129,20 @@ class Input(NamedTuple):
     seed: int = 0  # of what is done to the whole batch
 
 
+def compare_size(images: Images, sample: int, image_hw: Size) -> str:
+    """Hold the size of an image against the annotated one; says both where they differ, "" where they do not.
+
+    Args:
+        images: of the data set.
+        sample: whose image it is.
+        image_hw: height and width as read.
+    """
+    width, height = images.sizes_wh[sample].tolist()
+    if image_hw == (height, width) or not (width > 0 and height > 0):
+        return ""
+    return f"{image_hw[1]} x {image_hw[0]}, annotated {width:g} x {height:g}"
+
+
 class Inputs:
     """Samples as a branch looks at them: one input a crop, or one a sample. This is what a loader reads.
 
@@ -173,11 +187,27 @@ class Inputs:
         return None if self.asks is None else self.asks[index]
 
     def read(self, sample: int) -> ndarray:
-        """The image of a sample; the last one is kept for the next crop of it."""
+        """The image of a sample; the last one is kept for the next crop of it.
+
+        Raises:
+            DataError: it cannot be read, or is of another size than annotated.
+        """
         key = self.samples.images.paths[sample] or sample
         if self._last[0] != key:
-            self._last = (key, self.samples.read(sample))
+            image = self.samples.read(sample)
+            self._check_size(sample, image.shape[:2])
+            self._last = (key, image)
         return self._last[1]
+
+    def _check_size(self, sample: int, image_hw: Size) -> None:
+        images = self.samples.images
+        if fault := compare_size(images, sample, image_hw):
+            name = os.fsdecode(images.paths[sample]) or f"image {images.ids[sample]}"
+            raise DataError(
+                f"{name}: the image is of another size than annotated (width x height: {fault}); take the images that "
+                "were annotated, and where width and height are exchanged, turn the pixels as their EXIF orientation "
+                "says; tools/check_data.py lists all of them"
+            )
 
     def __getitem__(self, key: int | SampleKey) -> Input:
         """One input: as it is tested for an int, augmented and with targets for a `SampleKey`."""

@@ -121,18 +121,6 @@ class DetectionSamples(BaseSamples):
         )
         self.segmentations = None if segmentations is None else segmentations.select(order)
 
-    def read(self, sample):
-        path = os.fsdecode(self.images.paths[sample])
-        image = super().read(sample)
-        width, height = self.images.sizes_wh[sample].tolist()
-        if image.shape[:2] != (height, width):
-            raise DataError(
-                f"{path}: the image has {image.shape[1]} x {image.shape[0]} pixels, but was annotated with {width} x "
-                f"{height}; its boxes would lie elsewhere (if width and height are exchanged, a program turned it by "
-                "its EXIF orientation)"
-            )
-        return image
-
     def truth(self, sample):
         if not self.is_annotated:
             return None
