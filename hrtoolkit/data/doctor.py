@@ -7,19 +7,13 @@ whether validation data was trained on.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
-from rich.console import Console
-from rich.progress import track
 
-from hrtoolkit.data.reading import decode_image, read_image_file
+from hrtoolkit.data.image_checks import check_contents, check_leaks, check_presence, in_threads
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.metric import Metric, score_truth
@@ -80,15 +74,15 @@ def examine(
     contents: dict[str, list[bytes | None]] = dict.fromkeys(samples)
     for name, files in images.items():
         if read_images:
-            found, contents[name] = _check_contents(name, files)
+            found, contents[name] = check_contents(name, files)
             if samples[name].truth_files:
                 found += _check_truth_files(name, samples[name], looked_at[name])
         else:
-            found = _check_presence(files)
+            found = check_presence(name, files)
         findings += found
     for name in samples.keys() - {"train"}:
         if "train" in samples:
-            findings += _check_leaks(images["train"], images[name], contents["train"], contents[name], name)
+            findings += check_leaks(images["train"], images[name], contents["train"], contents[name], name)
     return list(dict.fromkeys(findings))  # two data sets of one file find the same
 
 
@@ -149,63 +143,6 @@ def _find_reasons(samples: Samples) -> str:
     return f"of {total} objects {', '.join(told)}" if told else "look for repeated people or ids, and sigmas"
 
 
-def _check_presence(files: Images) -> list[Finding]:
-    """Whether the files are there; each folder is listed once, which is quick on network drives too."""
-    listed: dict[str, set[str]] = {}
-    missing: dict[str, list[int]] = {}
-    for index, path in enumerate(files.paths.tolist()):
-        folder, name = os.path.split(path.decode())
-        if folder not in listed:
-            listed[folder] = {entry.name for entry in Path(folder).iterdir()} if Path(folder).is_dir() else set()
-        if name not in listed[folder]:
-            missing.setdefault(folder, []).append(index)
-    remedy = "copy them there or correct the dataset's image_dir"
-    what = "images that are not there, by id"
-    found = []
-    for folder, indices in missing.items():
-        findings = Findings(folder)
-        findings.add("stop", what, files.ids[indices], remedy)
-        found += findings
-    return found
-
-
-def _check_contents(name: str, files: Images) -> tuple[list[Finding], list[bytes | None]]:
-    """Decode every image; the second is a digest of each file, None of one that cannot be read."""
-
-    def read(path: bytes) -> tuple[bytes | None, tuple[int, int], str]:
-        try:
-            data = read_image_file(path.decode())
-            height, width = decode_image(data, path.decode()).shape[:2]
-        except DataError as error:
-            return None, (0, 0), str(error)
-        return hashlib.blake2b(data, digest_size=16).digest(), (width, height), ""
-
-    outcomes = _in_threads(read, files.paths.tolist(), f"{name} images")
-    digests, sizes, errors = zip(*outcomes, strict=True) if outcomes else ((), (), ())
-    findings = Findings(os.path.commonpath(files.paths.tolist()).decode() if len(files.paths) else name)
-    findings.add(
-        "stop",
-        "images that are missing or cannot be read",
-        [f"{image_id}: {error}" for image_id, error in zip(files.ids.tolist(), errors, strict=True) if error],
-        "without them nothing can be trained",
-    )
-    sizes = np.array(sizes).reshape(-1, 2)
-    differs = (files.sizes_wh > 0).any(axis=1) & (sizes > 0).all(axis=1) & (sizes != files.sizes_wh).any(axis=1)
-    findings.add(
-        "stop",
-        "images of another size than annotated, by id",
-        [
-            f"{image_id}: {width} x {height}, annotated {annotated[0]:g} x {annotated[1]:g}"
-            for image_id, (width, height), annotated in zip(
-                files.ids[differs].tolist(), sizes[differs].tolist(), files.sizes_wh[differs].tolist(), strict=True
-            )
-        ],
-        "annotations belong to images of the annotated size; where width and height are exchanged, the annotating "
-        "program turned the image by its EXIF orientation",
-    )
-    return findings, list(digests)
-
-
 def _check_truth_files(name: str, samples: Samples, chosen: np.ndarray) -> list[Finding]:
     """Read the truth of every sample, where it is a file of its own."""
 
@@ -216,46 +153,7 @@ def _check_truth_files(name: str, samples: Samples, chosen: np.ndarray) -> list[
             return str(error)
         return ""
 
-    errors = _in_threads(check, chosen.tolist(), f"{name} labels")
+    errors = in_threads(check, chosen.tolist(), f"{name} labels")
     findings = Findings(f"{name} data")
     findings.add("stop", "labels that cannot be used", [error for error in errors if error], "correct the files")
-    return findings
-
-
-def _in_threads(function: Callable, items: Sequence, what: str) -> list:
-    """Results for items; threads will do where reading and decoding let go of the interpreter."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        outcomes = pool.map(function, items)
-        return list(track(outcomes, what, total=len(items), console=Console(stderr=True), disable=len(items) < 250))
-
-
-def _check_leaks(
-    train: Images, other: Images, train_contents: list | None, other_contents: list | None, name: str
-) -> Iterable[Finding]:
-    """Validation images that training sees too make every number too good."""
-    findings = Findings(f"train and {name} data")
-    remedy = f"take them out of one of the two, or the {name} numbers are better than they should be"
-    names = [np.array([os.path.split(path)[1] for path in files.paths.tolist()]) for files in (train, other)]
-    # Numbered files bear the same names in many data sets: the size has to agree too, unless it is the same file.
-    known = set(zip(names[0].tolist(), map(tuple, train.sizes_wh.tolist()), strict=True))
-    sizes = map(tuple, other.sizes_wh.tolist())
-    pairs = zip(names[1].tolist(), sizes, strict=True)
-    same_name = np.array([any(size) and (n, size) in known for n, size in pairs], dtype=bool)
-    same_name |= np.isin(other.paths, train.paths)
-    shared = [f"{image_id}: {path.decode()}" for image_id, path in zip(other.ids.tolist(), names[1], strict=True)]
-    findings.add(
-        "warning",
-        "images of the same file name and size",
-        [s for s, same in zip(shared, same_name, strict=True) if same],
-        remedy,
-    )
-    if train.ids.dtype.kind == other.ids.dtype.kind == "i":  # texts are file names, seen to above
-        same_id = np.isin(other.ids, train.ids) & ~same_name
-        findings.add(
-            "note", "image ids in both, for different file names", other.ids[same_id], "check that they are two images"
-        )
-    if train_contents is not None and other_contents is not None:
-        known = set(train_contents) - {None}
-        same = [s for s, digest in zip(shared, other_contents, strict=True) if digest in known]
-        findings.add("warning", "images of the same content", same, remedy)
     return findings
