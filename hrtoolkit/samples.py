@@ -39,6 +39,7 @@ class Crops(NamedTuple):
     boxes_xyxy: ndarray  # [N, 4] float64, annotated or detected
     scores: ndarray  # [N] float32 of the boxes; 1 where annotated
     objects: ndarray  # [N] int32, place in the truth of the sample; -1: a detection
+    labels: ndarray | None = None  # [N] int64 kinds, annotated or detected, that predictions take over; None: one kind
 
 
 class Samples(Protocol):
@@ -168,10 +169,10 @@ class Inputs:
         self.targets = targets
         self.augmentation = augmentation
         crops = samples.crops()
-        self.owners = self.objects = self.asks = None
+        self.owners = self.objects = self.asks = self.labels = None
         if crops is not None:
             # Padded for all at once: one by one they would take 13 us each.
-            self.owners, self.objects = crops.samples, crops.objects
+            self.owners, self.objects, self.labels = crops.samples, crops.objects, crops.labels
             self.asks = view.crops(crops.windows_xywh, crops.boxes_xyxy, crops.scores)
         self._last: tuple[bytes | int, ndarray | None] = (-1, None)
 

@@ -1,48 +1,87 @@
 """Files in COCO's format as flat arrays: a million people, no million Python objects (https://cocodataset.org).
 
-Files are read record by record and packed a few thousand at a time. Records that cannot be packed are findings; what
-the others say is checked in `hrtoolkit.keypoints.checks`.
+Files are read record by record and packed a few thousand at a time. Records whose fields hold something else than
+`hrtoolkit.data.fields` allows are findings; what the others say is checked where they are used.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from hrtoolkit.data.fields import (
+    ABSENT,
+    BOX,
+    COUNT,
+    FLAG,
+    ID,
+    NUMBER,
+    NUMBERS,
+    QUANTITY,
+    TEXT,
+    Field,
+    are_sound,
+    find_faults,
+)
 from hrtoolkit.data.reading import stream_json
-from hrtoolkit.errors import DataError, shorten
+from hrtoolkit.errors import DataError, shorten, suggest
 from hrtoolkit.findings import Findings
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
 
+Faults = Literal["stop", "drop"]
+# What is done with faulty records: the level of the finding, and its remedy.
+FAULTS = {
+    "stop": ("stop", 'correct them, or leave them out by the dataset\'s faults="drop"'),
+    "drop": ("warning", "they are left out"),
+}
 PACKED = 4096  # records that are Python objects at a time
 NO_BOX = (np.nan,) * 4
-IMAGE_FIELDS = {"id", "file_name", "width", "height"}
+NAME = Field("a file name", TEXT.types, lambda v: v != "" and "\0" not in v)
+IMAGE_FIELDS = {"id": ID, "file_name": NAME, "width": QUANTITY, "height": QUANTITY}
+PERSON_FIELDS = {
+    "id": ID,
+    "image_id": ID,
+    "category_id": ID,
+    "bbox": BOX._replace(allows=lambda v: len(v) in (0, 4)).or_nothing(),
+    "area": QUANTITY.or_nothing(),
+    "iscrowd": FLAG.or_nothing(),
+    "ignore": FLAG.or_nothing(),
+    "num_keypoints": COUNT.or_nothing(),
+    "keypoints": NUMBERS._replace(entries=NUMBER | ABSENT).or_nothing(),  # null where a point is not labelled
+    "center": NUMBERS._replace(expected="a list of two numbers", allows=lambda v: len(v) == 2).or_nothing(),
+    "scale": Field("a number or numbers", NUMBER | {list}, lambda v: v != [], NUMBER).or_nothing(),
+}
+DETECTION_FIELDS = {"image_id": ID, "category_id": ID, "bbox": BOX, "score": QUANTITY}
 # What is left of an annotation of an object that cannot be read, and the fields that it needs.
 BLANK = {"id": -1, "image_id": "", "category_id": -1, "bbox": ()}
 
 
 class Images(NamedTuple):
-    """M images of a file, in its order."""
+    """M images of a file, in its order. Ids are byte strings of json: a text is not the number that it spells."""
 
-    ids: np.ndarray  # [M] integers or texts
+    ids: np.ndarray  # [M]
     names: np.ndarray  # [M] byte strings
     sizes: np.ndarray  # [M, 2] width and height
 
 
 class Annotations(NamedTuple):
-    """A annotations of a file, in its order and of every category; what is absent is NaN, or -1 for a count."""
+    """A annotations of a file, in its order and of every category; what is absent is NaN, or -1 for a count.
 
-    ids: np.ndarray  # [A] integers or texts, like the next two
-    image_ids: np.ndarray
-    category_ids: np.ndarray
+    Ids of images and categories are byte strings of json, as those of `Images` are.
+    """
+
+    ids: np.ndarray  # [A] integers, or all texts
+    image_ids: np.ndarray  # [A]
+    category_ids: np.ndarray  # [A]
     crowd: np.ndarray  # [A] bool
     ignored: np.ndarray  # [A] bool, by the field `ignore`
     areas: np.ndarray  # [A]
@@ -54,10 +93,7 @@ class Annotations(NamedTuple):
 
 
 class Instances(NamedTuple):
-    """A annotations of objects of every category, in the file's order.
-
-    Ids are byte strings of json, as those of their images are: a text is not the number that it spells.
-    """
+    """A annotations of objects of every category, in the file's order; ids are byte strings of json."""
 
     ids: np.ndarray  # [A], -1 where there is none
     image_ids: np.ndarray  # [A]
@@ -75,7 +111,7 @@ class Instances(NamedTuple):
 
 
 class Detections(NamedTuple):
-    """D boxes of a file in COCO's results format."""
+    """D boxes of a file in COCO's results format; ids are byte strings of json."""
 
     image_ids: np.ndarray  # [D]
     category_ids: np.ndarray  # [D]
@@ -84,24 +120,29 @@ class Detections(NamedTuple):
 
 
 def read_annotations(
-    path: Path, findings: Findings, needs_annotations: bool = True
+    path: Path, findings: Findings, faults: Faults = "stop", needs_annotations: bool = True
 ) -> tuple[Images, Annotations, list[dict]]:
     """Read a keypoint file; the last are its categories as they stand there.
 
     Args:
         path: of the json file.
         findings: gets the records that cannot be used.
+        faults: whether they stop training.
         needs_annotations: refuse a file without annotations.
 
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
-    images = _Table("images", IMAGE_FIELDS, _pack_images, path, findings)
-    annotations = _Table("annotations", {"id", "image_id", "category_id"}, _pack_annotations, path, findings)
+    images = _Table("images", IMAGE_FIELDS, _pack_images, findings, faults)
+    annotations = _Table("annotations", PERSON_FIELDS, _pack_annotations, findings, faults)
     categories = _fill_tables(path, images, annotations)
     if needs_annotations and not annotations.count:
         raise DataError(f"{path}: 'annotations' is missing or empty; expected COCO's keypoint format")
-    return Images(*images.columns()), Annotations(*annotations.columns()), categories
+    listed, (ids, *others) = Images(*images.columns()), annotations.columns()
+    if not len(listed.ids):
+        told = "; ".join(str(finding) for finding in findings if finding.what.startswith("images"))
+        raise DataError(f"{path}: none of {images.count} images can be used: {told}")
+    return listed, Annotations(unpack_keys(ids), *others), categories
 
 
 def read_instances(path: Path, findings: Findings, masks: bool) -> tuple[Images, Instances, list[dict]]:
@@ -118,9 +159,9 @@ def read_instances(path: Path, findings: Findings, masks: bool) -> tuple[Images,
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
-    images = _Table("images", IMAGE_FIELDS, partial(_pack_images, pack_ids=_pack_keys), path, findings)
+    images = _Table("images", IMAGE_FIELDS, _pack_images, findings)
     pack = partial(_pack_instances, masks=masks)
-    annotations = _Table("annotations", set(), pack, path, findings)
+    annotations = _Table("annotations", {}, pack, findings)
     categories = _fill_tables(path, images, annotations)
     *columns, lengths, text = annotations.columns()
     segmentations = PackedSegmentations(text, lengths) if masks else None
@@ -138,65 +179,81 @@ def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
     for section, count in {"images": images.count, "categories": len(categories)}.items():
         if not count:
             raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's format")
-    lacking = [
-        f"categories[{position}] is {category!r}"
-        for position, category in enumerate(categories)
-        if not isinstance(category, dict) or not {"id", "name"} <= category.keys()
-    ]
-    if lacking:
-        raise DataError(f"{path}: a category needs `id` and `name`, but {shorten(lacking)}")
+    found = Findings(path)
+    for position, category in enumerate(categories):
+        for fault, value in find_faults(category, {"id": ID, "name": TEXT}):
+            found.add("stop", f"categories {fault}", [f"categories[{position}]: {value or category}"], "correct them")
+    found.raise_stops()
     return categories
 
 
 def read_detections(path: Path, findings: Findings) -> Detections:
-    """Read boxes in COCO's results format.
+    """Read boxes in COCO's results format; those that cannot be used are left out.
 
     Args:
         path: of the json file.
-        findings: gets the detections that cannot be used.
+        findings: is told which.
 
     Raises:
         DataError: the file cannot be read, or is no list.
     """
-    table = _Table("detections", {"image_id", "category_id", "bbox", "score"}, _pack_detections, path, findings)
+    table = _Table("detections", DETECTION_FIELDS, _pack_detections, findings, faults="drop")
     for section, record in stream_json(path):
-        if section != "" or not isinstance(record, dict):
+        if section != "":
             raise DataError(f"{path}: expected COCO's results format, a list of detections")
         table.append(record)
     return Detections(*table.columns())
 
 
-def find_category(categories: list[dict], name: str | None, path: Path) -> dict:
-    """The category of this name; for None the only one with keypoints, or the only one.
+def find_categories(categories: list[dict], wanted: str | Sequence[str] | None, path: Path) -> list[dict]:
+    """The categories of these names; for None those with keypoints, or the only one there is.
 
     Raises:
-        DataError: there is none, or more than one.
+        DataError: there is none, or their keypoints differ.
     """
-    chosen = [c for c in categories if (c["name"] == name if name is not None else c.get("keypoints"))]
-    if name is None and not chosen and len(categories) == 1:
+    names = [category["name"] for category in categories]
+    chosen = [category for category in categories if category.get("keypoints")]
+    if wanted is not None:
+        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+        if unknown := [name for name in wanted if name not in names]:
+            near = "".join(suggest(name, names) for name in unknown)
+            raise DataError(f"{path}: no category is called {', '.join(unknown)} among {shorten(names)}{near}")
+        chosen = [category for category in categories if category["name"] in wanted]
+    elif not chosen and len(categories) == 1:
         chosen = categories
-    if len(chosen) != 1:
-        names = [c["name"] for c in categories]
-        wanted = f"named {name!r}" if name is not None else "with keypoints"
-        raise DataError(f"{path}: {len(chosen)} categories {wanted} among {names}; set the dataset's `category`")
-    return chosen[0]
+    if not chosen:
+        raise DataError(
+            f"{path}: no category has keypoints among {shorten(names)}; set the dataset's `category`, and name the "
+            "keypoints by its `scheme`, for example scheme=dict(names=[...])"
+        )
+    if any(category.get("keypoints") != chosen[0].get("keypoints") for category in chosen):
+        counts = [f"{category['name']} with {len(category.get('keypoints') or ())}" for category in chosen]
+        raise DataError(
+            f"{path}: {len(chosen)} categories with different keypoints ({shorten(counts)}); set the dataset's "
+            "`category` to one of them, or to a list of those that are alike"
+        )
+    return chosen
 
 
-def scheme_of_category(category: dict, scheme: SchemeLike | None, path: Path) -> KeypointScheme:
-    """Join what the file's category says of its keypoints with what the config or the model adds.
+def scheme_of_categories(
+    categories: list[dict], scheme: SchemeLike | None, path: Path, findings: Findings
+) -> KeypointScheme:
+    """Join what the file's categories say of their keypoints, which are alike, with what config or model adds.
 
     The scheme of a model never renames keypoints of the file: what it knows of them is taken by name. One that a config
-    states may, where it has as many.
+    states may: files often name other keypoints than they have.
 
     Args:
-        category: of the file.
+        categories: of the file.
         scheme: of a model; or of a config: a known name, names, or fields that complete or replace those of the
-            category.
+            categories.
         path: of the file, for messages.
+        findings: is told of lines of the skeleton that do not fit.
 
     Raises:
         DataError: there are no names, or they make no scheme.
     """
+    category = categories[0]
     names = category.get("keypoints")
     try:
         if names and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
@@ -206,30 +263,52 @@ def scheme_of_category(category: dict, scheme: SchemeLike | None, path: Path) ->
         if names and stated is not None and set(names) <= set(stated.names):
             found = _take_names(stated, tuple(names))
         elif names and (completes or isinstance(scheme, KeypointScheme)):
-            found = _scheme_of_file(category, scheme if completes else None)
+            found = _scheme_of_file(category, dict(scheme or {}) if completes else {}, findings)
         elif stated is None:
             raise ValueError(
                 f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
                 "example scheme=dict(names=[...])"
             )
-        elif names and len(names) != len(stated.names):
-            raise ValueError(f"{len(names)} keypoints {names}, but the config's scheme has {len(stated.names)}")
         else:
             found = stated
-        return replace(found, classes=ClassScheme((category["name"],), ids=(category["id"],)))
+        ids = [int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories]
+        return replace(found, classes=ClassScheme([one["name"] for one in categories], ids=ids))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
 
 
-def _scheme_of_file(category: dict, fields: Mapping | None) -> KeypointScheme:
-    names, skeleton = category["keypoints"], category.get("skeleton") or ()
-    if stray := [line for line in skeleton if not all(1 <= end <= len(names) for end in line)]:
-        raise ValueError(
-            f"the skeleton of category {category['name']!r} joins {stray[0]}, but keypoints are counted from 1 to "
-            f"{len(names)}"
-        )
-    lines = [(names[a - 1], names[b - 1]) for a, b in skeleton]
-    return resolve_scheme({"names": names, "skeleton": lines, **(fields or {})}, KeypointScheme)
+def _scheme_of_file(category: dict, fields: dict, findings: Findings) -> KeypointScheme:
+    names = {"names": category["keypoints"]}
+    if "skeleton" not in fields:
+        return resolve_scheme({**names, **fields, "skeleton": _read_skeleton(category, findings)}, KeypointScheme)
+    known = resolve_scheme({**names, **fields}, KeypointScheme)
+    return replace(known, skeleton=fields["skeleton"])  # also of names that a known scheme has
+
+
+def _read_skeleton(category: dict, findings: Findings) -> list[tuple[str, str]]:
+    """The lines of a category's skeleton as pairs of names; it is only drawn, so what does not fit is left out."""
+    names, skeleton = category["keypoints"], category.get("skeleton") or []
+    lines = skeleton if isinstance(skeleton, list) else [skeleton]
+    pairs = [line for line in lines if isinstance(line, list) and len(line) == 2]
+    ends = [end for line in pairs for end in line if type(end) is int]
+    first = 0 if 0 in ends and max(ends) < len(names) else 1
+    known = {**dict(enumerate(names, start=first)), **{name: name for name in names}}
+    found, named, stray = [], [], []
+    for line in lines:
+        if line in pairs and all(type(end) in (int, str) and end in known for end in line):
+            found.append((known[line[0]], known[line[1]]))
+            if str in map(type, line):
+                named.append(str(line))
+        else:
+            stray.append(str(line))
+    remedy = "it is only drawn; scheme=dict(skeleton=[...]) in the dataset replaces it"
+    what = f"lines of the skeleton of category {category['name']!r}"
+    if first == 0:
+        findings.add("warning", f"{what}, which is counted from 0", [str(line) for line in pairs], remedy)
+    findings.add("warning", f"{what} that are names and not numbers", named, remedy)
+    remedy = f"they are left out: {remedy}"
+    findings.add("warning", f"{what} that join none of its {len(names)} keypoints, counted from 1", stray, remedy)
+    return found
 
 
 def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
@@ -250,10 +329,12 @@ def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
 
 
 class _Table:
-    """Records on their way into arrays."""
+    """Records on their way into arrays; without fields they are packed as they are."""
 
-    def __init__(self, name: str, required: set[str], pack: Callable, path: Path, findings: Findings):
-        self.name, self.required, self.pack, self.path, self.findings = name, required, pack, path, findings
+    def __init__(
+        self, name: str, fields: Mapping[str, Field], pack: Callable, findings: Findings, faults: Faults = "stop"
+    ):
+        self.name, self.fields, self.pack, self.findings, self.faults = name, fields, pack, findings, faults
         self.count = 0
         self.pending: list = []
         self.packed = [_Column(empty) for empty in pack([])]
@@ -267,43 +348,39 @@ class _Table:
 
     def columns(self) -> list[np.ndarray]:
         self._pack_pending()
-        for fault, ids in self.faulty.items():
-            self.findings.add("stop", f"{self.name} {fault}", ids, "correct or remove them")
+        level, remedy = FAULTS[self.faults]
+        for fault, places in self.faulty.items():
+            self.findings.add(level, f"{self.name} {fault}", places, remedy)
         return [column.finish() for column in self.packed]
 
     def _pack_pending(self) -> None:
         records, self.pending = self.pending, []
+        if self.fields and not are_sound(records, self.fields):
+            first = self.count - len(records)
+            records = [r for position, r in enumerate(records, start=first) if not self._is_faulty(r, position)]
         try:
             packed = self.pack(records)
-        except (AttributeError, KeyError, TypeError, ValueError):  # one of them at least: look at each
-            first = self.count - len(records)
-            sound = [r for position, r in enumerate(records, start=first) if not self._is_faulty(r, position)]
-            try:
-                packed = self.pack(sound)
-            except TypeError as error:  # sound one by one, but not of one kind
-                raise DataError(f"{self.path}: {self.name}: {error}") from None
+        except OverflowError:
+            packed = self.pack([record for record in records if not self._is_too_large(record)])
         for column, part in zip(self.packed, packed, strict=True):
-            if len(column.rows) and column.rows.dtype.kind != part.dtype.kind and len(part):
-                raise DataError(f"{self.path}: ids in {self.name} are numbers in one place and texts in another")
             column.extend(part)
 
+    def _is_too_large(self, record: dict) -> bool:
+        try:
+            self.pack([record])
+        except OverflowError:
+            self.faulty.setdefault("with numbers that are too large", []).append(f"id {record.get('id')!r}")
+            return True
+        return False
+
     def _is_faulty(self, record, position: int) -> bool:
+        faults = list(find_faults(record, self.fields))
         where = f"{self.name}[{position}]"
-        if not isinstance(record, dict):
-            fault = "that are no json objects"
-        elif missing := self.required - record.keys():
-            fault = f"that lack {sorted(missing)}"
-        else:
-            try:
-                self.pack([record])
-            except (AttributeError, TypeError, ValueError):
-                fault = "with something else than numbers where numbers belong"
-            else:
-                return False
         if isinstance(record, dict) and "id" in record:
             where += f" with id {record['id']!r}"
-        self.faulty.setdefault(fault, []).append(where)
-        return True
+        for fault, value in faults:
+            self.faulty.setdefault(fault, []).append(f"{where}: {value}" if value else where)
+        return bool(faults)
 
 
 class _Column:
@@ -326,12 +403,19 @@ class _Column:
         return self.rows
 
 
-def _pack_images(records: list[dict], pack_ids: Callable | None = None) -> tuple[np.ndarray, ...]:
+def _pack_images(records: list[dict]) -> tuple[np.ndarray, ...]:
     return (
-        (pack_ids or _pack_ids)([r["id"] for r in records]),
-        np.array([r["file_name"].encode() for r in records], dtype=np.bytes_),
+        _pack_keys([r["id"] for r in records]),
+        np.array([_encode_name(r["file_name"]) for r in records], dtype=np.bytes_),
         np.array([(r["width"], r["height"]) for r in records], dtype=np.float64).reshape(-1, 2),
     )
+
+
+def _encode_name(name: str) -> bytes:
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:  # half a surrogate pair: no file has this name, and whoever opens it will say so
+        return name.encode(errors="surrogatepass")
 
 
 def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
@@ -339,14 +423,14 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
     boxes = [r.get("bbox") or NO_BOX for r in records]
     lengths = np.array([len(values) for values in keypoints], dtype=np.int32)
     return (
-        _pack_ids([r["id"] for r in records]),
-        _pack_ids([r["image_id"] for r in records]),
-        _pack_ids([r["category_id"] for r in records]),
+        _pack_keys([r["id"] for r in records]),
+        _pack_keys([r["image_id"] for r in records]),
+        _pack_keys([r["category_id"] for r in records]),
         np.array([r.get("iscrowd") or 0 for r in records], dtype=bool),
         np.array([r.get("ignore") or 0 for r in records], dtype=bool),
         np.array([r.get("area") for r in records], dtype=np.float64),  # None becomes NaN
-        np.array([box if len(box) == 4 else NO_BOX for box in boxes], dtype=np.float64).reshape(-1, 4),
-        np.array([r.get("num_keypoints", -1) for r in records], dtype=np.int32),
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.array([-1 if r.get("num_keypoints") is None else r["num_keypoints"] for r in records], dtype=np.int32),
         lengths,
         np.fromiter(chain.from_iterable(keypoints), np.float32, count=int(lengths.sum())),
         np.array([_window(r) for r in records], dtype=np.float32).reshape(-1, 3),
@@ -438,9 +522,12 @@ def _find_malformed(record) -> int:
 
 def _pack_keys(ids: list) -> np.ndarray:
     """Ids as byte strings of json, which `unpack_keys` turns back."""
-    if not all(map(_is_key, ids)):
-        raise TypeError("ids should be whole numbers or texts")
-    return np.array([(json.dumps(v) if isinstance(v, str) else str(int(v))).encode() for v in ids], dtype=np.bytes_)
+    return np.array([pack_key(value) for value in ids], dtype=np.bytes_)
+
+
+def pack_key(value: int | float | str) -> bytes:
+    """An id as a byte string of json; a number with a fraction of zero is a whole number."""
+    return (json.dumps(value) if isinstance(value, str) else str(int(value))).encode()
 
 
 def unpack_keys(keys: np.ndarray) -> np.ndarray:
@@ -457,28 +544,17 @@ def are_texts(keys: np.ndarray) -> np.ndarray:
 
 def _window(record: dict) -> tuple[float, float, float]:
     """`center`, and `scale` in units of 200 pixels; NaN where a record has no such window."""
-    if "center" not in record or "scale" not in record:
+    center, scale = record.get("center"), record.get("scale")
+    if center is None or scale is None:
         return NO_BOX[:3]
-    x, y = record["center"]
-    scale = record["scale"]
+    x, y = center
     return x, y, 200.0 * (max(scale) if isinstance(scale, list) else scale)
 
 
 def _pack_detections(records: list[dict]) -> tuple[np.ndarray, ...]:
     return (
-        _pack_ids([r["image_id"] for r in records]),
-        _pack_ids([r["category_id"] for r in records]),
+        _pack_keys([r["image_id"] for r in records]),
+        _pack_keys([r["category_id"] for r in records]),
         np.array([r["bbox"] for r in records], dtype=np.float64).reshape(-1, 4),
         np.array([r["score"] for r in records], dtype=np.float64),
     )
-
-
-def _pack_ids(values: list) -> np.ndarray:
-    """Integers or texts; numbers with a fraction of zero count as integers."""
-    ids = np.array(values) if values else np.empty(0, np.int64)
-    if ids.dtype.kind == "f" and (ids == np.floor(ids)).all():
-        ids = ids.astype(np.int64)
-    texts = sum(isinstance(value, str) for value in values)
-    if ids.ndim != 1 or ids.dtype.kind not in "iU" or texts not in (0, len(values)):
-        raise TypeError(f"ids should be all numbers or all texts, they begin with {values[:3]}")
-    return ids

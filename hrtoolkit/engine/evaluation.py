@@ -82,7 +82,8 @@ class Evaluation:
             if sample != self._sample:
                 self._measure()
                 self._sample = sample
-            self._waiting.append(record)
+            labels = self.inputs.labels
+            self._waiting.append(record if labels is None else record._replace(labels=labels[[int(index)]]))
             self._truth = None if truths is None else truths[row]
 
     def _measure(self) -> None:

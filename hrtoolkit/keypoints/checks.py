@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hrtoolkit.data.coco import Annotations, Images
+from hrtoolkit.data.coco import FAULTS, Annotations, Faults, Images, pack_key, unpack_keys
 from hrtoolkit.findings import Findings
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.sides import partners_by_name
@@ -20,29 +20,30 @@ CERTAINTY = 4.5  # and in standard errors of that mean
 
 def check_images(images: Images, findings: Findings) -> None:
     """Find repeated ids and file names, and sizes of zero."""
-    again = _repeated(images.ids)
+    ids = unpack_keys(images.ids)
     findings.add(
         "stop",
         "images with the id of another one",
-        images.ids[again],
+        ids[_repeated(images.ids)],
         "annotations would land in the wrong picture; give every image an id of its own",
     )
-    again = _repeated(images.names)
     findings.add(
         "warning",
         "images listed again under another id",
-        images.ids[again],
+        ids[_repeated(images.names)],
         "people in them are trained on and counted more than once; list each file once",
     )
     findings.add(
         "stop",
         "images whose `width` or `height` is not above 0",
-        images.ids[~(images.sizes > 0).all(axis=1)],
+        ids[~((images.sizes > 0) & (images.sizes < np.inf)).all(axis=1)],
         "boxes cannot be cut to the image; write the true size",
     )
 
 
-def find_owners(images: Images, annotations: Annotations, category_ids: list, findings: Findings) -> np.ndarray:
+def find_owners(
+    images: Images, annotations: Annotations, category_ids: list, findings: Findings, faults: Faults = "stop"
+) -> np.ndarray:
     """Look up the image of every annotation by its position [A], -1 where the file lists none; check ids on the way.
 
     Args:
@@ -50,23 +51,29 @@ def find_owners(images: Images, annotations: Annotations, category_ids: list, fi
         annotations: of the file.
         category_ids: ids that the file's categories have.
         findings: gets what is wrong.
+        faults: whether annotations of what is not listed stop training.
     """
     owners = look_up(annotations.image_ids, images.ids)
-    pairs = zip(annotations.ids[owners < 0].tolist(), annotations.image_ids[owners < 0].tolist(), strict=True)
-    findings.add(
-        "stop",
-        "annotations of an image that the file does not list",
-        [f"annotation {a} of image {b}" for a, b in pairs],
-        "add the images or remove the annotations",
-    )
-    unknown = ~np.isin(annotations.category_ids, np.array(category_ids))
-    pairs = zip(annotations.ids[unknown].tolist(), annotations.category_ids[unknown].tolist(), strict=True)
-    findings.add(
-        "stop",
-        "annotations of a category that the file does not list",
-        [f"annotation {a} of category {b}" for a, b in pairs],
-        "add the categories or correct `category_id`",
-    )
+    categories = np.array([pack_key(category_id) for category_id in category_ids])
+    for what, named, listed, faulty in (
+        ("image", annotations.image_ids, images.ids, owners < 0),
+        ("category", annotations.category_ids, categories, ~np.isin(annotations.category_ids, categories)),
+    ):
+        rows = np.flatnonzero(faulty)
+        records = [f"annotation {annotations.ids[row]} of {what} {named[row].decode()}" for row in rows]
+        spelled = np.isin(np.array([_spell_otherwise(named[row]) for row in rows], np.bytes_), listed)
+        findings.add(
+            FAULTS[faults][0],
+            f"annotations whose `{what}_id` is a text where the file's {what} has a number, or the other way round",
+            [record for record, other in zip(records, spelled, strict=True) if other],
+            "a text is not the number that it spells; write both alike",
+        )
+        findings.add(
+            FAULTS[faults][0],
+            f"annotations of {'an' if what == 'image' else 'a'} {what} that the file does not list",
+            [record for record, other in zip(records, spelled, strict=True) if not other],
+            FAULTS[faults][1],
+        )
     again = _repeated(annotations.ids)
     findings.add(
         "warning",
@@ -77,31 +84,46 @@ def find_owners(images: Images, annotations: Annotations, category_ids: list, fi
     findings.add(
         "warning",
         "annotations with the id 0",
-        annotations.ids[annotations.ids == 0],
+        annotations.ids[annotations.ids == 0] if annotations.ids.dtype.kind == "i" else (),
         "pycocotools by itself never counts it as matched (the scores here number annotations anew); count from 1",
     )
     return owners
 
 
-def check_lengths(annotations: Annotations, chosen: np.ndarray, count: int, findings: Findings) -> np.ndarray:
+def _spell_otherwise(key: bytes) -> bytes:
+    """The number of a text, or the text of a number."""
+    return key[1:-1] if key.startswith(b'"') else b'"%s"' % key
+
+
+def check_lengths(
+    annotations: Annotations, chosen: np.ndarray, scheme: KeypointScheme, findings: Findings, faults: Faults = "stop"
+) -> np.ndarray:
     """Find annotations that have another number of keypoints than there are names; none at all is fine.
 
     Args:
         annotations: of the file.
         chosen: [A] bool, whose keypoints.
-        count: K, how many each should have.
+        scheme: K names.
         findings: gets what is wrong.
+        faults: whether they stop training.
 
     Returns:
         [A] bool, which are wrong.
     """
-    ids, lengths = annotations.ids, annotations.lengths
+    ids, lengths, count = annotations.ids, annotations.lengths, len(scheme.names)
     wrong = chosen & (lengths > 0) & (lengths != 3 * count)
+    found = np.unique(lengths[wrong])
+    remedy = FAULTS[faults][1]
+    if len(found) == 1 and found[0] % 3 == 0:
+        remedy = (
+            f"{count} names are known from the file or the dataset's `scheme`; name those {found[0] // 3} in the order "
+            "of the file, as in scheme=dict(names=[...])"
+        )
     findings.add(
-        "stop",
+        FAULTS[faults][0],
         f"annotations without {count} keypoints of x, y and visibility",
         [f"annotation {a} has {n / 3:g}" for a, n in zip(ids[wrong].tolist(), lengths[wrong].tolist(), strict=True)],
-        "correct them, or give the keypoints' names in the dataset's `scheme`",
+        remedy,
     )
     return wrong
 
@@ -117,6 +139,37 @@ def unpack_keypoints(annotations: Annotations, chosen: np.ndarray, count: int) -
     if not complete.all():  # of a million people no copy is made without need
         keypoints = keypoints[np.repeat(complete, annotations.lengths)]
     return np.flatnonzero(complete), keypoints.reshape(-1, count, 3)
+
+
+def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray, findings: Findings) -> None:
+    """Find labelled keypoints at exactly (0, 0), and in fractions of the image; what most have stops training.
+
+    Args:
+        keypoints: [P, K, 3] (x, y, visibility), as the file has them.
+        image_wh: [P, 2] of their images.
+        names: [P] what messages call them.
+        findings: gets what is wrong.
+    """
+    labelled, points = keypoints[..., 2] > 0, keypoints[..., :2]
+    seen = labelled.any(axis=1)
+    origin = (labelled & (points == 0).all(axis=-1)).any(axis=1)
+    findings.add(
+        "stop" if are_most(origin, seen) else "warning",
+        "annotations with labelled keypoints at exactly (0, 0)",
+        names[origin],
+        "they are learnt there; write the visibility 0 where nothing is labelled",
+    )
+    inside = np.where(labelled[..., None], points, 0)
+    fractions = seen & ((inside >= 0) & (inside <= 1)).all(axis=(1, 2)) & ~(inside == 0).all(axis=(1, 2))
+    fractions &= (image_wh > 2).all(axis=1)
+    if are_most(fractions, seen):
+        remedy = "keypoints are in pixels; multiply by the image's width and height"
+        findings.add("stop", "keypoints that look like fractions of the image (0 to 1)", names[fractions], remedy)
+
+
+def are_most(which: np.ndarray, among: np.ndarray) -> bool:
+    """Whether records are more than half of some."""
+    return (which & among).sum() > 0.5 * among.sum()
 
 
 def check_pairs(scheme: KeypointScheme, findings: Findings) -> None:

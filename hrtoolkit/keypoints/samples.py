@@ -27,6 +27,7 @@ class People(NamedTuple):
     sizes: ndarray | None = None  # [N] float64 pixels, what errors are divided by
     crowd: ndarray | None = None  # [N] bool
     ignored: ndarray | None = None  # [N] bool
+    labels: ndarray | None = None  # [N] int64, classes of the scheme; None: there is one kind
 
 
 class KeypointSamples(BaseSamples):
@@ -72,10 +73,11 @@ class KeypointSamples(BaseSamples):
             return None
         first, end = self.starts[sample : sample + 2].tolist()
         points, visible = self._points_of(sample, end - first)
-        areas, sizes, crowd, ignored = (None if column is None else column[first:end] for column in people[4:])
+        columns = (None if column is None else column[first:end] for column in people[4:])
+        areas, sizes, crowd, ignored, labels = columns
         return Objects(
             boxes_xyxy=people.boxes_xyxy[first:end],
-            labels=np.zeros(end - first, np.int64),
+            labels=np.zeros(end - first, np.int64) if labels is None else labels,
             points=points,
             visible=visible,
             areas=areas,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.data.coco import find_category, read_annotations, scheme_of_category
+from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotations, scheme_of_categories, unpack_keys
 from hrtoolkit.data.reading import find_image_folder, read_lines, read_mat
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.findings import Findings
@@ -446,8 +447,9 @@ class CocoFaces(FaceSamples):
         image_dir: folder of the images, below `data_root` or below `data_root/images`.
         scheme: a known scheme, or fields that complete or replace what the file's category says, such as
             `nme_reference`, which the metric needs; None takes all from the file.
-        category: name of the category; None takes the only one with keypoints.
+        category: name of the category, or names of several with the same landmarks; None takes all with landmarks.
         max_outside: see `FaceSamples`.
+        faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
 
     Raises:
         DataError: the file is missing or malformed, or no face is usable.
@@ -462,18 +464,20 @@ class CocoFaces(FaceSamples):
         ann_file: str,
         image_dir: str = "images",
         scheme: SchemeLike | None = None,
-        category: str | None = None,
+        category: str | Sequence[str] | None = None,
         max_outside: float = 0.2,
+        faults: Faults = "stop",
     ):
         path = Path(data_root) / ann_file
         findings = Findings(path)
-        images, annotations, categories = read_annotations(path, findings)
-        chosen = find_category(categories, category, path)
-        scheme = scheme_of_category(chosen, scheme, path)
+        images, annotations, categories = read_annotations(path, findings, faults)
+        kinds = find_categories(categories, category, path)
+        scheme = scheme_of_categories(kinds, scheme, path, findings)
         check_images(images, findings)
-        owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
-        ours = (annotations.category_ids == chosen["id"]) & (owners >= 0) & ~annotations.crowd
-        miscounted = check_lengths(annotations, ours, len(scheme.names), findings)
+        owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
+        ours = np.isin(annotations.category_ids, np.array([pack_key(kind["id"]) for kind in kinds]))
+        ours &= (owners >= 0) & ~annotations.crowd
+        miscounted = check_lengths(annotations, ours, scheme, findings, faults)
         positions, values = unpack_keypoints(annotations, ours, len(scheme.names))
         seen = (values[..., 2] > 0).any(axis=1)
         positions, values = positions[seen], values[seen].astype(np.float64)
@@ -491,13 +495,13 @@ class CocoFaces(FaceSamples):
         boxes[stated] = square_windows(windows[stated, :2], windows[stated, 2])
         folder = find_image_folder(Path(data_root), image_dir)
         faces = Faces(
-            [folder / name.decode() for name in images.names[owners].tolist()],
+            [folder / os.fsdecode(name) for name in images.names[owners].tolist()],
             images.sizes[owners].astype(int),
             values[..., :2],
             boxes,
             [f"annotation {i}" for i in annotations.ids[positions].tolist()],
             visible,
-            image_ids=images.ids[owners].tolist(),
+            image_ids=unpack_keys(images.ids)[owners].tolist(),
         )
         super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside)
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
 
 from hrtoolkit import geometry
+from hrtoolkit.data.boxes import check_boxes
 from hrtoolkit.data.coco import (
     Annotations,
+    Faults,
     Images,
-    find_category,
+    find_categories,
+    pack_key,
     read_annotations,
     read_detections,
-    scheme_of_category,
+    scheme_of_categories,
+    unpack_keys,
 )
 from hrtoolkit.data.reading import find_image_folder, read_json, read_mat
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.findings import Finding, Findings
-from hrtoolkit.keypoints.checks import check_images, check_pairs, check_symmetry, find_owners, look_up
+from hrtoolkit.keypoints.checks import are_most, check_images, check_pairs, check_symmetry, find_owners, look_up
 from hrtoolkit.keypoints.samples import (
     KeypointSamples,
     People,
@@ -34,9 +40,9 @@ from hrtoolkit.keypoints.views import PADDING
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import Crops
 from hrtoolkit.samples import Images as ImageTable
-from hrtoolkit.schemes import SchemeLike
+from hrtoolkit.schemes import KeypointScheme, SchemeLike
 from hrtoolkit.schemes.people import MPII, with_sigmas
-from hrtoolkit.tasks.pose.checks import Chosen, check_sigmas, choose_people
+from hrtoolkit.tasks.pose.checks import ADVICE, Chosen, check_sigmas, choose_people
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +52,8 @@ class CocoKeypoints(KeypointSamples):
     """COCO person keypoints, or any keypoint file in COCO's format with its own names (https://cocodataset.org).
 
     A sample is an image of the file, also one without anybody. Its crops are the annotated people who are no crowds,
-    have an area, a box with extent inside the image, and a labelled keypoint; how many are left out is logged.
+    have an area, a box with extent inside the image, and a labelled keypoint; how many are left out is logged. People
+    without extent are not scored either, and areas that are missing are those of the boxes.
 
     Args:
         data_root: folder of the data set.
@@ -55,7 +62,11 @@ class CocoKeypoints(KeypointSamples):
         scheme: "coco", or fields such as `mirrored` and `sigmas` that complete or replace what the file's category
             says; None takes names and skeleton from the file, mirror partners from left and right in the names.
         box_file: detections in COCO's results format, which are the crops instead of annotated boxes.
-        category: name of the category; None takes the only one with keypoints.
+        category: name of the category, or names of several with the same keypoints, which are trained as one and scored
+            apart; None takes all with keypoints.
+        faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
+        smallest_box: pixels that boxes are grown to, for people with one labelled point or a flat box; None leaves
+            these out.
 
     Raises:
         DataError: a file is missing or malformed, or nobody is left.
@@ -75,35 +86,36 @@ class CocoKeypoints(KeypointSamples):
         image_dir: str,
         scheme: SchemeLike | None = None,
         box_file: str | None = None,
-        category: str | None = None,
+        category: str | Sequence[str] | None = None,
+        faults: Faults = "stop",
+        smallest_box: float | None = None,
     ):
         root, path = Path(data_root), Path(data_root) / ann_file
         findings = Findings(path)
-        images, annotations, categories = read_annotations(path, findings, needs_annotations=box_file is None)
-        kind = find_category(categories, category, path)
-        scheme = with_sigmas(scheme_of_category(kind, scheme, path))
+        images, annotations, categories = read_annotations(path, findings, faults, needs_annotations=box_file is None)
+        kinds = find_categories(categories, category, path)
+        scheme = with_sigmas(scheme_of_categories(kinds, scheme, path, findings))
         check_pairs(scheme, findings)
         check_sigmas(scheme, findings)
         check_images(images, findings)
-        owners = find_owners(images, annotations, [c["id"] for c in categories], findings)
-        chosen = choose_people(images, annotations, owners, kind["id"], scheme, findings)
+        owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
+        ids = scheme.classes.ids
+        chosen = choose_people(images, annotations, owners, ids, scheme, findings, faults, smallest_box)
         _log_use(path, int(chosen.trained.sum()), len(owners), "annotations", chosen.left_out)
         self._detections: Crops | None = None
         if box_file is not None:
-            self._detections = _read_detected(root / box_file, images, kind["id"], findings)
+            self._detections = _read_detected(root / box_file, images, ids, findings)
         elif not chosen.trained.any():
-            what = f"none of {len(owners)} annotations is usable{_counts(chosen.left_out)}"
-            findings.append(Finding("stop", findings.where, what, (), 0, "is it the right file, and `category`?"))
-            findings.raise_stops()
-        people, starts, self._trained = _order_people(annotations, owners, chosen, len(images.ids))
+            _refuse_all(annotations, chosen.left_out, scheme, findings)
+        people, starts, self._trained = _order_people(annotations, owners, chosen, ids, len(images.ids))
         has_points = slice(None) if people.has_points is None else people.has_points
         learnt = self._trained[has_points]
         check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), scheme, findings)
         folder = find_image_folder(root, image_dir)
-        paths = encode_paths(folder / name.decode() for name in images.names.tolist())
+        paths = encode_paths(folder / os.fsdecode(name) for name in images.names.tolist())
         super().__init__(
             scheme=scheme,
-            images=ImageTable(paths, images.ids, images.sizes.astype(np.int32)),
+            images=ImageTable(paths, unpack_keys(images.ids), np.nan_to_num(images.sizes, posinf=0.0).astype(np.int32)),
             people=people if len(owners) else None,
             starts=starts,
             findings=findings,
@@ -117,7 +129,8 @@ class CocoKeypoints(KeypointSamples):
         boxes = keep(self.people.boxes_xyxy, self._trained)
         windows = geometry.clip_boxes(geometry.to_xywh(boxes), self.images.sizes_wh[samples])
         ones = np.broadcast_to(np.float32(1), len(positions))  # a million of them take no memory
-        return Crops(samples, windows, boxes, ones, (positions - self.starts[samples]).astype(np.int32))
+        labels = None if self.people.labels is None else self.people.labels[positions]
+        return Crops(samples, windows, boxes, ones, (positions - self.starts[samples]).astype(np.int32), labels)
 
 
 @DATASETS.register_module()
@@ -254,7 +267,7 @@ def read_mpii_truth(path: Path, count: int) -> tuple[ndarray, ndarray, ndarray]:
 
 
 def _order_people(
-    annotations: Annotations, owners: ndarray, chosen: Chosen, images: int
+    annotations: Annotations, owners: ndarray, chosen: Chosen, category_ids: Sequence[int | str], images: int
 ) -> tuple[People, ndarray, ndarray]:
     """Sort people by image, in the file's order within one; gives also where those of each image start, [M + 1].
 
@@ -272,32 +285,54 @@ def _order_people(
     stated = annotations.num_keypoints[rows]
     crowd = annotations.crowd[rows]
     people = People(
-        boxes_xyxy=geometry.to_xyxy(annotations.boxes[rows]),
+        boxes_xyxy=geometry.to_xyxy(chosen.boxes[rows]),
         points=points,
         visible=visible,
         has_points=None if (place >= 0).all() else place >= 0,
-        areas=annotations.areas[rows],
+        areas=chosen.areas[rows],
         crowd=crowd,
         # Follows the file's number of keypoints, as COCO's own code does, and not their flags.
-        ignored=crowd | annotations.ignored[rows] | np.where(stated < 0, place < 0, stated == 0),
+        ignored=crowd | annotations.ignored[rows] | chosen.ignored[rows] | np.where(stated < 0, place < 0, stated == 0),
+        labels=_find_labels(annotations.category_ids[rows], category_ids),
     )
     return people, starts, chosen.trained[rows]
 
 
-def _read_detected(path: Path, images: Images, category_id: int | str, findings: Findings) -> Crops:
-    detections = read_detections(path, findings)
+def _read_detected(path: Path, images: Images, category_ids: Sequence[int | str], findings: Findings) -> Crops:
+    """The boxes of a file of detections, examined like annotated ones; its findings join those of the annotations."""
+    found = Findings(path)
+    detections = read_detections(path, found)
     owners = look_up(detections.image_ids, images.ids)
-    other = detections.category_ids != category_id
+    other = ~np.isin(detections.category_ids, np.array([pack_key(one) for one in category_ids]))
     unlisted = ~other & (owners < 0)
-    empty = ~other & ~unlisted & ~(detections.boxes[:, 2:] > 0).all(axis=1)
-    kept = ~(other | unlisted | empty)
-    left_out = {
-        "another category": int(other.sum()),
-        "an image that the annotations do not list": int(unlisted.sum()),
-        "box of zero size": int(empty.sum()),
+    infinite = ~other & ~unlisted & ~(np.isfinite(detections.boxes).all(axis=1) & np.isfinite(detections.scores))
+    empty = ~(other | unlisted | infinite) & ~(detections.boxes[:, 2:] > 0).all(axis=1)
+    kept = ~(other | unlisted | infinite | empty)
+    reasons = {
+        "another category": (other, None),
+        "an image that the annotations do not list": (unlisted, "are they the detections of these images?"),
+        "box or score that is not finite": (infinite, "they are left out; look at the detector"),
+        "box of zero size": (empty, "they are left out"),
     }
+    names = np.array([f"detections[{row}]" for row in range(len(kept))])
+    for reason, (which, remedy) in reasons.items():
+        if remedy is not None:
+            shown = (
+                names[which]
+                if reason != "an image that the annotations do not list"
+                else [
+                    f"{name} of image {key.decode()}"
+                    for name, key in zip(names[which], detections.image_ids[which], strict=True)
+                ]
+            )
+            level = "stop" if are_most(which, ~other) else "warning"
+            found.add(level, f"detections with {reason}", shown, remedy)
+    check_boxes(detections.boxes[kept], images.sizes[owners[kept]], names[kept], found)
+    left_out = {reason: int(which.sum()) for reason, (which, _) in reasons.items()}
     _log_use(path, int(kept.sum()), len(kept), "detections", left_out)
+    findings += found
     if not kept.any():
+        found.raise_stops()
         raise DataError(f"{path}: none of {len(kept)} detections is usable{_counts(left_out)}")
     order = np.flatnonzero(kept)
     order = order[np.argsort(owners[order], kind="stable")]
@@ -305,8 +340,42 @@ def _read_detected(path: Path, images: Images, category_id: int | str, findings:
     boxes = detections.boxes[order]
     scores = detections.scores[order].astype(np.float32)
     return Crops(
-        owners[order].astype(np.int32), boxes, geometry.to_xyxy(boxes), scores, np.full(len(order), -1, np.int32)
+        owners[order].astype(np.int32),
+        boxes,
+        geometry.to_xyxy(boxes),
+        scores,
+        np.full(len(order), -1, np.int32),
+        _find_labels(detections.category_ids[order], category_ids),
     )
+
+
+def _find_labels(keys: ndarray, category_ids: Sequence[int | str]) -> ndarray | None:
+    """Which of the categories each id is of; None where there is one category."""
+    return look_up(keys, np.array([pack_key(one) for one in category_ids])) if len(category_ids) > 1 else None
+
+
+def _refuse_all(annotations: Annotations, left_out: dict[str, int], scheme: KeypointScheme, findings: Findings) -> None:
+    """Refuse annotations of which none can be used, by the reason that most have.
+
+    Raises:
+        DataError: always.
+    """
+    findings.raise_stops()
+    count = len(annotations.ids)
+    reason = max(left_out, key=left_out.get)
+    if left_out[reason]:
+        remedy = ADVICE[reason]
+    elif not count:
+        remedy = "all were faulty"
+    else:
+        used = sorted(key.decode() for key in set(annotations.category_ids.tolist()))
+        wanted = shorten(
+            [f"{name} ({key})" for name, key in zip(scheme.classes.names, scheme.classes.ids, strict=True)]
+        )
+        remedy = f"they are of the categories {shorten(used)}, wanted is {wanted}; correct the dataset's `category`"
+    what = f"none of {count} annotations is usable{_counts(left_out)}"
+    findings.append(Finding("stop", findings.where, what, (), 0, remedy))
+    findings.raise_stops()
 
 
 def _log_use(path: Path, used: int, total: int, what: str, left_out: dict[str, int]) -> None:

@@ -34,7 +34,8 @@ class PeopleMeasure(NamedTuple):
 class CocoKeypointMetric(BaseMetric):
     """Average precision and recall of COCO's keypoint task, computed by COCO's own code.
 
-    Numbers are between 0 and 1; -1 where the images have nobody of that size.
+    Numbers are between 0 and 1; -1 where the images have nobody of that size. Of several categories each is scored by
+    itself, and the numbers are the means over those that the images have.
 
     Args:
         write_bbox: put the input box into the results, as mmpose does. COCO then takes the size of an unmatched
@@ -78,12 +79,15 @@ class CocoKeypointWriter(BaseWriter):
         self.write_bbox = write_bbox
 
     def pack(self, path, sample_id, record, scheme):
-        category_id = _classes(scheme).ids[0]
+        ids = _classes(scheme).ids
         triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
         people = [
-            {"image_id": sample_id, "category_id": category_id, "keypoints": keypoints, "score": score}
-            for keypoints, score in zip(
-                triplets.reshape(len(triplets), 3 * triplets.shape[1]).tolist(), record.scores.tolist(), strict=True
+            {"image_id": sample_id, "category_id": ids[label], "keypoints": keypoints, "score": score}
+            for label, keypoints, score in zip(
+                record.labels.tolist(),
+                triplets.reshape(len(triplets), 3 * triplets.shape[1]).tolist(),
+                record.scores.tolist(),
+                strict=True,
             )
         ]
         if self.write_bbox:

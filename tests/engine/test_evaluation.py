@@ -120,3 +120,14 @@ def test_a_set_without_truth_has_results_and_no_numbers(monkeypatch, caplog):
 def test_a_metric_without_a_writer_refuses_a_file_before_anything_is_predicted():
     with pytest.raises(UserError, match="Counting writes no result files"):
         make(out="results.txt")
+
+
+def test_what_a_crop_is_of_is_what_its_prediction_is_of():
+    class Kinds(Things):
+        def crops(self):
+            return super().crops()._replace(labels=np.array([2, 0, 1, 3]))
+
+    watched = []
+    evaluation = make(Kinds(), watch=lambda sample, record, truth: watched.append(record.labels.tolist()))
+    run(evaluation)
+    assert watched == [[2, 0], [1], [3]]

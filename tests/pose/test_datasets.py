@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import cv2
 import numpy as np
@@ -201,7 +202,7 @@ def test_a_file_with_its_own_keypoints_needs_no_code(coco_folder):
     assert load(coco_folder, scheme=dict(names=["a", "b", "c"])).scheme.names == ("a", "b", "c")
     told = load(coco_folder, scheme=KeypointScheme(("a", "b", "c"))).scheme
     assert told.names == ("left_ear", "right_ear", "tail")
-    with pytest.raises(DataError, match=r"3 keypoints \['left_ear', .*, but the config's scheme has 2"):
+    with pytest.raises(DataError, match=r"without 2 keypoints .* name those 3 in the order of the file"):
         load(coco_folder, scheme=["a", "b"])
 
 
@@ -249,21 +250,33 @@ MISTAKES = {
         lambda p: edit_json(p, lambda c: c["annotations"][0].update(keypoints=[1, 2, 2])),
         r"annotations without 17 keypoints of x, y and visibility: 1 \(annotation 1 has 1\)",
     ),
-    "no area": (
-        lambda p: edit_json(p, lambda c: c["annotations"][0].pop("area")),
-        r"annotations without an `area`.*: 1 \(1\)",
+    "no box": (
+        lambda p: edit_json(p, lambda c: c["annotations"][0].pop("bbox")),
+        r"annotations without a `bbox`.*: 1 \(1\)",
     ),
-    "ids of two kinds": (
-        lambda p: edit_json(p, lambda c: c["annotations"][1].update(id="two")),
-        "ids should be all numbers or all texts",
+    "no image": (
+        lambda p: edit_json(p, lambda c: [i.pop("width") for i in c["images"]]),
+        r"none of 3 images can be used: .*images that lack \['width'\]: 3",
+    ),
+    "an id that is none": (
+        lambda p: edit_json(p, lambda c: c["annotations"][1].update(id=[2])),
+        r"whose `id` is a list, expected a whole number or a text: 1 \(annotations\[1\] with id \[2\]: \[2\]\)",
+    ),
+    "numbers too large": (
+        lambda p: edit_json(p, lambda c: c["annotations"][1].update(area=10**400)),
+        r"annotations with numbers that are too large: 1 \(id 2\)",
+    ),
+    "categories": (
+        lambda p: edit_json(p, lambda c: c["categories"].extend([{"id": 2}, {"id": None, "name": "dog"}])),
+        r"(?s)lack \['name'\]: 1 \(categories\[1\]: .*`id` is null, .*: 1 \(categories\[2\]: None\)",
     ),
     "words for numbers": (
         lambda p: edit_json(p, lambda c: c["annotations"][1].update(bbox=["a", "b", "c", "d"])),
-        r"something else than numbers where numbers belong: 1 \(annotations\[1\] with id 2\)",
+        r"whose `bbox` holds a text, expected a list of four numbers: 1 \(annotations\[1\] with id 2: 'a'\)",
     ),
     "several at once": (
-        lambda p: edit_json(p, lambda c: (c["annotations"][0].update(image_id=99), c["annotations"][1].pop("area"))),
-        r"(?s)annotation 1 of image 99.*without an `area`",
+        lambda p: edit_json(p, lambda c: (c["annotations"][0].update(image_id=99), c["annotations"][1].pop("bbox"))),
+        r"(?s)annotation 1 of image 99.*without a `bbox`",
     ),
     "no names": (lambda p: edit_json(p, lambda c: c["categories"][0].pop("keypoints")), "lists no keypoint names"),
 }
@@ -278,10 +291,159 @@ def test_bad_annotation_files_have_one_clear_error(name, coco_folder):
 
 
 def test_faulty_people_are_left_out_and_the_others_stay(coco_folder):
-    edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].pop("area"))
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].pop("bbox"))
     samples = load(coco_folder)
-    assert "without an `area`" in stop_messages(samples)
+    assert "without a `bbox`" in stop_messages(samples)
     assert len(samples.truth(0).labels) == 1 and len(samples.crops().samples) == 2
+
+
+FAULTY = {
+    "a text": lambda a: a.update(bbox=["1", "2", "3", "4"]),
+    "no id": lambda a: a.pop("id"),
+    "no box": lambda a: a.pop("bbox"),
+    "another number of keypoints": lambda a: a.update(keypoints=[1, 2, 2]),
+    "a keypoint that is not finite": lambda a: a["keypoints"].__setitem__(0, None),
+    "an unlisted image": lambda a: a.update(image_id=99),
+    "an unlisted category": lambda a: a.update(category_id=9),
+    "an image id as a text": lambda a: a.update(image_id="11"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_faults_of_every_kind_can_be_dropped(coco_folder, fault):
+    edit_json(coco_folder / "people.json", lambda c: FAULTY[fault](c["annotations"][1]))
+    assert stop_messages(load(coco_folder))
+    dropped = load(coco_folder, faults="drop")
+    assert not stop_messages(dropped) and any(finding.level == "warning" for finding in dropped.findings)
+    assert len(dropped.crops().samples) == 2 and len(dropped.truth(0).labels) == 1
+
+
+def test_areas_that_are_missing_are_those_of_the_boxes(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: [a.pop("area") for a in c["annotations"]])
+    samples = load(coco_folder)
+    assert samples.truth(0).areas.tolist() == [40 * 90, 60 * 90]
+    assert "without an `area`, which is taken from the box: 3 (1, 2, 3)" in "".join(map(str, samples.findings))
+    assert not stop_messages(samples)
+
+
+def test_people_of_no_extent_are_left_out_or_given_a_smallest_box(coco_folder):
+    def flatten(content):
+        content["annotations"][1].update(bbox=[30, 40, 0, 0], area=0, keypoints=[30, 40, 2] + [0] * 48, num_keypoints=1)
+
+    edit_json(coco_folder / "people.json", flatten)
+    samples = load(coco_folder)
+    assert not stop_messages(samples) and len(samples.crops().samples) == 2
+    assert samples.truth(0).ignored.tolist() == [True, False]
+    grown = load(coco_folder, smallest_box=20)
+    assert grown.truth(0).boxes_xyxy[0].tolist() == [20, 30, 40, 50] and grown.truth(0).areas[0] == 400
+    assert grown.truth(0).ignored.tolist() == [False, False] and len(grown.crops().samples) == 3
+
+
+def test_where_all_boxes_are_flat_the_remedy_is_a_smallest_box(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: [a.update(bbox=[30, 40, 0, 0]) for a in c["annotations"]])
+    with pytest.raises(
+        DataError, match=r"box of zero size in the image: 3 .*; ask for a smallest box by .*`smallest_box`"
+    ):
+        load(coco_folder)
+    assert len(load(coco_folder, smallest_box=32).crops().samples) == 3
+    edit_json(coco_folder / "people.json", lambda c: [a.update(bbox=[30, 40, 9, 9], area=0) for a in c["annotations"]])
+    with pytest.raises(DataError, match=r"with an `area` of zero: 3 .*; correct `area`, or leave it out"):
+        load(coco_folder)
+
+
+def test_a_category_that_nobody_has_names_those_in_use(coco_folder):
+    def add(content):
+        content["categories"].append({**content["categories"][0], "id": 5, "name": "rider"})
+
+    edit_json(coco_folder / "people.json", add)
+    with pytest.raises(
+        DataError, match=r"of the categories 1, wanted is rider \(5\); correct the dataset's `category`"
+    ):
+        load(coco_folder, category="rider")
+    with pytest.raises(DataError, match=r"no category is called ridr among person, rider; did you mean 'rider'"):
+        load(coco_folder, category="ridr")
+
+
+def test_categories_with_the_same_keypoints_are_trained_together(coco_folder):
+    def add(content):
+        content["categories"].append({**content["categories"][0], "id": 5, "name": "rider"})
+        content["annotations"][1]["category_id"] = 5
+
+    edit_json(coco_folder / "people.json", add)
+    samples = load(coco_folder)
+    assert samples.scheme.classes.names == ("person", "rider") and samples.scheme.classes.ids == (1, 5)
+    assert samples.crops().labels.tolist() == [1, 0, 0] and samples.truth(0).labels.tolist() == [1, 0]
+    alone = load(coco_folder, category="person")
+    assert alone.scheme.classes.names == ("person",) and len(alone.crops().samples) == 2
+    edit_json(coco_folder / "people.json", lambda c: c["categories"][1].update(keypoints=["nose"], skeleton=[]))
+    with pytest.raises(DataError, match=r"2 categories with different keypoints \(person with 17, rider with 1\)"):
+        load(coco_folder)
+
+
+def test_a_file_may_name_more_keypoints_than_it_has(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c["categories"][0]["keypoints"].extend(["left_toe", "right_toe"]))
+    with pytest.raises(DataError, match=r"without 19 keypoints .* name those 17 in the order of the file"):
+        load(coco_folder)
+    samples = load(coco_folder, scheme="coco")
+    assert samples.scheme.names == COCO.names and len(samples.crops().samples) == 3
+
+
+def test_a_skeleton_that_does_not_fit_stops_nobody(coco_folder):
+    def shorten(content):
+        content["categories"][0].update(keypoints=["nose", "left_eye", "right_eye"])
+        for annotation in content["annotations"]:
+            annotation["keypoints"] = annotation["keypoints"][:9]
+
+    def lines(skeleton):
+        edit_json(coco_folder / "people.json", lambda c: c["categories"][0].update(skeleton=skeleton))
+        samples = load(coco_folder)
+        assert not stop_messages(samples)
+        return samples.scheme.skeleton
+
+    assert load(coco_folder, scheme=dict(skeleton=[("nose", "left_ear")])).scheme.skeleton == (("nose", "left_ear"),)
+    edit_json(coco_folder / "people.json", shorten)
+    assert lines([[1, 2], [4, 2], [1, 2, 3], "1-2", [True, 2], [1.5, 2]]) == (("nose", "left_eye"),)
+    assert lines([[0, 1], [1, 2]]) == (("nose", "left_eye"), ("left_eye", "right_eye"))
+    assert lines([["nose", "left_eye"], ["nose", "tail"]]) == (("nose", "left_eye"),)
+    assert lines({"a": 1}) == lines(7) == lines(None) == ()
+
+
+DETECTION = {"image_id": 11, "category_id": 1, "bbox": [10, 10, 40, 90], "score": 0.9}
+
+
+def detect(folder, *changes):
+    """Load with a file of detections, of which some are changed."""
+    detections = [{**DETECTION, **change} for change in changes]
+    (folder / "boxes.json").write_text(json.dumps(detections))
+    return load(folder, box_file="boxes.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"bbox": [float("nan")] * 4}, r"box or score that is not finite: 1 \(detections\[1\]\)"),
+        ({"score": float("inf")}, r"box or score that is not finite: 1 \(detections\[1\]\)"),
+        ({"bbox": [1, 2, 0, 5]}, r"box of zero size: 1 \(detections\[1\]\)"),
+        ({"image_id": 99}, r"do not list: 1 \(detections\[1\] of image 99\)"),
+        ({"image_id": "11"}, r'do not list: 1 \(detections\[1\] of image "11"\)'),
+        ({"bbox": ["1", "2", "3", "4"]}, r"`bbox` holds a text, .*: 1 \(detections\[1\]: '1'\)"),
+        ({"score": None}, r"`score` is null, .*: 1 \(detections\[1\]: None\)"),
+    ],
+)
+def test_detections_that_cannot_be_used_are_left_out_and_told(coco_folder, change, told):
+    samples = detect(coco_folder, {}, change, {"image_id": 12}, {"image_id": 12})
+    assert len(samples.crops().samples) == 3
+    (finding,) = [finding for finding in samples.findings if finding.level != "note"]
+    assert finding.level == "warning" and re.search(told, str(finding)) and "boxes.json" in finding.where
+
+
+def test_detections_in_fractions_or_corners_stop(coco_folder):
+    fractions = detect(coco_folder, {"bbox": [0.1, 0.1, 0.3, 0.7]}, {"bbox": [0.2, 0.1, 0.3, 0.6]})
+    assert "boxes.json: boxes that look like fractions" in stop_messages(fractions)
+    corners = detect(coco_folder, *[{"bbox": [60 + i, 30, 120 + i, 110]} for i in range(12)])
+    assert "boxes.json: boxes that look like corners" in stop_messages(corners)
+    with pytest.raises(DataError, match=r"none of 1 detections is usable|not finite: 1"):
+        detect(coco_folder, {"bbox": [float("nan")] * 4})
 
 
 @pytest.mark.parametrize("workers", [0, 1])

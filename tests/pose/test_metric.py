@@ -540,3 +540,20 @@ def test_pckh_counts_what_is_not_finite_as_missed_and_says_so(caplog, bad):
     measures = [metric.measure(truth._replace(points=p[None]), truth, MPII) for p in (points, spoiled)]
     assert metric.score(measures, MPII)["PCKh"] == 50.0
     assert "1 of 2 predictions are not finite" in caplog.text
+
+
+def test_categories_are_scored_apart_and_their_mean_is_the_number():
+    """The vector of AP-10K: 17 keypoints, three of four categories present, predictions of the truth's category."""
+    sigmas = [.025, .025, .026, *[.035, .035, .079, .072, .062, .079, .072, .062], *[.107, .087, .089] * 2]  # fmt: skip
+    classes = ClassScheme(("a", "b", "c", "d"), ids=(1, 2, 3, 4))
+    scheme = KeypointScheme([f"k{i}" for i in range(17)], sigmas=sigmas, classes=classes)
+    measures, metric = [], CocoKeypointMetric()
+    for image, (label, shift) in enumerate(zip((0, 0, 1, 2), (0, 4, 8, 30), strict=True)):
+        pose, labels = grid_pose(50, 50, 15), np.array([label])
+        one = truth_of([annotation(1, 1, 6000, [40, 40, 90, 80], pose, np.full(17, 2))], 1)._replace(labels=labels)
+        _, record = person(1, pose + np.float32((shift, 0)), 0.9 - image / 10)
+        measures.append(metric.measure(record._replace(labels=labels), one, scheme))
+    numbers = metric.score(measures, scheme)
+    assert [numbers[name] for name in ("AP", "AP50", "AP75")] == pytest.approx([0.400330, 0.666667, 0.333333], abs=1e-6)
+    (result,) = metric.writer.pack("", "image-1", measures[2].found, scheme)
+    assert result["category_id"] == 2
