@@ -225,7 +225,7 @@ def crop_forms(run: Run) -> tuple[dict[str, Form], int]:
 
 
 def forward_forms(run: Run, batch: int, device: torch.device) -> tuple[dict[str, Form], int]:
-    """The backbone alone, from normalised images to all of its maps."""
+    """Only the backbone, from normalised images to all of its maps."""
     model, timms_net = build_pair(run.config, device)
     model.eval()
     images = tested_batch(run, batch, device)["images"]
@@ -389,7 +389,7 @@ def build_pair(config: Config, device: torch.device) -> tuple[Model, nn.Module |
 
 
 def half_precisions(device: torch.device) -> tuple[str, ...]:
-    """Half precisions that a device has instructions for: imitated ones would take minutes and tell nothing."""
+    """Half precisions that a device has instructions for: imitated ones would take minutes and mean nothing."""
     if device.type == "cuda":
         return ("bfloat16", "float16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("float16",)
     return () if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2") else ("bfloat16",)
@@ -452,7 +452,7 @@ def measure(
 def training_memory(step: Form, device: torch.device) -> float:
     """MiB that a training step takes on top of what was there: its peak on CUDA, else what its backward pass needs.
 
-    The resident set of a CPU process would tell less: what was freed before is taken again without growing it.
+    The resident set of a CPU process would show less: what was freed before is taken again without growing it.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""The most memory that a process or a call takes, for the scripts that compare; Linux alone tells."""
+"""The most memory that a process or a call takes, for the scripts that compare (Linux only)."""
 
 import ctypes
 import re

@@ -19,7 +19,7 @@ from hrtoolkit.registry import NECKS
 
 @NECKS.register_module()
 class HighestResolution(BaseNeck):
-    """V1: keep the finest map alone.
+    """V1: keep only the finest map.
 
     Args:
         in_channels: channels of each map received, finest first.

@@ -46,7 +46,7 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
 
 
 def fold_batchnorm_(net: nn.Module, maps: int | None = None) -> list[str]:
-    """Put each BatchNorm that alone reads a convolution's output into that convolution, in place.
+    """Merge each BatchNorm that is the only reader of a convolution's output into that convolution, in place.
 
     Who reads what is traced. Left as they are: subclasses of `BatchNorm2d` (timm's have activations inside), those
     without running statistics, convolutions and normalisations that are used more than once, and nets whose `forward`

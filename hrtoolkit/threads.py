@@ -36,7 +36,7 @@ def map_bands(function: Callable[..., Result], *arrays: np.ndarray, largest: int
     (first, *others) = zip(*(np.array_split(array, bands) for array in arrays), strict=True)
     pool = _pool(os.getpid(), threads - 1)
     waiting = [pool.submit(function, *band) for band in others]
-    # This thread takes its share: one that only waits leaves its core to a thread it has woken.
+    # This thread works too: if it only waited, its core would stay idle.
     return [function(*first), *(future.result() for future in waiting)]
 
 

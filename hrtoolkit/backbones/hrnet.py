@@ -294,7 +294,7 @@ def _fuse_layer(channels: tuple[int, ...], source: int, target: int) -> nn.Modul
 
 
 def _checkpointed(block: nn.Module, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
-    """Run a block, keeping its input alone for the backward pass, which runs it again."""
+    """Run a block, keeping only its input for the backward pass, which runs it again."""
     return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _keeping_statistics(block)))
 
 

@@ -24,7 +24,7 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.toy.people import HAIR, SKIN, SUBPIXEL_BITS, to_fixed_point
 from hrtoolkit.visualization import write_image
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 VERSION = 1  # raise it when the same seed draws other pictures
 SPLITS = ("trainset", "testset")
@@ -102,7 +102,7 @@ def make_face(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def write_faces(folder: str | os.PathLike, train: int = 1000, test: int = 100, seed: int = 0) -> bool:
     """Write toy faces as 300W keeps its own: an image and a .pts file each, in trainset/ and testset/.
 
-    Face number i of a split depends on the seed alone, not on how many there are.
+    Face number i of a split depends only on the seed, not on how many there are.
 
     Args:
         folder: to write; `toy.txt` in it keeps the settings and is written last.

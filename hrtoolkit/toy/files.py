@@ -19,7 +19,7 @@ from hrtoolkit.toy.people import CLASSES, KEYPOINTS
 from hrtoolkit.toy.scenes import make_portrait, make_scene
 from hrtoolkit.visualization import write_image
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 VERSION = 2  # raise it when the same seed draws other pictures, or other files come with them
 SPLITS = ("train2017", "val2017")
@@ -35,7 +35,7 @@ def write_coco(folder: str | os.PathLike, train: int = 1200, val: int = 200, see
 
     Label maps of the people's parts, with the values of LABELS, lie in labels/train2017 and labels/val2017 as PNGs.
 
-    Image number i of a split depends on the seed alone, not on how many there are. `toy.json` keeps the settings and
+    Image number i of a split depends only on the seed, not on how many there are. `toy.json` keeps the settings and
     says whether the folder is complete; after an interruption the same call starts over.
 
     Returns:
@@ -73,7 +73,7 @@ def _write_once(folder: Path, splits: tuple[str, str], write_split: Callable[...
                 f"not toy data made with {settings}; delete the folder or choose another"
             )
         if found["complete"]:
-            logger.info("%s already holds the toy data made with %s", folder, settings)
+            log.info("%s already holds the toy data made with %s", folder, settings)
             return False
     _write_json(folder / "toy.json", settings | {"complete": False})
     for number, (split, count) in enumerate(zip(splits, (train, val), strict=True)):

@@ -1,6 +1,6 @@
 """Drawn people: bodies in a pose, seen from somewhere, as parts to be painted from far to near.
 
-Everything is drawn symmetrically: only the way a person faces tells left from right, as in photographs.
+Everything is drawn symmetrically: only the way a person faces decides left and right, as in photographs.
 
 Convention: points are (x, y) in image pixels with pixel centres on integers. Bodies live in camera axes, x to the
 right, y down, z towards the viewer, in units of the standing height; a person with yaw 0 looks at the viewer, so that
@@ -70,7 +70,7 @@ CIRCLE = np.array([(np.cos(t), np.sin(t)) for t in np.linspace(0, 2 * np.pi, 16,
 
 @dataclass(frozen=True)
 class Part:
-    """A convex patch of one colour."""
+    """A convex patch of one color."""
 
     name: str
     outline: np.ndarray  # [M, 2]
@@ -106,7 +106,7 @@ def make_person(
     Args:
         rng: source of every choice.
         height: in pixels.
-        background: mean RGB colour of the ground, which clothes stay away from.
+        background: mean RGB color of the ground, which clothes stay away from.
         yaw_degrees: 0 looks at the viewer, 180 away; by default one of the two, mostly within 30 degrees.
         pose: one of POSES; by default any.
     """
@@ -124,7 +124,7 @@ def make_person(
     sleeves, legs = (skin if rng.random() < 0.4 else cloth for cloth in (shirt, trousers))
 
     points = {}  # name -> [3], in standing heights
-    patches = []  # name of the part, names of its points, their radii, its colour, how much nearer it counts
+    patches = []  # name of the part, names of its points, their radii, its color, how much nearer it counts
 
     def add(name: str, ends: tuple[str, ...], radii: tuple[float, ...], color: np.ndarray, nearer: float = 0) -> None:
         patches.append((name, ends, radii, color, nearer))

@@ -1,4 +1,4 @@
-"""Drawn scenes: a few people on a textured ground, or one person alone.
+"""Drawn scenes: a few people on a textured ground, or one person.
 
 Masks, boxes and visibilities follow from rasterising the same parts that are painted. A mirrored scene is a valid
 scene.
@@ -38,7 +38,7 @@ SHOWN_BY = dict.fromkeys(FACE_MARKS, FACE_MARKS) | {
     }.items()
 }
 
-# Values of label maps, and what each part belongs to; a crowd and its surroundings are not told apart.
+# Values of label maps, and what each part belongs to; a crowd and its surroundings have one value.
 LABELS = ("background", "head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")
 UNLABELLED = 255
 LABEL_OF = {"torso": "torso", "obstacle": "background"}
@@ -162,7 +162,7 @@ def _make_crowd(rng: np.random.Generator, background: np.ndarray, height: int, w
 
 
 def _draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Smooth noise around one colour, with stripes, blobs or a gradient on top; RGB uint8 [H, W, 3]."""
+    """Smooth noise around one color, with stripes, blobs or a gradient on top; RGB uint8 [H, W, 3]."""
     base = rng.uniform(50, 205, 3)
     cells = rng.integers(2, 9, size=2)
     ground = base + rng.normal(0, 15, (*cells, 3))
@@ -186,7 +186,7 @@ def _draw_background(rng: np.random.Generator, height: int, width: int) -> np.nd
 
 
 def _paint_(image: np.ndarray, figure: Figure) -> None:
-    """Paint the parts over the image, each with a darker rim that sets it off from parts of the same colour."""
+    """Paint the parts over the image, each with a darker rim that sets it off from parts of the same color."""
     for part in figure.parts:
         points = to_fixed_point(part.outline)
         cv2.fillConvexPoly(image, points, part.color.tolist(), cv2.LINE_AA, SUBPIXEL_BITS)
