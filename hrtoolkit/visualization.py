@@ -19,20 +19,24 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.masks import Masks
 from hrtoolkit.records import Category, LabelMap, Record
 from hrtoolkit.schemes import IGNORED, ClassScheme, KeypointScheme, Scheme
+from hrtoolkit.schemes.sides import left_first
 
 Color = tuple[int, int, int]
 
-# First and second of a mirrored pair (left and right in most layouts), and what has no partner.
-FIRST, SECOND, SINGLE = (255, 128, 0), (0, 160, 255), (60, 220, 60)
+# Of the left and the right one of a mirrored pair, and of what has no partner.
+LEFT, RIGHT, SINGLE = (255, 128, 0), (0, 160, 255), (60, 220, 60)
 SUBPIXEL_BITS = 4  # OpenCV draws in fixed point: coordinates are given in 1/16 pixel
 CAPTION_HEIGHT = 18
-POINT_THRESHOLD, OBJECT_THRESHOLD = 0.2, 0.5  # scores that are drawn
+POINT_THRESHOLD, OBJECT_THRESHOLD = 0.2, 0.5  # points below are drawn faintly, objects below are not
+FAINT = 0.35  # opacity
+LEGEND_SHARE = 0.01  # of the pixels, that a class named in a picture has at least
 
 
 def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
     """Draw a record over its image, truth and prediction alike; RGB uint8 [H, W, 3].
 
-    Predicted points with a score up to 0.2, and predicted objects without points with one below 0.5, are left out.
+    Predicted points with a score up to 0.2 are faint; predicted objects without points and with one below 0.5 are left
+    out.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -44,8 +48,12 @@ def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
     if isinstance(record, Category):
         return draw_category(image, record, scheme)
     if record.points is not None:
-        shown = record.visible > 0 if record.point_scores is None else record.point_scores > POINT_THRESHOLD
-        return draw_keypoints(image, record.points, shown, scheme)
+        if record.point_scores is None:
+            return draw_keypoints(image, record.points, record.visible > 0, scheme)
+        every = np.ones(record.point_scores.shape, bool)
+        faint = draw_keypoints(image, record.points, every, scheme)
+        image = cv2.addWeighted(image, 1 - FAINT, faint, FAINT, 0)
+        return draw_keypoints(image, record.points, record.point_scores > POINT_THRESHOLD, scheme)
     if record.scores is not None:
         record = record.select(record.scores >= OBJECT_THRESHOLD)
     if record.masks is not None:
@@ -54,11 +62,17 @@ def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
     names = [scheme.names[label] for label in record.labels]
     if record.scores is not None:
         names = [f"{name} {score:.2f}" for name, score in zip(names, record.scores, strict=True)]
-    return draw_boxes(image, record.boxes_xyxy, names)
+    return draw_boxes(image, record.boxes_xyxy, names, [class_color(label) for label in record.labels.tolist()])
+
+
+def class_color(label: int) -> Color:
+    """A bright color for the boxes of a class; those of neighbouring labels differ."""
+    hue = np.uint8([[[(25 + 77 * label) % 180, 190, 255]]])
+    return tuple(cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist())
 
 
 def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme, opacity: float = 0.6) -> np.ndarray:
-    """Color an image by its classes; what is ignored keeps the image's own color.
+    """Color an image by its classes, and name those that cover a hundredth of it; what is ignored keeps its own color.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -69,7 +83,16 @@ def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(scheme.names)] = scheme.palette
     mixed = cv2.addWeighted(image, 1 - opacity, palette[label_map], opacity, 0)
-    return np.where((label_map == IGNORED)[..., None], image, mixed)
+    drawn = np.where((label_map == IGNORED)[..., None], image, mixed)
+    counts = np.bincount(label_map.ravel(), minlength=256)[: len(scheme.names)]
+    side, top = max(image.shape[:2]), 0
+    for label in np.argsort(-counts, kind="stable").tolist():
+        if counts[label] < LEGEND_SHARE * label_map.size or top > image.shape[0] / 2:
+            break
+        color = scheme.palette[label]
+        ink = (0, 0, 0) if np.dot(color, (0.299, 0.587, 0.114)) > 110 else (255, 255, 255)
+        top += _write_text(drawn, scheme.names[label], (0, top), background=color, color=ink, scale=side / 1600)
+    return drawn
 
 
 def draw_category(image: np.ndarray, record: Category, scheme: ClassScheme) -> np.ndarray:
@@ -103,7 +126,7 @@ def draw_keypoints(
         keypoints: [N, K, 2]; points that are not finite, or lie far outside the image, are left out.
         visible: [N, K] bool, which keypoints to draw.
         scheme: names the lines and, through its mirrored pairs, the two sides.
-        color: one colour for everything instead of one a side.
+        color: one color for everything instead of one a side.
 
     Raises:
         ValueError: the image is of another kind, or the shapes disagree with the scheme.
@@ -117,8 +140,8 @@ def draw_keypoints(
             f"keypoints should be [N, {count}, 2] and visible [N, {count}] in a scheme of {count} names, "
             f"got {list(keypoints.shape)} and {list(visible.shape)}"
         )
-    first, second = ({pair[side] for pair in scheme.mirrored} for side in (0, 1))
-    side_colors = [FIRST if name in first else SECOND if name in second else SINGLE for name in scheme.names]
+    left, right = ({pair[side] for pair in left_first(scheme.mirrored)} for side in (0, 1))
+    side_colors = [LEFT if name in left else RIGHT if name in right else SINGLE for name in scheme.names]
     # Four image sides away nothing shows any more, and OpenCV's integers would overflow before long.
     reach = 4 * max(canvas.shape[:2])
     with np.errstate(invalid="ignore"):
@@ -138,23 +161,34 @@ def draw_keypoints(
 
 
 def draw_boxes(
-    image: np.ndarray, boxes_xyxy: np.ndarray, names: Sequence[str] | None = None, color: Color = (255, 230, 0)
+    image: np.ndarray,
+    boxes_xyxy: np.ndarray,
+    names: Sequence[str] | None = None,
+    colors: Sequence[Color] | Color = (255, 230, 0),
 ) -> np.ndarray:
-    """Draw boxes [N, 4], each with its name on the upper left corner; boxes that are not finite are left out."""
+    """Draw boxes, each with its name at the upper left corner.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        boxes_xyxy: [N, 4]; those that are not finite are left out.
+        names: [N], or None.
+        colors: [N], or one for all.
+    """
     canvas = _copy_image(image)
     boxes = np.asarray(boxes_xyxy, dtype=np.float64).reshape(-1, 4)
     if names is not None and len(names) != len(boxes):
         raise ValueError(f"{len(names)} names for {len(boxes)} boxes")
-    reach = 4 * max(canvas.shape[:2])
-    width = max(1, round(max(canvas.shape[:2]) / 400))
-    for index, box in enumerate(boxes):
-        if not np.isfinite(box).all():
+    colors = [colors] * len(boxes) if isinstance(colors, tuple) else colors
+    side = max(canvas.shape[:2])
+    reach, width = 4 * side, max(1, round(side / 400))
+    for index in reversed(range(len(boxes))):  # the first on top: it is the best
+        if not np.isfinite(boxes[index]).all():
             continue
         # The box covers whole pixels: its last one is a pixel before x2.
-        x1, y1, x2, y2 = np.round(np.clip(box - [0, 0, 1, 1], -reach, reach)).astype(int).tolist()
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), color, width)
+        x1, y1, x2, y2 = np.round(np.clip(boxes[index] - [0, 0, 1, 1], -reach, reach)).astype(int).tolist()
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colors[index], width)
         if names is not None:
-            _write_text(canvas, names[index], (x1, max(y1 - 14, 0)), background=color)
+            _write_text(canvas, names[index], (x1, y1), background=colors[index], scale=side / 1600, above=True)
     return canvas
 
 
@@ -250,26 +284,54 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
 
 
 def plot_curves(
-    curves: Mapping[str, Sequence[tuple[float, float]]], path: str | os.PathLike, xlabel: str = "step"
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    path: str | os.PathLike,
+    xlabel: str = "step",
+    first: Sequence[str] = (),
+    best: tuple[str, float] | None = None,
 ) -> None:
-    """Plot each named curve, a list of (x, y), in a panel of its own; values that are not finite leave a gap."""
+    """Plot each named curve in a panel of its own; what is -1 throughout (no object of that size) is left out.
+
+    Args:
+        curves: (x, y) of each; values that are not finite leave a gap.
+        path: of the picture.
+        xlabel: what x is; whole numbers.
+        first: names of the curves that come first and large.
+        best: name of a curve and the x that is marked in it.
+    """
     from matplotlib.figure import Figure  # slow to import; a Figure of its own needs no display and no global state
+    from matplotlib.ticker import MaxNLocator
 
     if not curves:
         raise ValueError(f"{path}: there is no curve to plot")
-    columns = min(3, len(curves))
-    rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(4 * columns, 2.6 * rows), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
-    for (name, points), panel in zip(curves.items(), panels, strict=False):
-        x, y = np.asarray(points, dtype=np.float64).reshape(-1, 2).T
+    arrays = {name: np.asarray(points, dtype=np.float64).reshape(-1, 2) for name, points in curves.items()}
+    arrays = {name: points for name, points in arrays.items() if not (points[:, 1] == -1).all()} or arrays
+    large = [name for name in first if name in arrays]
+    small = [name for name in arrays if name not in large]
+    columns = 6  # of a grid in which a large panel takes three by two, a small one two by one
+    rows = 2 * -(-len(large) // 2) + -(-len(small) // 3)
+    figure = Figure(figsize=(12, 2.4 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    for place, name in enumerate([*large, *small]):
+        if place < len(large):
+            row, column = 2 * (place // 2), 3 * (place % 2)
+            spot = grid[row : row + 2, column : column + 3] if len(large) > 1 else grid[row : row + 2, :]
+        else:
+            row, column = divmod(place - len(large), 3)
+            spot = grid[2 * -(-len(large) // 2) + row, 2 * column : 2 * column + 2]
+        panel = figure.add_subplot(spot)
+        x, y = arrays[name].T
         panel.plot(x, y, marker="." if len(x) < 30 else None, linewidth=1)
-        panel.set_title(name, fontsize=9)
+        title = name
+        if best is not None and best[0] == name and (x == best[1]).any():
+            value = y[x == best[1]][0]
+            panel.plot(best[1], value, "o", color="tab:red")
+            title = f"{name}, best {value:.4g} at {xlabel} {best[1]:g}"
+        panel.set_title(title, fontsize=12 if place < len(large) else 9)
         panel.set_xlabel(xlabel, fontsize=8)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.tick_params(labelsize=7)
         panel.grid(alpha=0.3)
-    for panel in panels:  # what zip left over
-        panel.set_axis_off()
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix.lstrip(".") or "png", dpi=110)
     _replace_file(Path(path), buffer.getvalue())
@@ -283,13 +345,33 @@ def _copy_image(image: np.ndarray) -> np.ndarray:
 
 
 def _write_text(
-    canvas: np.ndarray, text: str, top_left: tuple[int, int], background: Color, color: Color = (0, 0, 0)
-) -> None:
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.4
-    (width, height), baseline = cv2.getTextSize(text, font, scale, 1)
-    x, y = top_left
+    canvas: np.ndarray,
+    text: str,
+    top_left: tuple[int, int],
+    background: Color,
+    color: Color = (0, 0, 0),
+    scale: float = 0.0,
+    above: bool = False,
+) -> int:
+    """Write a line on its own ground, inside the canvas as far as it fits, and give its height.
+
+    Args:
+        canvas: is written on.
+        text: what it says; OpenCV shows ? in place of what is not ASCII.
+        top_left: corner (x, y).
+        background: of the ground.
+        color: of the letters.
+        scale: of OpenCV's font, 0.4 at least.
+        above: put the line over the corner where there is room.
+    """
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(scale, 0.4)
+    thickness = max(1, round(1.5 * scale))
+    (width, height), baseline = cv2.getTextSize(text, font, scale, thickness)
+    x = max(0, min(top_left[0], canvas.shape[1] - width - 2))
+    y = max(0, top_left[1] - (height + baseline if above else 0))
     cv2.rectangle(canvas, (x, y), (x + width + 2, y + height + baseline), background, -1)
-    cv2.putText(canvas, text, (x + 2, y + height + 1), font, scale, color, 1, cv2.LINE_AA)
+    cv2.putText(canvas, text, (x + 2, y + height + 1), font, scale, color, thickness, cv2.LINE_AA)
+    return height + baseline
 
 
 def _replace_file(path: Path, data: bytes) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from hrtoolkit import visualization
 from hrtoolkit.errors import UserError
-from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes import ClassScheme, KeypointScheme
+from hrtoolkit.schemes.people import COCO, MPII
 
 SCHEME = KeypointScheme(
     names=("nose", "left_hand", "right_hand"),
@@ -32,7 +33,7 @@ def test_a_line_passes_through_the_middle_of_its_ends_and_the_input_stays():
 def test_the_two_sides_differ_in_colour_unless_one_colour_is_asked_for():
     drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME)
     for (x, y), color in zip(
-        PERSON[0].astype(int), (visualization.SINGLE, visualization.FIRST, visualization.SECOND), strict=True
+        PERSON[0].astype(int), (visualization.SINGLE, visualization.LEFT, visualization.RIGHT), strict=True
     ):
         np.testing.assert_array_equal(drawn[y, x], color)
     drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME, color=(255, 255, 255))
@@ -71,7 +72,7 @@ def test_wrong_images_and_shapes_are_named():
 
 
 def test_a_box_runs_along_its_outermost_pixels():
-    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 40, 35]]), color=(255, 0, 0))
+    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 40, 35]]), colors=(255, 0, 0))
     rows, columns = np.nonzero(drawn[..., 0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 34, 10, 39)
     assert not drawn[27, 25].any()
@@ -109,7 +110,38 @@ def test_each_curve_gets_a_panel_even_with_gaps(tmp_path):
     four = cv2.imread(str(tmp_path / "curves.png"))
     visualization.plot_curves({"loss": curves["loss"]}, tmp_path / "curves.png")
     one = cv2.imread(str(tmp_path / "curves.png"))
-    assert four.shape[0] > 1.5 * one.shape[0] and four.shape[1] > 2.5 * one.shape[1]  # 2 x 3 panels against 1
+    assert four.shape[0] == 2 * one.shape[0]  # three panels a row
+
+
+def test_the_headline_is_large_and_its_best_marked(tmp_path):
+    def plot(name, **options):
+        curves = {"loss": [(1, 1.0), (2, 0.5)], "AP": [(1, 0.1), (2, 0.3)], "AP_L": [(1, -1), (2, -1)]}
+        visualization.plot_curves(curves, tmp_path / name, xlabel="epoch", **options)
+        return cv2.imread(str(tmp_path / name))
+
+    plain, large = plot("plain.png"), plot("large.png", first=("loss", "AP"))
+    assert large.shape[0] == 2 * plain.shape[0]  # nothing is left for a row of small ones: AP_L says nothing
+    marked = plot("marked.png", first=("loss", "AP"), best=("AP", 2))
+    middle = large.shape[1] // 2
+    assert (marked[:, :middle] == large[:, :middle]).all() and (marked[:, middle:] != large[:, middle:]).any()
+
+
+def test_classes_of_a_label_map_are_named_in_their_colors():
+    scheme = ClassScheme(("ground", "tree"), palette=((10, 20, 30), (250, 240, 10)))
+    labels = np.zeros((200, 300), np.uint8)
+    named = visualization.draw_label_map(blank(200, 300), labels, scheme)
+    assert (named[100:, 200:] == named[150, 250]).all() and (named[:30, :90] == scheme.palette[0]).all(-1).any()
+    labels[:5, :5] = 1
+    few = visualization.draw_label_map(blank(200, 300), labels, scheme)
+    assert not (few[:60, :90] == scheme.palette[1]).all(-1).any()  # 25 pixels are not worth a line
+
+
+def test_left_and_right_have_the_same_colors_in_every_scheme():
+    for scheme, left in ((COCO, "left_wrist"), (MPII, "left_wrist")):
+        points = np.full((1, len(scheme.names), 2), np.nan)
+        points[0, scheme.names.index(left)] = 50, 40
+        drawn = visualization.draw_keypoints(blank(), points, np.ones((1, len(scheme.names)), bool), scheme)
+        assert tuple(drawn[40, 50]) == visualization.LEFT
 
 
 def test_a_heatmap_lies_over_the_image_where_its_cells_are():

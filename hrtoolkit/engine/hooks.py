@@ -101,7 +101,15 @@ class Progress(Hook):
     def _plot(self, runner) -> None:
         self.plotted = time.perf_counter()
         if is_main_process() and runner.history:
-            plot_curves(history_curves(runner.history), Path(runner.work_dir) / "curves.png", xlabel="epoch")
+            scored = [record for record in runner.history if runner.headline in record]
+            best = runner.best(scored, key=lambda record: record[runner.headline])["epoch"] if scored else None
+            plot_curves(
+                history_curves(runner.history),
+                Path(runner.work_dir) / "curves.png",
+                xlabel="epoch",
+                first=("loss", runner.headline),
+                best=None if best is None else (runner.headline, best),
+            )
 
     def _text(self, runner) -> str:
         total = len(runner.train_dataloader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LEFT_TO_RIGHT = {"left": "right", "l": "r"}
 WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -16,6 +17,11 @@ def partners_by_name(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], lis
     words = {"left": "right", "right": "left"}
     alone = [name for name in names if _swap_side(name, words) and not any(name in pair for pair in pairs)]
     return pairs, alone
+
+
+def left_first(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Mirrored pairs with the left one first, where their names tell; schemes list them either way."""
+    return [(b, a) if _swap_side(b, LEFT_TO_RIGHT) == a else (a, b) for a, b in pairs]
 
 
 def _swap_side(name: str, sides: dict[str, str]) -> str | None:
