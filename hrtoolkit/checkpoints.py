@@ -1,35 +1,36 @@
-"""Weights from anywhere into a model, and our own checkpoints onto the disk.
+"""Weights from anywhere into a model, and a report of what became of them.
 
-Files are read with `weights_only=True`: nothing in them can run code. Our own are known by what they say of themselves,
-foreign ones by the names of their tensors, with or without `module.`: each task registers the formats of its kind.
+Our own files are known by what they say of themselves, foreign ones by the names of their tensors, with or without
+`module.`: each task registers the formats of its kind.
 """
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
-from urllib.parse import urlparse
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
-import safetensors.torch
-import timm
 import torch
 from torch import Tensor, nn
 
-from hrtoolkit.errors import CheckpointError
-from hrtoolkit.files import write_atomically
+from hrtoolkit.checkpoint_files import read_checkpoint
+from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.model import UNNAMED, Head, Model
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
 
-# Of DataParallel, of torch.compile, and of the official segmentation code around network and loss.
-WRAPPERS = ("module.", "_orig_mod.", "model.")
-TIMM_PREFIX = "timm/"
+# What names of tensors may begin with: DataParallel, torch.compile, the official segmentation code, Lightning modules.
+WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+PARTS = ("backbone", "neck", "head", "branches")
+# Keys under which files keep weights averaged over the training, and weights.
+AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "params_ema", "ema", "shadow")
+WEIGHTS = (
+    *("state_dict", "model_state_dict", "model_state", "model_weights", "model", "params", "net", "network"),
+    *("weights", "module", "best_state_dict"),
+)
+NO_WEIGHTS = re.compile("optim|sched|scaler|momentum|grad", re.IGNORECASE)  # keys beside them
 
 
 @dataclass
@@ -45,8 +46,12 @@ class LoadReport:
     missing: list[str] = field(default_factory=list)  # in the model, not in the file: keep their initial values
     unexpected: list[str] = field(default_factory=list)  # in the file, not in the model: left unused
     mis_shaped: dict[str, tuple[tuple, tuple]] = field(default_factory=dict)  # name -> shapes in file and model
-    adopted: dict[str, list[str]] = field(default_factory=dict)  # name -> output channels taken over by their names
+    adopted: dict[str, list[str]] = field(default_factory=dict)  # name -> the outputs found by name, where not all are
+    unusable: dict[str, str] = field(default_factory=dict)  # name -> why it was not loaded
+    not_finite: dict[str, str] = field(default_factory=dict)  # name -> what is wrong in what was loaded
+    cut: list[str] = field(default_factory=list)  # of the unexpected, those of layers that the model has in part only
     notes: list[str] = field(default_factory=list)  # what was converted on the way
+    differences: list[str] = field(default_factory=list)  # settings that it was trained with and the model lacks
 
     @property
     def ok(self) -> bool:
@@ -55,23 +60,26 @@ class LoadReport:
 
     @property
     def fits(self) -> bool:
-        """Every tensor of the model was in the file in the same shape; the file may hold more."""
-        return not self.missing and not self.mis_shaped and not self.adopted
+        """The model computes what the file was trained for; the file may hold more, such as another head."""
+        incomplete = self.missing, self.mis_shaped, self.adopted, self.unusable, self.not_finite, self.cut
+        return not any(incomplete)
 
     def part_fits(self, part: str, but: Collection[str] = ()) -> bool:
-        """As `fits`, for one part of the model such as "backbone", whatever became of the names in `but`."""
-        incomplete = {*self.missing, *self.mis_shaped, *self.adopted} - set(but)
+        """Whether one part of the model, such as "backbone", was all in the file, but for the names in `but`."""
+        incomplete = {*self.missing, *self.mis_shaped, *self.adopted, *self.unusable, *self.not_finite} - set(but)
         return not any(name.startswith(f"{part}.") for name in incomplete)
 
     def __str__(self) -> str:
         lines = [f"{self.source} ({self.kind})", *(f"  {note}" for note in self.notes)]
         parts = Counter(name.split(".")[0] for name in self.loaded)
-        names = [*self.loaded, *self.missing, *self.mis_shaped, *self.adopted]
+        names = [*self.loaded, *self.missing, *self.mis_shaped, *self.adopted, *self.unusable]
         for part, total in Counter(name.split(".")[0] for name in names).items():
             if parts[part] == total:
                 lines.append(f"  {part}: all {total} tensors loaded")
             else:
                 lines.append(f"  {part}: {parts[part]} of {total} tensors loaded")
+        lines += [f"  {name}: {what}" for name, what in self.not_finite.items()]
+        lines += [f"  {name}: keeps its initial values, {why}" for name, why in self.unusable.items()]
         for name, (in_file, in_model) in self.mis_shaped.items():
             lines.append(f"  {name}: keeps its initial values, shape {in_file} in the file, {in_model} in the model")
         for name, channels in self.adopted.items():
@@ -80,7 +88,10 @@ class LoadReport:
             lines.append(f"  not in the file: {_summary(self.missing)}")
         if self.unexpected:
             lines.append(f"  not used: {_summary(self.unexpected)}")
-        return "\n".join(_shorten(lines))
+        if self.cut:
+            lines.append(f"  the network of the file is larger: it has {_summary(self.cut)} besides")
+        differences = [f"  {line}" for line in self.differences]  # never among the lines that are left out
+        return "\n".join([*_shorten(lines), *differences])
 
     def details(self) -> str:
         """Every name under its heading."""
@@ -88,6 +99,10 @@ class LoadReport:
             "loaded": self.loaded,
             "missing": self.missing,
             "unexpected": self.unexpected,
+            "not finite": [f"{n}: {what}" for n, what in self.not_finite.items()],
+            "unusable": [f"{n}: {why}" for n, why in self.unusable.items()],
+            "of a larger network": self.cut,
+            "other settings": self.differences,
             "mis-shaped": [f"{n}: {a} in the file, {b} in the model" for n, (a, b) in self.mis_shaped.items()],
             "adopted by name": [f"{n}: {', '.join(channels)}" for n, channels in self.adopted.items()],
         }
@@ -103,11 +118,14 @@ class Format(NamedTuple):
         name: what reports call it.
         recognises: `recognises(names) -> bool`, of all tensors of a file, without wrappers such as `module.`.
         convert: `convert(tensors) -> tensors, notes`, of a whole file, to the names `backbone.*`, `neck.*`, `head.*`.
+        settings: `settings(checkpoint) -> settings`, what the weights were trained with, as far as the file or its kind
+            tells, by part and name as `Model.describe` has them: `{"neck": {"align_corners": False}}`.
     """
 
     name: str
     recognises: Callable[[Collection[str]], bool]
     convert: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]]
+    settings: Callable[[Mapping], dict[str, dict]] = lambda checkpoint: {}
 
 
 FORMATS: list[Format] = []
@@ -144,35 +162,92 @@ def load_checkpoint(
     """
     checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
     label = label or ("checkpoint" if isinstance(source, Mapping) else str(source))
-    tensors, kind, notes = _recognise(checkpoint, label)
-    report = LoadReport(label, kind, notes=notes)
-    target = model.state_dict()
+    target, values = model.state_dict(), {}
+    tensors, notes = _find_tensors(checkpoint, label)
+    tensors = _unwrap(tensors, {*PARTS, *(name.split(".")[0] for name in target)}, notes)
+    form = _recognise(checkpoint, tensors)
+    tensors, more = form.convert(tensors)
+    report = LoadReport(label, form.name, notes=[*notes, *more])
     if isinstance(model, Model):
         tensors = _place(tensors, model.backbone)
-        tensors = _to_branch(model, tensors, kind, branch, report)
+        tensors = _to_branch(model, tensors, form.name, branch, report)
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
-    values = {}
+    told = _output_names(checkpoint, scheme)
     for name, tensor in tensors.items():
         if name not in target:
             report.unexpected.append(name)
-        elif (rows := _shared_outputs(model, name, checkpoint, tensor, target[name], scheme, report)) is not None:
-            theirs, ours = [a for a, _ in rows.values()], [b for _, b in rows.values()]
-            values[name] = target[name].clone()
-            values[name][ours] = tensor[theirs].to(values[name])
-            report.adopted[name] = list(rows)
-        elif tensor.shape != target[name].shape:
-            report.mis_shaped[name] = (tuple(tensor.shape), tuple(target[name].shape))
         else:
-            values[name] = tensor
-            report.loaded.append(name)
+            _take(model, name, tensor, target[name], told, values, report)
     # Files of torch 0.4 lack the batch counters, which only matter for cumulative averages.
     report.missing = [n for n in target if n not in tensors and not n.endswith("num_batches_tracked")]
-    if isinstance(model, Model) and branch is not None:
-        others = tuple(model.prefix(name) for name in model.branches if name != branch)
-        report.missing = [name for name in report.missing if not name.startswith(others)]
+    if isinstance(model, Model):
+        report.cut = [name for name in report.unexpected if _is_cut(model, name)]
+        if branch is not None:
+            others = tuple(model.prefix(name) for name in model.branches if name != branch)
+            report.missing = [name for name in report.missing if not name.startswith(others)]
+        report.differences = _compare_settings(model, form.settings(checkpoint), branch, report)
     model.load_state_dict(values, strict=False)
     return report
+
+
+def _take(
+    model: nn.Module,
+    name: str,
+    tensor: Tensor,
+    ours: Tensor,
+    told: _Names,
+    values: dict[str, Tensor],
+    report: LoadReport,
+) -> None:
+    """Put a tensor of the file, or the rows of it that the model has, among the values to load, and report it."""
+    why = _why_unusable(tensor, ours)
+    rows = None if why else _shared_outputs(model, name, told, tensor, ours, report)
+    if why:
+        report.unusable[name] = why
+        return
+    if rows is not None:
+        theirs, own = rows
+        values[name] = ours.clone()
+        values[name][own] = tensor[theirs].to(ours)
+    elif tensor.shape != ours.shape:
+        report.mis_shaped[name] = (tuple(tensor.shape), tuple(ours.shape))
+        return
+    else:
+        values[name] = tensor.detach().to(ours.dtype)
+    if name not in report.adopted:
+        report.loaded.append(name)
+    if wrong := describe_not_finite(name, values[name]):
+        report.not_finite[name] = wrong
+
+
+def _why_unusable(tensor: Tensor, ours: Tensor) -> str | None:
+    if tensor.is_meta and not ours.is_meta:
+        return "the file has its shape without values"
+    if tensor.is_quantized or (ours.is_floating_point() and not tensor.is_floating_point()):
+        return f"{str(tensor.dtype).removeprefix('torch.')} in the file, perhaps quantised: save the weights as floats"
+    return None if tensor.layout == torch.strided else "sparse in the file"
+
+
+def describe_not_finite(name: str, tensor: Tensor) -> str | None:
+    """What no sound network has in a tensor of this name: numbers that are not finite, variances below 0."""
+    if not tensor.is_floating_point() or tensor.is_meta:
+        return None
+    bad = tensor.numel() - int(tensor.isfinite().sum())
+    if bad:
+        return f"{bad} of {tensor.numel()} values are NaN or infinite"
+    below = int((tensor < 0).sum()) if name.endswith("running_var") else 0
+    return f"{below} of {tensor.numel()} variances are below 0" if below else None
+
+
+def _is_cut(model: Model, name: str) -> bool:
+    """Whether a tensor that was not used belongs to a layer or backbone that the model has, and would change it."""
+    if name.endswith("num_batches_tracked"):
+        return False
+    if name.startswith("backbone."):
+        return not name.removeprefix("backbone.").startswith(tuple(model.backbone.optional_parts))
+    layer = dict(model.named_modules()).get(name.rpartition(".")[0])
+    return layer is not None and not any(layer.children()) and any(layer.parameters())
 
 
 def _to_branch(
@@ -197,79 +272,107 @@ def _to_branch(
     return placed | {f"{prefix}head.{key}": tensor for key, tensor in own.items()}
 
 
-def read_checkpoint(path: str | Path) -> Mapping:
-    """Read a checkpoint's content onto the CPU without running anything in it.
-
-    Args:
-        path: of a .pth, .pt or .safetensors file, its URL, or "timm/NAME".
-
-    Raises:
-        CheckpointError: see `load_checkpoint`.
-    """
-    if str(path).startswith(TIMM_PREFIX):
-        return _download_from_timm(str(path).removeprefix(TIMM_PREFIX))
-    path = _download(str(path)) if "://" in str(path) else Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint file")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        with torch.serialization.safe_globals(SAFE_GLOBALS):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it names {named[1]}" if named else "torch does not write such files"
-        raise CheckpointError(
-            f"{path}: refused, because it holds more than tensors and plain values, and reading that could run code "
-            f"({reason}). Ask its author for the bare state_dict"
-        ) from None
-    except (RuntimeError, EOFError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        # Other kinds of error name a byte or a key, which helps nobody.
-        detail = f" ({error})" if isinstance(error, RuntimeError | safetensors.SafetensorError) else ""
-        raise CheckpointError(f"{path}: damaged, or no checkpoint at all{detail}; download or copy it again") from None
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not tensors by name")
-    return content
+def _find_tensors(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights of a file by name, wherever in it they lie, and notes."""
+    found, notes = checkpoint, []
+    for _ in range(5):  # a malicious file may hold itself
+        inside = [key for key, value in found.items() if isinstance(value, Mapping) and _holds_tensors(value)]
+        # Files of OpenMMLab, and ours, keep averaged weights as their state_dict, and the other ones aside.
+        averaged = [] if isinstance(checkpoint.get("meta"), Mapping) else [k for k in AVERAGED if k in inside]
+        known = [*averaged, *(key for key in WEIGHTS if key in inside)]
+        if not known and not any(isinstance(value, Tensor) for value in found.values()):
+            known = [key for key in inside if not NO_WEIGHTS.search(str(key))]
+            if len(known) > 1:
+                keys = shorten(sorted(map(str, known)))
+                raise CheckpointError(f"{label}: several networks ({keys}); save the one that you mean by itself")
+        if not known:
+            break
+        if averaged and len(known) > len(averaged):
+            notes.append(f"took the weights averaged over the training, {known[0]}, and not {known[-1]}")
+        found = found[known[0]]
+    tensors = {name: value for name, value in found.items() if isinstance(value, Tensor) and isinstance(name, str)}
+    if not tensors:
+        raise CheckpointError(f"{label}: no tensors found; its keys are {shorten([str(key) for key in found])}")
+    return tensors, notes
 
 
-def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
-    """Write a checkpoint so that a kill or a full disk leaves the previous file whole.
-
-    Raises:
-        CheckpointError: it cannot be written.
-    """
-    try:
-        with write_atomically(path, "wb") as file:
-            torch.save(checkpoint, file)
-    # torch reports a failed write of its own archive format as a RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: could not be written ({error}); the previous file is untouched") from error
+def _holds_tensors(content: Mapping, depth: int = 3) -> bool:
+    return any(
+        isinstance(value, Tensor) or (depth and isinstance(value, Mapping) and _holds_tensors(value, depth - 1))
+        for value in content.values()
+    )
 
 
-def _recognise(checkpoint: Mapping, label: str) -> tuple[dict[str, Tensor], str, list[str]]:
-    """Find the tensors, take off wrappers, and give what a known foreign format holds our names.
-
-    Returns:
-        the tensors, the name of the format, and notes on what was done.
-    """
-    found = checkpoint
-    while nested := [key for key in ("state_dict", "model", "model_state") if isinstance(found.get(key), Mapping)]:
-        found = found[nested[0]]
-    if not any(isinstance(value, Tensor) for value in found.values()):
-        raise CheckpointError(f"{label}: no tensors found; its keys are {list(found)[:10]}")
-    tensors = {}
-    for name, tensor in found.items():
-        while name.startswith(WRAPPERS):
+def _unwrap(tensors: dict[str, Tensor], parts: Collection[str], notes: list[str]) -> dict[str, Tensor]:
+    """Take off the names what all sorts of code put around a network, but for the parts of the model itself."""
+    shared, first = list(tensors), set()
+    while all("." in name for name in shared):
+        first = {name.split(".")[0] for name in shared}
+        if len(first) > 1 or first & set(parts):
+            tensors = dict(zip(shared, tensors.values(), strict=True))
+            break
+        shared = [name.split(".", 1)[1] for name in shared]
+    unwrapped = {}
+    for name, tensor in tensors.items():
+        while name.startswith(WRAPPERS) and name.split(".")[0] not in parts:
             name = name.split(".", 1)[1]
-        if isinstance(tensor, Tensor) and not name.startswith("data_preprocessor."):
-            tensors[name] = tensor
-    if isinstance(meta := checkpoint.get("meta"), Mapping) and "hrtoolkit_version" in meta:
-        return tensors, "hrtoolkit", []
+        if name in unwrapped:
+            notes += [] if notes else [f"two networks in one: took the first tensor of each name, such as {name}"]
+        elif not name.startswith("data_preprocessor."):
+            unwrapped[name] = tensor
+    return unwrapped
+
+
+def _recognise(checkpoint: Mapping, tensors: Mapping[str, Tensor]) -> Format:
+    """The format of a file; of one that nobody registered, one that leaves it as it is."""
+    meta = checkpoint.get("meta")
+    if isinstance(meta, Mapping) and "hrtoolkit_version" in meta:
+        return Format("hrtoolkit", lambda _: True, lambda tensors: (tensors, []), lambda _: meta)
     for one in FORMATS:
         if one.recognises(tensors.keys()):
-            converted, notes = one.convert(tensors)
-            return converted, one.name, notes
-    return tensors, "OpenMMLab" if any(name.startswith("backbone.") for name in tensors) else "bare weights", []
+            return one
+    name = "OpenMMLab" if any(name.startswith("backbone.") for name in tensors) else "bare weights"
+    return Format(name, lambda _: True, lambda tensors: (tensors, []))
+
+
+def _compare_settings(
+    model: Model, settings: Mapping[str, Mapping], branch: str | None, report: LoadReport
+) -> list[str]:
+    """A line for each setting that the weights were trained with and the model has not."""
+    has_head = any("head." in name for name in [*report.loaded, *report.adopted])
+    lines = []
+    for part, own in model.describe().items():
+        # A file of one task says of "head" what a model of several calls "NAME.head".
+        theirs = settings.get(part) or settings.get(part.removeprefix(f"{branch}."))
+        for name, value in own.items():
+            # Files of earlier versions lack what they did not know. One that only starts a backbone shares the pixels.
+            if not isinstance(theirs, Mapping) or name not in theirs or not (has_head or name in ("mean", "std")):
+                continue
+            if pair := _differing(value, theirs[name]):
+                said = f"another {name} than the checkpoint was trained for: {pair[0]}, not {pair[1]}"
+                lines.append(f"{said} (model.{part}.{name})")
+    return lines
+
+
+def _differing(ours: Any, theirs: Any) -> tuple[str, str] | None:
+    """Both as texts where they differ, of dictionaries only what differs; numbers up to rounding."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        names = [name for name in ours if name in theirs and _differing(ours[name], theirs[name])]
+        ours, theirs = ({name: one[name] for name in names} for one in (ours, theirs))
+        return (_brief(ours), _brief(theirs)) if names else None
+    if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
+        pairs = zip(ours, theirs, strict=True) if len(ours) == len(theirs) else [(ours, None)]
+        same = all(_differing(a, b) is None for a, b in pairs)
+    elif isinstance(ours, int | float) and isinstance(theirs, int | float):
+        same = abs(ours - theirs) <= 1e-3 * max(abs(ours), abs(theirs))
+    else:
+        same = ours == theirs
+    return None if same else (_brief(ours), _brief(theirs))
+
+
+def _brief(value: Any, most: int = 100) -> str:
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _place(tensors: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
@@ -286,41 +389,73 @@ def _place(tensors: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]
     return {place(name): tensor for name, tensor in tensors.items()}
 
 
+class _Names(NamedTuple):
+    """What a file or its user says of its outputs."""
+
+    by_branch: Mapping[str, tuple[str, ...]] | None  # as the file tells
+    scheme: SchemeLike | None  # as the user tells
+    foreign: bool  # of another code base, which may spell classes in another way
+
+
 def _shared_outputs(
-    model: nn.Module,
-    name: str,
-    checkpoint: Mapping,
-    theirs: Tensor,
-    ours: Tensor,
-    scheme: SchemeLike | None,
-    report: LoadReport,
-) -> dict[str, tuple[int, int]] | None:
-    """Channels of equal name, name -> (in file, in model); None where a plain copy is right or nothing fits."""
-    head = _head_of(model, name)
+    model: nn.Module, name: str, told: _Names, theirs: Tensor, ours: Tensor, report: LoadReport
+) -> tuple[list[int], list[int]] | None:
+    """Rows of equal name, in the file and in the model; None where a plain copy is right or nothing fits."""
+    branch, head = _head_of(model, name)
     if head is None:
         return None
     names = _row_names(head)
-    if not theirs.ndim or theirs.shape[1:] != ours.shape[1:] or ours.shape[:1] != (len(names),):
+    each = _rows_each(head, name, ours, len(names))
+    if not each or not theirs.ndim or theirs.shape[1:] != ours.shape[1:]:
         return None
-    told = _output_names(checkpoint)
-    if told is None and scheme is not None:
-        told = _row_names(head, resolve_scheme(scheme, type(head.scheme)))
-    if told is None and len(theirs) != len(names):
-        note = "it does not say what its outputs stand for: give `scheme` to take over those of equal name"
-        report.notes += [note] if note not in report.notes else []
+    known = told.by_branch and told.by_branch.get(branch, told.by_branch.get(UNNAMED))
+    if known is None and told.scheme is not None:
+        known = _row_names(head, resolve_scheme(told.scheme, type(head.scheme)))
+    elif known is not None and told.foreign:
+        known = (*head.extra_outputs, *known)
+    if known is None and len(theirs) != len(ours):
+        _note(report, "it does not say what its outputs stand for: give `scheme` to take over those of equal name")
     # A file that does not tell its names is trusted where the counts agree: there is nothing to match by.
-    if not told or len(told) != len(theirs) or told == names:
+    if not known or len(theirs) != each * len(known) or known == names:
         return None
-    return {one: (told.index(one), names.index(one)) for one in names if one in told}
+    keys, own_keys = _keys(known), _keys(names)
+    pairs = [(keys.index(key), i) for i, key in enumerate(own_keys) if key in keys]
+    if told.foreign and len(keys) == len(own_keys) and all(a == b for a, b in pairs):
+        others = [f"{a} ({b} there)" for a, b in zip(names, known, strict=True) if a != b]
+        _note(report, f"its outputs are taken in their order, though named otherwise: {shorten(others, 3)}")
+        return None
+    if len(pairs) < len(names):
+        report.adopted[name] = [names[i] for _, i in pairs]
+    else:
+        _note(report, f"its {len(known)} outputs have another order or number: all {len(names)} were found by name")
+    return tuple([row * each + i for row in rows for i in range(each)] for rows in zip(*pairs, strict=True)) or ([], [])
 
 
-def _head_of(model: nn.Module, name: str) -> Head | None:
-    """The head that a tensor of this name belongs to."""
+def _note(report: LoadReport, note: str) -> None:
+    report.notes += [note] if note not in report.notes else []
+
+
+def _keys(names: tuple[str, ...]) -> list[str]:
+    """Names as they are compared: "Traffic light" is "traffic_light", unless two would become one."""
+    plain = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in names]
+    return plain if len(set(plain)) == len(names) else list(names)
+
+
+def _rows_each(head: Head, name: str, tensor: Tensor, names: int) -> int:
+    """How many rows of a tensor belong to each output; 0 where none do."""
+    layer = name.rpartition(".")[0]
+    layers = {layer: 1} if head.output_layers is None else head.output_layers
+    each = next((each for one, each in layers.items() if f".{layer}".endswith(f".{one}")), 0)
+    return each if names and tensor.shape[:1] == (each * names,) else 0
+
+
+def _head_of(model: nn.Module, name: str) -> tuple[str, Head | None]:
+    """The branch and head that a tensor of this name belongs to."""
     if isinstance(model, Model):
         for branch in model.branches:
             if name.startswith(f"{model.prefix(branch)}head."):
-                return model.branches[branch].head
-    return None
+                return branch, model.branches[branch].head
+    return UNNAMED, None
 
 
 def _row_names(head: Head, scheme: Scheme | None = None) -> tuple[str, ...]:
@@ -337,71 +472,27 @@ def output_names(model: Model) -> list[str] | dict[str, list[str]]:
     return names[UNNAMED] if list(names) == [UNNAMED] else names
 
 
-def _output_names(checkpoint: Mapping) -> tuple[str, ...] | None:
-    """Names of the outputs where the file tells them: ours do, and OpenMMLab 1.x pose files."""
+def _output_names(checkpoint: Mapping, scheme: SchemeLike | None) -> _Names:
+    """What the outputs stand for where the file tells: ours do, and OpenMMLab's."""
     meta = checkpoint.get("meta")
     if not isinstance(meta, Mapping):
-        return None
-    if isinstance(meta.get("output_names"), list) and meta["output_names"]:
-        return tuple(meta["output_names"])
-    by_id = (meta.get("dataset_meta") or {}).get("keypoint_id2name")
-    return tuple(by_id[i] for i in sorted(by_id)) if by_id else None
-
-
-def _download(url: str) -> Path:
-    """Fetch a file once into torch's cache; later calls find it there."""
-    name = PurePosixPath(urlparse(url).path)
-    # Releases share names such as model_best.pth: the address tells them apart.
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{name.stem}-{digest}{name.suffix}"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{url}: could not be downloaded ({error}); fetch it elsewhere and name the file"
-            ) from None
-    return path
-
-
-def _download_from_timm(name: str) -> Mapping:
-    try:
-        return timm.create_model(name, pretrained=True).state_dict()
-    except Exception as error:  # network, hub and model errors come in many types; all mean the same here
-        raise CheckpointError(
-            f"timm/{name}: timm could not give these weights ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "without a network, download the file elsewhere and name it instead"
-        ) from error
-
-
-def _safe_globals() -> list[Callable]:
-    """What checkpoints may name besides tensors, all of it data: NumPy arrays and numbers, and loss histories."""
-    numeric = np.typecodes["AllInteger"] + np.typecodes["Float"] + "?"
-    plain = [Counter, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in numeric}]
-    core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2, and both kinds of file exist
-    numpy_functions = [
-        _stand_in(f"numpy.{package}.multiarray.{name}", getattr(core.multiarray, name))
-        for package in ("core", "_core")
-        for name in ("_reconstruct", "scalar")
-    ]
-    # OpenMMLab 1.x files keep loss histories, and in them methods by way of `getattr`: neither is wanted here.
-    history = type("HistoryBuffer", (), {"__module__": "mmengine.logging.history_buffer"})
-    return [*plain, *numpy_functions, history, _stand_in("builtins.getattr", lambda *_: None)]
-
-
-def _stand_in(name: str, function: Callable) -> Callable:
-    """A function that torch finds under that name: it knows what is allowed by module and name."""
-
-    def call(*args):
-        return function(*args)
-
-    call.__module__, call.__qualname__ = name.rsplit(".", 1)
-    call.__name__ = call.__qualname__  # what torch before 2.5 looks at
-    return call
-
-
-SAFE_GLOBALS = _safe_globals()
+        return _Names(None, scheme, False)
+    ours = meta.get("output_names")
+    if isinstance(ours, Mapping):
+        return _Names({name: tuple(map(str, names)) for name, names in ours.items()}, scheme, False)
+    if isinstance(ours, list | tuple):
+        return _Names({UNNAMED: tuple(map(str, ours))} if ours else None, scheme, False)
+    data = meta.get("dataset_meta")
+    data = data if isinstance(data, Mapping) else {}
+    by_id = data.get("keypoint_id2name")
+    if isinstance(by_id, Mapping) and by_id:
+        return _Names({UNNAMED: tuple(str(by_id[i]) for i in sorted(by_id))}, scheme, False)
+    classes = data.get("classes") or data.get("CLASSES") or meta.get("CLASSES")
+    # In early releases of mmsegmentation the names of PASCAL-Context have another order than the weights.
+    misnamed = isinstance(classes, list | tuple) and len(classes) in (59, 60) and classes[-58] == "bicycle"
+    if not isinstance(classes, list | tuple) or not classes or misnamed:
+        return _Names(None, scheme, True)
+    return _Names({UNNAMED: tuple(map(str, classes))}, scheme, True)
 
 
 def _summary(names: list[str]) -> str:

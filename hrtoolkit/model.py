@@ -25,7 +25,7 @@ class Backbone(Protocol):
 
     out_channels: Sequence[int]  # of the maps, finest first
     out_strides: Sequence[int]  # in input pixels
-    optional_parts: tuple[str, ...]  # children that may start anew where weights lack them; default none
+    optional_parts: tuple[str, ...]  # beginnings of names that weights may lack or have besides; default none
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Maps [B, C, H, W], finest first, of normalised images [B, 3, H, W]."""
@@ -56,6 +56,8 @@ class Head(Protocol):
     reads: tuple[str, ...]  # constructor arguments that data sets are told too, such as "masks"; default none
     flips: bool  # whether `predict` can average with mirrored images; default true
     kind: type[Scheme]  # of its scheme; default `ClassScheme`
+    output_layers: Mapping[str, int] | None  # which layers have rows for each output, and how many; default None, all
+    # with as many rows as outputs
 
     def forward(self, maps: list[Tensor]) -> Any:
         """The raw output."""
@@ -108,6 +110,7 @@ class BaseHead(BasePart):
     reads: tuple[str, ...] = ()
     flips: bool = True
     kind: type[Scheme] = ClassScheme
+    output_layers: Mapping[str, int] | None = None
     extra_outputs: tuple[str, ...] = ()  # rows of the last layers before those of the scheme, such as "background"
 
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:

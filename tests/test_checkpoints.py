@@ -1,16 +1,10 @@
-"""Checkpoints of every known format, dangerous ones, and writing that survives a failure."""
+"""Weights of every known format into a model, and what the report says of them."""
 
-import pickle
-import zipfile
-
-import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.backbones import HRNet
-from hrtoolkit.checkpoints import read_checkpoint, write_checkpoint
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.schemes.people import COCO, MPII
 
@@ -77,26 +71,6 @@ def test_every_pose_format_loads_completely(name, official, tmp_path):
     assert_same_weights(model, official)
 
 
-def test_safetensors_load_too(official, tmp_path):
-    from safetensors.torch import save_file
-
-    save_file(official, tmp_path / "file.safetensors")
-    model = make_model()
-    assert load_checkpoint(model, tmp_path / "file.safetensors").ok
-    assert_same_weights(model, official)
-
-
-def test_a_url_is_fetched_once_and_a_broken_one_is_said(official, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    torch.save(official, tmp_path / "file.pth")
-    url = (tmp_path / "file.pth").as_uri()
-    assert load_checkpoint(make_model(), url).ok
-    (tmp_path / "file.pth").unlink()
-    assert load_checkpoint(make_model(), url).ok
-    with pytest.raises(CheckpointError, match=r"other\.pth: could not be downloaded"):
-        load_checkpoint(make_model(), (tmp_path / "other.pth").as_uri())
-
-
 def test_a_classification_file_fills_the_backbone_and_tells_the_rest(official):
     v2 = randomise(HRNet(**{k: v for k, v in TINY.items() if k != "type"}).state_dict())
     file = {
@@ -159,104 +133,101 @@ def test_missing_batch_counters_are_accepted(official):
     assert load_checkpoint(make_model(), old).ok
 
 
-class Evil:
-    def __reduce__(self):
-        import os
-
-        return os.system, ("touch evil_was_here",)
-
-
-def test_numbers_and_histories_of_other_frameworks_are_read_along(official, tmp_path):
-    history = HistoryBuffer()
-    history.update(0.5)
-    meta = {"perf": np.float64(0.74), "sigmas": np.float32([0.026]), "ids": np.arange(2), "known": np.array([True])}
-    content = {
-        "state_dict": official,
-        "meta": {"dataset_meta": meta},
-        "message_hub": {"log_scalars": {"loss": history}},
-    }
-    torch.save(content, tmp_path / "numpy2.pth")
-    # NumPy 1 calls the same functions by another path.
-    with zipfile.ZipFile(tmp_path / "numpy2.pth") as old, zipfile.ZipFile(tmp_path / "numpy1.pth", "w") as new:
-        for item in old.infolist():
-            new.writestr(item.filename, old.read(item).replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    for name in ("numpy1.pth", "numpy2.pth"):
-        assert load_checkpoint(make_model(), tmp_path / name).ok
-        read = read_checkpoint(tmp_path / name)["meta"]["dataset_meta"]
-        assert read["perf"] == 0.74 and read["sigmas"][0] == np.float32(0.026) and read["known"][0]
-
-
-def test_reading_leaves_torchs_list_of_safe_globals_alone(official, tmp_path):
-    torch.save(official, tmp_path / "file.pth")
-    before = set(torch.serialization.get_safe_globals())
-    read_checkpoint(tmp_path / "file.pth")
-    assert set(torch.serialization.get_safe_globals()) == before
-
-
-def test_getattr_in_a_pickle_reaches_nothing(tmp_path):
-    class Reach:
-        def __reduce__(self):
-            return getattr, (torch.Tensor, "__subclasses__")
-
-    torch.save({"state_dict": {"a": torch.zeros(1)}, "x": Reach()}, tmp_path / "file.pth")
-    assert read_checkpoint(tmp_path / "file.pth")["x"] is None
-
-
 def test_tensors_beside_the_weights_do_not_hide_them(official):
     assert load_checkpoint(make_model(), {"epoch": torch.tensor(3), "state_dict": official}).ok
 
 
-def test_files_of_one_name_at_two_addresses_are_two_files(official, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "cache"))
-    for folder, value in (("a", 1.0), ("b", 2.0)):
-        (tmp_path / folder).mkdir()
-        torch.save({"x": torch.full((1,), value)}, tmp_path / folder / "model_best.pth")
-    read = [read_checkpoint((tmp_path / folder / "model_best.pth").as_uri())["x"].item() for folder in "ab"]
-    assert read == [1.0, 2.0]
+# As training scripts save them: from which the same weights come, whatever is around them.
+WRAPPED = {
+    "a tutorial": lambda o: {"epoch": 1, "model_state_dict": o, "optimizer_state_dict": {"state": {0: {"a": o}}}},
+    "net": lambda o: {"net": o, "acc": 0.9},
+    "params": lambda o: {"params": o},
+    "model": lambda o: {"model": o, "iteration": 3},
+    "two levels": lambda o: {"checkpoint": {"weights": o}, "optimizer": {"state": {0: {"a": torch.zeros(1)}}}},
+    "averaged": lambda o: {"state_dict_ema": o, "state_dict": {k: torch.zeros_like(v) for k, v in o.items()}},
+    "averaged by OpenMMLab": lambda o: {
+        "meta": {},
+        "state_dict": rename(o, "head."),
+        "ema_state_dict": {f"module.{k}": torch.zeros_like(v) for k, v in rename(o, "head.").items()},
+    },
+    "Lightning": lambda o: {"state_dict": {f"model.{k}": v for k, v in o.items()}, "pytorch-lightning_version": "2"},
+    "Lightning, net": lambda o: {"state_dict": {f"net._orig_mod.{k}": v for k, v in o.items()}},
+    "Lightning, own name": lambda o: {"state_dict": {f"pose_net.hrnet.{k}": v for k, v in o.items()}},
+    "DataParallel, compiled": lambda o: {f"module._orig_mod.{k}": v for k, v in o.items()},
+    "with other keys": lambda o: {**o, "steps": 3, 7: torch.zeros(2)},
+}
 
 
-def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    torch.save({"state_dict": {"a": torch.zeros(1)}, "meta": Evil()}, "evil.pth")
-    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Evil()))
-    for name, reason in (("evil.pth", "it names posix.system"), ("raw.pth", "torch does not write such files")):
-        with pytest.raises(CheckpointError, match=rf"{name}: refused, because it holds more than tensors.*{reason}"):
-            read_checkpoint(name)
-    assert not (tmp_path / "evil_was_here").exists()
+@pytest.mark.parametrize("name", WRAPPED)
+def test_weights_are_found_wherever_they_lie(name, official):
+    model = make_model()
+    report = load_checkpoint(model, WRAPPED[name](official))
+    assert report.ok, report.details()
+    assert_same_weights(model, official)
+    if name == "averaged":
+        assert "took the weights averaged over the training, state_dict_ema, and not state_dict" in str(report)
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text", "no tensors", "a list"])
-def test_unreadable_files_have_one_clear_error(damage, official, tmp_path):
-    path = tmp_path / "file.pth"
-    torch.save({"no tensors": {"epoch": 1}, "a list": [torch.zeros(1)]}.get(damage, official), path)
-    if damage == "missing":
-        path.unlink()
-    elif damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "truncated":
-        path.write_bytes(path.read_bytes()[:1000])
-    elif damage == "text":
-        path.write_text("not found")
-    expected = {
-        "missing": "no such checkpoint file",
-        "no tensors": "no tensors found",
-        "a list": "holds a list, not tensors by name",
-    }.get(damage, "damaged|refused")
-    with pytest.raises(CheckpointError, match=rf"file\.pth: .*({expected})"):
-        load_checkpoint(make_model(), path)
+def test_several_networks_in_a_file_and_files_that_hold_themselves_are_refused(official):
+    with pytest.raises(CheckpointError, match=r"file: several networks \(discriminator, generator\)"):
+        load_checkpoint(make_model(), {"generator": official, "discriminator": official}, label="file")
+    knot = {"epoch": 1}
+    knot["state_dict"] = knot
+    with pytest.raises(CheckpointError, match="no tensors found; its keys are epoch"):
+        load_checkpoint(make_model(), knot)
 
 
-def test_a_failed_write_leaves_the_previous_file_whole(tmp_path, monkeypatch):
-    path = tmp_path / "last.pth"
-    write_checkpoint({"state_dict": {"a": torch.ones(3)}}, path)
+def test_what_is_not_finite_is_named_and_does_not_fit(official):
+    official["conv1.weight"][0] = float("nan")
+    official["final_layer.bias"] = torch.full_like(official["final_layer.bias"], 1e300, dtype=torch.float64)
+    official["bn2.running_var"][1] = -1
+    report = load_checkpoint(make_model(), official)
+    assert report.not_finite == {
+        "backbone.conv1.weight": "27 of 1728 values are NaN or infinite",
+        "head.final_layer.bias": "17 of 17 values are NaN or infinite",  # beyond what the model's numbers can hold
+        "backbone.bn2.running_var": "1 of 64 variances are below 0",
+    }
+    assert not report.fits and not report.part_fits("backbone")
+    assert "backbone.conv1.weight: 27 of 1728 values are NaN or infinite" in str(report)
+    assert "not finite (3)" in report.details()
 
-    def full_disk(_, file):
-        file.write(b"half a")
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(CheckpointError, match=r"last\.pth: could not be written .*No space left.* untouched"):
-        write_checkpoint({"state_dict": {"a": torch.zeros(3)}}, path)
-    assert zipfile.is_zipfile(path)
-    assert read_checkpoint(path)["state_dict"]["a"].sum() == 3
-    assert [p.name for p in tmp_path.iterdir()] == ["last.pth"]
+def test_whole_numbers_are_not_taken_for_weights(official):
+    official["conv1.weight"] = (official["conv1.weight"] * 100).to(torch.int8)
+    report = load_checkpoint(make_model(), official)
+    assert not report.fits
+    assert "backbone.conv1.weight: keeps its initial values, int8 in the file, perhaps quantised" in str(report)
+
+
+def test_a_larger_network_of_equal_names_does_not_fit():
+    larger = make_model(blocks=2).state_dict()
+    model = make_model()
+    report = load_checkpoint(model, larger)
+    assert not report.missing and not report.mis_shaped  # every tensor is there, yet they are of another network
+    assert not report.fits and "the network of the file is larger" in str(report)
+    biased = {**model.state_dict(), "backbone.conv1.bias": torch.ones(64), "other_head.weight": torch.ones(1)}
+    assert load_checkpoint(model, biased).cut == ["backbone.conv1.bias"]
+    # What leads to coarser maps does not change the finest.
+    assert load_checkpoint(make_model(), make_model(num_outputs=4).state_dict()).fits
+
+
+def test_a_head_whose_outputs_were_all_found_by_name_fits():
+    state = randomise(make_model(scheme="coco").state_dict())
+    file = {"meta": {"output_names": list(COCO.names)}, "state_dict": state}
+    model = make_model(scheme=dict(names=["right_wrist", "nose"]))
+    report = load_checkpoint(model, file)
+    assert report.ok and "its 17 outputs have another order or number: all 2 were found by name" in str(report)
+    rows = [COCO.names.index("right_wrist"), 0]
+    assert torch.equal(model.head.final_layer.weight, state["head.final_layer.weight"][rows])
+    assert not load_checkpoint(make_model(scheme=dict(names=["tail", "nose"])), file).fits
+
+
+def test_classes_that_others_spell_in_another_way_are_taken_in_order():
+    state = randomise(make_model(scheme=dict(names=["a", "b"])).state_dict())
+    model = make_model(scheme=dict(names=["A", "dinner table"]))
+    report = load_checkpoint(model, {"meta": {"CLASSES": ("a", "table")}, "state_dict": state})
+    assert report.ok and "taken in their order, though named otherwise" in str(report)
+    assert torch.equal(model.head.final_layer.weight, state["head.final_layer.weight"])
+    report = load_checkpoint(model, {"meta": {"CLASSES": ("dinner_table", "a")}, "state_dict": state})
+    assert report.ok
+    assert torch.equal(model.head.final_layer.weight, state["head.final_layer.weight"].flip(0))

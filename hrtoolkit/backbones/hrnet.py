@@ -125,9 +125,9 @@ class HRNet(BaseBackbone):
         self.checkpoint_activations = checkpoint_activations
         self.out_channels = channels[:num_outputs]
         self.out_strides = (4, 8, 16, 32)[:num_outputs]
-        # What a network of one output lacks (names begin so): it can start this one all the same.
+        # What a network of one output lacks (names begin so): either can start the other all the same.
         last = len(self.stage4) - 1
-        self.optional_parts = tuple(f"stage4.{last}.fuse_layers.{output}." for output in range(1, num_outputs))
+        self.optional_parts = tuple(f"stage4.{last}.fuse_layers.{output}." for output in range(1, len(channels)))
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = bn_momentum

@@ -17,7 +17,7 @@ from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.runner import set_random_seed
 from torch.utils.data import DataLoader
 
-from hrtoolkit.checkpoints import LoadReport, load_checkpoint, read_checkpoint
+from hrtoolkit.checkpoints import LoadReport, load_checkpoint
 from hrtoolkit.config import ConfigError, config_name, load_config
 from hrtoolkit.data.doctor import check_before_run
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
@@ -307,12 +307,13 @@ def test(
     config = configure_test(load_config(config), flip, boxes)
     run = Run.build(config, check_config(config), ("test",))
     check_before_run(run.samples)
-    model, content = run.model, read_checkpoint(checkpoint)
-    report = load_checkpoint(model, content, label=str(checkpoint))
+    model = run.model
+    report = load_checkpoint(model, checkpoint)
     log.info("%s", report)
+    if report.not_finite:
+        raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
     if not report.fits:
         raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
-    warn_of_other_settings(model, content)
     if folded or amp:
         model = fold(model, getattr(torch, choose_precision(amp)))
     if compile:
@@ -390,24 +391,12 @@ def start_from(model: Model, source: str | Mapping) -> LoadReport:
             options["checkpoint"],
             len(new),
         )
+    if report.not_finite:
+        raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
     if not report.part_fits("backbone", but=new):
         raise CheckpointError(f"this checkpoint belongs to another backbone:\n{report}")
     log.info("starting from %s", report)
     return report
-
-
-def warn_of_other_settings(model: Model, checkpoint: dict) -> None:
-    """Say aloud where a model is tested in another way than its checkpoint was trained for."""
-    meta = checkpoint.get("meta")
-    for part, settings in model.describe().items():
-        stored = meta.get(part) if isinstance(meta, dict) else None
-        for name, value in settings.items():
-            # Files of earlier versions lack what they did not know.
-            if isinstance(stored, dict) and name in stored and stored[name] != value:
-                log.warning(
-                    "testing with another %s than the checkpoint was trained for: %s, not %s (model.%s)",
-                    *(name, value, stored.get(name), part),
-                )
 
 
 def scale_learning_rate(config: Config, batch_size: int) -> dict:

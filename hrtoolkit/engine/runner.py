@@ -24,7 +24,8 @@ from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import nn
 
 import hrtoolkit
-from hrtoolkit.checkpoints import output_names, read_checkpoint, write_checkpoint
+from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
+from hrtoolkit.checkpoints import output_names
 from hrtoolkit.config import config_json, config_text
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.files import write_atomically

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,8 @@ class HeatmapHead(KeypointHead):
         codec: see `KeypointHead`.
         loss: see `KeypointHead`.
     """
+
+    output_layers = MappingProxyType({"final_layer": 1})
 
     def __init__(
         self,

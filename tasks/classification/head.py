@@ -43,6 +43,7 @@ class PooledHead(BaseHead):
 
     moved = MappingProxyType({"num_classes": "model.head.scheme", "class_names": "model.head.scheme"})
     targets = staticmethod(label_targets)
+    output_layers = MappingProxyType({"classifier": 1})
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class RCNNHead(BaseHead):
     reads = ("masks",)
     flips = False
     extra_outputs = ("background",)
+    output_layers = MappingProxyType({"box_predictor.cls_score": 1, "box_predictor.bbox_pred": 4, "mask_fcn_logits": 1})
     targets = staticmethod(object_targets)
 
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch.nn.functional as F
@@ -36,6 +37,8 @@ class FaceHead(KeypointHead):
         bn_momentum: 0.01 as in the official code, where the running statistics are those of the last few hundred
             steps; runs of fewer steps want 0.1, like the backbone's.
     """
+
+    output_layers = MappingProxyType({"3": 1})
 
     def __init__(
         self,

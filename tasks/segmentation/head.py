@@ -125,6 +125,8 @@ class SegmentationHead(LabelHead):
         OptionError: no classes are given, they are not known, or the loss has weights for another number of them.
     """
 
+    output_layers = MappingProxyType({"last_layer.3": 1})
+
     def __init__(
         self,
         in_channels: Sequence[int],
@@ -186,6 +188,8 @@ class OCRHead(LabelHead):
         OptionError: several maps are received, no classes are given, they are not known, or a loss has weights for
             another number of them.
     """
+
+    output_layers = MappingProxyType({"aux_head.3": 1, "cls_head": 1})
 
     def __init__(
         self,

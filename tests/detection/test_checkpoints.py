@@ -129,4 +129,20 @@ def test_other_classes_take_over_the_rows_of_equal_name():
     assert report.adopted["head.stages.0.box_predictor.cls_score.weight"] == ["background", "dog", "person"]
     ours, theirs = (m.head.stages[0].box_predictor.cls_score.weight for m in (model, coco))
     assert torch.equal(ours[[0, 1, 3]], theirs[[0, 1 + COCO.names.index("dog"), 1]])
-    assert "head.stages.0.box_predictor.bbox_pred.weight" in report.mis_shaped
+    ours, theirs = (m.head.stages[0].box_predictor.bbox_pred.weight.unflatten(0, (-1, 4)) for m in (model, coco))
+    assert torch.equal(ours[[0, 1, 3]], theirs[[0, 1 + COCO.names.index("dog"), 1]])  # four rows a class
+    assert report.adopted["head.stages.0.box_predictor.bbox_pred.bias"] == ["background", "dog", "person"]
+
+
+def test_detectors_of_a_subset_of_the_classes_fit():
+    """Every output is found by its name; layers that count no classes, such as the three anchors', are left alone."""
+    theirs, ours = tiny_model(dict(scheme=["cat", "dog"])), tiny_model(dict(scheme=["dog", "cat"]))
+    torch.nn.init.normal_(theirs.head.stages[0].box_predictor.cls_score.weight)
+    file = {"meta": {"dataset_meta": {"classes": ("cat", "dog")}}, "state_dict": theirs.state_dict()}
+    report = load_checkpoint(ours, file)
+    assert report.fits and "all 3 were found by name" in str(report)
+    weights = [m.head.stages[0].box_predictor.cls_score.weight for m in (ours, theirs)]
+    assert torch.equal(weights[0][[0, 2, 1]], weights[1])
+    names = [name for name in theirs.state_dict() if "rpn" in name]
+    assert names and all(torch.equal(theirs.state_dict()[name], ours.state_dict()[name]) for name in names)
+    assert load_checkpoint(tiny_model(dict(scheme=["dog"])), file).fits

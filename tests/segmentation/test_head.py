@@ -1,7 +1,5 @@
 """The plain head, joined and not, and the OCR head; numbers and names of the official code."""
 
-import logging
-
 import pytest
 import torch
 
@@ -265,19 +263,14 @@ def test_contradictions_are_refused():
         check_same(resolve_scheme("cityscapes", type(head.scheme)), head.scheme)
 
 
-def test_other_enlarging_than_trained_with_is_said(caplog):
-    from hrtoolkit.engine.run import warn_of_other_settings
-
-    logging.getLogger("hrtoolkit").propagate = True
+def test_other_enlarging_than_trained_with_is_said():
     ocr = dict(type="OCRHead", scheme=SCHEME, channels=8, key_channels=4)
-    told = "another align_corners than the checkpoint was trained for: False, not True (model.{})"
     neck = dict(type="Concat", align_corners=True)
     model = build_model(dict_config(backbone={**TINY, "align_corners": True}, neck=neck, head=ocr))
-    trained = model.describe()
-    warn_of_other_settings(model, {"meta": trained})
-    assert caplog.text == ""
+    file = {"meta": {"hrtoolkit_version": "0.1", **model.describe()}, "state_dict": model.state_dict()}
+    assert not load_checkpoint(model, file).differences
     model = build_model(dict_config(backbone=TINY, neck=dict(type="Concat"), head={**ocr, "align_corners": False}))
-    warn_of_other_settings(model, {"meta": trained})
-    for part in ("backbone", "neck", "head"):
-        assert told.format(part) in caplog.text
-    assert len(set(caplog.messages)) == 3
+    report = load_checkpoint(model, file)
+    told = "another align_corners than the checkpoint was trained for: False, not True (model.{}.align_corners)"
+    assert report.differences == [told.format(part) for part in ("backbone", "neck", "head")]
+    assert all(line in str(report) for line in report.differences)
