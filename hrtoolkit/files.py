@@ -36,6 +36,23 @@ def write_atomically(path: str | Path, mode: str = "w") -> Iterator[IO]:
         unfinished.unlink(missing_ok=True)
 
 
+def place_inside(folder: str | Path, name: str) -> Path:
+    """The path below a folder of a file that data name: nothing that is written by such a name leaves the folder.
+
+    Args:
+        folder: of results.
+        name: such as an image's; it may lie in folders of its own.
+
+    Raises:
+        UserError: the name is absolute, or leads out of the folder by "..", a link, or a byte that no name has.
+    """
+    path, below = Path(folder, name), Path(os.path.normpath(name))
+    leads_out = below.is_absolute() or below.parts[:1] in ((), ("..",)) or "\0" in name
+    if leads_out or not path.parent.resolve().is_relative_to(Path(folder).resolve()):
+        raise UserError(f"{name!r} leads out of {folder}: a file of this name is not written; correct it in the data")
+    return path
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed processes left behind in a folder while they were in `write_atomically`."""
     for path in folder.glob(".*.unfinished"):

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.data.images import read_image
 from hrtoolkit.data.seeding import SampleKey, global_seed
 from hrtoolkit.errors import DataError
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.frames import Frame, Size, to_input
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.schemes import Scheme, convert
+from hrtoolkit.threads import in_threads
 from hrtoolkit.views import Augmentation, Crop, View
 
 
@@ -85,6 +87,19 @@ class Samples(Protocol):
         """The windows that a top-down network looks at; None for samples that are looked at as a whole."""
         ...
 
+    def check_labels(self, name: str, whole: bool) -> list[Finding]:
+        """What is wrong with the truths: by default those that files of their own hold are read, where that may be.
+
+        Args:
+            name: what the samples are for: "train", "val" or "test".
+            whole: read all files, which may take minutes; otherwise no more than takes seconds.
+        """
+        ...
+
+    def files(self) -> list[str]:
+        """Paths of what the data are read from, which no result may replace; by default images and annotations."""
+        ...
+
 
 class BaseSamples:
     """Defaults of a data set."""
@@ -117,6 +132,23 @@ class BaseSamples:
 
     def crops(self):
         return None
+
+    def check_labels(self, name, whole):
+        def read(sample: int) -> str:
+            try:
+                self.truth(sample)
+            except DataError as error:
+                return str(error)
+            return ""
+
+        findings = Findings(f"{name} data")
+        if whole and self.truth_files:
+            errors = [error for error in in_threads(read, range(len(self)), f"{name} labels") if error]
+            findings.add("stop", "labels that cannot be used", errors, "correct the files")
+        return findings
+
+    def files(self):
+        return [self.findings.where, *(os.fsdecode(path) for path in np.unique(self.images.paths) if path)]
 
 
 class Input(NamedTuple):

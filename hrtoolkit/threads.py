@@ -1,17 +1,19 @@
-"""Work of NumPy and OpenCV on several threads: both let go of the interpreter while they compute."""
+"""Work on several threads: reading files, NumPy and OpenCV let go of the interpreter meanwhile."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 
-Result = TypeVar("Result")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 WORTHWHILE = 2**20  # elements; to hand less than that to other threads takes longer than to do it
 
 
@@ -38,6 +40,19 @@ def map_bands(function: Callable[..., Result], *arrays: np.ndarray, largest: int
     waiting = [pool.submit(function, *band) for band in others]
     # This thread works too: if it only waited, its core would stay idle.
     return [function(*first), *(future.result() for future in waiting)]
+
+
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
+    """Results for items, with a bar where there are many; threads will do where files are read and decoded.
+
+    Args:
+        function: of one item.
+        items: any number.
+        what: the bar says of them.
+    """
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        outcomes = pool.map(function, items)
+        return list(track(outcomes, what, total=len(items), console=Console(stderr=True), disable=len(items) < 250))
 
 
 @functools.cache

@@ -112,7 +112,8 @@ def draw_category(image: np.ndarray, record: Category, scheme: ClassScheme) -> n
         score, top = float(record.class_scores[label]), 40 + 44 * row
         text = f"{score:.0%} {names.get(label, label)}"
         cv2.putText(panel, text, (12, top), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
-        cv2.rectangle(panel, (12, top + 6), (12 + int(296 * score), top + 12), (60, 200, 60), -1)
+        length = int(296 * score) if np.isfinite(score) else 0
+        cv2.rectangle(panel, (12, top + 6), (12 + length, top + 12), (60, 200, 60), -1)
     return np.hstack([tile, panel])
 
 

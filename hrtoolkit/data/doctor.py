@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 
-from hrtoolkit.data.image_checks import check_contents, check_leaks, check_presence, in_threads
+from hrtoolkit.data.image_checks import check_contents, check_leaks, check_presence
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.metric import Metric, score_truth
@@ -63,8 +63,8 @@ def examine(
         samples: by name; all that is not "train" is compared with it.
         metrics: of the data sets with the same names.
         finish: of the branch that will predict.
-        read_images: decode every image, read every truth that is a file of its own, and compare contents too, which
-            takes minutes on a large set.
+        read_images: decode every image, read every truth that is a file of its own (of which otherwise a sample is
+            read), and compare contents too, which takes minutes on a large set.
     """
     findings = [finding for one in samples.values() for finding in one.findings]
     for name in samples.keys() & metrics.keys():
@@ -75,11 +75,9 @@ def examine(
     for name, files in images.items():
         if read_images:
             found, contents[name] = check_contents(name, files)
-            if samples[name].truth_files:
-                found += _check_truth_files(name, samples[name], looked_at[name])
         else:
             found = check_presence(name, files)
-        findings += found
+        findings += [*found, *samples[name].check_labels(name, read_images)]
     for name in samples.keys() - {"train"}:
         if "train" in samples:
             findings += check_leaks(images["train"], images[name], contents["train"], contents[name], name)
@@ -141,19 +139,3 @@ def _find_reasons(samples: Samples) -> str:
     told = [f"{count} {what}" for what, count in counts.items() if count]
     total = sum(len(truth.labels) for truth in truths)
     return f"of {total} objects {', '.join(told)}" if told else "look for repeated people or ids, and sigmas"
-
-
-def _check_truth_files(name: str, samples: Samples, chosen: np.ndarray) -> list[Finding]:
-    """Read the truth of every sample, where it is a file of its own."""
-
-    def check(sample: int) -> str:
-        try:
-            samples.truth(sample)
-        except DataError as error:
-            return str(error)
-        return ""
-
-    errors = in_threads(check, chosen.tolist(), f"{name} labels")
-    findings = Findings(f"{name} data")
-    findings.add("stop", "labels that cannot be used", [error for error in errors if error], "correct the files")
-    return findings

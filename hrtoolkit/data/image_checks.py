@@ -5,21 +5,19 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from hrtoolkit.data.images import decode_image, read_extras, read_image_file
 from hrtoolkit.data.paths import near_path
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import SHOWN_IDS, Findings
 from hrtoolkit.samples import Images, compare_size
+from hrtoolkit.threads import in_threads
 
 DARK, BRIGHT = 16, 239  # mean values: 12 bits in files of 16 stay below, what was cut off at 255 above
 COMPARED = 100  # pairs of files of one name that are read before a run
@@ -141,13 +139,6 @@ def check_leaks(
         same_id = np.isin(other.ids, train.ids) & ~same
         findings.add("note", "image ids in both, for different files", other.ids[same_id], "check that they are two")
     return findings
-
-
-def in_threads(function: Callable, items: Sequence, what: str) -> list:
-    """Results for items; threads will do where reading and decoding let go of the interpreter."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        outcomes = pool.map(function, items)
-        return list(track(outcomes, what, total=len(items), console=Console(stderr=True), disable=len(items) < 250))
 
 
 def _look(images: Images, index: int) -> Look:

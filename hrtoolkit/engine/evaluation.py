@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable
 from hrtoolkit.metric import Metric, Writer, score_subsets
 from hrtoolkit.records import Record
-from hrtoolkit.samples import Inputs
+from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import convert
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Evaluation:
         if out is not None and self.writer is None:
             raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
         if out is not None:
+            _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
@@ -169,3 +172,15 @@ class Evaluation:
         for metric in self.metrics:
             pictures |= metric.draw(self.measures.get(type(metric).__name__, {}), scheme)
         return pictures
+
+
+def _check_apart(out: str, folder: bool, samples: Samples) -> None:
+    """Refuse to write results over the data, or among them."""
+    path, files = Path(out).resolve(), samples.files()
+    if folder:
+        folders = {os.path.split(file)[0] for file in files}
+        hit = next((one for one in folders if Path(one).resolve().is_relative_to(path)), None)
+    else:
+        hit = next((file for file in files if Path(file).name == path.name and Path(file).resolve() == path), None)
+    if hit is not None:
+        raise UserError(f"{out}: results there would lie among the data in {hit} or replace them; name another place")

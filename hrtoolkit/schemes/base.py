@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,7 @@ from hrtoolkit.errors import OptionError
 IGNORED = 255  # in label maps: a pixel that is neither learnt nor scored
 _UNKNOWN = 254  # in lookup tables only: a value that stands for nothing
 MOST_CLASSES = 254  # of a label map, whose pixels are bytes
+ADD_ANOTHER = "name a second one, such as background, and give it its value by the scheme's `ids`"
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,15 @@ class ClassScheme(Scheme):
         if min(values) < 0 or max(values) > 65535:
             raise OptionError(f"classes: label files hold values from 0 to 65535, got {min(values)} to {max(values)}")
 
+    def check_choice(self) -> None:
+        """Refuse a class that is alone.
+
+        Raises:
+            OptionError: there are fewer than two classes to choose from.
+        """
+        if len(self.names) < 2:
+            raise OptionError(f"classes: {self.names[0]!r} alone leaves nothing to decide; {ADD_ANOTHER}")
+
     def encode(self, values: np.ndarray) -> np.ndarray:
         """Turn the values of a label file [H, W] into class indices, uint8 [H, W], IGNORED where nothing counts.
 
@@ -199,14 +209,17 @@ class ClassScheme(Scheme):
             found = np.unique(values[indices == _UNKNOWN]).tolist()
             shown = ", ".join(map(str, found[:10])) + (", ..." if len(found) > 10 else "")
             raise ValueError(
-                f"label values {shown} are neither classes ({_ranges(self.ids)}) nor ignored "
-                f"({_ranges((*self.ignored, 255))}); correct the file, or the dataset's scheme (ids, ignored)"
+                f"label values {shown} are neither classes ({spell_ranges(self.ids)}) nor ignored "
+                f"({spell_ranges((*self.ignored, 255))}); correct the file, or the dataset's scheme (ids, ignored)"
             )
         return indices
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
-        """Turn class indices [H, W] into the values of label files."""
-        return np.array(self.ids, np.uint8 if max(self.ids) < 256 else np.uint16)[indices]
+        """Turn class indices [H, W] into the values of label files; IGNORED becomes a value that is no class."""
+        table = np.zeros(256, np.uint8 if max(self.ids) < 256 else np.uint16)
+        table[: len(self.ids)] = self.ids
+        table[IGNORED] = next(value for value in (255, *self.ignored, *range(256)) if value not in self.ids)
+        return table[indices]
 
 
 def voc_palette(count: int) -> tuple[tuple[int, int, int], ...]:
@@ -216,7 +229,7 @@ def voc_palette(count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple(map(tuple, np.stack(channels, axis=1).tolist()))
 
 
-def _ranges(values: tuple[int, ...]) -> str:
+def spell_ranges(values: Iterable[int]) -> str:
     """Spell 0, 1, 2, 5 as "0-2, 5"."""
     runs: list[list[int]] = []
     for value in sorted(set(values)):

@@ -38,7 +38,7 @@ class PooledHead(BaseHead):
         dropout: share of the pooled vector that is dropped in training.
 
     Raises:
-        OptionError: the classes are not known.
+        OptionError: the classes are not known, or there is only one.
     """
 
     moved = MappingProxyType({"num_classes": "model.head.scheme", "class_names": "model.head.scheme"})
@@ -56,6 +56,7 @@ class PooledHead(BaseHead):
     ):
         super().__init__()
         self.scheme = resolve_scheme(scheme, ClassScheme)
+        self.scheme.check_choice()
         self.label_smoothing = label_smoothing
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(in_channels[-1], len(self.scheme.names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from hrtoolkit.records import Category
 from hrtoolkit.registry import METRICS
 from hrtoolkit.schemes import ClassScheme
 
+log = logging.getLogger(__name__)
+
 LISTED = 20  # up to so many classes have numbers of their own; of more, the picture shows the worst
 BEST = 5
 
@@ -22,7 +25,7 @@ class Ranking(NamedTuple):
     """What scoring needs of an image."""
 
     label: int  # the true class
-    top: tuple[int, ...]  # up to five classes, the highest score first
+    top: tuple[int, ...]  # up to five classes, the highest score first; all `classes` where scores are not finite
     classes: int  # how many there are
 
 
@@ -30,8 +33,12 @@ class RankingWriter(BaseWriter):
     """A json file with the best classes of each image and their scores."""
 
     def pack(self, path: str, sample_id: str, record: Category, scheme: ClassScheme) -> list:
-        top = _best(record.class_scores)
         entry = {"image_id": sample_id, "class": _name(scheme, record.label)}
+        if record.class_scores is None:
+            return [entry]
+        if not np.isfinite(record.class_scores).all():  # which json does not know
+            return [entry | {"class": None, "top": [], "top_scores": []}]
+        top = _best(record.class_scores)
         return [entry | {"top": top.tolist(), "top_scores": record.class_scores[top].tolist()}]
 
     def write(self, path: str, packed: list) -> None:
@@ -63,8 +70,10 @@ class ClassificationMetric(BaseMetric):
             return None
         if prediction.class_scores is None:
             return Ranking(truth.label, (prediction.label,), len(scheme.names))
-        top = tuple(_best(prediction.class_scores).tolist())
-        return Ranking(truth.label, top, len(prediction.class_scores))
+        count, top = len(prediction.class_scores), _best(prediction.class_scores)
+        if not np.isfinite(prediction.class_scores).all():  # missed: no class has this number
+            top = np.full_like(top, count)
+        return Ranking(truth.label, tuple(top.tolist()), count)
 
     def score(self, measures: list[Ranking | None], scheme: ClassScheme) -> dict[str, float]:
         """The accuracies, between 0 and 1.
@@ -76,6 +85,11 @@ class ClassificationMetric(BaseMetric):
         known = [measure for measure in measures if measure is not None]
         if not known:
             return {}
+        if missed := sum(m.top[0] == m.classes for m in known):
+            log.warning(
+                "%d of %d images have scores that are NaN or infinite and count as missed: are the weights finite?",
+                *(missed, len(known)),
+            )
         hits = np.array([m.top for m in known]) == np.array([m.label for m in known])[:, None]  # [N, 5] or fewer
         confusion = count_confusions(known)
         occurring = np.flatnonzero(confusion.sum(1))
@@ -96,14 +110,14 @@ class ClassificationMetric(BaseMetric):
 
 
 def count_confusions(measures: list[Ranking]) -> np.ndarray:
-    """Images by true (row) and predicted class, int64 [C, C].
+    """Images by true (row) and predicted class, int64 [C, C + 1]; the last column is of those that were missed.
 
     Args:
         measures: one at least.
     """
     count = measures[0].classes
-    cells = [m.label * count + m.top[0] for m in measures]
-    return np.bincount(cells, minlength=count**2).reshape(count, count)
+    cells = [m.label * (count + 1) + m.top[0] for m in measures]
+    return np.bincount(cells, minlength=count * (count + 1)).reshape(count, count + 1)
 
 
 def draw_confusions(confusion: np.ndarray, scheme: ClassScheme) -> np.ndarray:
@@ -117,7 +131,8 @@ def draw_confusions(confusion: np.ndarray, scheme: ClassScheme) -> np.ndarray:
     from matplotlib.figure import Figure
 
     count = len(confusion)
-    totals, accuracies = confusion.sum(1), _accuracies(confusion)
+    totals, accuracies, missed = confusion.sum(1), _accuracies(confusion), confusion[:, -1].sum()
+    confusion = confusion[:, :count]
     shares = confusion / np.maximum(totals, 1)[:, None]
     names = [_name(scheme, c)[:24] for c in range(count)]
     figure = Figure(figsize=(15, 10.5), dpi=100, layout="constrained")
@@ -142,6 +157,7 @@ def draw_confusions(confusion: np.ndarray, scheme: ClassScheme) -> np.ndarray:
     lines += [f"{accuracies[c]:8.1%} {totals[c]:7d}  {names[c]}" for c in worst]
     lines += ["", "images  true > predicted (most frequent first)"]
     lines += [f"{mistakes[a, b]:6d}  {names[a]} > {names[b]}" for a, b in pairs]
+    lines += ["", f"{missed:6d}  missed: scores that are not finite"] if missed else []
     text.set_axis_off()
     text.text(0, 1, "\n".join(lines), va="top", family="monospace", fontsize=9, transform=text.transAxes)
     canvas.draw()

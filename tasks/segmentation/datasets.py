@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from itertools import compress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import UnidentifiedImageError
 
-from hrtoolkit.data.images import DAMAGE, open_picture, read_size
-from hrtoolkit.data.paths import read_bytes
+from hrtoolkit.data.images import read_size
+from hrtoolkit.data.listing import leave_out_system_files
+from hrtoolkit.data.paths import find_files, near_path
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, OptionError
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import SHOWN_IDS, Findings
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import BaseSamples, Images
-from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes import IGNORED, ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.segmentation.checks import Look, check_label_files, find_values
+from hrtoolkit.tasks.segmentation.reading import read_label_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-LABEL_MODES = ("1", "L", "P", "I;16", "I")  # of Pillow: one value a pixel
-LOSSY = ("JPEG", "MPO")
-SPREAD = {"L;2": 85, "L;4": 17}  # factors by which Pillow spreads grey values of few bits over a byte
+Faults = Literal["stop", "drop"]
+_REMEDIES = {
+    "stop": 'correct the dataset; its faults="drop" leaves them out',
+    "warning": "they are left out",
+}
 HOW_TO_GET = (
     "CamVid: the SegNet tutorial's CamVid folder; Cityscapes: leftImg8bit and gtFine of "
     "https://www.cityscapes-dataset.com; PASCAL-Context and COCO-Stuff: what tools/convert_labels.py makes of the "
     "releases; LIP and ADE20K: as released. --data-root names the folder, docs/segmentation.md lists what it holds"
 )
+
+
+class Pair(NamedTuple):
+    """An image, its label file where there is one, and what they are called."""
+
+    image: Path
+    label: Path | None
+    name: str
 
 
 @DATASETS.register_module()
@@ -46,6 +60,7 @@ class SegmentationPairs(BaseSamples):
         label_suffix: what replaces `image_suffix` (or the extension) in the name of the label file.
         list_file: instead of the two folders, lines of an image and a label, below `data_root`; further columns are
             not used. Columns are separated by tabs, or else by blanks.
+        faults: "stop" refuses images or labels that are not there, "drop" leaves them out and warns.
 
     Raises:
         OptionError: neither folders nor a list are given, or label files cannot hold the classes.
@@ -66,6 +81,7 @@ class SegmentationPairs(BaseSamples):
         image_suffix: str | None = None,
         label_suffix: str = ".png",
         list_file: str | None = None,
+        faults: Faults = "stop",
     ):
         if (image_dir is None) == (list_file is None):
             raise OptionError("SegmentationPairs: give image_dir (and label_dir), or list_file")
@@ -74,16 +90,19 @@ class SegmentationPairs(BaseSamples):
         self.scheme.check_label_map()
         source = root / (image_dir if list_file is None else list_file)
         self.findings = Findings(source)
+        level = "stop" if faults == "stop" else "warning"
         if list_file is not None:
-            pairs, names = _read_list(root, source, self.findings)
+            pairs = _read_list(root, source, level, self.findings)
         else:
-            label_folder = None if label_dir is None else root / label_dir
-            pairs, names = _find_pairs(source, label_folder, image_suffix, label_suffix, self.findings)
+            labels_in = None if label_dir is None else root / label_dir
+            pairs = _find_pairs(source, labels_in, image_suffix, label_suffix, level, self.findings)
         if not pairs:
             self.findings.raise_stops()
-        paths = np.array([os.fsencode(image) for image, _ in pairs])
-        self.images = Images(paths, np.array(names), np.zeros((len(pairs), 2)))
-        self.label_paths = np.array([os.fsencode(label or "") for _, label in pairs])
+            raise DataError(f"{source}: no image is left to use; {self.how_to_get}")
+        _check_shared(pairs, self.findings)
+        paths = np.array([os.fsencode(pair.image) for pair in pairs])
+        self.images = Images(paths, np.array([pair.name for pair in pairs]), np.zeros((len(pairs), 2)))
+        self.label_paths = np.array([os.fsencode(pair.label or "") for pair in pairs])
         self._size = -1, (0, 0)  # of which image, and its height and width
 
     def read(self, sample):
@@ -101,17 +120,48 @@ class SegmentationPairs(BaseSamples):
         path = os.fsdecode(self.label_paths[sample])
         if not path:
             return None
+        values = read_label_file(path).values
+        labels = self._encode(values, path)
+        self._check_size(sample, labels.shape)
+        return LabelMap(labels)
+
+    def look(self, sample: int) -> Look:
+        """What there is to see of a label file without making a label map of it.
+
+        Args:
+            sample: position of one that has a label file.
+        """
+        path, values, palette = os.fsdecode(self.label_paths[sample]), np.zeros(0, np.uint8), None
         try:
-            labels = self.scheme.encode(read_values(path))
+            label_map, palette = read_label_file(path)
+            values = find_values(label_map)
+            classes = self._encode(values[None], path)
+            self._check_size(sample, label_map.shape)
+        except DataError as error:
+            return Look(path, values, frozenset(), palette, str(error))
+        return Look(path, values, frozenset(classes.ravel().tolist()) - {IGNORED}, palette, "")
+
+    def _encode(self, values: np.ndarray, path: str) -> np.ndarray:
+        try:
+            return self.scheme.encode(values)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from None
+
+    def _check_size(self, sample: int, label_hw: tuple[int, int]) -> None:
         image_hw = self._image_hw(sample)
-        if image_hw is not None and labels.shape != image_hw:
+        if image_hw is not None and label_hw != image_hw:
+            label, image = os.fsdecode(self.label_paths[sample]), os.fsdecode(self.images.paths[sample])
             raise DataError(
-                f"{path}: the label is {_size(labels.shape)}, its image {os.fsdecode(self.images.paths[sample])} is "
-                f"{_size(image_hw)} (width x height); they must cover the same pixels"
+                f"{label}: the label is {_size(label_hw)}, its image {image} is {_size(image_hw)} (width x height); "
+                "they must cover the same pixels"
             )
-        return LabelMap(labels)
+
+    def check_labels(self, name, whole):
+        labelled = np.flatnonzero(self.label_paths != b"")
+        return check_label_files(self.look, labelled, self.scheme, name, whole)
+
+    def files(self):
+        return [*super().files(), *(os.fsdecode(path) for path in self.label_paths if path)]
 
     def _image_hw(self, sample: int) -> tuple[int, int] | None:
         """Height and width of an image; those of the last one that was read are known, others stand in its file."""
@@ -129,88 +179,78 @@ class SegmentationPairs(BaseSamples):
         return truth
 
 
-def read_values(path: str | Path) -> np.ndarray:
-    """Read the values of a label file, uint8 or int32 [H, W]; of a palette PNG its indices, not its colors.
-
-    Raises:
-        DataError: the file is missing, broken, lossy, of MATLAB, or holds colors.
-    """
-    if Path(path).suffix == ".mat":
-        raise DataError(f"{path}: MATLAB label files are made into PNGs first, see tools/convert_labels.py")
-    data = read_bytes(path, "label file", "; copy it there or correct the dataset's folders")
-    try:
-        with open_picture(data, path) as image:
-            image.verify()  # checksums, which decoding ignores
-        with open_picture(data, path) as image:
-            kind, mode, stored_as = image.format, image.mode, image.tile[0][3]
-            values = np.asarray(image)  # decodes
-    except DAMAGE as error:
-        detail = "" if isinstance(error, UnidentifiedImageError) else f"; {error}"  # that names an object in memory
-        raise DataError(
-            f"{path}: not a readable label image, or cut short ({len(data)} bytes{detail}); copy or download it again"
-        ) from None
-    if kind in LOSSY:
-        raise DataError(
-            f"{path}: a {kind} does not keep class values as they were; make the label files PNGs from the source"
-        )
-    if mode not in LABEL_MODES:
-        raise DataError(
-            f"{path}: a label file holds one class value a pixel (grey or palette PNG), but this one is {mode}; "
-            "convert its colors to class values first"
-        )
-    if stored_as in SPREAD:
-        values = values // SPREAD[stored_as]
-    if values.dtype == bool:
-        values = values.astype(np.uint8)
-    return values if values.dtype == np.uint8 else values.astype(np.int32)
-
-
 def _find_pairs(
-    image_folder: Path, label_folder: Path | None, image_suffix: str | None, label_suffix: str, findings: Findings
-) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    files = sorted(image_folder.rglob("*"))
-    if image_suffix is not None:
-        images = [path for path in files if path.name.endswith(image_suffix)]
-    else:
-        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    images_in: Path, labels_in: Path | None, image_suffix: str | None, label_suffix: str, level: str, findings: Findings
+) -> list[Pair]:
+    endings = IMAGE_SUFFIXES if image_suffix is None else (image_suffix,)
+    images = _find_files(images_in, endings, image_suffix is None, findings)
     if not images:
-        raise DataError(f"{image_folder}: no image whose name ends in {image_suffix or ' or '.join(IMAGE_SUFFIXES)}")
-    stems = [path.relative_to(image_folder).as_posix().removesuffix(image_suffix or path.suffix) for path in images]
-    if label_folder is None:
-        return [(image, None) for image in images], stems
-    pairs = [(image, label_folder / f"{stem}{label_suffix}") for image, stem in zip(images, stems, strict=True)]
+        raise DataError(f"{images_in}: no image whose name ends in {' or '.join(endings)}")
+    stems = [path.as_posix().removesuffix(image_suffix or path.suffix) for path in images]
+    times = Counter(stems)
+    # Images that differ in their extensions only keep them in their names: results must not be of one name.
+    names = [stem if times[stem] == 1 else path.as_posix() for path, stem in zip(images, stems, strict=True)]
+    images = [images_in / path for path in images]
+    if labels_in is None:
+        return [Pair(image, None, name) for image, name in zip(images, names, strict=True)]
+    labels = [labels_in / f"{stem}{label_suffix}" for stem in stems]
     # In a folder that holds both, labels look like images that are their own labels.
-    own = [image != label for image, label in pairs]
-    pairs, stems = list(compress(pairs, own)), list(compress(stems, own))
-    labels = [label for _, label in pairs]
-    found = set(label_folder.rglob(f"*{label_suffix}"))
-    unused = sorted(str(path) for path in found - set(labels))
+    pairs = [Pair(*one) for one in zip(images, labels, names, strict=True) if one[0] != one[1]]
+    found = {labels_in / path for path in _find_files(labels_in, (label_suffix,), False, findings)}
+    unused = sorted(str(path) for path in found - {pair.label for pair in pairs})
     findings.add("warning", "labels without an image", unused, "they are not used; were images left out?")
-    return _keep_present(pairs, stems, [label in found for label in labels], 1, findings)
+    return _keep_present(pairs, [pair.label in found for pair in pairs], "labels", level, findings)
 
 
-def _read_list(root: Path, path: Path, findings: Findings) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    rows = [line.strip().split("\t" if "\t" in line.strip() else None) for _, line in read_lines(path)]
-    columns = {min(len(row), 2) for row in rows}
-    if len(columns) > 1:
-        odd = next(row for row in rows if len(row) == 1)
-        raise DataError(f"{path}: some lines have an image and a label, but {odd[0]!r} stands alone")
-    pairs = [(root / row[0].strip(), root / row[1].strip() if len(row) > 1 else None) for row in rows]
-    names = [str(Path(row[0].strip()).with_suffix("")) for row in rows]
-    for column in (0, 1):
-        present = [pair[column] is None or pair[column].is_file() for pair in pairs]
-        pairs, names = _keep_present(pairs, names, present, column, findings)
-    return pairs, names
+def _find_files(folder: Path, endings: tuple[str, ...], any_case: bool, findings: Findings) -> list[Path]:
+    """Files below a folder whose names end so, sorted, without those of an operating system."""
+    files = [Path(file) for file in find_files(folder) if (file.lower() if any_case else file).endswith(endings)]
+    return leave_out_system_files(sorted(files), findings)
 
 
-def _keep_present(
-    pairs: list[tuple[Path, Path | None]], names: list[str], present: list[bool], column: int, findings: Findings
-) -> tuple[list[tuple[Path, Path | None]], list[str]]:
-    """The pairs whose files of a column (0 images, 1 labels) are there; the others are found missing."""
-    missing = [str(pair[column]) for pair, there in zip(pairs, present, strict=True) if not there]
-    what = f"{('images', 'labels')[column]} that are not there"
-    findings.add("stop", what, missing, "copy them there or correct the dataset")
-    return list(compress(pairs, present)), list(compress(names, present))
+def _read_list(root: Path, path: Path, level: str, findings: Findings) -> list[Pair]:
+    rows = [(number, line.strip().split("\t" if "\t" in line else None)) for number, line in read_lines(path)]
+    if any(len(row) > 1 for _, row in rows):
+        alone = [f"line {number}: {row[0]}" for number, row in rows if len(row) == 1]
+        findings.add(level, "images without a label, where others have one", alone, _REMEDIES[level])
+        rows = [(number, row) for number, row in rows if len(row) > 1]
+    images = [Path(os.path.normpath(root / row[0].strip())) for _, row in rows]
+    labels = [root / row[1].strip() if len(row) > 1 else None for _, row in rows]
+    times = Counter(map(str, images))
+    twice = [image for image, count in times.items() if count > 1]
+    findings.add("warning", "images listed more than once", twice, "they count more than once; list each once")
+    # Names are unique and lie below a folder, because results are written by them: nobody's images are.
+    base = os.path.normpath(root)
+    if not all(image.is_relative_to(base) for image in images):
+        base = os.path.commonpath([image.parent for image in images])
+    files = [image.relative_to(base) for image in images]
+    stems = Counter(file.with_suffix("") for file in {*files})
+    names = [str(file if stems[file.with_suffix("")] > 1 else file.with_suffix("")) for file in files]
+    pairs = [Pair(*one) for one in zip(images, labels, names, strict=True)]
+    pairs = _keep_present(pairs, [pair.image.is_file() for pair in pairs], "images", level, findings)
+    present = [pair.label is None or pair.label.is_file() for pair in pairs]
+    return _keep_present(pairs, present, "labels", level, findings)
+
+
+def _keep_present(pairs: list[Pair], present: list[bool], kind: str, level: str, findings: Findings) -> list[Pair]:
+    """The pairs whose images (or labels) are there; the others are found missing."""
+    missing = [str(pair[kind == "labels"]) for pair, there in zip(pairs, present, strict=True) if not there]
+    near = [(index, near_path(path)) for index, path in enumerate(missing[:SHOWN_IDS])]
+    for index, path in near:
+        missing[index] += f", but there is {path}" if path else ""
+    findings.add(level, f"{kind} that are not there", missing, f"copy them there, or {_REMEDIES[level]}")
+    return list(compress(pairs, present))
+
+
+def _check_shared(pairs: list[Pair], findings: Findings) -> None:
+    """Find label files that stand for several images."""
+    images: dict[Path, set[str]] = {}
+    for image, label, _ in pairs:
+        if label is not None:
+            images.setdefault(label, set()).add(image.name)
+    shared = [f"{label}: {', '.join(sorted(names))}" for label, names in images.items() if len(names) > 1]
+    remedy = "they cannot all have its pixels; choose by image_suffix, or correct the names or the list"
+    findings.add("warning", "label files of more than one image", shared, remedy)
 
 
 def _size(size_hw: tuple[int, int]) -> str:

@@ -37,7 +37,7 @@ class LabelHead(BaseHead):
         align_corners: of every bilinear enlarging, from the maps to the labels; the official OCR weights need it on.
 
     Raises:
-        OptionError: no classes are given, they are not known, or label maps cannot hold them.
+        OptionError: no classes are given or one alone, they are not known, or label maps cannot hold them.
     """
 
     moved = MappingProxyType({"classes": "model.head.scheme"})
@@ -47,6 +47,7 @@ class LabelHead(BaseHead):
         super().__init__()
         self.stride = in_strides[0]
         self.scheme = resolve_scheme(scheme, ClassScheme)
+        self.scheme.check_choice()
         self.scheme.check_label_map()
         self.align_corners = align_corners
         self.flip_order = self.scheme.flip_order()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -13,11 +12,11 @@ from numpy import ndarray
 from PIL import Image
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.files import write_atomically
+from hrtoolkit.files import place_inside, write_atomically
 from hrtoolkit.metric import BaseMetric, BaseWriter
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import METRICS
-from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.schemes import IGNORED, ClassScheme
 from hrtoolkit.threads import map_bands
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ class LabelWriter(BaseWriter):
             palette = np.zeros((256, 3), np.uint8)
             palette[list(scheme.ids)] = scheme.palette
             image.putpalette(palette.ravel().tolist())
-        with write_atomically(Path(path, f"{sample_id}.png"), "wb") as file:
+        with write_atomically(place_inside(path, f"{sample_id}.png"), "wb") as file:
             image.save(file, format="PNG")
         return []
 
@@ -80,6 +79,8 @@ class SegmentationMetric(BaseMetric):
     def measure(self, prediction: LabelMap | None, truth: LabelMap | None, scheme: ClassScheme) -> ndarray | None:
         """Which classes were taken for which, int32 [2, n]: cells of the confusion matrix, and their pixels.
 
+        A predicted pixel that is IGNORED, because its scores are not finite, is missed.
+
         Args:
             prediction: see `Metric`.
             truth: see `Metric`.
@@ -102,8 +103,15 @@ class SegmentationMetric(BaseMetric):
         if matrix is None:
             log.warning("none of %d images has labels: nothing to score", len(measures))
             return {}
+        if missed := int(matrix[:, -1].sum()):
+            log.warning(
+                "%d pixels (%.1f %%) have scores that are NaN or infinite and count as missed: are the weights finite?",
+                *(missed, 100 * missed / matrix.sum()),
+            )
         scores, class_iou, class_accuracy = score_confusions(matrix, self.absent)
-        missing = [name for name, seen in zip(scheme.names, matrix.sum(0) + matrix.sum(1), strict=True) if not seen]
+        missing = [
+            name for name, seen in zip(scheme.names, matrix.sum(0)[:-1] + matrix.sum(1), strict=True) if not seen
+        ]
         if missing:
             treated = "count as 0" if self.absent == "zero" else "are left out of the means"
             log.warning(
@@ -128,12 +136,12 @@ class SegmentationMetric(BaseMetric):
 
 
 def count_confusions(predicted: ndarray, true: ndarray, classes: int) -> ndarray:
-    """Count how often each class was taken for each, int64 [C, C]: rows true, columns predicted.
+    """Count how often each class was taken for each, int64 [C, C + 1]: rows true, columns predicted, the last missed.
 
     OpenCV's joint histogram passes over the bytes once, and leaves IGNORED out, because it is out of range.
 
     Args:
-        predicted: class indices uint8 [H, W].
+        predicted: class indices uint8 [H, W]; pixels that are IGNORED are missed.
         true: class indices uint8 [H, W]; pixels that are IGNORED are not counted.
         classes: their number.
     """
@@ -142,11 +150,16 @@ def count_confusions(predicted: ndarray, true: ndarray, classes: int) -> ndarray
         return cv2.calcHist(pair, [0, 1], None, [classes] * 2, [0, classes] * 2).astype(np.int64)
 
     # Histograms come in single precision, which holds whole numbers up to 2 ** 24.
-    return sum(map_bands(count, true, predicted, largest=2**24))
+    matrix = np.zeros((classes, classes + 1), np.int64)
+    matrix[:, :classes] = sum(map_bands(count, true, predicted, largest=2**24))
+    missed = predicted == IGNORED
+    if missed.any():
+        matrix[:, classes] = np.bincount(true[missed], minlength=256)[:classes]
+    return matrix
 
 
 def sum_confusions(measures: list[ndarray | None], scheme: ClassScheme) -> ndarray | None:
-    """The confusion matrix int64 [C, C] of all images that have labels; None where none has.
+    """The confusion matrix int64 [C, C + 1] of all images that have labels; None where none has.
 
     Args:
         measures: see `SegmentationMetric.measure`.
@@ -156,14 +169,14 @@ def sum_confusions(measures: list[ndarray | None], scheme: ClassScheme) -> ndarr
     if not known:
         return None
     classes = len(scheme.names)
-    matrix = np.zeros(classes**2, np.int64)
+    matrix = np.zeros(classes * (classes + 1), np.int64)
     for cells, counts in known:
         matrix[cells] += counts
-    return matrix.reshape(classes, classes)
+    return matrix.reshape(classes, classes + 1)
 
 
 def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[dict[str, float], ndarray, ndarray]:
-    """Sum up a confusion matrix [C, C] (rows true, columns predicted), as the official code does.
+    """Sum up a confusion matrix [C, C + 1] (rows true, columns predicted, or missed), as the official code does.
 
     Args:
         matrix: pixel counts.
@@ -173,7 +186,7 @@ def score_confusions(matrix: ndarray, absent: Literal["zero", "skip"]) -> tuple[
         "mIoU", "pixel_accuracy" and "mean_accuracy"; the IoU of each class [C], and its accuracy [C], NaN where it
         is skipped.
     """
-    right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    right, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)[:-1]
     iou = right / np.maximum(true + predicted - right, 1)
     accuracy = right / np.maximum(true, 1)
     if absent == "skip":

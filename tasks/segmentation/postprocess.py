@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hrtoolkit.schemes import IGNORED
+
 CHUNK_VALUES = 2**23  # scores at full size that are held at once, in each of a few tensors
 
 
@@ -95,7 +97,7 @@ def best_labels(
         align_corners: of every bilinear enlarging.
 
     Returns:
-        uint8 [H, W], on the device of the scores.
+        uint8 [H, W], on the device of the scores; IGNORED where they are NaN or infinite: nothing is known there.
     """
     largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
     chunk = max(CHUNK_VALUES // largest, 1)
@@ -110,7 +112,7 @@ def best_labels(
         else:
             labels = torch.where(highest > best, index, labels)
             best = torch.maximum(best, highest)
-    return labels
+    return labels.masked_fill(~best.isfinite(), IGNORED)
 
 
 def _resize(maps: Tensor, size_hw: tuple[int, int], align_corners: bool) -> Tensor:

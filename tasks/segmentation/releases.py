@@ -14,7 +14,7 @@ from rich.progress import track
 
 from hrtoolkit.data.reading import read_lines, read_mat
 from hrtoolkit.errors import DataError
-from hrtoolkit.files import write_atomically
+from hrtoolkit.files import place_inside, write_atomically
 
 # The 60 classes of the benchmark among the 459 of PASCAL-Context's label maps; the others are background, which is 0.
 CONTEXT_IDS = (
@@ -60,7 +60,7 @@ def convert_coco_stuff(release: Path) -> None:
         images = release / split / "image"
         images.mkdir(parents=True, exist_ok=True)
         for name in names:
-            link = images / f"{name}.jpg"
+            link = place_inside(images, f"{name}.jpg")
             if not (release / "images" / link.name).is_file():
                 raise DataError(f"{release / 'images' / link.name}: no such image; unpack the release's images there")
             if not link.exists():
@@ -70,7 +70,7 @@ def convert_coco_stuff(release: Path) -> None:
 
 def _convert(source: Path, names: list[str], target: Path, variable: str, table: np.ndarray) -> None:
     for name in track(names, str(target), console=Console(stderr=True), disable=len(names) < 250):
-        path = target / f"{name}.png"
+        path = place_inside(target, f"{name}.png")
         if path.exists():  # whole, from a conversion that was stopped
             continue
         values = _read_label_map(source / f"{name}.mat", variable, len(table))

@@ -1,6 +1,7 @@
 """Top-1 and top-5 against a plain count, and pictures of two classes and a thousand."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_top1_and_top5_equal_a_plain_count():
     for prediction, label in zip(predictions, labels, strict=True):
         confusion[label, prediction.label] += 1
     measures = measure(predictions, labels, resolve_scheme(CLASSES, ClassScheme))
-    np.testing.assert_array_equal(count_confusions(measures), confusion)
+    np.testing.assert_array_equal(count_confusions(measures)[:, :-1], confusion)
 
 
 def test_top5_of_fewer_than_five_classes_is_one():
@@ -92,8 +93,35 @@ def test_the_confusion_matrix_is_drawn(classes):
     picture = ClassificationMetric().draw({"all": measures}, scheme)["confusion"]
     assert picture.dtype == np.uint8 and picture.shape == (1050, 1500, 3)
     # Of the perfect one the diagonal is left, so that pictures differ; both are more than a blank page.
-    perfect = draw_confusions(np.diag(count_confusions(measures).sum(1)), scheme)
+    totals = count_confusions(measures).sum(1)
+    perfect = draw_confusions(np.eye(len(totals), len(totals) + 1, dtype=int) * totals[:, None], scheme)
     assert (picture != perfect).any() and len(np.unique(perfect.reshape(-1, 3), axis=0)) > 10
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_an_image_whose_scores_are_not_finite_is_missed_and_told(bad, caplog, tmp_path):
+    logging.getLogger("hrtoolkit").propagate = True
+    scheme, labels = ClassScheme(["ant", "bee"]), [0, 0, 1, 1]
+    scores = np.array([[0.9, 0.1], [bad, bad], [0.2, 0.8], [0.3, bad]])
+    predictions = [Category(int(row.argmax()), row) for row in scores]  # NumPy takes NaN for the highest
+    measures = measure(predictions, labels, scheme)
+    numbers = ClassificationMetric().score(measures, scheme)
+    expected = dict(top1=0.5, top5=0.5, mean_class_accuracy=0.5, accuracy_ant=0.5, accuracy_bee=0.5)
+    assert numbers == expected
+    assert "2 of 4 images have scores that are NaN or infinite and count as missed" in caplog.text
+    np.testing.assert_array_equal(count_confusions(measures), [[1, 0, 1], [0, 1, 1]])
+    assert draw_confusions(count_confusions(measures), scheme).shape == (1050, 1500, 3)
+    assert draw(np.zeros((20, 30, 3), np.uint8), predictions[1], scheme).shape == (288, 640, 3)
+    writer = ClassificationMetric.writer
+    writer.write(str(tmp_path / "out.json"), writer.pack(str(tmp_path / "out.json"), "a", predictions[1], scheme))
+    assert json.loads((tmp_path / "out.json").read_text(), parse_constant=pytest.fail)["images"][0]["top_scores"] == []
+
+
+def test_a_class_that_is_alone_is_scored_and_drawn():
+    scheme = ClassScheme(["ant"])
+    measures = measure([Category(0, np.ones(1))] * 2, [0, 0], scheme)
+    assert ClassificationMetric().score(measures, scheme)["top5"] == 1
+    assert ClassificationMetric().draw({"all": measures}, scheme)["confusion"].shape == (1050, 1500, 3)
 
 
 def test_classes_are_drawn_beside_their_image():

@@ -7,6 +7,7 @@ import pytest
 
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import UserError
+from hrtoolkit.findings import Findings
 from hrtoolkit.metric import BaseMetric
 from hrtoolkit.records import Objects, join
 from hrtoolkit.samples import BaseSamples, Crops, Images, Inputs
@@ -24,7 +25,7 @@ class Things(BaseSamples):
     """Four images, of which the third has nobody to look at; ids are not in order."""
 
     scheme = SCHEME
-    findings = ()
+    findings = Findings("data/things.json")
     images = Images(np.full(4, b""), np.array([30, 10, 40, 20]), np.zeros((4, 2)))
     known = True
 

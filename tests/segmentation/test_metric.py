@@ -6,13 +6,15 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from hrtoolkit.errors import OptionError
+from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.records import LabelMap
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.classes import CITYSCAPES
 from hrtoolkit.tasks.segmentation.metric import SegmentationMetric, count_confusions, score_confusions, sum_confusions
+from hrtoolkit.tasks.segmentation.postprocess import best_labels, whole_image
 
 TRUE = np.array([[0, 0, 1, 1], [2, 2, 255, 0]], np.uint8)
 PREDICTED = np.array([[0, 1, 1, 1], [2, 0, 2, 0]], np.uint8)
@@ -20,7 +22,7 @@ PREDICTED = np.array([[0, 1, 1, 1], [2, 0, 2, 0]], np.uint8)
 
 def test_confusions_and_scores_are_the_official_ones():
     matrix = count_confusions(PREDICTED, TRUE, 3)
-    np.testing.assert_array_equal(matrix, [[2, 1, 0], [0, 2, 0], [1, 0, 1]])
+    np.testing.assert_array_equal(matrix, [[2, 1, 0, 0], [0, 2, 0, 0], [1, 0, 1, 0]])
     scores, iou, _ = score_confusions(matrix, "zero")
     np.testing.assert_allclose(iou, [0.5, 2 / 3, 0.5])
     expected = {"mIoU": 0.555556, "pixel_accuracy": 0.714286, "mean_accuracy": 0.722222}
@@ -32,8 +34,9 @@ def test_counting_bytes_equals_counting_pairs(classes):
     rng = np.random.default_rng(0)
     true, predicted = rng.integers(0, classes, (2, 70, 90), dtype=np.uint8)
     true[rng.random((70, 90)) < 0.2] = 255
-    expected = np.zeros((classes, classes), int)
-    np.add.at(expected, (true[true != 255], predicted[true != 255]), 1)
+    predicted[rng.random((70, 90)) < 0.1] = 255
+    expected = np.zeros((classes, classes + 1), int)
+    np.add.at(expected, (true[true != 255], np.minimum(predicted[true != 255], classes)), 1)
     counts = count_confusions(predicted, true, classes)
     np.testing.assert_array_equal(counts, expected)
 
@@ -144,6 +147,37 @@ def test_label_files_are_written_with_the_values_and_colors_of_the_data(tmp_path
     many = ClassScheme(["a", "b"], ids=[3, 300])
     writer.pack(str(tmp_path), "b", LabelMap(np.array([[0, 1]], np.uint8)), many)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), [[3, 300]])
+
+
+def test_pixels_without_a_finite_score_are_missed_and_told(caplog):
+    logging.getLogger("hrtoolkit").propagate = True
+    logits = torch.zeros(3, 2, 4)
+    logits[0] = 5.0  # the right class, had the scores been finite
+    logits[:, 0], logits[2, 1, 3] = torch.nan, torch.inf
+    labels = best_labels(whole_image(logits, (2, 4)), (2, 4), (2, 4), (2, 4), align_corners=False).numpy()
+    np.testing.assert_array_equal(labels, [[255] * 4, [0, 0, 0, 255]])
+    metric, scheme = SegmentationMetric(), ClassScheme(["a", "b", "c"])
+    measure = metric.measure(LabelMap(labels), LabelMap(np.zeros((2, 4), np.uint8)), scheme)
+    scores = metric.score([measure], scheme)
+    assert scores["pixel_accuracy"] == 3 / 8 and scores["mIoU"] == pytest.approx(3 / 8 / 3)
+    assert "5 pixels (62.5 %) have scores that are NaN or infinite and count as missed" in caplog.text
+
+
+def test_a_label_file_of_what_is_missed_has_a_value_that_is_no_class(tmp_path):
+    for ids, ignored, value in (([3, 7], [], 255), ([0, 255], [9], 9), ([0, 255], [], 1)):
+        scheme = ClassScheme(["a", "b"], ids=ids, ignored=ignored)
+        SegmentationMetric.writer.pack(str(tmp_path), "a", LabelMap(np.array([[1, 255]], np.uint8)), scheme)
+        assert np.asarray(Image.open(tmp_path / "a.png")).tolist() == [[ids[1], value]]
+
+
+@pytest.mark.parametrize("name", ["/elsewhere/a", "../a", "b/../../a", "linked/a", "a\0"])
+def test_label_files_stay_in_their_folder(name, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "linked").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="leads out of"):
+        SegmentationMetric.writer.pack(str(out), name, LabelMap(np.zeros((2, 2), np.uint8)), ClassScheme(["a", "b"]))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["linked", "out"]
 
 
 def test_images_without_labels_have_no_score(caplog):

@@ -10,9 +10,9 @@ from scipy.io import savemat
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import build_samples
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.schemes.classes import CLASSES, COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60
-from hrtoolkit.tasks.segmentation.datasets import read_values
+from hrtoolkit.tasks.segmentation.reading import read_label_file
 from hrtoolkit.tasks.segmentation.releases import CONTEXT_IDS, convert_coco_stuff, convert_pascal_context
 
 from ..conftest import REPOSITORY
@@ -42,7 +42,7 @@ def test_pascal_context_is_read_by_its_config_once_converted(context):
     names = [[train.scheme.names[i] if i != 255 else None for i in row] for row in train.truth(0).label_map]
     assert names == [["aeroplane", "bag", None], ["wood", "person", None]]
     assert val.images.ids.tolist() == ["JPEGImages/2008_2"] and (val.truth(0).label_map == 57).all()
-    background = PASCAL_CONTEXT_60.encode(read_values(context[0] / "context" / "2008_1.png"))
+    background = PASCAL_CONTEXT_60.encode(read_label_file(context[0] / "context" / "2008_1.png").values)
     np.testing.assert_array_equal(background, [[1, 2, 0], [59, 37, 0]])
 
 
@@ -65,6 +65,17 @@ def test_coco_stuff_is_read_by_its_config_once_converted(tmp_path):
     for dataset in config_datasets("coco_stuff", tmp_path):
         assert dataset.read(0).shape == (2, 3, 3)
         np.testing.assert_array_equal(dataset.truth(0).label_map, [[255, 0, 11], [79, 80, 170]])
+
+
+@pytest.mark.parametrize("name", ["../images/a", "/a"])
+def test_a_listed_name_does_not_lead_out_of_the_release(name, tmp_path):
+    for folder in ("annotations", "images", "imageLists"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "imageLists" / "train.txt").write_text(f"{name}\n")
+    (tmp_path / "images" / "a.png").write_bytes(b"precious")
+    with pytest.raises(UserError, match="leads out of"):
+        convert_coco_stuff(tmp_path)
+    assert (tmp_path / "images" / "a.png").read_bytes() == b"precious"
 
 
 def test_both_releases_of_coco_stuff_have_the_same_classes():
@@ -106,6 +117,6 @@ def test_bad_releases_have_one_clear_error(content, message, context):
 
 def test_an_unconverted_release_is_answered_with_the_tool(context):
     with pytest.raises(DataError, match=r"2008_1\.mat: MATLAB .* made into PNGs first, see tools/convert_labels\.py"):
-        read_values(context[1] / "2008_1.mat")
+        read_label_file(context[1] / "2008_1.mat")
     with pytest.raises(DataError, match=r"imageLists/train\.txt: no such file"):
         convert_coco_stuff(context[0])
