@@ -32,7 +32,7 @@ train_cfg = dict(max_epochs=3)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=1e-3), clip_grad=dict(max_norm=1.0))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type="MultiStepLR", milestones=[170, 200], gamma=0.1),
+    dict(type="MultiStepLR", milestones=[1, 2], gamma=0.1),
 ]
 custom_hooks = [dict(type="EMAHook", momentum=0.01, priority=49)]
 """
@@ -300,7 +300,7 @@ def test_all_mistakes_come_in_one_error_each_with_its_place(write):
         "param_scheduler.1.milestone: MultiStepLR has no argument 'milestone'; did you mean 'milestones'?",
         "custom_hooks.0.type: there is no hook 'EmaHook'; did you mean 'EMAHook'",
         "validation: a config has no 'validation'",
-        "seed: expected int, got 'zero'",
+        "seed: expected a whole number from 0 on, got 'zero'",
     ]
     problems = caught.value.problems
     assert not [text for text in expected if not any(problem.startswith(text) for problem in problems)]

@@ -20,8 +20,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=1e-3, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
-    dict(type="CosineAnnealingLR", by_epoch=True, begin=5, end=300, eta_min=1e-5, convert_to_iter_based=True),
+    dict(type="LinearLR", start_factor=1e-3, by_epoch=True, begin=0, end=5 / 300, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, begin=5 / 300, eta_min=1e-5, convert_to_iter_based=True),
 ]
 custom_hooks = [dict(type="EMAHook", momentum=2e-4)]
 load_from = None

@@ -11,7 +11,7 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type="MultiStepLR", by_epoch=True, milestones=[8, 11], gamma=0.1),
+    dict(type="MultiStepLR", by_epoch=True, milestones=[8 / 12, 11 / 12], gamma=0.1),
 ]
 load_from = None
 seed = 0

@@ -33,7 +33,7 @@ model = dict(
 train_cfg = dict(max_epochs=120, val_interval=4)
 base_batch_size = 16  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=0.0001))
-param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=120, convert_to_iter_based=True)]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

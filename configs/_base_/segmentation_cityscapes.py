@@ -40,7 +40,7 @@ model = dict(
 train_cfg = dict(max_epochs=484, val_interval=11)
 base_batch_size = 12  # of all GPUs together; other batches scale the learning rate
 optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.01, momentum=0.9, weight_decay=0.0005))
-param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=484, convert_to_iter_based=True)]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

@@ -38,7 +38,7 @@ optim_wrapper = dict(
     optimizer=dict(type="SGD", lr=0.001, momentum=0.9, weight_decay=0.0001),
     paramwise_cfg=dict(custom_keys={"head": dict(lr_mult=10.0)}),
 )
-param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, end=110, convert_to_iter_based=True)]
+param_scheduler = [dict(type="PolynomialLR", power=0.9, by_epoch=True, convert_to_iter_based=True)]
 sync_batchnorm = True
 load_from = None
 seed = 0

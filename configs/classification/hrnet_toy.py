@@ -21,5 +21,5 @@ base_batch_size = 16
 optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=5e-6, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, eta_min=5e-6, convert_to_iter_based=True),
 ]

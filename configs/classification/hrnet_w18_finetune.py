@@ -27,7 +27,7 @@ optim_wrapper = dict(
     ),
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(type="CosineAnnealingLR", by_epoch=True, begin=1, end=20, eta_min_ratio=0.01, convert_to_iter_based=True),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=True, begin=0, end=1 / 20, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, begin=1 / 20, eta_min_ratio=0.01, convert_to_iter_based=True),
 ]
 load_from = "timm/hrnet_w18.ms_in1k"  # downloaded by timm; or a file, or a checkpoint of another task

@@ -30,6 +30,6 @@ train_cfg = dict(max_epochs=10, val_interval=5)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=2e-3))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", by_epoch=True, T_max=10, eta_min=2e-5, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, eta_min=2e-5, convert_to_iter_based=True),
 ]
 seed = 0

@@ -20,5 +20,5 @@ base_batch_size = 512
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type="MultiStepLR", by_epoch=True, milestones=[40, 55], gamma=0.1),
+    dict(type="MultiStepLR", by_epoch=True, milestones=[40 / 60, 55 / 60], gamma=0.1),
 ]

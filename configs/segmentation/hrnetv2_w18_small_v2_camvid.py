@@ -26,6 +26,6 @@ train_cfg = dict(max_epochs=60, val_interval=10)
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.01))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.05, by_epoch=False, begin=0, end=20),
-    dict(type="PolynomialLR", power=0.9, by_epoch=True, end=60, convert_to_iter_based=True),
+    dict(type="PolynomialLR", power=0.9, by_epoch=True, convert_to_iter_based=True),
 ]
 seed = 0

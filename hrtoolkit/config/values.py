@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from mmengine import registry as mm
 from mmengine.config import Config
 from torch import nn
 
+from hrtoolkit.ranges import Range
 from hrtoolkit.registry import DATASETS
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
@@ -19,7 +21,7 @@ DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 class Parameter(NamedTuple):
     default: Any
     hint: Any  # the annotation as an object
-    spelled: str  # the annotation as the source has it
+    spelled: str  # the annotation in words
 
 
 def find_parameters(target: Any) -> tuple[dict[str, Parameter], bool]:
@@ -36,14 +38,14 @@ def find_parameters(target: Any) -> tuple[dict[str, Parameter], bool]:
     takes_any = False
     for call in calls:
         try:
-            hints = get_type_hints(call)
+            hints = get_type_hints(call, include_extras=True)
         except (NameError, TypeError, AttributeError):  # names that are only there for type checkers, partial objects
             hints = {}
         parameters = list(inspect.signature(call).parameters.values())[inspect.isclass(target) :]
         for p in parameters:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 spelled = p.annotation if isinstance(p.annotation, str) else inspect.formatannotation(p.annotation)
-                found.setdefault(p.name, Parameter(p.default, hints.get(p.name), spelled))
+                found.setdefault(p.name, Parameter(p.default, hints.get(p.name), spell(hints.get(p.name), spelled)))
         kinds = {p.kind for p in parameters}
         takes_any = inspect.Parameter.VAR_KEYWORD in kinds
         if not takes_any or inspect.Parameter.VAR_POSITIONAL not in kinds:
@@ -53,13 +55,35 @@ def find_parameters(target: Any) -> tuple[dict[str, Parameter], bool]:
 
 def fits(value: Any, hint: Any) -> bool:
     """Whether a value fits a plain annotation; what is more than plain is left to the class."""
-    if get_origin(hint) in (Union, UnionType):
-        return any(fits(value, one) for one in get_args(hint))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        ranges = [one for one in arguments[1:] if isinstance(one, Range)]
+        return fits(value, arguments[0]) and all(one.holds(value) for one in ranges)
+    if origin in (Union, UnionType):
+        return any(fits(value, one) for one in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple and Ellipsis not in arguments:
+        return is_sequence(value) and len(value) == len(arguments) and all(map(fits, value, arguments))
+    if origin is Sequence:  # a text is a sequence of texts, and never meant as one
+        return is_sequence(value) and all(fits(one, arguments[0]) for one in value)
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     return type(value) is hint if hint in (int, bool, str, NoneType) else True
+
+
+def spell(hint: Any, source: str | None = None) -> str:
+    """An annotation in words where it has ranges, else as the source has it."""
+    spelled = getattr(hint, "__name__", str(hint)) if source is None else source
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return next((one.text for one in arguments[1:] if isinstance(one, Range)), spelled)
+    if origin in (Union, UnionType) and any(get_origin(one) is not None for one in arguments):
+        return " or ".join("None" if one is NoneType else spell(one) for one in arguments)
+    if origin in (tuple, Sequence) and get_origin(arguments[0]) is Annotated:
+        count = "several numbers" if origin is Sequence or Ellipsis in arguments else f"{len(arguments)} numbers"
+        return f"{count}, each {spell(arguments[0], spelled)}"
+    return spelled
 
 
 def resolve_type(kind: Any, registry: mm.Registry) -> Any:

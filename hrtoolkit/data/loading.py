@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Sampler
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
 from hrtoolkit.frames import Frame
+from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.samples import Input, Inputs
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class TestSampler(Sampler[int]):
 
 
 def build_dataloader(
-    inputs: Inputs, batch_size: int = 32, num_workers: int = 4, *, training: bool, seed: int = 0
+    inputs: Inputs, batch_size: Count = 32, num_workers: CountFrom0 = 4, *, training: bool, seed: int = 0
 ) -> DataLoader:
     """Batch inputs for this process.
 

@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import mmengine.hooks  # noqa: F401 (fills mmengine's registry)
-import mmengine.registry as mm
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from hrtoolkit.build import ModelPlan, Part, Problem, check_call, find_part, plan_model, raise_problems
 from hrtoolkit.config.load import config_name
-from hrtoolkit.config.values import DATALOADERS, find_datasets, fits, is_sequence, resolve_type
+from hrtoolkit.config.values import DATALOADERS, find_datasets, fits, is_sequence, resolve_type, spell
 from hrtoolkit.data.loading import build_dataloader
+from hrtoolkit.engine.check_optim import check_optim
 from hrtoolkit.engine.loop import TrainLoop
-from hrtoolkit.engine.optim import DeviceOptimWrapper
 from hrtoolkit.errors import suggest
+from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
 from hrtoolkit.views import replace_transform
 
 TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 EVALUATORS = ("val_evaluator", "test_evaluator")
-PLAIN = {"work_dir": str, "seed": int, "base_batch_size": int, "sync_batchnorm": bool}
+PLAIN = {"work_dir": str, "seed": CountFrom0, "base_batch_size": Count, "sync_batchnorm": bool}
 RUNTIME = tuple(p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY)
 
 
@@ -71,8 +71,8 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
         "train_cfg": lambda name, value: check_call(
             name, value, TrainLoop, problems, hidden=("runner", "dataloader"), name=name
         ),
-        "optim_wrapper": lambda name, value: _check_optimizer(name, value, problems),
-        "param_scheduler": lambda name, value: _check_list(name, value, _check_scheduler, problems),
+        "optim_wrapper": lambda name, value: None,  # seen to with the schedules, below
+        "param_scheduler": lambda name, value: None,
         "custom_hooks": lambda name, value: _check_list(name, value, _check_hook, problems),
         "load_from": lambda name, value: _check_start(name, value, problems),
     }
@@ -92,11 +92,12 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
             plan.metrics[name] = _check_list(name, value, _find_metric, problems)
         elif name in PLAIN:
             if not fits(value, PLAIN[name]):
-                problems.append(Problem(name, f"expected {PLAIN[name].__name__}, got {value!r}"))
+                problems.append(Problem(name, f"expected {spell(PLAIN[name])}, got {value!r}"))
         elif name in ("custom_imports", "train_cfg", "optim_wrapper") and not isinstance(value, Mapping):
             problems.append(Problem(name, f"expected a dict, got {reprlib.repr(value)}"))
         else:
             readers[name](name, value)
+    check_optim(present, problems)
     for name in TRAINING:
         if name not in present and set(present).intersection(TRAINING):
             problems.append(Problem(name, f"missing; {', '.join(TRAINING)} come together or not at all"))
@@ -158,23 +159,8 @@ def _find_metric(path: str, value: Any, problems: list[Problem]) -> Part | None:
     return find_part(path, value, METRICS, problems)
 
 
-def _check_scheduler(path: str, value: Any, problems: list[Problem]) -> Part | None:
-    # LinearLR and its kin fill in `param_name`, LinearParamScheduler and its kin ask for it.
-    names = {"hidden": ("optimizer",), "given": ("param_name",), "extra": ("convert_to_iter_based",)}
-    return find_part(path, value, mm.PARAM_SCHEDULERS, problems, **names)
-
-
 def _check_hook(path: str, value: Any, problems: list[Problem]) -> Part | None:
     return find_part(path, value, HOOKS, problems, extra=("priority",))
-
-
-def _check_optimizer(path: str, value: Any, problems: list[Problem]) -> None:
-    value = dict(value)
-    optimizer = value.pop("optimizer", None)
-    extra = ("constructor", "paramwise_cfg", "optimizer")
-    hidden, given = ("precision",), ("optimizer",)
-    check_call(path, value, DeviceOptimWrapper, problems, hidden=hidden, given=given, extra=extra, name=path)
-    find_part(f"{path}.optimizer", optimizer, mm.OPTIMIZERS, problems, hidden=("params",))
 
 
 def _check_start(path: str, value: Any, problems: list[Problem]) -> None:

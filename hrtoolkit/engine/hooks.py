@@ -63,7 +63,7 @@ class Progress(Hook):
 
     def after_train_epoch(self, runner) -> None:
         means = {name: (total / self.summed).item() for name, total in self._sums_of_all().items()}
-        record = {"epoch": runner.epoch + 1, "lr": runner.optim_wrapper.get_lr()["lr"][0], **means}
+        record = {"epoch": runner.epoch + 1, "lr": learning_rate(runner), **means}
         runner.history.append(record)
         runner.visualizer.add_scalars({k: v for k, v in record.items() if k != "epoch"}, step=runner.epoch + 1)
         self.line.end()
@@ -119,7 +119,7 @@ class Progress(Hook):
         scores = [r[runner.headline] for r in runner.history if runner.headline in r]
         if scores:
             parts.append(f"{runner.headline} {scores[-1]:.3f} (best {runner.best(scores):.3f})")
-        parts.append(f"lr {runner.optim_wrapper.get_lr()['lr'][0]:.1e}")
+        parts.append(f"lr {learning_rate(runner):.1e}")
         parts.append(f"{self.images / seconds:.0f} images/s")
         parts.append(f"waiting for data {self.waiting / seconds:.0%}")
         # An epoch's time from this epoch's pace; what validation adds from its mean so far.
@@ -128,6 +128,12 @@ class Progress(Hook):
         left = epochs_left * (seconds * total / self.steps + validating)
         parts.append(f"{format_seconds(left)} left")
         return "  ".join(parts)
+
+
+def learning_rate(runner) -> float:
+    """The rate of the step at hand, before what a config multiplies it by for some of the parameters."""
+    rates = runner.optim_wrapper.get_lr()
+    return rates.get("base_lr", rates["lr"])[0]
 
 
 class EvaluationProgress(Hook):
@@ -230,7 +236,7 @@ class StopOnNaN(Hook):
         raise TrainingError(
             f"the loss became NaN or infinite in epoch {runner.epoch + 1}, at or before step {runner.iter + 1} of the "
             f"run; training stopped, {kept}. Usual causes: a learning rate that is too high (now "
-            f"{runner.optim_wrapper.get_lr()['lr'][0]:.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken "
+            f"{learning_rate(runner):.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken "
             "labels"
         )
 

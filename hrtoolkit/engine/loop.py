@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import CheckpointError, TrainingStopped
+from hrtoolkit.ranges import Count, NotNegative
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,12 @@ class TrainLoop(EpochBasedTrainLoop):
     """
 
     def __init__(
-        self, runner, dataloader: DataLoader, max_epochs: int, val_interval: int = 1, save_minutes: float = 10.0
+        self,
+        runner,
+        dataloader: DataLoader,
+        max_epochs: Count,
+        val_interval: Count = 1,
+        save_minutes: NotNegative = 10.0,
     ):
         dataloader.dataset.metainfo = None  # mmengine warns where there is none
         super().__init__(runner, dataloader, max_epochs, val_interval=val_interval)

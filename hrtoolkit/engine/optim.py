@@ -10,23 +10,16 @@ from typing import Literal
 
 import timm.optim
 import torch
-from mmengine.optim import OptimWrapper, PolyLR
-from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIMIZERS
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from hrtoolkit.ranges import Count
 
 log = logging.getLogger(__name__)
 
 OPTIMIZERS.register_module("Lamb", module=timm.optim.Lamb)  # torch has none
-
-
-@PARAM_SCHEDULERS.register_module()
-class PolynomialLR(PolyLR):
-    """Learning rate times (1 - step / steps)^power; mmengine's PolyLR arrives at the end a step early."""
-
-    def __init__(self, *args, end: int, begin: int = 0, **options):
-        super().__init__(*args, begin=begin, end=end, **options)
-        self.total_iters = end - begin
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -66,7 +59,7 @@ class DeviceOptimWrapper(OptimWrapper):
     def __init__(
         self,
         optimizer: Optimizer,
-        accumulative_counts: int = 1,
+        accumulative_counts: Count = 1,
         clip_grad: dict | None = None,
         precision: Precision = "float32",
     ):

@@ -28,6 +28,7 @@ from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopO
 from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
+from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError
 from hrtoolkit.files import check_writable, remove_unfinished
 from hrtoolkit.metric import Metric
@@ -242,7 +243,7 @@ def train(
             "optimizer": prefer_fused(scale_learning_rate(config, loaders["train"].batch_size)),
             "precision": precision,
         },
-        param_scheduler=config.get("param_scheduler"),
+        param_scheduler=fit_schedules(config, len(loaders["train"])),
         val_dataloader=loaders.get("val"),
         val_cfg={"type": EvaluationLoop} if validated else None,
         val_evaluator=run.evaluation("val") if validated else None,
@@ -397,6 +398,22 @@ def start_from(model: Model, source: str | Mapping) -> LoadReport:
         raise CheckpointError(f"this checkpoint belongs to another backbone:\n{report}")
     log.info("starting from %s", report)
     return report
+
+
+def fit_schedules(config: Config, steps: int) -> list[dict]:
+    """The schedules of a config for the length of its training, and log what does not fit.
+
+    Args:
+        config: checked.
+        steps: of an epoch.
+    """
+    schedules, fitted = config.get("param_scheduler") or [], []
+    for index, one in enumerate([schedules] if isinstance(schedules, Mapping) else schedules):
+        options, remark = fit_schedule(one, config.train_cfg.max_epochs, steps)
+        if remark:
+            log.warning("param_scheduler.%d: %s %s", index, one["type"], remark)
+        fitted.append(options)
+    return fitted
 
 
 def scale_learning_rate(config: Config, batch_size: int) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import platform
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from logging.handlers import MemoryHandler
 from pathlib import Path
+from typing import Any
 
 import mmengine.runner
 import torch
@@ -26,8 +28,8 @@ from torch import nn
 import hrtoolkit
 from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
 from hrtoolkit.checkpoints import output_names
-from hrtoolkit.config import config_json, config_text
-from hrtoolkit.errors import CheckpointError
+from hrtoolkit.config import config_json, config_text, read_stored_config
+from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -137,27 +139,50 @@ class Runner(mmengine.runner.Runner):
             raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         meta = checkpoint["meta"]
+        self._compare(filename, meta)
         # Counted in samples: batch size and number of processes may be others than before. One step at least is left.
         epoch, step = meta["epoch"], min(meta["samples"] // self._global_batch, len(self.train_dataloader) - 1)
-        scheduled = self._replay_schedules(epoch, step)
+        self._replay_schedules(epoch, step)
+        # What the config says now holds, also where the stored optimiser had something else.
+        options = [{k: v for k, v in g.items() if k != "params"} for g in self.optim_wrapper.param_groups]
         try:
             self.plain_model.load_state_dict(checkpoint["state_dict"])
             self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
         except (RuntimeError, ValueError) as error:
             raise CheckpointError(f"{filename}: belongs to another model or optimiser: {error}") from None
-        for group, values in zip(self.optim_wrapper.param_groups, scheduled, strict=True):
+        for group, values in zip(self.optim_wrapper.param_groups, options, strict=True):
             group.update(values)
         self.train_loop.start_at(epoch, step)
         self.history, self.validated_epoch = meta["history"], meta["validated_epoch"]
         self._has_loaded = True
         log.info("resumed after %d epochs and %d steps of %s", epoch, step, filename)
 
+    def _compare(self, filename: str, meta: dict) -> None:
+        """Log with which other options a run goes on, and refuse what its weights or its optimiser are not for.
+
+        Raises:
+            CheckpointError: the outputs had other names, or the weights another optimiser.
+        """
+        anew = "to start another training from its weights, set load_from to it and leave out --resume"
+        names = output_names(self.plain_model)
+        if meta.get("output_names", names) != names:
+            before, now = _first_difference(meta["output_names"], names)
+            raise CheckpointError(f"{filename}: its outputs stand for other names: {before}, now {now}; {anew}")
+        before, now = (_flatten(json.loads(config_json(c))) for c in (read_stored_config(meta["config"]), self.config))
+        kinds = [str(one.get("optim_wrapper.optimizer.type")).rpartition(".")[2] for one in (before, now)]
+        if kinds[0] != kinds[1]:
+            raise CheckpointError(f"{filename}: was trained by {kinds[0]}, but the config has {kinds[1]}; {anew}")
+        changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+        if changed:
+            texts = [f"{key} {before.get(key)} -> {now.get(key)}" for key in changed]
+            log.info("resuming with other options than before: %s", shorten(texts))
+
     @property
     def _global_batch(self) -> int:
         return self.train_dataloader.batch_size * self.world_size
 
-    def _replay_schedules(self, epochs: int, steps: int) -> list[dict[str, float]]:
-        """Step the schedules through epochs and steps, and give the learning rate (and more) each group then has.
+    def _replay_schedules(self, epochs: int, steps: int) -> None:
+        """Step the schedules through epochs and steps, to the learning rate (and more) that each group then has.
 
         A stored position would carry the old schedule's length along: this way a run can be resumed for longer.
         """
@@ -173,8 +198,6 @@ class Runner(mmengine.runner.Runner):
                         scheduler.step()
                 for scheduler in every_epoch if epoch < epochs else ():
                     scheduler.step()
-        names = {scheduler.param_name for scheduler in schedulers}
-        return [{name: group[name] for name in names} for group in self.optim_wrapper.param_groups]
 
     # What mmengine does in its own way
 
@@ -218,6 +241,22 @@ class Runner(mmengine.runner.Runner):
     def dump_config(self) -> None:
         with write_atomically(Path(self.work_dir) / "config.py") as file:
             file.write(config_text(self.config))
+
+
+def _flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """The values of a config by their paths."""
+    if not isinstance(value, dict):
+        return {path: value}
+    return {k: v for key, one in value.items() for k, v in _flatten(one, f"{path}.{key}" if path else key).items()}
+
+
+def _first_difference(before: Any, now: Any) -> tuple[Any, Any]:
+    """Where two nestings of names first differ."""
+    if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
+        return next(_first_difference(before[key], now[key]) for key in now if before[key] != now[key])
+    if isinstance(before, list | tuple) and isinstance(now, list | tuple) and len(before) == len(now):
+        return next((one, other) for one, other in zip(before, now, strict=True) if one != other)
+    return before, now
 
 
 def start_logging() -> None:

@@ -9,6 +9,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from hrtoolkit import geometry
 from hrtoolkit.config import load_config
+from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.frames import Warp, to_input
 from hrtoolkit.keypoints.codecs import DarkHeatmap
 from hrtoolkit.keypoints.samples import square_windows
@@ -376,7 +377,8 @@ def test_training_samples_of_the_official_manner(test_data):
 def test_the_schedule_drops_after_30_and_50_whole_epochs():
     config = load_config(REPOSITORY / "configs/face/hrnetv2_w18_300w.py")
     optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=config.optim_wrapper.optimizer.lr)
-    schedule = PARAM_SCHEDULERS.build({**config.param_scheduler[0], "optimizer": optimizer})
+    options, _ = fit_schedule(config.param_scheduler[0], config.train_cfg.max_epochs, steps=1)
+    schedule = PARAM_SCHEDULERS.build({**options, "optimizer": optimizer})
     rates = []
     for _ in range(config.train_cfg.max_epochs):
         rates.append(optimizer.param_groups[0]["lr"])
