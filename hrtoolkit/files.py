@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,20 @@ def place_inside(folder: str | Path, name: str) -> Path:
     if leads_out or not path.parent.resolve().is_relative_to(Path(folder).resolve()):
         raise UserError(f"{name!r} leads out of {folder}: a file of this name is not written; correct it in the data")
     return path
+
+
+def expand_path(path: str | Path) -> str:
+    """A path with `~` and environment variables in it written out.
+
+    Raises:
+        UserError: there is no such variable or home folder.
+    """
+    text = os.path.expanduser(os.path.expandvars(path))  # noqa: PTH111 (addresses are no paths, and stay as they are)
+    unknown = re.search(r"\$\{?[A-Za-z_]\w*\}?|^~\w*", text)
+    if unknown and not os.path.exists(text):  # noqa: PTH110
+        what = "home folder" if unknown[0].startswith("~") else "environment variable"
+        raise UserError(f"{path}: there is no {what} {unknown[0]}; write the path out")
+    return text
 
 
 def remove_unfinished(folder: Path) -> None:

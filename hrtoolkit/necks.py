@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hrtoolkit.model import BaseNeck
+from hrtoolkit.ranges import Count
 from hrtoolkit.registry import NECKS
 
 
@@ -80,8 +81,8 @@ class Pyramid(BaseNeck):
         self,
         in_channels: Sequence[int],
         in_strides: Sequence[int],
-        channels: int = 256,
-        levels: int = 5,
+        channels: Count = 256,
+        levels: Count = 5,
         pool: Literal["average", "max"] = "average",
     ):
         super().__init__()

@@ -3,6 +3,7 @@
 import re
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from mmengine import Config
 
 import hrtoolkit.config.load
 from hrtoolkit.config import ConfigError, config_json, config_text, load_config, read_stored_config
+from hrtoolkit.config.values import fits
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.errors import UserError
+from hrtoolkit.files import expand_path
 from hrtoolkit.metric import BaseMetric
 from hrtoolkit.model import BaseHead
+from hrtoolkit.ranges import Count, CountFrom0, NotNegative, Positive, Share
 from hrtoolkit.registry import AUGMENTATIONS, BACKBONES, DATASETS, HEADS, LOSSES, METRICS, VIEWS
 from hrtoolkit.samples import BaseSamples
 from hrtoolkit.views import BaseAugmentation, BaseView
@@ -482,3 +486,98 @@ def test_the_tool_reports_every_config_and_its_exit_status(write, monkeypatch, c
         "  modle: a config has no 'modle'; did you mean 'model'?",
         f"ok {good}",
     ]
+
+
+# Paths, ranges, and what is no config
+
+
+def test_home_folders_and_environment_variables_are_written_out(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DATA", "/data")
+    text = """
+work_dir = "~/runs"
+load_from = dict(checkpoint="$DATA/best.pth")
+train_dataloader = dict(dataset=dict(type="CheckedDataset", data_root="${DATA}/coco", ann_file="$DATA/a.json"))
+"""
+    config = load_config(write(text))
+    dataset = config.train_dataloader.dataset
+    assert config.work_dir == f"{tmp_path}/runs" and config.load_from.checkpoint == "/data/best.pth"
+    assert (dataset.data_root, dataset.ann_file) == ("/data/coco", "/data/a.json")
+    assert load_config(write(text), data_root="~/coco").train_dataloader.dataset.data_root == f"{tmp_path}/coco"
+    with pytest.raises(ConfigError, match=r"work_dir: \$NOWHERE/x: there is no environment variable \$NOWHERE"):
+        load_config(write(text), ["work_dir=$NOWHERE/x"])
+    assert expand_path("https://a.b/~c//d") == "https://a.b/~c//d"
+    with pytest.raises(UserError, match="there is no home folder ~nobody_of_this_name"):
+        expand_path("~nobody_of_this_name/x")
+
+
+@pytest.mark.parametrize("name", ["config.json", "config.yaml", "config.yml", "config.txt"])
+def test_only_python_files_are_configs_and_nothing_else_is_read(write, name):
+    path = write("model: !!python/object/apply:os.abort []", name)
+    with pytest.raises(ConfigError, match=r"a config is a Python file that ends with \.py"):
+        load_config(path)
+    with pytest.raises(ConfigError, match=r"line 1: .*: a config is a Python file"):
+        load_config(write(f"_base_ = './{name}'", "child.py"))
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "fitting"),
+    [
+        (1, Count, True),
+        (0, Count, False),
+        (True, Count, False),
+        ("3", Count, False),
+        (0, CountFrom0, True),
+        (-1, CountFrom0, False),
+        (1, Share, True),
+        (1.1, Share, False),
+        (float("nan"), NotNegative, False),
+        (float("nan"), float, False),
+        (0.0, Positive, False),
+        ((1, 2), tuple[Count, Count], True),
+        ([1, 2], tuple[Count, Count], True),
+        ((1, 0), tuple[Count, Count], False),
+        ((1, 2, 3), tuple[Count, Count], False),
+        (1, tuple[Count, Count], False),
+        (None, Count | None, True),
+        (0, Count | None, False),
+        ((0.5, 1), Sequence[Positive], True),
+        ("ab", Sequence[str], False),
+    ],
+)
+def test_numbers_are_held_against_their_ranges(value, hint, fitting):
+    assert fits(value, hint) is fitting
+
+
+def test_values_out_of_range_are_named_with_what_they_may_be():
+    config = load_config(
+        "segmentation/hrnetv2_toy",
+        [
+            *("train_cfg.max_epochs=0", "train_cfg.val_interval=0", "train_cfg.save_minutes=-1", "seed=-1"),
+            *("base_batch_size=0", "train_dataloader.batch_size=0", "val_dataloader.num_workers=-1"),
+            *("train_dataloader.augmentation.crop_size=(64,0)", "model.view.short_side=-3"),
+            *("model.backbone.width=0", "model.backbone.modules=(1,'1',1)", "train_dataloader.augmentation.flip=2"),
+        ],
+    )
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, files=False)
+    found = {
+        path: text
+        for paths, _, text in (problem.partition(": expected ") for problem in caught.value.problems)
+        for path in paths.split(", ")
+    }
+    count = "a whole number from 1 on, got 0"
+    assert found == {
+        "base_batch_size": count,
+        "model.backbone.modules": "3 numbers, each a whole number from 1 on, got (1, '1', 1)",
+        "model.backbone.width": count,
+        "model.view.short_side": "a whole number from 1 on or None, got -3",
+        "seed": "a whole number from 0 on, got -1",
+        "train_cfg.max_epochs": count,
+        "train_cfg.val_interval": count,
+        "train_cfg.save_minutes": "a number from 0 on, got -1",
+        "train_dataloader.batch_size": count,
+        "train_dataloader.augmentation.crop_size": "2 numbers, each a whole number from 1 on, got (64, 0)",
+        "train_dataloader.augmentation.flip": "a number from 0 to 1, got 2",
+        "val_dataloader.num_workers": "a whole number from 0 on, got -1",
+    }

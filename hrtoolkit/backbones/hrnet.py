@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.model import BaseBackbone
+from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import BACKBONES
 
 
@@ -77,15 +78,15 @@ class HRNet(BaseBackbone):
 
     def __init__(
         self,
-        width: int = 32,
-        modules: tuple[int, int, int] = (1, 4, 3),
-        blocks: int = 4,
-        layer1_blocks: int = 4,
-        layer1_planes: int = 64,
+        width: Count = 32,
+        modules: tuple[Count, Count, Count] = (1, 4, 3),
+        blocks: Count = 4,
+        layer1_blocks: Count = 4,
+        layer1_planes: Count = 64,
         num_outputs: Literal[1, 4] = 4,
         fuse_upsample: Literal["nearest", "bilinear"] = "nearest",
         align_corners: bool = False,
-        bn_momentum: float = 0.1,
+        bn_momentum: Share = 0.1,
         init: Literal["normal", "kaiming"] = "normal",
         checkpoint_activations: bool = False,
     ):

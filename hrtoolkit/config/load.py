@@ -1,8 +1,8 @@
 """Load a config and override what the command line says.
 
-A config is a Python file as mmengine reads it (`_base_`, `_delete_`). Its top-level names are fixed
-(`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and functions stay private
-to the file.
+A config is a Python file as mmengine reads it (`_base_`, `_delete_`), and so a program: reading it runs it. Its
+top-level names are fixed (`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and
+functions stay private to the file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from mmengine.config import Config, ConfigDict
 
 from hrtoolkit.config.values import find_datasets
 from hrtoolkit.errors import UserError, suggest
+from hrtoolkit.files import expand_path
+
+PYTHON_ONLY = "a config is a Python file that ends with .py, such as those in configs/; write it as one"
 
 
 class ConfigError(UserError, ValueError):
@@ -65,6 +68,8 @@ def load_config(
         for _, options, parameters in find_datasets(config):
             if "data_root" in options or "data_root" in parameters:
                 options["data_root"] = str(data_root)
+    if problems := list(_expand_paths_(config)):
+        raise ConfigError(config_name(config), problems)
     return config
 
 
@@ -122,9 +127,11 @@ def config_name(config: Config) -> str:
 
 
 def _find_file(source: str | Path) -> Path:
-    path = Path(source).expanduser()
+    path = Path(expand_path(source))
     for candidate in (path, Path(f"{path}.py")):
         if candidate.is_file():
+            if candidate.suffix != ".py":
+                raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate
     # An installed package holds the configs inside, a checkout beside it.
     package = Path(__file__).parents[1]
@@ -142,7 +149,7 @@ def _find_file(source: str | Path) -> Path:
 
 
 def _read_file(path: Path) -> Config:
-    files = _compile_files(path) if path.suffix == ".py" else {}
+    files = _compile_files(path)
     try:
         config = Config.fromfile(path, import_custom_modules=False, lazy_import=False)
     except Exception as error:  # a config is a program: anything can happen in it
@@ -175,7 +182,9 @@ def _compile_files(root: Path) -> dict[str, Path]:
             if not file.is_file():
                 near = suggest(file.name, {p.name: p.name for p in file.parent.glob("*.py")})
                 raise ConfigError(root, [f"{path}, line {line}: no file {file}, which _base_ names{near}"])
-            if os.path.abspath(file) not in files and file.suffix == ".py":  # noqa: PTH100
+            if file.suffix != ".py":
+                raise ConfigError(root, [f"{path}, line {line}: {file}: {PYTHON_ONLY}"])
+            if os.path.abspath(file) not in files:  # noqa: PTH100
                 waiting.append(file)
     return files
 
@@ -229,6 +238,23 @@ def _import_custom(config: Config) -> Iterator[str]:
         except ImportError as error:
             if not custom.get("allow_failed_imports"):
                 yield f"custom_imports: cannot import {module!r}: {error}"
+
+
+def _expand_paths_(config: Config) -> Iterator[str]:
+    """Write out `~` and environment variables in the paths of a config."""
+    sections = [("", config, ("work_dir", "load_from"))]
+    if isinstance(config.get("load_from"), dict):
+        sections.append(("load_from.", config.load_from, ("checkpoint",)))
+    for path, options, _ in find_datasets(config):
+        keys = [key for key in options if key == "data_root" or key.endswith(("_file", "_dir"))]
+        sections.append((f"{path}.", options, keys))
+    for path, options, keys in sections:
+        for key in keys:
+            if isinstance(options.get(key), str):
+                try:
+                    options[key] = expand_path(options[key])
+                except UserError as error:
+                    yield f"{path}{key}: {error}"
 
 
 def _to_literals(value: Any) -> Any:

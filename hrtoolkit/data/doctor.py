@@ -33,7 +33,7 @@ def check_before_run(
 
     Args:
         samples: by name; all that is not "train" is compared with it.
-        metric: of "val", whose annotations it must find perfect; None to leave that out.
+        metric: must find the annotations of all that is not "train" perfect; None to leave that out.
         finish: of the branch.
 
     Raises:
@@ -41,7 +41,8 @@ def check_before_run(
     """
     outcome: list = [None]
     if is_main_process():
-        outcome = [examine(samples, {} if metric is None else {"val": metric}, finish)]
+        metrics = {} if metric is None else dict.fromkeys(samples.keys() - {"train"}, metric)
+        outcome = [examine(samples, metrics, finish)]
     broadcast_object_list(outcome)
     findings = Findings("")
     findings.extend(outcome[0])
@@ -80,6 +81,7 @@ def examine(
         findings += [*found, *samples[name].check_labels(name, read_images)]
     for name in samples.keys() - {"train"}:
         if "train" in samples:
+            findings += _check_category_ids(samples["train"], samples[name], name)
             findings += check_leaks(images["train"], images[name], contents["train"], contents[name], name)
     return list(dict.fromkeys(findings))  # two data sets of one file find the same
 
@@ -139,3 +141,20 @@ def _find_reasons(samples: Samples) -> str:
     told = [f"{count} {what}" for what, count in counts.items() if count]
     total = sum(len(truth.labels) for truth in truths)
     return f"of {total} objects {', '.join(told)}" if told else "look for repeated people or ids, and sigmas"
+
+
+def _check_category_ids(train: Samples, other: Samples, name: str) -> list[Finding]:
+    """Classes go by their names, so two files whose names have exchanged their ids agree only if both are right."""
+    ours, theirs = (
+        dict(zip(one.scheme.names, getattr(one.scheme, "ids", None) or (), strict=False)) for one in (train, other)
+    )
+    if ours.keys() != theirs.keys() or sorted(ours.values()) != sorted(theirs.values()):
+        return []
+    findings = Findings(other.findings.where)
+    findings.add(
+        "stop",
+        f"categories whose ids were exchanged between the train and the {name} data",
+        [f"{key}: {theirs[key]}, in train {ours[key]}" for key in ours if ours[key] != theirs[key]],
+        "one of the files most likely has the wrong names; give both the same ids",
+    )
+    return findings

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import torch
 from mmengine import Config
 
+from hrtoolkit.config import ConfigError, config_name
 from hrtoolkit.data.doctor import examine
-from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import tell_samples
+from hrtoolkit.engine.check_config import Plan, check_config
+from hrtoolkit.engine.run import model_for, tell_samples
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding
+from hrtoolkit.model import Finish
 from hrtoolkit.records import join
 from hrtoolkit.samples import Samples
+from hrtoolkit.schemes import check_same
 
 
 def check_data(config: Config) -> tuple[dict[str, Samples], list[Finding]]:
@@ -41,8 +47,31 @@ def check_data(config: Config) -> tuple[dict[str, Samples], list[Finding]]:
     metrics = {
         name: plan.metrics[f"{name}_evaluator"][0].build() for name in samples if plan.metrics.get(f"{name}_evaluator")
     }
-    branch = next(iter(plan.model.branches.values()))
     finish = join
-    if "finish" in branch and samples:
-        finish = branch["finish"].build(scheme=next(iter(samples.values())).scheme)
+    if samples:
+        finish = _check_with_model(config, plan, samples, findings) or join
     return samples, findings + examine(samples, metrics, finish, read_images=True)
+
+
+def _check_with_model(
+    config: Config, plan: Plan, samples: Mapping[str, Samples], findings: list[Finding]
+) -> Finish | None:
+    """Build the model as training does, but for its weights, and see whether the data is what its head is for.
+
+    Returns:
+        how the model finishes its records, if it can be built.
+    """
+    try:
+        with torch.device("meta"):
+            branch = model_for(plan, next(iter(samples.values()))).branch()
+    except ConfigError as error:
+        remedy = "training builds it for these names"
+        findings.append(Finding("stop", config_name(config), f"the model cannot be built: {error}", (), 0, remedy))
+        return None
+    for name, one in samples.items():
+        try:
+            check_same(one.scheme, branch.head.scheme, f"the {name} data")
+        except DataError as error:
+            remedy = "training and testing refuse it"
+            findings.append(Finding("stop", one.findings.where, str(error), (), 0, remedy))
+    return branch.finish

@@ -8,6 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+from torch.utils._pytree import tree_leaves
+
+from hrtoolkit.model import Model
 
 
 def start_distributed() -> None:
@@ -31,6 +34,30 @@ def synchronise_batchnorm(model: nn.Module) -> nn.Module:
                 synchronised.weight, synchronised.bias = child.weight, child.bias  # frozen ones stay frozen
                 setattr(parent, name, synchronised.train(child.training))
     return model
+
+
+def freeze_unread(model: Model) -> list[str]:
+    """Freeze what no head reads, such as coarser outputs of a backbone: processes would wait for its gradients.
+
+    Returns:
+        the names of those parameters of the backbone and the necks.
+    """
+    view = model.branch(next(iter(model.branches))).view
+    width, height = getattr(view, "input_size", (64, 64))
+    before = {name: p for name, p in model.named_parameters() if p.requires_grad and ".head." not in f".{name}"}
+    training = model.training
+    try:
+        images = torch.zeros(1, 3, height, width, device=next(model.parameters()).device)
+        outputs = [one for one in tree_leaves(model.eval()(images)) if isinstance(one, Tensor) and one.requires_grad]
+        gradients = torch.autograd.grad([one.sum() for one in outputs], list(before.values()), allow_unused=True)
+    except (RuntimeError, TypeError, ValueError):  # a head that looks at other inputs than images alone
+        return []
+    finally:
+        model.train(training)
+    unread = [name for name, gradient in zip(before, gradients, strict=True) if gradient is None]
+    for name in unread:
+        before[name].requires_grad_(False)
+    return unread
 
 
 class CpuSyncBatchNorm(nn.BatchNorm2d):

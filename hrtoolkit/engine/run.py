@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
-from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError
-from hrtoolkit.files import check_writable, remove_unfinished
+from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError, suggest
+from hrtoolkit.files import check_writable, expand_path, remove_unfinished
 from hrtoolkit.metric import Metric
 from hrtoolkit.model import Model
 from hrtoolkit.registry import HOOKS
@@ -74,8 +75,7 @@ class Run:
         """
         try:
             samples = build_samples(plan, names)
-            scheme = choose_scheme(plan, next(iter(samples.values()), None))
-            model = plan.model.build({next(iter(plan.model.branches)): scheme})
+            model = model_for(plan, next(iter(samples.values()), None))
             metrics = [part.build() for part in plan.metrics.get(f"{names[-1]}_evaluator", ())]
             augmentation = None if plan.augmentation is None else plan.augmentation.build()
         except ConfigError as error:
@@ -125,6 +125,15 @@ def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
             samples[name] = tell_samples(plan, name, scheme)
             scheme = scheme or samples[name].scheme
     return samples
+
+
+def model_for(plan: Plan, samples: Samples | None) -> Model:
+    """Build the model of a config for the training data, or for what there is instead.
+
+    Raises:
+        ConfigError: a part refuses an option.
+    """
+    return plan.model.build({next(iter(plan.model.branches)): choose_scheme(plan, samples)})
 
 
 def choose_scheme(plan: Plan, samples: Samples | None) -> Scheme | None:
@@ -196,7 +205,7 @@ def train(
     Raises:
         UserError: anything that the person who started it can mend.
     """
-    work_dir = Path(work_dir)
+    work_dir = Path(expand_path(work_dir))
     start_distributed()
     start_logging()
     config = load_config(config)
@@ -210,6 +219,7 @@ def train(
     set_random_seed(seed)
     run = Run.build(config, plan, ("train", "val"))
     model, metric = run.model, next(iter(run.metrics), None)
+    check_parameters(config, model)
     check_before_run(run.samples, metric if "val" in run.samples else None, model.branch().finish)
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
@@ -261,7 +271,7 @@ def train(
         precision,
         work_dir,
     )
-    with explaining_lost_processes(last), stopping_workers(*loaders.values()):
+    with explaining_errors(last), stopping_workers(*loaders.values()):
         runner.train()
 
     scored = [record for record in runner.history if headline in record]
@@ -305,10 +315,14 @@ def test(
     """
     start_distributed()
     start_logging()
+    checkpoint, out, pictures, boxes = (
+        None if p is None else expand_path(p) for p in (checkpoint, out, pictures, boxes)
+    )
     config = configure_test(load_config(config), flip, boxes)
     run = Run.build(config, check_config(config), ("test",))
-    check_before_run(run.samples)
-    model = run.model
+    model, samples = run.model, run.samples["test"]
+    # The truth of label maps is read with the images: to score it first would take as long as testing.
+    check_before_run(run.samples, None if samples.truth_files else run.metrics[0], model.branch().finish)
     report = load_checkpoint(model, checkpoint)
     log.info("%s", report)
     if report.not_finite:
@@ -332,7 +346,7 @@ def test(
             test_evaluator=evaluation,
             custom_hooks=hooks,
         )
-        with explaining_lost_processes(), stopping_workers(loader):
+        with explaining_errors(), stopping_workers(loader):
             numbers = runner.test()
     if report_numbers is not None:
         report_numbers(numbers)
@@ -416,6 +430,24 @@ def fit_schedules(config: Config, steps: int) -> list[dict]:
     return fitted
 
 
+def check_parameters(config: Config, model: Model) -> None:
+    """Make sure that training has something to train, and that what a config says of some parameters reaches them.
+
+    Raises:
+        ConfigError: all is frozen, or a name in `paramwise_cfg.custom_keys` is in that of no parameter.
+    """
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    problems = [] if names else [f"model.frozen: {', '.join(model.frozen)} leaves nothing to train"]
+    paramwise = config.optim_wrapper.get("paramwise_cfg") or {}
+    for key in paramwise.get("custom_keys") or {}:
+        if names and not any(key in name for name, _ in model.named_parameters()):
+            parts = [f"{a}.{b}" for a, part in model.named_children() for b, _ in part.named_children()]
+            near = suggest(key, parts) or f"; the model has {', '.join(parts)}"
+            problems.append(f"optim_wrapper.paramwise_cfg.custom_keys: no parameter has {key!r} in its name{near}")
+    if problems:
+        raise ConfigError(config_name(config), problems)
+
+
 def scale_learning_rate(config: Config, batch_size: int) -> dict:
     """Fit the learning rate to the global batch by the linear rule (Goyal et al., arXiv:1706.02677), and log both.
 
@@ -443,24 +475,40 @@ def scale_learning_rate(config: Config, batch_size: int) -> dict:
 
 
 @contextmanager
-def explaining_lost_processes(checkpoint: Path | None = None) -> Iterator[None]:
-    """Turn what torch says when a process of the run has died into one sentence.
+def explaining_errors(checkpoint: Path | None = None) -> Iterator[None]:
+    """Turn what torch says of a process that has died, or of a batch too small for BatchNorm, into one sentence.
 
     Args:
         checkpoint: to resume from.
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         text = str(error).strip()
         resume = f"; {checkpoint} is whole: --resume goes on from it" if checkpoint and checkpoint.exists() else ""
-        if "DataLoader worker" in text:
+        if not _raised_by_torch(error):  # somebody's own code keeps its words and its traceback
+            raise
+        if re.search(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) (is killed|exited unexpectedly)", text):
             raise TrainingError(
                 f"a process that reads data died, most often for want of memory: lower num_workers{resume} ({text})"
             ) from error
         if is_distributed() and re.search("gloo|nccl|connection|peer", text, re.IGNORECASE):
             raise TrainingError(f"another process of this run died; its own message tells why{resume}") from error
+        if "Expected more than 1 value per channel" in text:
+            raise TrainingError(
+                "BatchNorm cannot learn from a single sample over maps of 1x1 pixels: train with more samples a batch "
+                f"(train_dataloader.batch_size, or more data) or with larger inputs{resume} ({text})"
+            ) from error
         raise
+
+
+def _raised_by_torch(error: BaseException) -> bool:
+    """Whether an error comes from torch, or from this engine's waiting for it, and not from a part's own code."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if str(error).startswith("Caught "):  # in a process that reads data, and carried here by torch
+        return False
+    folders = (Path(torch.__file__).parent, Path(__file__).parent)
+    return any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in folders)
 
 
 def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:

@@ -29,6 +29,7 @@ import hrtoolkit
 from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
 from hrtoolkit.checkpoints import output_names
 from hrtoolkit.config import config_json, config_text, read_stored_config
+from hrtoolkit.engine.distributed import freeze_unread
 from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.files import write_atomically
 
@@ -205,6 +206,12 @@ class Runner(mmengine.runner.Runner):
         model = model.to(get_device()).to(memory_format=torch.channels_last)
         if not self.distributed:
             return model
+        if unread := freeze_unread(model):
+            log.info(
+                "the head reads nothing of %d tensors before it, such as %s: they stay as they are",
+                len(unread),
+                unread[0],
+            )
         devices = [int(os.environ["LOCAL_RANK"])] if torch.cuda.is_available() else None
         # Before each step it copies the first process's BatchNorm statistics to all, as resuming does.
         return MMDistributedDataParallel(module=model, device_ids=devices)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import CODECS
 from hrtoolkit.threads import map_bands
 
@@ -69,7 +70,7 @@ class GaussianHeatmap(BaseCodec):
         flip_shift: shift mirrored maps by one cell, which the convention's misalignment of 3/4 cell asks for.
     """
 
-    def __init__(self, sigma: float = 2.0, flip_shift: bool = True):
+    def __init__(self, sigma: Positive = 2.0, flip_shift: bool = True):
         self.sigma = sigma
         self.flip_shift = flip_shift
 
@@ -103,7 +104,7 @@ class DarkHeatmap(BaseCodec):
         flip_shift: as in `GaussianHeatmap`; the OpenMMLab weights use it, the authors' own code does not.
     """
 
-    def __init__(self, sigma: float = 2.0, blur_kernel: int = 11, flip_shift: bool = True):
+    def __init__(self, sigma: Positive = 2.0, blur_kernel: Count = 11, flip_shift: bool = True):
         self.sigma = sigma
         self.blur_kernel = _check_kernel(blur_kernel)
         self.flip_shift = flip_shift
@@ -150,7 +151,7 @@ class UDPHeatmap(BaseCodec):
 
     needs = {"unbiased": True}  # noqa: RUF012 (read only)
 
-    def __init__(self, sigma: float = 2.0, blur_kernel: int = 11):
+    def __init__(self, sigma: Positive = 2.0, blur_kernel: Count = 11):
         self.sigma = sigma
         self.blur_kernel = _check_kernel(blur_kernel)
 

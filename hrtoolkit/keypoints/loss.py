@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hrtoolkit.ranges import Count
 from hrtoolkit.registry import LOSSES
 
 
@@ -17,7 +18,7 @@ class KeypointMSE(nn.Module):
             Chen et al., CVPR 2018, arXiv:1711.07319); None averages all.
     """
 
-    def __init__(self, hardest: int | None = None):
+    def __init__(self, hardest: Count | None = None):
         super().__init__()
         self.hardest = hardest
 

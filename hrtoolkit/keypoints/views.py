@@ -11,6 +11,7 @@ from numpy import ndarray
 from hrtoolkit import geometry
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Size, Warp
+from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, BaseView, Crop
 
@@ -69,8 +70,8 @@ class TopDown(BaseView):
     def __init__(
         self,
         *,
-        input_size: tuple[int, int] = (192, 256),
-        padding: float = PADDING,
+        input_size: tuple[Count, Count] = (192, 256),
+        padding: Positive = PADDING,
         contrast_stretch: bool = False,
         unbiased: bool = False,
         mean: Sequence[float] = IMAGENET_MEAN,

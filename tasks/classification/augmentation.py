@@ -12,6 +12,7 @@ from PIL import Image
 from timm.data import create_transform
 from timm.data.transforms import RandomResizedCropAndInterpolation
 
+from hrtoolkit.ranges import NotNegative, Positive, Share
 from hrtoolkit.registry import AUGMENTATIONS
 from hrtoolkit.tasks.classification.views import Part, ResizeCenterCrop
 from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
@@ -37,11 +38,11 @@ class RandomResizedCrop(BaseAugmentation):
     def __init__(
         self,
         *,
-        scale: tuple[float, float] = (0.08, 1.0),
-        ratio: tuple[float, float] = (3 / 4, 4 / 3),
-        flip: float = 0.5,
+        scale: tuple[Positive, Positive] = (0.08, 1.0),
+        ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3),
+        flip: Share = 0.5,
         interpolation: Literal["random", "nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear",
-        color_jitter: float = 0.0,
+        color_jitter: NotNegative = 0.0,
         auto_augment: str | None = None,
     ):
         self.scale = tuple(scale)

@@ -14,6 +14,7 @@ from hrtoolkit.backbones.hrnet import Bottleneck
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
 from hrtoolkit.model import BaseHead
+from hrtoolkit.ranges import Share
 from hrtoolkit.records import Category
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
@@ -51,8 +52,8 @@ class PooledHead(BaseHead):
         in_strides: Sequence[int],
         *,
         scheme: SchemeLike | None = None,
-        label_smoothing: float = 0.0,
-        dropout: float = 0.0,
+        label_smoothing: Share = 0.0,
+        dropout: Share = 0.0,
     ):
         super().__init__()
         self.scheme = resolve_scheme(scheme, ClassScheme)
@@ -129,8 +130,8 @@ class ClassificationHead(PooledHead):
         in_strides: Sequence[int],
         *,
         scheme: SchemeLike | None = None,
-        label_smoothing: float = 0.0,
-        dropout: float = 0.0,
+        label_smoothing: Share = 0.0,
+        dropout: Share = 0.0,
         conv_bias: bool = True,
     ):
         super().__init__([self.FEATURES], in_strides, scheme=scheme, label_smoothing=label_smoothing, dropout=dropout)

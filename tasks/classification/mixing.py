@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hrtoolkit.data.seeding import global_seed
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import NotNegative, Share
 from hrtoolkit.registry import BATCH_AUGMENTATIONS
 
 
@@ -28,7 +29,7 @@ class MixAndErase(nn.Module):
         OptionError: nothing is switched on.
     """
 
-    def __init__(self, *, mixup: float = 0.0, cutmix: float = 0.0, switch: float = 0.5, erase: float = 0.0):
+    def __init__(self, *, mixup: NotNegative = 0.0, cutmix: NotNegative = 0.0, switch: Share = 0.5, erase: Share = 0.0):
         super().__init__()
         if not (mixup > 0 or cutmix > 0 or erase > 0):
             raise OptionError("MixAndErase: mixup, cutmix and erase are all 0; leave model.augment out")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Warp
+from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, OLD_TRANSFORMS, BaseView
 
@@ -49,8 +50,8 @@ class ResizeCenterCrop(BaseView):
     def __init__(
         self,
         *,
-        input_size: tuple[int, int] = (224, 224),
-        crop: float = 0.875,
+        input_size: tuple[Count, Count] = (224, 224),
+        crop: Share = 0.875,
         interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"] = "bilinear",
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,

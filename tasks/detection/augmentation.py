@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import AUGMENTATIONS
 from hrtoolkit.tasks.detection.views import Fit, FitInside, sides
 from hrtoolkit.views import BaseAugmentation
@@ -25,7 +26,7 @@ class ResizeAugmentation(BaseAugmentation):
 
     views = (FitInside,)
 
-    def __init__(self, sizes: Sequence[tuple[int, int]] | None = None, flip: float = 0.5):
+    def __init__(self, sizes: Sequence[tuple[Count, Count]] | None = None, flip: Share = 0.5):
         if sizes is not None and not len(sizes):
             raise OptionError(
                 "sizes takes pairs of a longest and a shortest side, got none; leave it out for the view's"

@@ -15,6 +15,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
 from hrtoolkit.masks import Masks
 from hrtoolkit.model import BaseHead
+from hrtoolkit.ranges import Count
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
@@ -232,7 +233,7 @@ class FasterRCNNHead(RCNNHead):
         scheme: SchemeLike | None = None,
         masks: bool = False,
         convention: Literal["mmdet", "torchvision", "authors", "maskrcnn-benchmark"] = "mmdet",
-        roi_samples: int = 512,
+        roi_samples: Count = 512,
     ):
         rules, classes = _resolve(convention, CONVENTIONS, scheme)
         stage = RoIStage(
@@ -280,7 +281,7 @@ class CascadeRCNNHead(RCNNHead):
         scheme: SchemeLike | None = None,
         masks: bool = False,
         convention: Literal["mmdet", "authors"] = "mmdet",
-        roi_samples: int = 512,
+        roi_samples: Count = 512,
     ):
         rules, classes = _resolve(convention, CASCADE_CONVENTIONS, scheme)
         stages = [

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Resized, Size
+from hrtoolkit.ranges import Count
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.tasks.detection.conventions import CONVENTIONS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, BaseView
@@ -45,7 +46,7 @@ class FitInside(BaseView):
     def __init__(
         self,
         *,
-        size: tuple[int, int] = (1333, 800),
+        size: tuple[Count, Count] = (1333, 800),
         convention: str = "mmdet",
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,

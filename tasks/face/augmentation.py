@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.ranges import NotNegative, Share
 from hrtoolkit.registry import AUGMENTATIONS
 from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
 
@@ -32,7 +33,9 @@ class FaceAugmentation(BaseAugmentation):
 
     views = (TopDown,)
 
-    def __init__(self, *, scale: float = 0.0, rotation: float = 0.0, rotate: float = 0.6, flip: float = 0.0):
+    def __init__(
+        self, *, scale: NotNegative = 0.0, rotation: NotNegative = 0.0, rotate: Share = 0.6, flip: Share = 0.0
+    ):
         self.scale, self.rotation, self.rotate, self.flip = scale, rotation, rotate, flip
 
     def ask(self, view, image_hw, truth, crop, scheme, rng):

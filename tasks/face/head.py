@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hrtoolkit.keypoints.codecs import Codec
 from hrtoolkit.keypoints.head import KeypointHead
 from hrtoolkit.necks import convolve_joined
+from hrtoolkit.ranges import Share
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import SchemeLike
 
@@ -49,7 +50,7 @@ class FaceHead(KeypointHead):
         codec: Codec | None = None,
         loss: nn.Module | None = None,
         integer_points: bool = False,
-        bn_momentum: float = 0.01,
+        bn_momentum: Share = 0.01,
     ):
         super().__init__(in_strides[0], scheme=scheme, codec=codec, loss=loss)
         self.integer_points = integer_points

@@ -12,6 +12,7 @@ from hrtoolkit import geometry
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Warp
 from hrtoolkit.keypoints.views import PADDING, TopDown, stretch_contrast
+from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD
 
@@ -54,8 +55,8 @@ class OfficialFaceCrop(TopDown):
     def __init__(
         self,
         *,
-        input_size: tuple[int, int] = (256, 256),
-        padding: float = PADDING,
+        input_size: tuple[Count, Count] = (256, 256),
+        padding: Positive = PADDING,
         contrast_stretch: bool = True,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,

@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from hrtoolkit import geometry
 from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.ranges import CountFrom0, NotNegative, Share
 from hrtoolkit.registry import AUGMENTATIONS
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
@@ -35,13 +36,13 @@ class PoseAugmentation(BaseAugmentation):
     def __init__(
         self,
         *,
-        half_body: float = 0.0,
-        upper_body: float = 0.69,
-        half_body_keypoints: int = 8,
-        scale: float = 0.0,
-        rotation: float = 0.0,
-        rotate: float = 0.6,
-        flip: float = 0.0,
+        half_body: Share = 0.0,
+        upper_body: Share = 0.69,
+        half_body_keypoints: CountFrom0 = 8,
+        scale: NotNegative = 0.0,
+        rotation: NotNegative = 0.0,
+        rotate: Share = 0.6,
+        flip: Share = 0.0,
     ):
         self.half_body = half_body
         self.upper_body = upper_body

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import Share
 from hrtoolkit.records import Objects, join
 from hrtoolkit.registry import FINISHES
 from hrtoolkit.schemes import KeypointScheme
@@ -41,9 +42,9 @@ class PoseFinish:
         self,
         *,
         scheme: KeypointScheme,
-        keypoint_threshold: float = 0.2,
+        keypoint_threshold: Share = 0.2,
         nms: Literal["oks", "soft"] | None = "oks",
-        nms_threshold: float = 0.9,
+        nms_threshold: Share = 0.9,
         score: Literal["box_keypoint", "box", "keypoint"] = "box_keypoint",
     ):
         for name, value, choices in (

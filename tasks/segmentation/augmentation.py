@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import Count, NotNegative, Positive, Share
 from hrtoolkit.registry import AUGMENTATIONS
 from hrtoolkit.tasks.segmentation.views import Tile, WholeImage, scale_size
 from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
@@ -37,13 +38,13 @@ class ScaleCropFlip(BaseAugmentation):
     def __init__(
         self,
         *,
-        crop_size: tuple[int, int],
-        base_size: int,
-        scale: tuple[float, float] = (0.5, 2.1),
-        flip: float = 0.5,
-        brightness: float = 0.0,
-        contrast: float = 0.0,
-        saturation: float = 0.0,
+        crop_size: tuple[Count, Count],
+        base_size: Count,
+        scale: tuple[Positive, Positive] = (0.5, 2.1),
+        flip: Share = 0.5,
+        brightness: NotNegative = 0.0,
+        contrast: NotNegative = 0.0,
+        saturation: NotNegative = 0.0,
     ):
         if scale[0] > scale[1]:
             raise OptionError(f"ScaleCropFlip: scale is (smallest, largest), got {tuple(scale)}")

@@ -13,6 +13,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
 from hrtoolkit.model import BaseHead
 from hrtoolkit.necks import convolve_joined
+from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import IGNORED, ClassScheme, SchemeLike, resolve_scheme
@@ -135,7 +136,7 @@ class SegmentationHead(LabelHead):
         *,
         scheme: SchemeLike | None = None,
         align_corners: bool = False,
-        bn_momentum: float = 0.01,
+        bn_momentum: Share = 0.01,
         loss: nn.Module | None = None,
     ):
         super().__init__(in_strides, scheme, align_corners)
@@ -199,13 +200,13 @@ class OCRHead(LabelHead):
         *,
         scheme: SchemeLike | None = None,
         align_corners: bool = True,
-        channels: int = 512,
-        key_channels: int = 256,
-        dropout: float = 0.05,
-        bn_momentum: float = 0.1,
+        channels: Count = 512,
+        key_channels: Count = 256,
+        dropout: Share = 0.05,
+        bn_momentum: Share = 0.1,
         loss: nn.Module | None = None,
         aux_loss: nn.Module | None = None,
-        aux_weight: float = 0.4,
+        aux_weight: NotNegative = 0.4,
     ):
         super().__init__(in_strides, scheme, align_corners)
         if len(in_channels) != 1:

@@ -15,6 +15,7 @@ from torch import Tensor
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
 from hrtoolkit.model import Branch, Model
+from hrtoolkit.ranges import Count, NotNegative, Positive
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import INFERENCES
 from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
@@ -45,12 +46,12 @@ class MultiScale:
     def __init__(
         self,
         *,
-        scales: Sequence[float] = (1.0,),
-        base_size: int | None = None,
-        window: tuple[int, int] | None = None,
-        stride: tuple[int, int] | None = None,
+        scales: Sequence[Positive] = (1.0,),
+        base_size: Count | None = None,
+        window: tuple[Count, Count] | None = None,
+        stride: tuple[Count, Count] | None = None,
         edge: Literal["pad", "shift"] = "shift",
-        whole_up_to: float = 0.0,
+        whole_up_to: NotNegative = 0.0,
     ):
         if edge not in ("pad", "shift"):
             raise OptionError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")

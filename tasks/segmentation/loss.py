@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.ranges import CountFrom0, Share
 from hrtoolkit.registry import LOSSES
 from hrtoolkit.schemes import IGNORED
 
@@ -65,7 +66,10 @@ class OhemCrossEntropy(nn.Module):
     """
 
     def __init__(
-        self, threshold: float = 0.9, min_kept: int = 131072, class_weights: Sequence[float] | Tensor | None = None
+        self,
+        threshold: Share = 0.9,
+        min_kept: CountFrom0 = 131072,
+        class_weights: Sequence[float] | Tensor | None = None,
     ):
         super().__init__()
         self.threshold = threshold

@@ -13,6 +13,7 @@ import numpy as np
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Resized
+from hrtoolkit.ranges import Count
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, OLD_TRANSFORMS, BaseView
 
@@ -48,9 +49,9 @@ class WholeImage(BaseView):
     def __init__(
         self,
         *,
-        short_side: int | None = None,
-        squash: tuple[int, int] | None = None,
-        pad_to: int = 1,
+        short_side: Count | None = None,
+        squash: tuple[Count, Count] | None = None,
+        pad_to: Count = 1,
         crop_padding: bool = True,
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,

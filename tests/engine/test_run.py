@@ -50,7 +50,7 @@ def make_config(folder, **changes) -> Config:
                 ),
                 param_scheduler=[
                     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=3),
-                    dict(type="MultiStepLR", by_epoch=True, milestones=[1], gamma=0.1),
+                    dict(type="ExponentialLR", by_epoch=True, gamma=0.5),
                 ],
                 custom_hooks=[dict(type="EMAHook", momentum=0.1)],
                 seed=0,

@@ -12,7 +12,7 @@ from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.optim import PolynomialLR
+from hrtoolkit.engine.schedules import PolynomialLR
 from hrtoolkit.schemes import ClassScheme, resolve_scheme
 
 from ..conftest import REPOSITORY
