@@ -25,6 +25,7 @@ from hrtoolkit.data.fields import (
     ID,
     NUMBER,
     NUMBERS,
+    PAIR,
     QUANTITY,
     TEXT,
     Field,
@@ -57,7 +58,7 @@ PERSON_FIELDS = {
     "ignore": FLAG.or_nothing(),
     "num_keypoints": COUNT.or_nothing(),
     "keypoints": NUMBERS._replace(entries=NUMBER | ABSENT).or_nothing(),  # null where a point is not labelled
-    "center": NUMBERS._replace(expected="a list of two numbers", allows=lambda v: len(v) == 2).or_nothing(),
+    "center": PAIR.or_nothing(),
     "scale": Field("a number or numbers", NUMBER | {list}, lambda v: v != [], NUMBER).or_nothing(),
 }
 DETECTION_FIELDS = {"image_id": ID, "category_id": ID, "bbox": BOX, "score": QUANTITY}

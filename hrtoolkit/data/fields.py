@@ -33,6 +33,7 @@ NUMBERS = Field("a list of numbers", frozenset((list,)), entries=NUMBER)
 QUANTITY = Field("a number", NUMBER)
 COUNT = Field("a whole number", NUMBER, lambda v: _is_whole(v))
 FLAG = Field("0 or 1", NUMBER | {bool}, lambda v: v in (0, 1))
+PAIR = NUMBERS._replace(expected="a list of two numbers", allows=lambda v: len(v) == 2)
 BOX = NUMBERS._replace(expected="a list of four numbers", allows=lambda v: len(v) == 4)
 
 

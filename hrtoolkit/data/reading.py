@@ -1,4 +1,4 @@
-"""Reading text, json and MATLAB files, with errors that name the file and the remedy."""
+"""Reading text and json files, with errors that name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import codecs
 import io
 import json
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from hrtoolkit.data.paths import open_file
 from hrtoolkit.errors import DataError
@@ -149,26 +146,6 @@ def read_lines(path: str | Path) -> list[tuple[int, str]]:
     if not lines:
         raise DataError(f"{path}: the file is empty; copy or download it again")
     return lines
-
-
-def read_mat(path: str | Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Read variables of a MATLAB file of version 5, some or all, by name.
-
-    Raises:
-        DataError: it is missing, damaged, or something else.
-    """
-    from scipy.io import loadmat  # slow to import
-    from scipy.io.matlab import MatReadError
-
-    # What SciPy raises for a damaged file depends on where it breaks.
-    damage = (MatReadError, NotImplementedError, ValueError, TypeError, LookupError, OSError, EOFError, zlib.error)
-    with open_file(path) as file:
-        try:
-            return loadmat(file, variable_names=names)
-        except damage as error:
-            raise DataError(
-                f"{path}: not a MATLAB file of version 5, or damaged ({error}); copy or download it again"
-            ) from None
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotations, scheme_of_categories, unpack_keys
-from hrtoolkit.data.reading import find_image_folder, read_lines, read_mat
+from hrtoolkit.data.mat import read_mat
+from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.findings import Findings
 from hrtoolkit.geometry import to_xyxy

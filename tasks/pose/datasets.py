@@ -23,7 +23,8 @@ from hrtoolkit.data.coco import (
     scheme_of_categories,
     unpack_keys,
 )
-from hrtoolkit.data.reading import find_image_folder, read_json, read_mat
+from hrtoolkit.data.mat import read_mat
+from hrtoolkit.data.reading import find_image_folder, read_json
 from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.keypoints.checks import are_most, check_images, check_pairs, check_symmetry, find_owners, look_up
@@ -43,6 +44,7 @@ from hrtoolkit.samples import Images as ImageTable
 from hrtoolkit.schemes import KeypointScheme, SchemeLike
 from hrtoolkit.schemes.people import MPII, with_sigmas
 from hrtoolkit.tasks.pose.checks import ADVICE, Chosen, check_sigmas, choose_people
+from hrtoolkit.tasks.pose.mpii_checks import check_windows, find_sound_people
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +147,7 @@ class MpiiPose(KeypointSamples):
         image_dir: folder of the images, below `data_root`.
         gt_file: the official gt_valid.mat, below `data_root`, which has the keypoints and head sizes that count in the
             score; None where nothing is scored.
+        faults: "stop" refuses a file with faulty people, "drop" leaves them out and warns.
 
     Raises:
         DataError: a file is missing or malformed, or nobody is left.
@@ -156,13 +159,21 @@ class MpiiPose(KeypointSamples):
         "files and gt_valid.mat of the HRNet authors belong below annot/; --data-root names the folder"
     )
 
-    def __init__(self, *, data_root: str, ann_file: str, image_dir: str = "images", gt_file: str | None = None):
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        ann_file: str,
+        image_dir: str = "images",
+        gt_file: str | None = None,
+        faults: Faults = "stop",
+    ):
         root = Path(data_root)
         records = read_json(root / ann_file)
         if not isinstance(records, list) or not records:
             raise DataError(f"{root / ann_file}: expected a list of people, as in MPII's annot/train.json")
         findings = Findings(root / ann_file)
-        rows, people = _sound_people(records, findings)
+        rows, people = find_sound_people(records, findings, faults)
         joints = np.array([person["joints"] for person in people], dtype=np.float32) - 1
         labelled = np.array([person["joints_vis"] for person in people], dtype=np.float32) > 0
         findings.add("note", "people without a labelled joint", rows[~labelled.any(axis=1)], "they teach nothing")
@@ -173,6 +184,9 @@ class MpiiPose(KeypointSamples):
             truth = read_mpii_truth(root / gt_file, len(records))
             joints, labelled = points, visible > 0
             points, visible, heads = (column[rows] for column in truth)
+            headless = ~(np.isfinite(heads) & (heads > 0))
+            remedy = "their errors cannot be divided by it; take gt_valid.mat of the release"
+            findings.add("stop", f"people without a head size in {gt_file}", rows[headless], remedy)
             away = (np.linalg.norm(joints - points, axis=-1) > heads[:, None] / 2) & labelled & (visible > 0)
             findings.add(
                 "stop",
@@ -181,6 +195,7 @@ class MpiiPose(KeypointSamples):
                 "PCKh compares people by their place in both files; take them from one release",
             )
         centers, sides = _mpii_windows(people)
+        check_windows(centers, sides, joints, labelled, rows, findings)
         # The padding is in the sides already: where there is no centre, the official code adds none.
         self._windows = square_windows(centers, sides / PADDING)
         names = [person["image"] for person in people]
@@ -195,33 +210,6 @@ class MpiiPose(KeypointSamples):
 
     def crops(self):
         return crops_of_samples(self._windows, self.people.boxes_xyxy)
-
-
-def _sound_people(records: list[dict], findings: Findings) -> tuple[ndarray, list[dict]]:
-    """Positions of the people of an MPII file who have all fields in the right number, and these people.
-
-    Raises:
-        DataError: there is nobody.
-    """
-    faults: dict[str, list[str]] = {"lacking": [], "miscounted": [], "scaleless": []}
-    rows, count = [], len(MPII.names)
-    for row, person in enumerate(records):
-        if missing := {"image", "center", "scale", "joints", "joints_vis"} - person.keys():
-            faults["lacking"].append(f"person {row} lacks {sorted(missing)}")
-        elif len(person["joints"]) != count or len(person["joints_vis"]) != count:
-            faults["miscounted"].append(
-                f"person {row} has {len(person['joints'])} joints and {len(person['joints_vis'])} flags"
-            )
-        elif not person["scale"] > 0:
-            faults["scaleless"].append(row)
-        else:
-            rows.append(row)
-    findings.add("stop", "people who lack a field", faults["lacking"], "add it or remove them")
-    findings.add("stop", f"people without {count} joints", faults["miscounted"], "correct or remove them")
-    findings.add("stop", "people whose `scale` is not above 0", faults["scaleless"], "correct it")
-    if not rows:
-        findings.raise_stops()
-    return np.array(rows), [records[row] for row in rows]
 
 
 def _mpii_windows(people: list[dict]) -> tuple[ndarray, ndarray]:
@@ -256,6 +244,12 @@ def read_mpii_truth(path: Path, count: int) -> tuple[ndarray, ndarray, ndarray]:
     if lacking := [f"{field} {shape}" for field, shape in fields.items() if field not in content]:
         present = sorted(name for name in content if not name.startswith("__"))
         raise DataError(f"{path}: lacks {', '.join(lacking)}, it holds {present}; {advice}")
+    for field, expected in fields.items():
+        values, (*fixed, _) = content[field], expected.strip("[]").split(", ")
+        if values.dtype.kind not in "biuf" or [str(n) for n in values.shape[:-1]] != fixed:
+            raise DataError(
+                f"{path}: {field} is {values.dtype} {list(values.shape)}, expected numbers {expected}; {advice}"
+            )
     positions, missing, head_boxes = (content[field].astype(np.float64) for field in fields)
     if positions.shape[-1] != count:
         raise DataError(

@@ -12,7 +12,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.reading import read_lines, read_mat
+from hrtoolkit.data.mat import read_mat
+from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError
 from hrtoolkit.files import place_inside, write_atomically
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from hrtoolkit.data import reading
-from hrtoolkit.data.reading import read_json, read_lines, read_mat, stream_json
+from hrtoolkit.data.mat import read_mat
+from hrtoolkit.data.reading import read_json, read_lines, stream_json
 from hrtoolkit.errors import DataError
 
 

@@ -488,12 +488,61 @@ def test_mpii_centres_scales_and_joints_follow_the_official_rule(tmp_path):
     assert inputs[SampleKey(0, 0, 0)].targets["visible"].sum() == 15
     assert samples.scheme is MPII and samples.truth(0).sizes is None
     lacking = {name: value for name, value in PERSON.items() if name != "scale"}
-    with pytest.raises(DataError, match=r"person 0 lacks \['scale'\]"):
+    with pytest.raises(DataError, match=r"people that lack \['scale'\]: 1 \(person 0\)"):
         load_mpii(tmp_path, [lacking])
     samples = load_mpii(tmp_path, [lacking, {**PERSON, "scale": 0}, PERSON, {**PERSON, "joints": JOINTS[:3]}])
     assert len(samples) == 1
     message = stop_messages(samples)
-    assert "`scale` is not above 0: 1 (1)" in message and "person 3 has 3 joints and 16 flags" in message
+    assert "`scale` is not a number above 0: 1 (person 1: 0)" in message
+    assert "`joints` is not 16 joints of x and y: 1 (person 3: " in message
+
+
+@pytest.mark.parametrize(
+    ("person", "told"),
+    [
+        ([1, 2], r"people that are no json objects: 1 \(person 1: \[1, 2\]\)"),
+        ({**PERSON, "scale": "1.2"}, r"`scale` is a text, expected a number above 0: 1 \(person 1: '1.2'\)"),
+        ({**PERSON, "scale": float("inf")}, r"`scale` is not a number above 0: 1 \(person 1: inf\)"),
+        ({**PERSON, "image": None}, r"`image` is null, expected a text"),
+        ({**PERSON, "center": [1, None]}, r"`center` holds null, expected a list of two numbers"),
+        ({**PERSON, "center": [1, float("nan")]}, r"`center` is not finite: 1 \(person 1: \[1, nan\]\)"),
+        ({**PERSON, "joints": [[*joint, 1] for joint in JOINTS]}, "`joints` is not 16 joints of x and y"),
+        ({**PERSON, "joints": [[None, 1.0], *JOINTS[1:]]}, "`joints` is not 16 joints of x and y"),
+        ({**PERSON, "joints": [[float("nan"), 1], *JOINTS[1:]]}, "labelled joints that are not finite: 1"),
+        ({**PERSON, "joints_vis": [True] * 16}, "`joints_vis` holds true or false"),
+    ],
+)
+def test_mpii_people_that_cannot_be_used_are_told_or_left_out(tmp_path, person, told):
+    samples = load_mpii(tmp_path, [PERSON, person, PERSON])
+    assert re.search(told, stop_messages(samples)) and len(samples) == 2
+    dropped = load_mpii(tmp_path, [PERSON, person, PERSON], faults="drop")
+    assert not stop_messages(dropped) and len(dropped) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"scale": 80.0}, "much smaller than their window"),
+        ({"center": [900.0, 20.0]}, "joints lie outside their window"),
+    ],
+)
+def test_mpii_windows_in_another_unit_or_elsewhere_stop(tmp_path, change, told):
+    assert not [f for f in load_mpii(tmp_path, [PERSON] * 3).findings if f.level != "note"]
+    samples = load_mpii(tmp_path, [{**PERSON, **change}] * 2 + [PERSON])
+    assert told in stop_messages(samples) and "units of 200 pixels" in stop_messages(samples)
+    (finding,) = [f for f in load_mpii(tmp_path, [{**PERSON, **change}] + [PERSON] * 2).findings if f.level != "note"]
+    assert finding.level == "warning" and finding.ids == (0,)
+
+
+def test_mpii_head_sizes_must_be_numbers(tmp_path):
+    corners = np.array([[(100, 100), (130, 140)], [(7, 7), (7, 7)]]).transpose(1, 0, 2)
+    write_mpii(tmp_path / "gt_valid.mat", np.array([JOINTS] * 2), np.zeros((2, 16)), corners)
+    samples = load_mpii(tmp_path, [PERSON, PERSON], gt_file="gt_valid.mat")
+    assert "people without a head size in gt_valid.mat: 1 (1)" in stop_messages(samples)
+    content = {"pos_gt_src": "abc", "jnt_missing": np.zeros((16, 2)), "headboxes_src": np.zeros((2, 2, 2))}
+    savemat(tmp_path / "gt_valid.mat", content)
+    with pytest.raises(DataError, match=r"pos_gt_src is <U3 \[1\], expected numbers \[16, 2, N\]"):
+        load_mpii(tmp_path, [PERSON, PERSON], gt_file="gt_valid.mat")
 
 
 def write_mpii(path, positions, missing, corners):
