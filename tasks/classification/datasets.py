@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import compress
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from hrtoolkit.data.reading import find_image_folder, read_lines
+from hrtoolkit.data.listing import leave_out_system_files
+from hrtoolkit.data.paths import find_files
+from hrtoolkit.data.reading import find_image_folder
 from hrtoolkit.errors import DataError, shorten, suggest
 from hrtoolkit.findings import Findings
 from hrtoolkit.records import Category
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import BaseSamples, Images
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.classification.reading import (
+    NUMERIC,
+    Entry,
+    imagenet,
+    label_classes,
+    name_classes,
+    read_list,
+    remedy,
+)
 
 
 class LabelledImages(BaseSamples):
@@ -33,6 +42,7 @@ class LabelledImages(BaseSamples):
         labels: [N] class of each, from 0.
         scheme: the classes.
         findings: what is wrong with the folder or list.
+        partial: whether the data may hold some of the classes only.
     """
 
     moved = MappingProxyType(
@@ -44,13 +54,38 @@ class LabelledImages(BaseSamples):
     )
 
     def __init__(
-        self, *, folder: Path, files: Sequence[str], labels: Sequence[int], scheme: ClassScheme, findings: Findings
+        self,
+        *,
+        folder: Path,
+        files: Sequence[str],
+        labels: Sequence[int],
+        scheme: ClassScheme,
+        findings: Findings,
+        partial: bool,
     ):
         paths = np.array([os.fsencode(folder / file) for file in files])
         self.images = Images(paths, np.array(files), np.zeros((len(files), 2)))
         self.labels = np.array(labels, dtype=np.int64)
         self.scheme = scheme
         self.findings = findings
+        self.partial = partial
+
+    def check_labels(self, name, whole):
+        """Name the classes that no image has; training needs two that some have."""
+        findings, names, training = Findings(f"{name} data"), self.scheme.names, name == "train"
+        counts = np.bincount(self.labels, minlength=len(names))
+        seen, absent = ([n for n, count in zip(names, counts, strict=True) if bool(count) == has] for has in (1, 0))
+        if len(names) < 2:
+            findings.add("stop", "a class that is alone leaves nothing to decide", names, "add images of another one")
+        elif len(seen) < 2:
+            level = "stop" if training else "warning"
+            findings.add(level, "all images are of one class", seen, f"the others have none: {shorten(absent)}")
+        elif self.partial:
+            from_1 = self.scheme.numbered and absent[:1] == ["0"] and seen[0] == "1"
+            cause = "; the numbers count from 0: do these count from 1?" if from_1 else ""
+            remedy = f"they are neither learned nor scored{cause}"
+            findings.add("warning" if training else "note", "classes that no image has", absent, remedy)
+        return findings
 
     def truth(self, sample: int) -> Category:
         """The class of an image.
@@ -84,21 +119,24 @@ class ImageFolder(LabelledImages):
         folder = find_image_folder(Path(data_root), image_dir)
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; {self.how_to_get}")
+        findings = Findings(folder)
         found = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+        found = leave_out_system_files(found, findings)
         if not found:
             raise DataError(f"{folder}: holds no folders; put the images of each class into a folder of its own")
         scheme = resolve_scheme(found if scheme is None else scheme, ClassScheme)
         if scheme.numbered:  # the folders have names
-            scheme = ClassScheme(found)
-        findings = Findings(folder)
+            scheme = name_classes(found, scheme)
         missing = [name for name in scheme.names if name not in set(found)]
-        findings.add("stop", "classes without a folder", missing, f"there are folders for {shorten(found)}")
+        partial = len(scheme.names) == 1000 and scheme is imagenet()
+        if not partial:
+            findings.add("stop", "classes without a folder", missing, f"there are folders for {shorten(found)}")
         spare = [name for name in found if name not in set(scheme.names)]
         findings.add("warning", "folders that are no class", spare, "their images are left out")
         files, labels = _find_images(folder, scheme.names, missing, findings)
         if not files:
             findings.raise_stops()
-        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings)
+        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings, partial=partial)
 
 
 def _find_images(
@@ -107,14 +145,13 @@ def _find_images(
     """The images of all classes, below their folder, and their labels; sorted."""
     entries, others = [], []
     progress = {"console": Console(stderr=True), "transient": True, "disable": len(names) < 100}
-    for label, name in enumerate(track(names, f"finding images in {folder}", **progress)):
-        for parent, _, names_here in os.walk(folder / name, followlinks=True):
-            for file in names_here:
-                path = os.path.relpath(f"{parent}/{file}", folder)
-                if file.lower().endswith(IMG_EXTENSIONS):
-                    entries.append((label, path))
-                else:
-                    others.append(path)
+    there = [(label, name) for label, name in enumerate(names) if name not in set(missing)]
+    for label, name in track(there, f"finding images in {folder}", **progress):
+        for path in leave_out_system_files([f"{name}/{file}" for file in find_files(folder / name)], findings):
+            if path.lower().endswith(IMG_EXTENSIONS):
+                entries.append((label, path))
+            else:
+                others.append(path)
     entries.sort()
     labels, files = [label for label, _ in entries], [file for _, file in entries]
     filled = {*labels, *(names.index(name) for name in missing)}
@@ -130,18 +167,19 @@ def _find_images(
 class ImageList(LabelledImages):
     """A text file with an image and its class in each line, such as ImageNet's `val_map.txt`.
 
-    Image and class are separated by a TAB, by a comma (in files that end in .csv, which may have a header that begins
-    with path, image, file or filename), or by the last space. Classes are numbers from 0, or names.
+    Image and class are separated by a TAB, by a comma (in files that end in .csv), or by the last space; a first line
+    such as `path,label` is no image. Classes are whole numbers from 0, or names.
 
     Args:
         data_root: folder of the data set.
         ann_file: the list, below `data_root`.
         image_dir: what the paths in the list begin at, below `data_root` or below `data_root/images`.
         scheme: the classes, or their number; left out, those of the model, or the sorted names of the list. A list of
-            numbers may hold only some of them.
+            numbers, or of ImageNet's folders, may hold only some of them.
+        faults: "stop" refuses lines without an image and a class that there is, "drop" leaves them out and warns.
 
     Raises:
-        DataError: the list is missing, empty or malformed, or names no class that there is.
+        DataError: the list is missing or empty, or no line is left.
     """
 
     how_to_get = (
@@ -149,51 +187,59 @@ class ImageList(LabelledImages):
         "holds it and the images"
     )
 
-    def __init__(self, *, data_root: str, ann_file: str, image_dir: str = ".", scheme: SchemeLike | None = None):
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        ann_file: str,
+        image_dir: str = ".",
+        scheme: SchemeLike | None = None,
+        faults: Literal["stop", "drop"] = "stop",
+    ):
         path = Path(data_root) / ann_file
-        entries = list(_read_list(path))
-        if not entries:
-            raise DataError(f"{path}: lists no images; expected lines of an image and its class")
-        files, classes, lines = zip(*entries, strict=True)
-        scheme = None if scheme is None else resolve_scheme(scheme, ClassScheme)
-        if all(text.lstrip("-").isdecimal() for text in classes):
-            labels = [int(text) for text in classes]
-            scheme = scheme or resolve_scheme(max(*labels, 0) + 1, ClassScheme)
-            expected = f"a number from 0 to {len(scheme.names) - 1}"
-        else:
-            if scheme is None or scheme.numbered:
-                scheme = ClassScheme(sorted(set(classes)))
-            number = {name: i for i, name in enumerate(scheme.names)}
-            labels = [number.get(name, -1) for name in classes]
-            expected = f"one of {shorten(scheme.names)}"
-        known = [0 <= label < len(scheme.names) for label in labels]
+        level = "stop" if faults == "stop" else "warning"
         findings = Findings(path)
-        unknown = [i for i, is_known in enumerate(known) if not is_known]
-        findings.add(
-            "stop",
-            f"images whose class is not {expected}",
-            [f"line {lines[i]}: {classes[i]!r} of {files[i]}" for i in unknown],
-            f"correct the list, or the scheme{suggest(classes[unknown[0]], scheme.names) if unknown else ''}",
-        )
-        repeated = [file for file, times in Counter(files).items() if times > 1]
-        findings.add("warning", "images listed more than once", repeated, "they count more than once; list each once")
-        if not any(known):
+        entries = read_list(path, level, findings)
+        if not entries:
             findings.raise_stops()
-        files, labels = list(compress(files, known)), list(compress(labels, known))
+            raise DataError(f"{path}: lists no images; expected lines of an image and its class")
+        scheme, labels, expected = label_classes(
+            [entry.text for entry in entries], None if scheme is None else resolve_scheme(scheme, ClassScheme)
+        )
+        unknown = [entry for entry, label in zip(entries, labels, strict=True) if label < 0]
+        findings.add(
+            level,
+            f"images whose class is not {expected}",
+            [f"line {line}: {text!r} of {file}" for file, text, line in unknown],
+            remedy(level, f"correct the list or the scheme{_likely_cause(unknown, scheme)}"),
+        )
+        entries = [entry for entry, label in zip(entries, labels, strict=True) if label >= 0]
+        labels = [label for label in labels if label >= 0]
+        if not entries:
+            findings.raise_stops()
+            raise DataError(f"{path}: no image is left to use; correct the list")
+        _check_repeated(entries, findings)
         folder = find_image_folder(Path(data_root), image_dir)
-        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings)
+        files = [entry.file for entry in entries]
+        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings, partial=True)
 
 
-def _read_list(path: Path) -> Iterator[tuple[str, str, int]]:
-    """File, class and line number of each image in a list."""
-    lines = read_lines(path)
-    rows = (line.strip().rsplit("\t" if "\t" in line.strip() else None, 1) for _, line in lines)
-    if path.suffix == ".csv":
-        rows = csv.reader(line for _, line in lines)
-    for (number, _), row in zip(lines, rows, strict=False):  # a field of several lines is no name of a file
-        fields = [field.strip() for field in row]
-        if not any(fields) or (number == 1 and fields[0].lower() in ("path", "image", "file", "filename")):
-            continue
-        if len(fields) < 2 or not all(fields[:2]):
-            raise DataError(f"{path}, line {number}: expected an image and its class, got {fields}")
-        yield fields[0], fields[1], number
+def _check_repeated(entries: list[Entry], findings: Findings) -> None:
+    """Find images that are listed more than once, with one class or several."""
+    classes: dict[str, list[str]] = {}
+    for file, text, _ in entries:
+        classes.setdefault(file, []).append(text)
+    several = [f"{file}: {', '.join(dict.fromkeys(texts))}" for file, texts in classes.items() if len({*texts}) > 1]
+    findings.add("warning", "images with several classes", several, "an image has one class here; choose one")
+    repeated = [file for file, texts in classes.items() if len(texts) > 1 and len({*texts}) == 1]
+    findings.add("warning", "images listed more than once", repeated, "they count more than once; list each once")
+
+
+def _likely_cause(unknown: list[Entry], scheme: ClassScheme) -> str:
+    """What may be meant by a text that is no class, as the end of a sentence."""
+    texts = {entry.text for entry in unknown}
+    if texts == {str(len(scheme.names))}:
+        return "; do the numbers count from 1? They count from 0"
+    if any("." in text and NUMERIC.fullmatch(text) for text in texts):
+        return "; write whole numbers, 0 instead of 0.0"
+    return suggest(next(iter(texts)), scheme.names) if texts else ""

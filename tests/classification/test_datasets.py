@@ -22,6 +22,7 @@ from hrtoolkit.tasks.classification.augmentation import RandomResizedCrop
 from hrtoolkit.tasks.classification.datasets import ImageFolder, ImageList
 from hrtoolkit.tasks.classification.head import PooledHead
 from hrtoolkit.tasks.classification.metric import ClassificationMetric
+from hrtoolkit.tasks.classification.reading import label_classes
 from hrtoolkit.tasks.classification.views import ResizeCenterCrop
 from hrtoolkit.views import replace_transform
 
@@ -106,10 +107,10 @@ def test_lists_may_name_their_classes(class_folder):
         (
             "a.jpg 1000\nb.jpg 3",
             {"scheme": 1000},
-            r"not a number from 0 to 999: 1 \(line 1: '1000' of a.jpg\)",
+            r"not a whole number from 0 to 999: 1 \(line 1: '1000' of a.jpg\)",
         ),
-        ("a.jpg 0\nb.jpg -1", {}, r"not a number from 0 to 0: 1 \(line 2: '-1' of b.jpg\)"),
-        ("a.jpg 0\nb.jpg", {}, r"line 2: expected an image and its class, got \['b.jpg'\]"),
+        ("a.jpg 0\nb.jpg -1", {}, r"not a whole number from 0 to 0: 1 \(line 2: '-1' of b.jpg\)"),
+        ("a.jpg 0\nb.jpg", {}, r"lines without an image and its class: 1 \(line 2: 'b.jpg'\)"),
         ("a.jpg rde", {"scheme": ["red"]}, r"not one of red: 1 \(line 1: 'rde' of a.jpg\).*did you mean 'red'\?"),
         ("\n", {}, "the file is empty"),
         (b"caf\xe9.jpg 0", {}, "not a text file"),
@@ -119,6 +120,97 @@ def test_a_bad_line_is_named(text, options, message, class_folder):
     (class_folder / "list.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match="list.txt.*" + message):
         read_list(class_folder, "list.txt", **options).findings.raise_stops()
+
+
+NUMBERS = ClassScheme(list("0123"), numbered=True)
+FROM_NAMES = ClassScheme(["0", "1", "10", "2"])  # as folders are sorted
+
+
+@pytest.mark.parametrize(
+    ("texts", "scheme", "labels", "names"),
+    [
+        (["0", "2", "1"], None, [0, 2, 1], "012"),
+        (["0", "2", "1"], NUMBERS, [0, 2, 1], "0123"),
+        (["0.0", "1.0"], None, [-1, -1], "0"),  # neither numbers nor names: another file may say 0 and 1
+        (["0.0", "1.0"], NUMBERS, [-1, -1], "0123"),
+        (["0", "1.0", "2"], None, [0, -1, 2], "012"),
+        (["-1", "1", "4"], NUMBERS, [-1, 1, -1], "0123"),
+        (["cat", "3", "dog"], None, [0, -1, 1], ["cat", "dog"]),
+        (["3", "cat", "2"], None, [3, -1, 2], "0123"),
+        (["10", "2", "0"], FROM_NAMES, [2, 3, 0], FROM_NAMES.names),  # names first: the folder 10, not the tenth
+        (["3", "0"], FROM_NAMES, [-1, 0], FROM_NAMES.names),
+        (["1", "0"], ClassScheme(["ant", "bee"]), [1, 0], ["ant", "bee"]),
+        (["bee", "0"], ClassScheme(["ant", "bee"]), [1, -1], ["ant", "bee"]),
+        (["1.0", "2.0"], ClassScheme(["2.0", "1.0"]), [1, 0], ["2.0", "1.0"]),  # said to be names
+        (["99999999999999999999", "0"], None, [-1, 0], "0"),
+    ],
+)
+def test_one_rule_says_what_is_a_number_and_what_is_a_name(texts, scheme, labels, names):
+    found = label_classes(texts, scheme)
+    assert found.labels == labels and found.scheme.names == tuple(names)
+
+
+def test_numbers_that_do_not_count_from_0_are_told_with_their_likely_cause(class_folder):
+    (class_folder / "list.csv").write_text("filename,label\na.png,1\nb.png,2\nc.png,2\n")
+    (finding,) = read_list(class_folder, "list.csv").check_labels("train", whole=False)
+    assert str(finding) == (
+        "warning: train data: classes that no image has: 1 (0); they are neither learned nor scored; "
+        "the numbers count from 0: do these count from 1?"
+    )
+    (finding,) = read_list(class_folder, "list.csv", scheme=2).findings
+    assert "do the numbers count from 1? They count from 0" in finding.remedy
+    (class_folder / "floats.csv").write_text("filename,label\na.png,0.0\nb.png,1.0\n")
+    with pytest.raises(DataError, match=r"2 \(line 2: '0\.0' of a\.png.*write whole numbers, 0 instead of 0\.0"):
+        read_list(class_folder, "floats.csv")
+
+
+def test_all_bad_lines_are_told_or_dropped_on_demand(class_folder):
+    (class_folder / "list.csv").write_text("image_id,label\na.png,0\nb.png\nc.png,2.5\n,1\nd.png,1\nd.png,0\na.png,0\n")
+    said = {finding.what: finding.count for finding in read_list(class_folder, "list.csv").findings}
+    assert said == {
+        "lines without an image and its class": 2,
+        "images whose class is not a whole number from 0 to 1": 1,
+        "images with several classes": 1,
+        "images listed more than once": 1,
+    }
+    dropped = read_list(class_folder, "list.csv", faults="drop")
+    assert dropped.images.ids.tolist() == ["a.png", "d.png", "d.png", "a.png"]
+    assert {finding.level for finding in dropped.findings} == {"warning"}
+
+
+def test_training_on_one_class_alone_is_refused(class_folder):
+    (class_folder / "list.txt").write_text("red/0.png red\nred/1.png red\n")
+    (finding,) = read_list(class_folder, "list.txt", image_dir="train").check_labels("train", whole=False)
+    assert finding.level == "stop" and "alone leaves nothing to decide" in finding.what
+    samples = read_list(class_folder, "list.txt", image_dir="train", scheme=["red", "blue"])
+    assert [samples.check_labels(name, whole=False)[0].level for name in ("train", "val")] == ["stop", "warning"]
+    with pytest.raises(OptionError, match="'red' alone leaves nothing to decide"):
+        PooledHead([4], [4], scheme=["red"])
+
+
+def test_some_of_imagenets_folders_keep_their_places_among_all(class_folder):
+    wnids = {"blue": "n01443537", "green": "n01440764", "red": "n15075141"}  # goldfish, tench, toilet tissue
+    for name, wnid in wnids.items():
+        (class_folder / "val" / name).rename(class_folder / "val" / wnid)
+    (class_folder / "val.txt").write_text("".join(f"{wnid}/0.png {wnid}\n" for wnid in wnids.values()))
+    for samples in (find(class_folder, "val", scheme=1000), read_list(class_folder, "val.txt", scheme=1000)):
+        assert len(samples.scheme.names) == 1000 and not samples.scheme.numbered and not samples.findings
+        assert sorted(set(samples.labels.tolist())) == [0, 1, 999]
+        (note,) = samples.check_labels("val", whole=False)
+        assert (note.level, note.count) == ("note", 997)
+    assert len(find(class_folder, "val").scheme.names) == 3  # of a network that takes its classes from the data
+    assert len(find(class_folder, "train", scheme=1000).scheme.names) == 3  # no folders of ImageNet
+
+
+def test_files_of_an_operating_system_are_no_images_and_no_classes(class_folder):
+    for name in ("red/._0.png", "red/.DS_Store", "red/@eaDir/0.png", "__MACOSX/a.png"):
+        path = class_folder / "train" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\0\5\x16\7")
+    samples = find(class_folder)
+    assert len(samples) == 11 and samples.scheme.names == ("blue", "green", "red")
+    assert {finding.level for finding in samples.findings} == {"note"}
+    assert sum(finding.count for finding in samples.findings) == 4
 
 
 def test_folders_that_cannot_be_classes_are_named(class_folder):
