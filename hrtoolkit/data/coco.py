@@ -32,7 +32,7 @@ from hrtoolkit.data.fields import (
     are_sound,
     find_faults,
 )
-from hrtoolkit.data.reading import stream_json
+from hrtoolkit.data.foreign import refusal, stream_coco
 from hrtoolkit.errors import DataError, shorten, suggest
 from hrtoolkit.findings import Findings
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
@@ -62,8 +62,15 @@ PERSON_FIELDS = {
     "scale": Field("a number or numbers", NUMBER | {list}, lambda v: v != [], NUMBER).or_nothing(),
 }
 DETECTION_FIELDS = {"image_id": ID, "category_id": ID, "bbox": BOX, "score": QUANTITY}
-# What is left of an annotation of an object that cannot be read, and the fields that it needs.
-BLANK = {"id": -1, "image_id": "", "category_id": -1, "bbox": ()}
+INSTANCE_FIELDS = {
+    "id": ID,
+    "image_id": ID,
+    "category_id": COUNT,
+    "bbox": BOX,
+    "area": QUANTITY.or_nothing(),
+    "iscrowd": FLAG.or_nothing(),
+    "ignore": FLAG.or_nothing(),
+}
 
 
 class Images(NamedTuple):
@@ -96,14 +103,13 @@ class Annotations(NamedTuple):
 class Instances(NamedTuple):
     """A annotations of objects of every category, in the file's order; ids are byte strings of json."""
 
-    ids: np.ndarray  # [A], -1 where there is none
+    ids: np.ndarray  # [A]
     image_ids: np.ndarray  # [A]
     category_ids: np.ndarray  # [A] int64
-    boxes: np.ndarray  # [A, 4] left, top, width, height; NaN where they are not four numbers
+    boxes: np.ndarray  # [A, 4] left, top, width, height
     areas: np.ndarray  # [A], NaN where absent
     crowd: np.ndarray  # [A] bool
     ignored: np.ndarray  # [A] bool, by the field `ignore`
-    malformed: np.ndarray  # [A] uint8, place in MALFORMED of what keeps it from being read
     states: np.ndarray  # [A] of the segmentations, see `inspect_segmentation`; empty where none are wanted
     extents: np.ndarray  # [A, 4] likewise
     sizes_hw: np.ndarray  # [A, 2] likewise
@@ -146,40 +152,43 @@ def read_annotations(
     return listed, Annotations(unpack_keys(ids), *others), categories
 
 
-def read_instances(path: Path, findings: Findings, masks: bool) -> tuple[Images, Instances, list[dict]]:
-    """Read a file of objects, perhaps without annotations; the last are its categories as they stand there.
+def read_instances(
+    path: Path, findings: Findings, masks: bool, faults: Faults = "stop"
+) -> tuple[Images, Instances, list[dict], int]:
+    """Read a file of objects, perhaps without annotations.
 
     Args:
         path: of the json file.
-        findings: gets the records that cannot be used, but for annotations that are malformed.
+        findings: gets the records that cannot be used.
         masks: also read segmentations.
+        faults: whether they stop training.
 
     Returns:
-        images whose ids are byte strings of json, annotations, and categories.
+        images, annotations, categories as they stand there, and how many annotations there are, faulty ones too.
 
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
-    images = _Table("images", IMAGE_FIELDS, _pack_images, findings)
-    pack = partial(_pack_instances, masks=masks)
-    annotations = _Table("annotations", {}, pack, findings)
+    images = _Table("images", IMAGE_FIELDS, _pack_images, findings, faults)
+    annotations = _Table("annotations", INSTANCE_FIELDS, partial(_pack_instances, masks=masks), findings, faults)
     categories = _fill_tables(path, images, annotations)
     *columns, lengths, text = annotations.columns()
     segmentations = PackedSegmentations(text, lengths) if masks else None
-    return Images(*images.columns()), Instances(*columns, segmentations), categories
+    return Images(*images.columns()), Instances(*columns, segmentations), categories, annotations.count
 
 
 def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
     categories: list[dict] = []
     takers = {"images": images.append, "annotations": annotations.append, "categories": categories.append}
-    for section, record in stream_json(path):
+    for section, record in stream_coco(path):
         if section == "":
-            raise DataError(f"{path}: expected COCO's format, an object with images, annotations and categories")
+            expected = "expected COCO's format, an object with images, annotations and categories"
+            raise refusal(path) or DataError(f"{path}: {expected}")
         if section in takers:
             takers[section](record)
     for section, count in {"images": images.count, "categories": len(categories)}.items():
         if not count:
-            raise DataError(f"{path}: {section!r} is missing or empty; expected COCO's format")
+            raise refusal(path) or DataError(f"{path}: {section!r} is missing or empty; expected COCO's format")
     found = Findings(path)
     for position, category in enumerate(categories):
         for fault, value in find_faults(category, {"id": ID, "name": TEXT}):
@@ -199,7 +208,7 @@ def read_detections(path: Path, findings: Findings) -> Detections:
         DataError: the file cannot be read, or is no list.
     """
     table = _Table("detections", DETECTION_FIELDS, _pack_detections, findings, faults="drop")
-    for section, record in stream_json(path):
+    for section, record in stream_coco(path):
         if section != "":
             raise DataError(f"{path}: expected COCO's results format, a list of detections")
         table.append(record)
@@ -438,23 +447,19 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
     )
 
 
-def _pack_instances(records: list, masks: bool) -> tuple[np.ndarray, ...]:
-    malformed = np.array([_find_malformed(r) for r in records], dtype=np.uint8)
-    ids = [r["id"] if isinstance(r, dict) and _is_key(r.get("id")) else BLANK["id"] for r in records]
-    sound = [BLANK if bad else r for r, bad in zip(records, malformed.tolist(), strict=True)]
-    segmentations = [r.get("segmentation") for r in sound] if masks else []
+def _pack_instances(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
+    segmentations = [r.get("segmentation") for r in records] if masks else []
     texts = [json.dumps(one, separators=(",", ":")).encode() for one in segmentations]
     columns = zip(*map(inspect_segmentation, segmentations), strict=True)
     states, extents, sizes_hw, pixels = columns if segmentations else ((),) * 4
     return (
-        _pack_keys(ids),
-        _pack_keys([r["image_id"] for r in sound]),
-        np.array([r["category_id"] for r in sound], dtype=np.int64),
-        np.array([r["bbox"] if len(r["bbox"]) == 4 else NO_BOX for r in sound], dtype=np.float64).reshape(-1, 4),
-        np.array([r.get("area") for r in sound], dtype=np.float64),  # None becomes NaN
-        np.array([r.get("iscrowd") or 0 for r in sound], dtype=bool),
-        np.array([r.get("ignore") or 0 for r in sound], dtype=bool),
-        malformed,
+        _pack_keys([r["id"] for r in records]),
+        _pack_keys([r["image_id"] for r in records]),
+        np.array([r["category_id"] for r in records], dtype=np.int64),
+        np.array([r["bbox"] for r in records], dtype=np.float64).reshape(-1, 4),
+        np.array([r.get("area") for r in records], dtype=np.float64),  # None becomes NaN
+        np.array([r.get("iscrowd") or 0 for r in records], dtype=bool),
+        np.array([r.get("ignore") or 0 for r in records], dtype=bool),
         np.array(states, dtype=np.uint8),
         np.array(extents, dtype=np.float64).reshape(-1, 4),
         np.array(sizes_hw, dtype=np.float64).reshape(-1, 2),
@@ -462,63 +467,6 @@ def _pack_instances(records: list, masks: bool) -> tuple[np.ndarray, ...]:
         np.array([len(text) for text in texts], dtype=np.int32),
         np.frombuffer(b"".join(texts), dtype=np.uint8),
     )
-
-
-def _is_number(value) -> bool:
-    return type(value) in (int, float) and abs(value) < 2**63  # what arrays hold; not NaN
-
-
-def _is_id(value) -> bool:
-    return _is_number(value) and value == int(value)  # programs write 3.0 too
-
-
-def _is_key(value) -> bool:
-    return isinstance(value, str) or _is_id(value)
-
-
-def _is_flag(value) -> bool:
-    return value is None or (isinstance(value, int) and value in (0, 1))
-
-
-# Fields of an annotation of an object, and what is read of them; what the numbers say is another matter.
-INSTANCE_FIELDS = {
-    "id": _is_key,
-    "image_id": _is_key,
-    "category_id": _is_id,
-    "bbox": lambda box: isinstance(box, list) and all(type(value) is float or _is_number(value) for value in box),
-    "area": lambda area: area is None or _is_number(area),
-    "iscrowd": _is_flag,
-    "ignore": _is_flag,
-}
-KINDS = {
-    str: "a text",
-    type(None): "null",
-    bool: "true or false",
-    list: "a list of something else than numbers",
-    dict: "a json object",
-    int: "a number that does not belong there",
-    float: "a number that does not belong there",
-}
-MALFORMED = (
-    "are sound",
-    "are no json objects",
-    *(f"lack `{field}`" for field in INSTANCE_FIELDS),
-    *(f"have {kind} as `{field}`" for field in INSTANCE_FIELDS for kind in dict.fromkeys(KINDS.values())),
-)
-_MALFORMED_PLACES = {text: place for place, text in enumerate(MALFORMED)}
-
-
-def _find_malformed(record) -> int:
-    """Place in MALFORMED of what nothing can be made of."""
-    if not isinstance(record, dict):
-        return 1
-    for field, is_sound in INSTANCE_FIELDS.items():
-        if field not in record:
-            if field in BLANK:
-                return _MALFORMED_PLACES[f"lack `{field}`"]
-        elif not is_sound(record[field]):
-            return _MALFORMED_PLACES[f"have {KINDS[type(record[field])]} as `{field}`"]
-    return 0
 
 
 def _pack_keys(ids: list) -> np.ndarray:

@@ -30,7 +30,8 @@ class Annotated(NamedTuple):
     owners: ndarray  # [A] position of the image, -1 where it is not listed
     image_wh: ndarray  # [A, 2] of the image, 0 where it is not listed
     objects: Objects  # A; boxes may be NaN, labels OTHER or UNKNOWN, and areas NaN where nobody says
-    malformed: dict[str, ndarray]  # what keeps annotations from being read, and which it keeps, bool [A]
+    count: int  # of all annotations, those too that could not be read
+    malformed: dict[str, ndarray]  # what else keeps annotations from being read, and which it keeps, bool [A]
     mask_faults: dict[str, ndarray]  # the same of segmentations
     masks: AnnotatedMasks | None  # None where there are none, or nobody asked
 
@@ -81,9 +82,19 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
                 counts.append(f"{len(found)} {reason}")
             if level is not None:
                 findings.add(level, f"annotations {reason}", found, remedy)
+    if unread := annotated.count - len(trained):
+        counts.append(f"{unread} cannot be read")
     told = f" ({', '.join(counts)})" if counts else ""
-    log.info("%s: %d of %d annotations used%s", findings.where, trained.sum(), len(trained), told)
-    _check_share(annotated, sound, trained, counts, faults, findings)
+    log.info("%s: %d of %d annotations used%s", findings.where, trained.sum(), annotated.count, told)
+    if not trained.any() and annotated.count and (faults == "drop" or (sound.all() and not unread)):
+        what = f"none of the {annotated.count} annotations can be used: {', '.join(counts)}"
+        others = (annotated.objects.labels < 0).any()
+        remedy = "correct the file, or the classes in the dataset's scheme" if others else "correct the file"
+        findings.append(Finding("stop", findings.where, what, (), 0, remedy))
+    crowds = annotated.objects.crowd
+    if trained.any() and crowds.mean() > 0.5:
+        remedy = "a crowd is never trained, and finding it or not costs nothing; single objects need `iscrowd` 0"
+        findings.add("warning", "most annotations are crowds", annotated.names[crowds], remedy)
     return Selection(sound, trained, boxed)
 
 
@@ -133,33 +144,15 @@ def _check_meaning(annotated: Annotated, chosen: ndarray, where: str) -> Finding
     return found
 
 
-def _check_share(
-    annotated: Annotated, sound: ndarray, trained: ndarray, counts: list[str], faults: Faults, findings: Findings
-) -> None:
-    """Find files of whose annotations nothing, or too little, is left; `counts` tells why."""
-    if not len(trained):
-        return
-    if not trained.any():
-        if faults == "drop" or sound.all():
-            what = f"none of the {len(trained)} annotations can be used: {', '.join(counts)}"
-            others = (annotated.objects.labels < 0).any()
-            remedy = "correct the file, or the classes in the dataset's scheme" if others else "correct the file"
-            findings.append(Finding("stop", findings.where, what, (), 0, remedy))
-        return
-    crowds = annotated.objects.crowd
-    if crowds.mean() > 0.5:
-        remedy = "a crowd is never trained, and finding it or not costs nothing; single objects need `iscrowd` 0"
-        findings.add("warning", "most annotations are crowds", annotated.names[crowds], remedy)
-
-
 def _find_faulty(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
     """What can be neither trained nor scored; `inside` [A, 2] is how much of each box lies in the image."""
     boxes_xyxy = annotated.objects.boxes_xyxy
     extent = boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
-    return annotated.malformed | {
+    return {
+        **annotated.malformed,
         "belong to an image that is not listed": annotated.owners < 0,
         "have a category that is not listed": annotated.objects.labels == UNKNOWN,
-        "have no box of four finite numbers": ~np.isfinite(boxes_xyxy).all(axis=1),
+        "have a box that is not finite": ~np.isfinite(boxes_xyxy).all(axis=1),
         "have a box whose corners are exchanged": (extent < 0).any(axis=1),
         "lie outside their image": (extent > 0).all(axis=1) & (inside <= 0).any(axis=1),
     }
@@ -198,7 +191,7 @@ def check_ids(images: Images, instances: Instances, findings: Findings) -> None:
     alone = "scores here do not depend on it, but pycocotools by itself keeps one alone"
     for section, ids, level, remedy in (
         ("images", images.ids, "stop", "give each its own, or remove what is double"),
-        ("annotations", instances.ids[instances.malformed == 0], "warning", alone),
+        ("annotations", instances.ids, "warning", alone),
     ):
         findings.add(level, f"{section} that share an id, by id", unpack_keys(_find_repeated(ids)), remedy)
         texts = are_texts(ids)

@@ -20,8 +20,8 @@ from numpy import ndarray
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.coco import MALFORMED, Instances, read_instances, unpack_keys
 from hrtoolkit.data.coco import Images as CocoImages
+from hrtoolkit.data.coco import Instances, read_instances, unpack_keys
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Findings
@@ -92,7 +92,7 @@ class DetectionSamples(BaseSamples):
         unused: tuple[str, ...] = (),
     ):
         self.scheme, self.findings = scheme, findings
-        self.is_annotated = len(annotated.names) > 0  # test sets are not
+        self.is_annotated = annotated.count > 0  # test sets are not
         self.needs_masks = masks
         sound, trained, boxed = select_objects(annotated, faults, findings)
         if self.is_annotated:
@@ -201,9 +201,9 @@ class CocoDetection(DetectionSamples):
     ):
         path = Path(data_root) / ann_file
         findings = Findings(path)
-        images, instances, categories = read_instances(path, findings, masks)
+        images, instances, categories, count = read_instances(path, findings, masks, faults)
         check_ids(images, instances, findings)
-        lacking = unpack_keys(instances.ids)[np.isnan(instances.areas) & (instances.malformed == 0)]
+        lacking = unpack_keys(instances.ids)[np.isnan(instances.areas)]
         findings.add("note", "annotations without `area`", lacking, "that of their box is taken, width x height")
         classes = _choose_classes(categories, scheme, path)
         listed = np.unique(images.ids, return_index=True)[1]
@@ -217,7 +217,7 @@ class CocoDetection(DetectionSamples):
                 ids=unpack_keys(images.ids),
                 sizes_wh=np.nan_to_num(images.sizes, posinf=0.0).astype(np.int32),
             ),
-            annotated=_refer(images, instances, classes.ids, [category["id"] for category in categories]),
+            annotated=_refer(images, instances, count, classes.ids, [category["id"] for category in categories]),
             segmentations=instances.segmentations,
             masks=masks,
             keep_empty=keep_empty,
@@ -244,12 +244,15 @@ def _choose_classes(categories: list[dict], scheme: SchemeLike | None, path: Pat
     return dataclasses.replace(chosen, ids=tuple(ids[name] for name in chosen.names), ignored=())
 
 
-def _refer(images: CocoImages, instances: Instances, class_ids: tuple[int, ...], known_ids: list[int]) -> Annotated:
+def _refer(
+    images: CocoImages, instances: Instances, count: int, class_ids: tuple[int, ...], known_ids: list[int]
+) -> Annotated:
     """Look up images and classes of the annotations of a file.
 
     Args:
         images: of the file.
         instances: its annotations.
+        count: of all of them, those too that could not be read.
         class_ids: category ids in use, label by label.
         known_ids: all that the file lists.
     """
@@ -278,7 +281,8 @@ def _refer(images: CocoImages, instances: Instances, class_ids: tuple[int, ...],
         owners=owners,
         image_wh=image_wh,
         objects=objects,
-        malformed={MALFORMED[i]: instances.malformed == i for i in np.unique(instances.malformed).tolist() if i},
+        count=count,
+        malformed={},
         mask_faults=mask_faults,
         masks=masks,
     )
@@ -417,6 +421,7 @@ def _join_files(names: list[str], files: list[VocImage], classes: ClassScheme) -
         owners=owners,
         image_wh=sizes_wh[owners],
         objects=objects,
+        count=len(owners),
         malformed={
             "have no name": np.array([not name for name in called], dtype=bool),
             "have something else than 0 or 1 as `difficult`": np.array(

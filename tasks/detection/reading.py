@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
+from hrtoolkit.data.paths import read_bytes
 from hrtoolkit.errors import DataError
 
 STATED_ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]+)["']""")
@@ -36,7 +37,7 @@ def read_voc(path: Path) -> VocImage:
     """Read one XML file of Pascal VOC.
 
     Raises:
-        DataError: there is no such file, or it is not in VOC's format; the message does not name it.
+        DataError: there is no such file, or it is not in VOC's format; the message does not say where.
     """
     root = _parse(path)
     if root.tag in FOREIGN:
@@ -73,15 +74,12 @@ class _Tree(ET.TreeBuilder):
 
 
 def _parse(path: Path) -> ET.Element:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         listed = Path(path.stem)
         whole = listed.suffix and path.with_name(f"{listed.stem}.xml").is_file()
         advice = f"; there is {listed.stem}.xml: list names without {listed.suffix}" if whole else ""
-        raise DataError(f"no such file, but the split lists it{advice}") from None
-    except OSError as error:
-        raise DataError(f"the file cannot be read ({error.strerror})") from None
+        raise DataError(f"no such file, but the split lists it{advice}")
+    data = read_bytes(path)
     if not data.strip():
         raise DataError("the file is empty")
     parser = ET.XMLParser(target=_Tree())
