@@ -37,7 +37,7 @@ FOREIGN = (
     (0, b"version https://git-lfs", "a Git LFS pointer; run `git lfs pull`"),
     (0, b"pk\3\4", "a zip archive"),
     (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"\x1a\x45\xdf\xa3", "a video"),
+    (0, b"\x1ae\xdf\xa3", "a video"),  # Matroska; marks are in lower case
     (8, b"avi ", "a video"),
     (4, b"ftypavif", "AVIF, which this Pillow cannot read; convert it to JPEG"),
     (4, b"ftyphei", "HEIC; convert it to JPEG"),
