@@ -21,6 +21,7 @@ setup(
         "hrtoolkit.data",
         "hrtoolkit.engine",
         "hrtoolkit.keypoints",
+        "hrtoolkit.predict",
         "hrtoolkit.schemes",
         "hrtoolkit.tasks",
         "hrtoolkit.tasks.classification",
@@ -49,9 +50,10 @@ setup(
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
     extras_require={
-        "test": ["pytest", "ruff", "h5py"],
+        "test": ["pytest", "ruff", "h5py", "av"],
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],
+        "video": ["av"],
     },
 )

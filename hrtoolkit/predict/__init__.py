@@ -1,0 +1,1 @@
+"""Predictions on anything: sources, the predictor, what it gives, and writers of it."""
