@@ -1,0 +1,156 @@
+"""Pictures that are in memory already, as RGB uint8 [H, W, 3]: arrays and tensors, PIL images, frames of animations."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hrtoolkit.data.images import DAMAGE, to_rgb
+from hrtoolkit.errors import DataError
+from hrtoolkit.predict.video import Frame
+
+logger = logging.getLogger(__name__)
+CHANNELS = (1, 3, 4)
+SHAPES = "[H, W, 3], [H, W], [H, W, 4] or [3, H, W], or a batch of these"
+REDUCED = 1  # of TIFF's NewSubfileType: a smaller copy of another page
+SUBFILE_TYPE = 254  # TIFF's tag
+USUAL_DURATION = 100  # milliseconds, where a frame says none: what browsers show
+
+
+def to_images(array: Any, name: str, order: str) -> list[np.ndarray]:
+    """Make RGB uint8 [H, W, 3] of an array or tensor; a batch gives several. The arrays are copies.
+
+    Convention: whole numbers are from 0 to 255, those of 16 bits without sign from 0 to 65535. Floats are from 0 to 1
+    where none is above 1.1, else from 0 to 255. Alpha is left out. Where both ends of the shape could be the channels,
+    they come last in an array and first in a tensor.
+
+    Args:
+        array: [H, W], [H, W, 1 to 4], [1, 3 or 4, H, W], or a batch of them.
+        name: what errors call it.
+        order: of its channels, "rgb" or "bgr".
+
+    Raises:
+        DataError: its shape, type or values are none of these.
+    """
+    torch = sys.modules.get("torch")
+    channels_first = torch is not None and isinstance(array, torch.Tensor)
+    if channels_first:
+        array = array.detach().cpu()
+        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+    array = np.asarray(array)
+    if array.ndim not in (2, 3, 4) or not array.size:
+        raise DataError(f"{name}: an array of shape {list(array.shape)}; a picture is {SHAPES}")
+    pictures = _to_bytes(array, name)
+    pictures = pictures if array.ndim == 4 else pictures[None]
+    return [np.ascontiguousarray(_to_color(picture, name, order, channels_first)) for picture in pictures]
+
+
+def _to_bytes(array: np.ndarray, name: str) -> np.ndarray:
+    """Scale values to 0 ... 255, as uint8 in a copy."""
+    kind = array.dtype
+    if kind == np.uint8:
+        return array.copy()
+    if kind == np.bool_:
+        return array.astype(np.uint8) * 255
+    if kind == np.uint16:
+        return ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if kind.kind not in "iuf":
+        raise DataError(f"{name}: an array of {kind}; give uint8, or floats from 0 to 1")
+    low, high = float(array.min()), float(array.max())
+    if not np.isfinite([low, high]).all():
+        raise DataError(f"{name}: an array with values that are not finite (NaN or infinite)")
+    is_float = kind.kind == "f"
+    scale = 255.0 if is_float and high <= 1.1 else 1.0
+    # What resizing overshoots is cut off; small numbers below zero are what is left when a mean was taken off.
+    slack = 0.1 if scale == 255 or high < 10 else 10
+    if low < -slack * is_float or high > 255 / scale + slack * is_float:
+        raise DataError(
+            f"{name}: an array of {kind} with values from {low:g} to {high:g}; give uint8, or floats from 0 to 1, "
+            "before any mean is taken off"
+        )
+    return np.rint(np.clip(array * scale, 0, 255)).astype(np.uint8)
+
+
+def _to_color(picture: np.ndarray, name: str, order: str, channels_first: bool) -> np.ndarray:
+    if picture.ndim == 2:
+        picture = picture[..., None]
+    elif picture.shape[0] in CHANNELS and (channels_first or picture.shape[2] not in (2, *CHANNELS)):
+        picture = picture.transpose(1, 2, 0)
+    elif picture.shape[2] not in (2, *CHANNELS):
+        raise DataError(f"{name}: an array of shape {list(picture.shape)}; a picture is {SHAPES}")
+    if picture.shape[2] <= 2:  # gray, or gray and alpha
+        return np.repeat(picture[..., :1], 3, axis=2)
+    return picture[..., :3] if order == "rgb" else picture[..., 2::-1]
+
+
+def pil_to_rgb(picture: Image.Image, name: str) -> np.ndarray:
+    """Make RGB uint8 [H, W, 3] of a PIL image of any mode, upright as its EXIF says; of an animation, what it shows.
+
+    Raises:
+        DataError: it is empty, its file is broken, or its values are floats or of 32 bits.
+    """
+    try:
+        if not picture.width * picture.height:
+            raise DataError(f"{name}: an empty picture ({picture.width} x {picture.height})")
+        if picture.mode == "LAB":  # which Pillow converts by a color profile alone
+            from PIL import ImageCms
+
+            lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+            picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+        return to_rgb(picture, name, upright=True)
+    except DAMAGE as error:
+        raise DataError(f"{name}: the picture cannot be read ({error})") from None
+
+
+def read_frames(picture: Image.Image, name: str) -> Iterator[Frame]:
+    """Read the frames of an animation, or the pages of a TIFF, one by one; what cannot be read is said by one warning.
+
+    Args:
+        picture: opened from a file.
+        name: what messages call it.
+
+    Raises:
+        DataError: not one frame can be read.
+    """
+    paged = picture.format == "TIFF"
+    promised = count_frames_of(picture)
+    time, shown, reason = 0, 0, ""
+    # The picture that an APNG holds for viewers that show no animation is not one of its frames.
+    first = 1 if getattr(picture, "default_image", False) else 0
+    for place in itertools.count(first):
+        try:
+            picture.seek(place)
+            image = to_rgb(picture, name, upright=True)
+            left_out = paged and int(picture.tag_v2.get(SUBFILE_TYPE, 0)) & REDUCED
+        except (*DAMAGE, DataError) as error:
+            if promised and place >= promised:
+                break
+            reason = f"{type(error).__name__}: {error}"
+            if paged and promised:
+                continue
+            break  # the next frames are changes of this one
+        if left_out:
+            continue
+        yield Frame(place - first, None if paged else time / 1000, image)
+        shown += 1
+        time += picture.info.get("duration") or USUAL_DURATION
+    total = f"{promised - first}" if promised else "an unknown number of"
+    noun = "pages" if paged else "frames"
+    if not shown:
+        raise DataError(f"{name}: not one of {total} {noun} can be read ({reason})")
+    if reason:
+        logger.warning("%s: %d of %s %s could be read (%s)", name, shown, total, noun, reason)
+
+
+def count_frames_of(picture: Image.Image) -> int | None:
+    """How many frames or pages the file of a PIL image has; None where it is too damaged to tell."""
+    try:
+        return getattr(picture, "n_frames", 1)
+    except DAMAGE:
+        return None
