@@ -36,7 +36,7 @@ def check_boxes(
     findings: Findings,
     areas: ndarray | None = None,
     inner_xyxy: ndarray | None = None,
-) -> None:
+) -> bool:
     """Hold boxes against their images, areas and contents; what most of them have wrong stops training.
 
     Args:
@@ -46,9 +46,12 @@ def check_boxes(
         findings: gets what is wrong.
         areas: [N] as annotated, NaN where nobody says.
         inner_xyxy: [N, 4] around the keypoints or the mask of each, NaN where there is none (or too little to tell).
+
+    Returns:
+        whether the boxes mean what they should, as far as can be told.
     """
     if not len(boxes_xywh):
-        return
+        return True
     if len(boxes_xywh) > SAMPLED:
         chosen = np.sort(np.random.default_rng(0).choice(len(boxes_xywh), SAMPLED, replace=False))
         boxes_xywh, image_wh, names = boxes_xywh[chosen], image_wh[chosen], names[chosen]
@@ -57,9 +60,12 @@ def check_boxes(
     if _are_most(fractions):
         what = "boxes that look like fractions of the image (0 to 1)"
         findings.add("stop", what, names[fractions], "boxes are in pixels; multiply by the image's width and height")
-        return
-    if not _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy) and areas is not None:
+        return False
+    if _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy):
+        return False
+    if areas is not None:
         _check_areas(boxes_xywh, areas, names, findings)
+    return True
 
 
 def check_edges(boxes_xyxy: ndarray, image_wh: ndarray, names: ndarray, findings: Findings) -> None:

@@ -141,7 +141,7 @@ def unpack_keypoints(annotations: Annotations, chosen: np.ndarray, count: int) -
     return np.flatnonzero(complete), keypoints.reshape(-1, count, 3)
 
 
-def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray, findings: Findings) -> None:
+def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray, findings: Findings) -> bool:
     """Find labelled keypoints at exactly (0, 0), and in fractions of the image; what most have stops training.
 
     Args:
@@ -149,6 +149,9 @@ def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray,
         image_wh: [P, 2] of their images.
         names: [P] what messages call them.
         findings: gets what is wrong.
+
+    Returns:
+        whether the keypoints mean what they should, as far as can be told.
     """
     labelled, points = keypoints[..., 2] > 0, keypoints[..., :2]
     seen = labelled.any(axis=1)
@@ -165,6 +168,7 @@ def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray,
     if are_most(fractions, seen):
         remedy = "keypoints are in pixels; multiply by the image's width and height"
         findings.add("stop", "keypoints that look like fractions of the image (0 to 1)", names[fractions], remedy)
+    return not (are_most(fractions, seen) or are_most(origin, seen))
 
 
 def are_most(which: np.ndarray, among: np.ndarray) -> bool:

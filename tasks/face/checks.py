@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from hrtoolkit.data.coco import FAULTS, Faults
 from hrtoolkit.findings import Findings
+from hrtoolkit.keypoints.checks import check_points
 from hrtoolkit.keypoints.views import PADDING
 
 EDGE = 2.0  # pixels that a landmark may lie outside its image without a word
@@ -45,7 +47,9 @@ def keypoint_boxes(keypoints: ndarray, visible: ndarray | None = None) -> ndarra
     return np.concatenate([low, high - low], axis=1)
 
 
-def check_faces(faces: Faces, visible: ndarray, max_outside: float, findings: Findings) -> ndarray:
+def check_faces(
+    faces: Faces, visible: ndarray, max_outside: float, findings: Findings, faults: Faults = "stop"
+) -> ndarray:
     """Find landmarks that are not finite, outside their image or elsewhere than their box, and boxes without extent.
 
     Args:
@@ -53,10 +57,13 @@ def check_faces(faces: Faces, visible: ndarray, max_outside: float, findings: Fi
         visible: [N, K] bool.
         max_outside: see `FaceSamples`.
         findings: gets what is wrong.
+        faults: whether faces that are not usable stop training.
 
     Returns:
         [N] bool, which faces are usable.
     """
+    keypoints = np.concatenate([faces.keypoints, visible[..., None]], axis=-1)
+    check_points(keypoints, faces.image_sizes, np.array(faces.places), findings)
     sides = faces.boxes[:, 2:]
     infinite = (visible & ~np.isfinite(faces.keypoints).all(axis=2)).any(axis=1)
     extended = (sides >= 0).all(axis=1) & (sides.max(axis=1) > MIN_SIDE)
@@ -86,14 +93,14 @@ def check_faces(faces: Faces, visible: ndarray, max_outside: float, findings: Fi
         "near": (~far & (worst > EDGE), outside),
         "tiny": (tiny, box),
     }
-    _tell(found, max_outside, findings)
+    _tell(found, max_outside, findings, faults)
     again = _find_repeated(faces)
     findings.add("warning", "faces annotated again", again, "they are trained and counted twice; remove them")
     return sound & ~far
 
 
 # Level, what is wrong, and the remedy.
-FAULTS = {
+FACE_FAULTS = {
     "infinite": (
         "stop",
         "faces with landmarks that are not finite",
@@ -123,10 +130,12 @@ FAULTS = {
 }
 
 
-def _tell(found: dict[str, tuple[ndarray, Callable[[int], str]]], max_outside: float, findings: Findings) -> None:
+def _tell(found: dict[str, tuple[ndarray, Callable]], max_outside: float, findings: Findings, faults: Faults) -> None:
     """Add the faults of faces [N] to the findings, each with what describes a face."""
     for name, (which, describe) in found.items():
-        level, what, remedy = FAULTS[name]
+        level, what, remedy = FACE_FAULTS[name]
+        if level == "stop" and faults == "drop":
+            level, remedy = FAULTS["drop"]
         findings.add(level, what, [describe(face) for face in np.flatnonzero(which)], remedy.format(max_outside))
 
 

@@ -63,6 +63,7 @@ class FaceSamples(KeypointSamples):
         findings: what was wrong while they were read.
         max_outside: how far outside its image a landmark may lie, as a fraction of its face's box; what lies further
             out stops training, what lies outside at all is a warning.
+        faults: "stop" refuses a file with faulty faces, "drop" leaves them out and warns.
 
     Raises:
         DataError: no face is usable.
@@ -70,9 +71,11 @@ class FaceSamples(KeypointSamples):
 
     told = ()
 
-    def __init__(self, *, scheme: KeypointScheme, faces: Faces, findings: Findings, max_outside: float):
+    def __init__(
+        self, *, scheme: KeypointScheme, faces: Faces, findings: Findings, max_outside: float, faults: Faults = "stop"
+    ):
         visible = np.ones(faces.keypoints.shape[:2], bool) if faces.visible is None else faces.visible
-        usable = check_faces(faces, visible, max_outside, findings)
+        usable = check_faces(faces, visible, max_outside, findings, faults)
         check_pairs(scheme, findings)
         check_symmetry(faces.keypoints[usable], visible[usable], scheme, findings)
         if not usable.any():
@@ -123,6 +126,7 @@ class Face300W(FaceSamples):
             which come first where a folder is called like a split.
         first_pixel: what the files call the first pixel.
         max_outside: see `FaceSamples`.
+        faults: see `FaceSamples`.
 
     Raises:
         DataError: a folder is missing or empty, or no face is usable.
@@ -153,6 +157,7 @@ class Face300W(FaceSamples):
         folders: str | Sequence[str] = "train",
         first_pixel: int = 1,
         max_outside: float = 0.2,
+        faults: Faults = "stop",
     ):
         root = Path(data_root)
         names = (folders,) if isinstance(folders, str) else tuple(folders)
@@ -170,7 +175,7 @@ class Face300W(FaceSamples):
             return read_pts(path, len(IBUG_68.names)) - first_pixel, find_image_beside(path)
 
         findings = Findings(root)
-        files, faces = read_each(read, files, findings)
+        files, faces = read_each(read, files, findings, faults)
         keypoints, images = np.stack([points for points, _ in faces]), [image for _, image in faces]
         subsets = {name: np.isin([owners[path] for path in files], list(of)) for name, of in self.SUBSETS.items()}
         faces = Faces(
@@ -182,7 +187,7 @@ class Face300W(FaceSamples):
             # A split of one part needs no row of its own.
             subsets={name: chosen for name, chosen in subsets.items() if chosen.any() and not chosen.all()},
         )
-        super().__init__(scheme=IBUG_68, faces=faces, findings=findings, max_outside=max_outside)
+        super().__init__(scheme=IBUG_68, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 @DATASETS.register_module()
@@ -197,6 +202,7 @@ class WFLW(FaceSamples):
         ann_file: list_98pt_rect_attr_train.txt or list_98pt_rect_attr_test.txt, below `data_root`.
         image_dir: folder of the images, below `data_root`.
         max_outside: see `FaceSamples`.
+        faults: see `FaceSamples`.
 
     Raises:
         DataError: the list cannot be read, or no face is usable.
@@ -208,7 +214,15 @@ class WFLW(FaceSamples):
     )
     ATTRIBUTES = ("pose", "expression", "illumination", "makeup", "occlusion", "blur")
 
-    def __init__(self, *, data_root: str, ann_file: str, image_dir: str = "WFLW_images", max_outside: float = 0.2):
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        ann_file: str,
+        image_dir: str = "WFLW_images",
+        max_outside: float = 0.2,
+        faults: Faults = "stop",
+    ):
         path = Path(data_root) / ann_file
         count = 2 * len(WFLW_98.names)
         columns = count + 4 + len(self.ATTRIBUTES) + 1
@@ -229,7 +243,7 @@ class WFLW(FaceSamples):
             return coordinates, [flag == "1" for flag in row[-7:-1]], Path(data_root) / image_dir / row[-1]
 
         findings = Findings(path)
-        lines, faces = read_each(read, read_lines(path), findings)
+        lines, faces = read_each(read, read_lines(path), findings, faults)
         coordinates, flags, images = zip(*faces, strict=True)
         keypoints = np.array(coordinates).reshape(len(faces), -1, 2)
         faces = Faces(
@@ -240,7 +254,7 @@ class WFLW(FaceSamples):
             [f"{path}, line {number}" for number, _ in lines],
             subsets=dict(zip(self.ATTRIBUTES, np.array(flags).T, strict=True)),
         )
-        super().__init__(scheme=WFLW_98, faces=faces, findings=findings, max_outside=max_outside)
+        super().__init__(scheme=WFLW_98, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 @DATASETS.register_module()
@@ -254,6 +268,7 @@ class COFW(FaceSamples):
         ann_file: COFW_train_color.mat or COFW_test_color.mat, below `data_root`.
         first_pixel: what the file calls the first pixel.
         max_outside: see `FaceSamples`.
+        faults: see `FaceSamples`.
 
     Raises:
         DataError: the file is missing, is not HDF5, or lacks a variable, or no face is usable.
@@ -265,7 +280,9 @@ class COFW(FaceSamples):
         "folder, which --data-root names"
     )
 
-    def __init__(self, *, data_root: str, ann_file: str, first_pixel: int = 1, max_outside: float = 0.2):
+    def __init__(
+        self, *, data_root: str, ann_file: str, first_pixel: int = 1, max_outside: float = 0.2, faults: Faults = "stop"
+    ):
         path = Path(data_root) / ann_file
         self._file = CofwFile(path)
         keypoints = self._file.keypoints(len(COFW_29.names)) - first_pixel
@@ -278,7 +295,7 @@ class COFW(FaceSamples):
             names,
             image_ids=names,
         )
-        super().__init__(scheme=COFW_29, faces=faces, findings=Findings(path), max_outside=max_outside)
+        super().__init__(scheme=COFW_29, faces=faces, findings=Findings(path), max_outside=max_outside, faults=faults)
 
     def read(self, sample):
         return self._file.read(int(self.rows[sample]))
@@ -297,6 +314,7 @@ class AFLW(FaceSamples):
         image_dir: folder of the images, below `data_root`.
         max_outside: see `FaceSamples`; more than in other releases, because hidden landmarks of faces that the image
             cuts off are guesses.
+        faults: see `FaceSamples`.
 
     Raises:
         DataError: the file is missing or malformed, or no face is usable.
@@ -317,6 +335,7 @@ class AFLW(FaceSamples):
         ann_file: str = "AFLWinfo_release.mat",
         image_dir: str = "data/flickr",
         max_outside: float = 0.5,
+        faults: Faults = "stop",
     ):
         path = Path(data_root) / ann_file
         if split not in ("train", "test"):
@@ -341,7 +360,7 @@ class AFLW(FaceSamples):
             [f"{path}, face {i + 1}" for i in chosen],
             subsets={"frontal": (content["mask_new"][chosen] == 1).all(axis=1)},
         )
-        super().__init__(scheme=AFLW_19, faces=faces, findings=Findings(path), max_outside=max_outside)
+        super().__init__(scheme=AFLW_19, faces=faces, findings=Findings(path), max_outside=max_outside, faults=faults)
 
 
 def _read_aflw(path: Path) -> dict[str, ndarray]:
@@ -378,6 +397,7 @@ class FaceCsv(FaceSamples):
         image_dir: folder of the images, below `data_root`.
         first_pixel: what the file calls the first pixel; the official code takes its numbers as they are.
         max_outside: see `FaceSamples`.
+        faults: see `FaceSamples`.
 
     Raises:
         DataError: the header is malformed, or no face is usable.
@@ -394,6 +414,7 @@ class FaceCsv(FaceSamples):
         image_dir: str = "images",
         first_pixel: int = 0,
         max_outside: float = 0.2,
+        faults: Faults = "stop",
     ):
         path = Path(data_root) / ann_file
         scheme = resolve_scheme(scheme, KeypointScheme)
@@ -421,7 +442,7 @@ class FaceCsv(FaceSamples):
             return _find_image(Path(data_root) / image_dir, row[0]), to_numbers(row[1:], f"{path}, line {number}")
 
         findings = Findings(path)
-        lines, rows = read_each(read, lines, findings)
+        lines, rows = read_each(read, lines, findings, faults)
         images, values = [image for image, _ in rows], np.array([numbers for _, numbers in rows])
         centers, keypoints = np.split(values[:, len(fields) - 2 :] - first_pixel, [2], axis=1)
         faces = Faces(
@@ -432,7 +453,7 @@ class FaceCsv(FaceSamples):
             [f"{path}, line {number}" for number, _ in lines],
             box_sizes=values[:, 1] if "box_size" in fields else None,
         )
-        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside)
+        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 @DATASETS.register_module()
@@ -497,14 +518,14 @@ class CocoFaces(FaceSamples):
         folder = find_image_folder(Path(data_root), image_dir)
         faces = Faces(
             [folder / os.fsdecode(name) for name in images.names[owners].tolist()],
-            images.sizes[owners].astype(int),
+            np.nan_to_num(images.sizes[owners], posinf=0).astype(int),
             values[..., :2],
             boxes,
             [f"annotation {i}" for i in annotations.ids[positions].tolist()],
             visible,
             image_ids=unpack_keys(images.ids)[owners].tolist(),
         )
-        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside)
+        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 def _find_image(folder: Path, name: str) -> Path:

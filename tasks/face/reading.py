@@ -12,6 +12,7 @@ from numpy import ndarray
 from rich.console import Console
 from rich.progress import track
 
+from hrtoolkit.data.coco import FAULTS, Faults
 from hrtoolkit.data.images import read_size
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, UserError
@@ -47,8 +48,16 @@ def read_pts(path: str | Path, count: int) -> ndarray:
     return np.array(points)
 
 
-def read_each(read: Callable[[Any], Any], items: Iterable, findings: Findings) -> tuple[list, list]:
+def read_each(
+    read: Callable[[Any], Any], items: Iterable, findings: Findings, broken: Faults = "stop"
+) -> tuple[list, list]:
     """Read annotations one by one; all that cannot be read are one finding.
+
+    Args:
+        read: reads one.
+        items: what is read.
+        findings: is told.
+        broken: whether those that cannot be read stop training.
 
     Returns:
         the items that could be read, and what was read.
@@ -63,10 +72,10 @@ def read_each(read: Callable[[Any], Any], items: Iterable, findings: Findings) -
             sound.append(item)
         except DataError as error:
             faults.append(str(error))
-    findings.add("stop", "annotations that cannot be read", faults, "correct or remove them")
+    findings.add(FAULTS[broken][0], "annotations that cannot be read", faults, FAULTS[broken][1])
     if not sound:
         findings.raise_stops()
-        raise DataError(f"{findings.where}: holds no faces")
+        raise DataError(f"{findings.where}: holds no faces{' that can be read: ' + faults[0] if faults else ''}")
     return sound, values
 
 

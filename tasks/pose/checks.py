@@ -98,7 +98,7 @@ def choose_people(
     tell("stop", "without a `bbox` (left, top, width, height) of finite numbers", lacks_box, "add it")
     tell("note", "without an `area`, which is taken from the box", lacks_area, "sizes in scores follow it")
     boxed = wanted & ~lacks_box
-    _hold_together(images, annotations, owners, positions, keypoints, boxed, findings)
+    meant = _hold_together(images, annotations, owners, positions, keypoints, boxed, findings)
     boxes, areas, grown = _complete(annotations, boxed, smallest_box)
     tell("note", f"with a box smaller than {smallest_box} pixels, which is grown", grown, "as `smallest_box` asks for")
     no_area = boxed & ~(areas > 0)
@@ -109,7 +109,8 @@ def choose_people(
         level, remedy = ("stop", ADVICE[reason]) if stops else ("warning", "they are left out")
         findings.add(level, f"annotations with {what}", ids[which], remedy)
     trained = boxed & ~(no_area | no_box)
-    _check_places(images, boxes, ids, owners, positions, keypoints, trained, findings)
+    if meant:  # or all of them would be elsewhere
+        _check_places(images, boxes, ids, owners, positions, keypoints, trained, findings)
     left_out = {
         "crowd": ours & ~people,
         "no labelled keypoint": unseen,
@@ -147,15 +148,16 @@ def _complete(annotations: Annotations, boxed: ndarray, smallest_box: float | No
     return boxes, areas, grown
 
 
-def _hold_together(images, annotations, owners, positions, keypoints, boxed, findings) -> None:
-    """Hold boxes [A], areas and keypoints [P, K, 3] of the boxed people [A] against each other."""
+def _hold_together(images, annotations, owners, positions, keypoints, boxed, findings) -> bool:
+    """Hold boxes [A], areas and keypoints [P, K, 3] of the boxed people [A] against each other; see `check_boxes`."""
     chosen = boxed[positions]
     rows = positions[chosen]
     image_wh = images.sizes[owners[rows]]
-    check_points(keypoints[chosen], image_wh, annotations.ids[rows], findings)
+    if not check_points(keypoints[chosen], image_wh, annotations.ids[rows], findings):
+        return False
     sized = (annotations.boxes[rows, 2:] > 0).all(axis=1)
     low, high, many = _find_extents(keypoints[chosen][sized])
-    check_boxes(
+    return check_boxes(
         annotations.boxes[rows][sized],
         image_wh[sized],
         annotations.ids[rows][sized],

@@ -569,6 +569,51 @@ def test_odd_faces_are_told(tmp_path):
     assert again.ids == ("annotation 5, as annotation 2",)
 
 
+def levels(samples):
+    return {finding.what: finding.level for finding in samples.findings if finding.level != "note"}
+
+
+def test_landmarks_at_the_origin_or_in_fractions_are_told(tmp_path):
+    what = "annotations with labelled keypoints at exactly (0, 0)"
+    content = make_coco(make_points(3, 5))
+    content["annotations"][1]["keypoints"][:2] = [0, 0]
+    assert levels(read_coco(tmp_path, content))[what] == "warning"
+    for annotation in content["annotations"]:
+        annotation["keypoints"][:2] = [0, 0]
+    assert levels(read_coco(tmp_path, content))[what] == "stop"
+    content = make_coco(make_points(3, 5) / 200)
+    with pytest.raises(DataError, match="keypoints that look like fractions of the image"):
+        read_coco(tmp_path, content)
+
+
+FAULTY = {
+    "a text": lambda a: a.update(keypoints=["9"] * 9),
+    "an unlisted image": lambda a: a.update(image_id=8),
+    "another number": lambda a: a.update(keypoints=[1, 2, 2]),
+    "not finite": lambda a: a["keypoints"].__setitem__(0, None),
+    "no extent": lambda a: a.update(keypoints=[9, 9, 2] + [0] * 6),
+    "outside": lambda a: a.update(keypoints=[900, 20, 2, 40, 50, 2, 60, 70, 2]),
+    "no object": lambda a: a.clear(),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_faults_of_every_kind_can_be_dropped(tmp_path, fault):
+    content = make_coco(make_points(3, 5))
+    FAULTY[fault](content["annotations"][1])
+    with pytest.raises(DataError):
+        sound(read_coco(tmp_path, content))
+    dropped = read_coco(tmp_path, content, faults="drop")
+    assert len(dropped) == 4 and set(levels(dropped).values()) == {"warning"}
+
+
+def test_a_landmark_of_null_is_one_that_is_not_labelled(tmp_path):
+    content = make_coco(make_points(3, 2))
+    content["annotations"][0]["keypoints"][6:8] = [None, None]
+    samples = sound(read_coco(tmp_path, content))
+    assert samples.truth(0).visible.tolist() == [[1, 1, 0]] and not samples.truth(0).points[0, 2].any()
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
