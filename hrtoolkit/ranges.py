@@ -27,6 +27,7 @@ class Range(NamedTuple):
 
 Count = Annotated[int, Range("a whole number from 1 on", 1)]
 CountFrom0 = Annotated[int, Range("a whole number from 0 on", 0)]
+Seed = Annotated[int, Range("a whole number from 0 to 4294967295", 0, 2**32 - 1)]
 Share = Annotated[float, Range("a number from 0 to 1", 0, 1)]
 NotNegative = Annotated[float, Range("a number from 0 on", 0)]
 Positive = Annotated[float, Range("a number above 0", 0, above=True)]

@@ -304,7 +304,7 @@ def test_all_mistakes_come_in_one_error_each_with_its_place(write):
         "param_scheduler.1.milestone: MultiStepLR has no argument 'milestone'; did you mean 'milestones'?",
         "custom_hooks.0.type: there is no hook 'EmaHook'; did you mean 'EMAHook'",
         "validation: a config has no 'validation'",
-        "seed: expected a whole number from 0 on, got 'zero'",
+        "seed: expected a whole number from 0 to 4294967295, got 'zero'",
     ]
     problems = caught.value.problems
     assert not [text for text in expected if not any(problem.startswith(text) for problem in problems)]
@@ -572,7 +572,7 @@ def test_values_out_of_range_are_named_with_what_they_may_be():
         "model.backbone.modules": "3 numbers, each a whole number from 1 on, got (1, '1', 1)",
         "model.backbone.width": count,
         "model.view.short_side": "a whole number from 1 on or None, got -3",
-        "seed": "a whole number from 0 on, got -1",
+        "seed": "a whole number from 0 to 4294967295, got -1",
         "train_cfg.max_epochs": count,
         "train_cfg.val_interval": count,
         "train_cfg.save_minutes": "a number from 0 on, got -1",

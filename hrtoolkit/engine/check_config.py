@@ -6,11 +6,12 @@ import inspect
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mmengine.hooks  # noqa: F401 (fills mmengine's registry)
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 from mmengine.utils import import_modules_from_strings
 
 from hrtoolkit.build import ModelPlan, Part, Problem, check_call, find_part, plan_model, raise_problems
@@ -20,13 +21,13 @@ from hrtoolkit.data.loading import build_dataloader
 from hrtoolkit.engine.check_optim import check_optim
 from hrtoolkit.engine.loop import TrainLoop
 from hrtoolkit.errors import suggest
-from hrtoolkit.ranges import Count, CountFrom0
+from hrtoolkit.ranges import Count, Seed
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
 from hrtoolkit.views import replace_transform
 
 TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 EVALUATORS = ("val_evaluator", "test_evaluator")
-PLAIN = {"work_dir": str, "seed": CountFrom0, "base_batch_size": Count, "sync_batchnorm": bool}
+PLAIN = {"work_dir": str, "seed": Seed, "base_batch_size": Count, "sync_batchnorm": bool}
 RUNTIME = tuple(p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY)
 
 
@@ -73,7 +74,9 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
         ),
         "optim_wrapper": lambda name, value: None,  # seen to with the schedules, below
         "param_scheduler": lambda name, value: None,
-        "custom_hooks": lambda name, value: _check_list(name, value, _check_hook, problems),
+        "custom_hooks": lambda name, value: _check_list(
+            name, value, partial(_check_hook, config.get("train_cfg")), problems
+        ),
         "load_from": lambda name, value: _check_start(name, value, problems),
     }
     known = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
@@ -90,6 +93,8 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
             _plan_loader(name, value, plan, problems)
         elif name in EVALUATORS:
             plan.metrics[name] = _check_list(name, value, _find_metric, problems)
+            if is_sequence(value) and not value:
+                problems.append(Problem(name, "has no metric"))
         elif name in PLAIN:
             if not fits(value, PLAIN[name]):
                 problems.append(Problem(name, f"expected {spell(PLAIN[name])}, got {value!r}"))
@@ -159,8 +164,17 @@ def _find_metric(path: str, value: Any, problems: list[Problem]) -> Part | None:
     return find_part(path, value, METRICS, problems)
 
 
-def _check_hook(path: str, value: Any, problems: list[Problem]) -> Part | None:
-    return find_part(path, value, HOOKS, problems, extra=("priority",))
+def _check_hook(train_cfg: Any, path: str, value: Any, problems: list[Problem]) -> Part | None:
+    part = find_part(path, value, HOOKS, problems, extra=("priority",))
+    if part is not None and issubclass(part.target, EMAHook):
+        momentum, begin = part.options.get("momentum", 0.5), part.options.get("begin_epoch", 0)
+        if not (fits(momentum, float) and 0 < momentum < 1):
+            problems.append(Problem(f"{path}.momentum", f"expected a number between 0 and 1, got {momentum!r}"))
+        max_epochs = train_cfg.get("max_epochs") if isinstance(train_cfg, Mapping) else None
+        if fits(begin, int) and fits(max_epochs, int) and begin >= max_epochs > 0:
+            text = f"{begin} is not before the end of the training, which has max_epochs={max_epochs}"
+            problems.append(Problem(f"{path}.begin_epoch", text))
+    return part
 
 
 def _check_start(path: str, value: Any, problems: list[Problem]) -> None:

@@ -48,6 +48,11 @@ def check_optim(config: Mapping[str, Any], problems: list[Problem]) -> None:
         {f"param_scheduler.{i}": one for i, one in enumerate(schedules)} if several else {"param_scheduler": schedules}
     )
     found = [check_schedule(path, one, max_epochs, problems) for path, one in named.items() if one is not None]
+    lr = part.parts["optimizer"].options.get("lr") if part is not None else None
+    for one in found:
+        least = one.options.get("eta_min") if one is not None else None
+        if fits(least, float) and fits(lr, float) and 0 < lr <= least:
+            problems.append(Problem(f"{one.path}.eta_min", f"{least} is no less than optim_wrapper.optimizer.lr={lr}"))
     if len(problems) == count:
         problems += _try_out(part, found)
 
@@ -67,8 +72,12 @@ def _check_optimizer(path: str, value: dict, problems: list[Problem]) -> Part | 
     for where, number in _numbers(path, value | {"optimizer": optimizer}):
         if math.isnan(number) or (math.isinf(number) and "clip_grad" not in where):
             problems.append(Problem(where, f"expected a number, got {number}"))
-    if isinstance(optimizer, Mapping) and optimizer.get("lr", 1) == 0:
-        problems.append(Problem(f"{path}.optimizer.lr", "nothing is learned at a rate of 0"))
+    if isinstance(optimizer, Mapping):  # not all optimisers look
+        lr, decay = optimizer.get("lr", 1.0), optimizer.get("weight_decay", 0.0)
+        if fits(lr, float) and lr <= 0:
+            problems.append(Problem(f"{path}.optimizer.lr", f"expected a number above 0, got {lr}"))
+        if fits(decay, float) and decay < 0:
+            problems.append(Problem(f"{path}.optimizer.weight_decay", f"expected a number from 0 on, got {decay}"))
     if isinstance(clip, Mapping):
         for key in ("max_norm", "clip_value"):
             if key in clip and not (fits(clip[key], float) and clip[key] > 0):
@@ -113,6 +122,9 @@ def check_schedule(path: str, value: Any, max_epochs: int, problems: list[Proble
         value = {key: ([1] if key in LISTS else 1) if key in wrong else item for key, item in value.items()}
         if not wrong:
             value, _ = fit_schedule(value, max_epochs, STEPS)
+        for key in ("gamma", "power"):
+            if fits(value.get(key), float) and value[key] <= 0:
+                problems.append(Problem(f"{path}.{key}", f"expected a number above 0, got {value[key]}"))
         if str(value.get("type")).startswith("ReduceOnPlateau"):
             text = "goes by earlier scores, which a resumed run does not know; take one that follows the epochs"
             problems.append(Problem(path, f"{value['type']} {text}"))

@@ -1,15 +1,22 @@
 """Mistakes that only the data or the model show: each ends with one sentence, and nobody's own words are lost."""
 
-import pytest
+from types import SimpleNamespace
 
-from hrtoolkit.checkpoints import read_checkpoint
+import pytest
+import torch
+
+from hrtoolkit.build import build_model
 from hrtoolkit.config import ConfigError
+from hrtoolkit.data.doctor import _check_category_ids
 from hrtoolkit.engine import test as evaluate
 from hrtoolkit.engine import train
+from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.distributed import freeze_unread
-from hrtoolkit.engine.run import explaining_errors
+from hrtoolkit.engine.run import Run, explaining_errors
 from hrtoolkit.errors import DataError, TrainingError
+from hrtoolkit.findings import Findings
+from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 
 from ..conftest import edit_json
@@ -48,23 +55,18 @@ def test_an_error_of_ones_own_code_keeps_its_words_and_its_traceback(workers, co
     config = make_config(coco_folder)
     config.train_dataloader.num_workers = workers
     with pytest.raises(RuntimeError, match="my own code: connection of peer a and b must match"), explaining_errors():
-        from hrtoolkit.engine.check_config import check_config
-        from hrtoolkit.engine.run import Run
-
         run = Run.build(config, check_config(config), ("train",))
         next(iter(run.loader("train")))
 
 
 def test_what_a_head_does_not_read_is_frozen_where_processes_would_wait_for_it():
-    import hrtoolkit
-
     backbone = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8, num_outputs=4)
     config = dict(backbone=backbone, head=dict(type="PooledHead", scheme=3), view=dict(type="ResizeCenterCrop"))
     imports = dict(imports=["hrtoolkit.tasks.classification"])
-    model = hrtoolkit.build_model(type(make_config("x"))(dict(model=config, custom_imports=imports)))
+    model = build_model(type(make_config("x"))(dict(model=config, custom_imports=imports)))
     unread = freeze_unread(model)
     assert unread and all(name.startswith("backbone.stage4") for name in unread)
-    model(images=__import__("torch").randn(2, 3, 64, 64)).sum().backward()
+    model(images=torch.randn(2, 3, 64, 64)).sum().backward()
     assert all((p.grad is None) == (name in unread) for name, p in model.named_parameters())
 
 
@@ -81,7 +83,6 @@ def test_testing_tells_and_refuses_what_training_does(coco_folder, tmp_path, cap
     edit_json(coco_folder / "people.json", flatten)
     with pytest.raises(DataError):
         evaluate(config, tmp_path / "best.pth")
-    assert read_checkpoint(tmp_path / "best.pth")
 
 
 def test_check_data_finds_what_the_head_refuses(coco_folder):
@@ -89,4 +90,15 @@ def test_check_data_finds_what_the_head_refuses(coco_folder):
     config.model.head.scheme = ["nose", "tail"]
     findings = check_data(config)[1]
     stops = [finding.what for finding in findings if finding.level == "stop"]
-    assert any("17" in text and "head has 2" in text.replace("the head", "head") for text in stops), stops
+    assert any("the train data has 17" in text and "the head has 2" in text for text in stops), stops
+
+
+def test_files_whose_categories_have_exchanged_ids_are_told():
+    def data(names, ids):
+        return SimpleNamespace(scheme=ClassScheme(names, ids=ids), findings=Findings("file"))
+
+    train_data = data(("apple", "pear"), (1, 2))
+    (finding,) = _check_category_ids(train_data, data(("apple", "pear"), (2, 1)), "val")
+    assert finding.level == "stop" and finding.ids == ("apple: 2, in train 1", "pear: 1, in train 2")
+    for fine in (data(("pear", "apple"), (2, 1)), data(("apple", "pear"), (1, 3)), data(("apple",), (2,))):
+        assert not _check_category_ids(train_data, fine, "val")

@@ -116,11 +116,12 @@ def test_what_mmengine_and_torch_refuse_is_said_by_the_check(coco_folder):
 
     adam = dict(type="Adam", lr=1e-3)
     for wrapper, text in (
-        (dict(optimizer=dict(type="Adam", lr=-1.0)), "optim_wrapper.optimizer: Invalid learning rate"),
+        (dict(optimizer=dict(type="Adam", lr=-1.0)), "optim_wrapper.optimizer.lr: expected a number above 0, got -1"),
         (dict(optimizer=dict(type="SGD", lr=float("nan"))), "optim_wrapper.optimizer.lr: expected a number, got nan"),
-        (dict(optimizer=dict(type="Adam", lr=0.0)), "nothing is learned at a rate of 0"),
+        (dict(optimizer=dict(type="Adam", lr=0.0)), "optim_wrapper.optimizer.lr: expected a number above 0, got 0"),
         (dict(optimizer=dict(type="Adam", lr="0.1x")), "optim_wrapper.optimizer"),
         (dict(optimizer=dict(type="Adam", lr=1e-3, betas=(1.5, 0.9))), "Invalid beta"),
+        (dict(optimizer={**adam, "weight_decay": -1.0}), "weight_decay: expected a number from 0 on, got -1"),
         (dict(optimizer=adam, accumulative_counts=0), "accumulative_counts: expected a whole number from 1 on, got 0"),
         (dict(optimizer=adam, clip_grad=dict(max_norm=-1)), "clip_grad.max_norm: expected a number above 0, got -1"),
         (dict(optimizer=adam, clip_grad=dict(max_nrm=1)), "clip_grad: clip_grad_norm_() got an unexpected"),
@@ -129,6 +130,14 @@ def test_what_mmengine_and_torch_refuse_is_said_by_the_check(coco_folder):
         (dict(optimizer=adam, paramwise_cfg=dict(bias_lr_mult=-1)), "bias_lr_mult: expected a number from 0 on"),
     ):
         assert text in problems(optim_wrapper=wrapper)
+    cosine = dict(type="CosineAnnealingLR", eta_min=1.0)
+    assert "eta_min: 1.0 is no less than optim_wrapper.optimizer.lr=0.001" in problems(param_scheduler=[cosine])
+    negative = dict(type="ExponentialLR", gamma=-0.5)
+    assert "param_scheduler.gamma: expected a number above 0, got -0.5" in problems(param_scheduler=negative)
+    late = dict(type="EMAHook", begin_epoch=2, momentum=1.5)
+    found = problems(custom_hooks=[late], val_evaluator=[])
+    assert "custom_hooks.0.begin_epoch: 2 is not before the end" in found and "val_evaluator: has no metric" in found
+    assert "custom_hooks.0.momentum: expected a number between 0 and 1, got 1.5" in found
     linear = dict(type="LinearLR", start_factor=2.0, by_epoch=False, end=3)
     assert "param_scheduler.0: Starting multiplicative factor" in problems(param_scheduler=[linear])
     assert "a resumed run does not know" in problems(param_scheduler=dict(type="ReduceOnPlateauLR"))
