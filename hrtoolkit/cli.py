@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from mmengine.dist import is_main_process
 
 from hrtoolkit.errors import TrainingStopped, UserError
+from hrtoolkit.files import expand_path
 from hrtoolkit.memory import keep_freed_memory
 
 
@@ -28,6 +30,11 @@ def make_parser(description: str, several: bool = False) -> argparse.ArgumentPar
         "--set", dest="overrides", metavar="a.b=c", nargs="+", action="extend", default=[], help="override values"
     )
     return parser
+
+
+def path_argument(text: str) -> Path:
+    """A path of the command line, with `~` and environment variables written out, also where the shell leaves them."""
+    return Path(expand_path(text))
 
 
 def run_tool(main: Callable[[], int | None]) -> None:

@@ -16,7 +16,7 @@ if not (REPOSITORY / "benchmarks" / "benchmark.py").is_file():
 sys.path.insert(0, str(REPOSITORY))
 
 from benchmarks.benchmark import STAGES, benchmark  # noqa: E402
-from hrtoolkit.cli import run_tool  # noqa: E402
+from hrtoolkit.cli import path_argument, run_tool  # noqa: E402
 from hrtoolkit.config import load_config  # noqa: E402
 from hrtoolkit.errors import UserError  # noqa: E402
 from hrtoolkit.files import check_writable, write_atomically  # noqa: E402
@@ -36,7 +36,7 @@ def main() -> None:
         "--batches", type=int, nargs="+", default=(1, 8), metavar="N", help="of the forward pass; the largest trains"
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="forms take turns this often")
-    parser.add_argument("--out", metavar="FILE", help="write the results as json")
+    parser.add_argument("--out", type=path_argument, metavar="FILE", help="write the results as json")
     args = parser.parse_args()
     if args.out:
         check_writable(args.out)

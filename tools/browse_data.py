@@ -6,7 +6,7 @@ python tools/browse_data.py configs/pose/hrnet_w32_coco.py --data-root /data/coc
 
 from pathlib import Path
 
-from hrtoolkit.cli import make_parser, run_tool
+from hrtoolkit.cli import make_parser, path_argument, run_tool
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.browse import browse
 from hrtoolkit.engine.runner import start_logging
@@ -18,7 +18,7 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--split", choices=("train", "val"), default="train", help="train is augmented, val is not")
     parser.add_argument("--count", type=int, default=16, help="samples, spread over the data (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE.png", help="browse_<split>.png by default")
+    parser.add_argument("--out", type=path_argument, metavar="FILE.png", help="browse_<split>.png by default")
     args = parser.parse_args()
     out = args.out or Path(f"browse_{args.split}.png")
     check_writable(out)

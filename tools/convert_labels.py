@@ -7,9 +7,8 @@ The first writes context/, train.lst and val.lst, the second train/ and test/. W
 """
 
 import argparse
-from pathlib import Path
 
-from hrtoolkit.cli import run_tool
+from hrtoolkit.cli import path_argument, run_tool
 from hrtoolkit.errors import UserError
 from hrtoolkit.tasks.segmentation.releases import convert_coco_stuff, convert_pascal_context
 
@@ -17,8 +16,8 @@ from hrtoolkit.tasks.segmentation.releases import convert_coco_stuff, convert_pa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", choices=["pascal_context", "coco_stuff"])
-    parser.add_argument("folder", type=Path, help="VOC2010's folder, or that of COCO-Stuff 10k")
-    parser.add_argument("--labels", type=Path, metavar="DIR", help="folder of PASCAL-Context's .mat files")
+    parser.add_argument("folder", type=path_argument, help="VOC2010's folder, or that of COCO-Stuff 10k")
+    parser.add_argument("--labels", type=path_argument, metavar="DIR", help="folder of PASCAL-Context's .mat files")
     args = parser.parse_args()
     if args.release == "coco_stuff":
         convert_coco_stuff(args.folder)

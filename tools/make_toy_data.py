@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hrtoolkit import toy
-from hrtoolkit.cli import run_tool
+from hrtoolkit.cli import path_argument, run_tool
 from hrtoolkit.data.images import read_image
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image
@@ -23,11 +23,13 @@ def main() -> None:
     parser.add_argument(
         "--classes", action="store_true", help="one person an image and a folder a class, for ImageFolder"
     )
-    parser.add_argument("--out", type=Path, help="folder to write (default: data/toy, or data/toy_classes)")
+    parser.add_argument("--out", type=path_argument, help="folder to write (default: data/toy, or data/toy_classes)")
     parser.add_argument("--train", type=int, default=1200, help="training images (default: %(default)s)")
     parser.add_argument("--val", type=int, default=200, help="validation images (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other pictures (default: %(default)s)")
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help="also draw the first scenes with their annotations")
+    parser.add_argument(
+        "--sheet", type=path_argument, metavar="FILE", help="also draw the first scenes with their annotations"
+    )
     args = parser.parse_args()
     default = Path("data/toy_classes" if args.classes else "data/toy")
     out = args.out or default

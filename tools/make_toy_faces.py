@@ -7,13 +7,15 @@ python tools/make_toy_faces.py --out data/toy_faces --train 1000 --test 100 --se
 import argparse
 from pathlib import Path
 
-from hrtoolkit.cli import run_tool
+from hrtoolkit.cli import path_argument, run_tool
 from hrtoolkit.toy.faces import write_faces
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("data/toy_faces"), help="folder to write (%(default)s)")
+    parser.add_argument(
+        "--out", type=path_argument, default=Path("data/toy_faces"), help="folder to write (%(default)s)"
+    )
     parser.add_argument("--train", type=int, default=1000, help="faces to train on (default: %(default)s)")
     parser.add_argument("--test", type=int, default=100, help="faces to test on (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other faces (default: %(default)s)")

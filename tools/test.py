@@ -11,6 +11,7 @@ from pathlib import Path
 from hrtoolkit.cli import make_parser, run_tool
 from hrtoolkit.config import load_config
 from hrtoolkit.engine import is_main_process, test
+from hrtoolkit.files import expand_path
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
         "--compile", action="store_true", help="compile the network's blocks (on a CPU this needs a C++ compiler)"
     )
     args = parser.parse_args()
-    checkpoint = Path(args.checkpoint)
+    checkpoint = Path(expand_path(args.checkpoint))
     # What is downloaded has no folder of its own.
     folder = checkpoint.parent if checkpoint.is_file() else Path("work_dirs", Path(args.config).stem)
     test(

@@ -1,8 +1,10 @@
 """Train a model, validate it as it goes, and keep its best weights.
 
 python tools/train.py configs/pose/hrnet_w32_coco.py --data-root /data/coco
-python tools/train.py configs/pose/hrnet_toy.py --set train_cfg.max_epochs=2 optim_wrapper.optimizer.lr=0.001
+python tools/train.py configs/pose/hrnet_toy.py --set train_cfg.max_epochs=7 optim_wrapper.optimizer.lr=0.001
 torchrun --nproc_per_node=4 tools/train.py configs/pose/hrnet_w32_coco.py --amp --resume
+
+The schedule of the learning rate follows max_epochs: it ends where the training ends.
 """
 
 from pathlib import Path
