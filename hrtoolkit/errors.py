@@ -19,7 +19,7 @@ class DataError(UserError):
 
     def __init__(self, message: str):
         # A loader's worker passes an error on as the text of its traceback: keep the sentence meant for people.
-        super().__init__(message.rsplit("DataError: ", 1)[-1].strip())
+        super().__init__(printable(message.rsplit("DataError: ", 1)[-1].strip()))
 
 
 class CheckpointError(UserError):
@@ -32,6 +32,11 @@ class TrainingError(UserError):
 
 class TrainingStopped(UserError):
     """Training was asked to stop, saved its state, and can be resumed."""
+
+
+def printable(text: str) -> str:
+    r"""A text that every terminal and file takes: a name that is not in UTF-8 shows its bytes as `\udce9`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def shorten(names: Sequence[str], most: int = 8) -> str:

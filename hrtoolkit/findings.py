@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, printable
 
 SHOWN_IDS = 10
 
@@ -37,7 +37,7 @@ class Finding:
     def __str__(self) -> str:
         more = ", ..." if self.count > len(self.ids) else ""
         records = f": {self.count} ({', '.join(map(str, self.ids))}{more})" if self.count else ""
-        return f"{self.level}: {self.where}: {self.what}{records}; {self.remedy}"
+        return printable(f"{self.level}: {self.where}: {self.what}{records}; {self.remedy}")
 
 
 class Findings(list[Finding]):

@@ -74,10 +74,10 @@ def examine(
     images = {name: image_files(one.images, looked_at[name]) for name, one in samples.items()}
     contents: dict[str, list[bytes | None]] = dict.fromkeys(samples)
     for name, files in images.items():
+        found, images[name] = check_presence(name, files)
         if read_images:
-            found, contents[name] = check_contents(name, files)
-        else:
-            found = check_presence(name, files)
+            broken, contents[name] = check_contents(name, images[name])
+            found += broken
         findings += [*found, *samples[name].check_labels(name, read_images)]
     for name in samples.keys() - {"train"}:
         if "train" in samples:

@@ -34,12 +34,15 @@ class Look(NamedTuple):
     misfit: str = ""  # its size and the annotated one, where they differ
 
 
-def check_presence(name: str, images: Images) -> Findings:
+def check_presence(name: str, images: Images) -> tuple[Findings, Images]:
     """Find the files that are not there; each folder is listed once, which is quick on network drives too.
 
     Args:
         name: of the data set.
         images: each once.
+
+    Returns:
+        what is missing, and the images that are there.
     """
     listed: dict[str, set[str]] = {}
     missing, unreadable = [], []
@@ -66,7 +69,8 @@ def check_presence(name: str, images: Images) -> Findings:
         [_name(images, i, more) for i, more in zip(missing, [*shown, *[""] * len(missing)], strict=False)],
         "write their names as the files have them, copy them there, or correct the dataset's image_dir",
     )
-    return findings
+    present = np.setdiff1d(np.arange(len(images.paths)), missing)
+    return findings, Images(*(column[present] for column in images))
 
 
 def check_contents(name: str, images: Images) -> tuple[Findings, list[bytes | None]]:
@@ -85,7 +89,7 @@ def check_contents(name: str, images: Images) -> tuple[Findings, list[bytes | No
         findings.add(level, what, shown, remedy)
 
     found = [f"{images.ids[index]}: {look.error}" for index, look in enumerate(looks) if look.error]
-    findings.add("stop", "images that are missing or cannot be read", found, "without them nothing can be trained")
+    findings.add("stop", "images that cannot be read", found, "without them nothing can be trained")
     findings.add(
         "stop",
         "images of another size than annotated, by id",
@@ -175,8 +179,9 @@ def _same_files(train: list[str], other: list[str]) -> np.ndarray:
 def _name(images: Images, index: int, more: str = "") -> str:
     """An image by id and path, as findings show it."""
     path = os.fsdecode(images.paths[index])
-    image_id = str(images.ids[index])
-    named = path if image_id in path else f"{image_id}: {path}"
+    image_id = images.ids[index]
+    is_name = isinstance(image_id, str) and (path.endswith(image_id) or path.rpartition(".")[0].endswith(image_id))
+    named = path if is_name else f"{image_id}: {path}"
     return f"{named}, {more}" if more else named
 
 

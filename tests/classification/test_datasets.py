@@ -244,7 +244,7 @@ def test_the_doctor_passes_clean_folders_and_names_what_is_wrong(class_folder):
     said = {(finding.level, finding.what): str(finding) for finding in examined(class_folder)}
     assert "yellow" in said["stop", "class folders without an image"]
     assert "red/again.png" in said["warning", "images in both"]
-    assert "green/0.png" in said["stop", "images that are missing or cannot be read"]
+    assert "green/0.png" in said["stop", "images that cannot be read"]
     assert len(said) == 3
 
 

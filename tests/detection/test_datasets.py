@@ -562,7 +562,7 @@ def test_the_doctor_finds_sound_data_sound_and_missing_images(objects_folder):
     assert examine_with_metric(samples, read_images=True) == []
     (objects_folder / "images" / "22.png").unlink()
     (finding,) = examine_with_metric(samples)
-    assert finding.level == "stop" and finding.ids == (f"{objects_folder}/images/22.png",)
+    assert finding.level == "stop" and finding.ids == (f"22: {objects_folder}/images/22.png",)
 
 
 def test_what_is_trained_is_drawn_over_the_inputs(objects_folder):

@@ -35,7 +35,7 @@ def test_clean_data_ends_with_0_and_a_summary(coco_folder, monkeypatch, capsys):
     assert "train: 3 samples in 2 images" in lines
     summary = json.loads(lines[-1])
     # Both splits are the same file here, which is a leak.
-    assert (summary["stop"], summary["warning"], summary["note"]) == (0, 2, 1)
+    assert (summary["stop"], summary["warning"], summary["note"]) == (0, 1, 1)
     assert {finding["where"] for finding in summary["findings"]} == {
         str(coco_folder / "people.json"),
         "train and val data",
@@ -47,7 +47,7 @@ def test_faults_end_with_1_and_all_are_told(coco_folder, monkeypatch, capsys):
     (coco_folder / "images" / "11.jpg").unlink()
     assert call(check_data, monkeypatch, coco_folder) == 1
     output = capsys.readouterr().out
-    assert "annotation 1 of image 99" in output and "11.jpg: no such image" in output
+    assert "annotation 1 of image 99" in output and "images that are not there: 1 (11: " in output
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_rest(coco_folder, monkeypatch, capsys):

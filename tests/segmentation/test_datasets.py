@@ -295,7 +295,7 @@ def test_the_doctor_opens_every_label(label_folder):
     (label_folder / "images" / "d.jpg").write_bytes(b"no image")
     found = {finding.what: str(finding) for finding in examine({"train": load(label_folder)}, {}, read_images=True)}
     assert len(found) == 2
-    assert "images that are missing or cannot be read: 1" in found["images that are missing or cannot be read"]
+    assert "images that cannot be read: 1" in found["images that cannot be read"]
     labels = found["labels that cannot be used"]
     for said in ("labels that cannot be used: 3", "label values 77", "the label is 30 x 32", "but this one is RGB"):
         assert said in labels

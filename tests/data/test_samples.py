@@ -1,0 +1,29 @@
+"""Reading the images of any data set."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hrtoolkit.errors import DataError
+from hrtoolkit.samples import BaseSamples, Images, Inputs
+
+
+class Pictures(BaseSamples):
+    """One image whose annotated size is given."""
+
+    def __init__(self, path, size):
+        self.images = Images(np.array([str(path).encode()]), np.array([7]), np.array([size]))
+
+
+@pytest.mark.parametrize("size", [(60, 40), (0, 0), (np.nan, 40), (60.0, 40.0)])
+def test_an_image_of_the_annotated_size_is_read(tmp_path, size):
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    assert Inputs(Pictures(tmp_path / "a.png", size), None, None).read(0).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize("size", [(40, 60), (120, 80), (60, 41)])
+def test_an_image_of_another_size_than_annotated_is_one_error_with_both(tmp_path, size):
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    said = rf"a\.png: the image is of another size .*: 60 x 40, annotated {size[0]} x {size[1]}\)"
+    with pytest.raises(DataError, match=said):
+        Inputs(Pictures(tmp_path / "a.png", size), None, None).read(0)
