@@ -14,9 +14,10 @@ import re
 import shlex
 import zipfile
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
@@ -24,7 +25,7 @@ import safetensors.torch
 import timm
 import torch
 
-from hrtoolkit.errors import CheckpointError, shorten, suggest
+from hrtoolkit.errors import CheckpointError, UserError, shorten, suggest
 from hrtoolkit.files import write_atomically
 
 TIMM_PREFIX = "timm/"
@@ -105,12 +106,21 @@ def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
     Raises:
         CheckpointError: it cannot be written.
     """
+    size = sum(tensor.nbytes for _, tensor in find_tensors(checkpoint))
     try:
-        with write_atomically(path, "wb") as file:
+        with write_atomically(path, "wb", size) as file:
             torch.save(checkpoint, file)
-    # torch reports a failed write of its own archive format as a RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: could not be written ({error}); the previous file is untouched") from error
+    except UserError as error:
+        raise CheckpointError(f"{error}; the previous file is untouched") from error
+
+
+def find_tensors(content: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """All tensors of a checkpoint, at any depth, with their names joined by dots."""
+    if isinstance(content, torch.Tensor):
+        yield name, content
+    elif isinstance(content, Mapping | list | tuple):
+        for key, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+            yield from find_tensors(value, f"{name}.{key}" if name else str(key))
 
 
 def _read_file(path: Path) -> Mapping:

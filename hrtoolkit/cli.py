@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -13,6 +16,9 @@ from mmengine.dist import is_main_process
 from hrtoolkit.errors import TrainingStopped, UserError
 from hrtoolkit.files import expand_path
 from hrtoolkit.memory import keep_freed_memory
+
+# What a machine can run out of, wherever it is asked for: never a mistake in the code that asks.
+SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 def make_parser(description: str, several: bool = False) -> argparse.ArgumentParser:
@@ -49,9 +55,16 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         code = 1
+    except OSError as error:
+        if error.errno not in SHORTAGES:
+            raise
+        print(f"\nerror: {error}", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         code = 130
+    with suppress(ValueError):  # outside the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is leaving: once more would only show a traceback
     if torch.distributed.is_initialized():
         # Its threads must end before Python does, or a run that went well now and then aborts on its way out.
         torch.distributed.destroy_process_group()

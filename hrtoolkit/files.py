@@ -1,21 +1,28 @@
-"""Files that are whole at every moment."""
+"""Files that are whole at every moment, and folders that one run has to itself."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
+import shutil
+import socket
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from hrtoolkit.errors import UserError
 
+log = logging.getLogger(__name__)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
-def write_atomically(path: str | Path, mode: str = "w") -> Iterator[IO]:
+def write_atomically(path: str | Path, mode: str = "w", size: int | None = None) -> Iterator[IO]:
     """Open a file beside `path` for writing and rename it when all is on disk.
 
     A kill or a full disk leaves the previous file as it was; the unfinished one is removed where that is possible.
@@ -23,18 +30,67 @@ def write_atomically(path: str | Path, mode: str = "w") -> Iterator[IO]:
     Args:
         path: of the file to make or replace; its folder is made if needed.
         mode: "w" for text in UTF-8, "wb" for bytes.
+        size: bytes that it takes, where that is known; an error names it.
+
+    Raises:
+        UserError: the system does not let it be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    # Cut, because names end at 255 bytes.
+    unfinished = path.with_name(f".{path.name[:50]}.{os.getpid()}.unfinished")
     try:
-        with unfinished.open(mode, encoding=None if "b" in mode else "utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+    # Libraries hide the system's error behind one of their own: torch's says "unexpected pos".
+    except (OSError, RuntimeError) as error:
+        cause = find_system_error(error)
+        if cause is None:
+            raise
+        raise UserError(f"{path}: could not be written: {explain(cause, path.parent, size)}") from error
+
+
+def find_system_error(error: BaseException | None) -> OSError | None:
+    """The system's error that another one was raised in answer to, or is."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def explain(error: OSError, folder: Path, size: int | None = None) -> str:
+    """Say in words why something could not be written.
+
+    Args:
+        error: the system's.
+        folder: where it was to be.
+        size: bytes that it takes, where that is known.
+    """
+    if error.errno not in FULL:
+        return error.strerror or str(error)
+    what = "disk full" if error.errno == errno.ENOSPC else "disk quota used up"
+    with suppress(OSError):
+        system = os.statvfs(folder)
+        if system.f_files and not system.f_favail:
+            return f"{what} (no inodes left)"
+        free = format_size(shutil.disk_usage(folder).free)
+        return f"{what} ({free} free{'' if size is None else f', {format_size(size)} needed'})"
+    return what
+
+
+def format_size(count: float) -> str:
+    """Say a number of bytes in the unit that suits it: 512 B, 3.4 MB, 120 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
 
 
 def place_inside(folder: str | Path, name: str) -> Path:
@@ -71,7 +127,8 @@ def expand_path(path: str | Path) -> str:
 def remove_unfinished(folder: Path) -> None:
     """Remove what killed processes left behind in a folder while they were in `write_atomically`."""
     for path in folder.glob(".*.unfinished"):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def check_writable(path: str | Path, folder: bool = False) -> None:
@@ -88,9 +145,59 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
     parent = path if folder else path.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-        if path.is_dir() and not folder:
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=parent) as file:
+            file.write(b"\0")  # a full disk still has room for empty files
+        if not folder:
+            with suppress(FileNotFoundError):  # too long a name shows here
+                if stat.S_ISDIR(path.lstat().st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from error
+        raise UserError(f"{path}: cannot be written ({explain(error, parent)}); name another place") from error
+
+
+class FolderLock:
+    """Keeps a folder to one run: while a process holds the lock, others are refused; when it dies, it holds nothing.
+
+    Args:
+        folder: in which a run writes.
+
+    Raises:
+        UserError: another process holds it.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = folder / "running"
+        while not self._take():  # its holder removed the file between opening and locking
+            pass
+
+    def _take(self) -> bool:
+        self.file = self.path.open("a+b", buffering=0)
+        try:
+            import fcntl  # Windows has none
+
+            # A lock of this process: one of `flock` would stay with forked processes that outlive it.
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            self.file.seek(0)
+            holder = self.file.read().decode(errors="replace").strip()
+            raise UserError(
+                f"{self.path.parent}: another run{f' ({holder})' if holder else ''} is writing into this folder; wait "
+                "until it ends, or name another folder with --work-dir"
+            ) from None
+        except (OSError, ImportError) as error:
+            log.warning("%s: no lock (%s): nothing stops a second run in this folder", self.path, error)
+        if not self.path.exists() or not os.path.samestat(os.fstat(self.file.fileno()), self.path.stat()):
+            self.file.close()
+            return False
+        with suppress(OSError):  # a full disk has no room for it
+            self.file.truncate(0)
+            self.file.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        return True
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(self, *_) -> None:
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+        self.file.close()

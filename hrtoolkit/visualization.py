@@ -376,8 +376,5 @@ def _write_text(
 
 
 def _replace_file(path: Path, data: bytes) -> None:
-    try:
-        with write_atomically(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+    with write_atomically(path, "wb", len(data)) as file:
+        file.write(data)

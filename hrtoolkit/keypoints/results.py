@@ -36,5 +36,6 @@ class PointsWriter(BaseWriter):
 
 def write_json(path: str, content: list) -> None:
     """Write a list into a json file, whose folder is made where it is not there."""
-    with write_atomically(path) as file:
-        file.write(json.dumps(content))  # not json.dump: it takes the slow encoder
+    text = json.dumps(content)  # not json.dump: it takes the slow encoder
+    with write_atomically(path, size=len(text)) as file:
+        file.write(text)

@@ -42,8 +42,9 @@ class RankingWriter(BaseWriter):
         return [entry | {"top": top.tolist(), "top_scores": record.class_scores[top].tolist()}]
 
     def write(self, path: str, packed: list) -> None:
-        with write_atomically(path) as file:
-            file.write(json.dumps({"images": packed}))
+        text = json.dumps({"images": packed})
+        with write_atomically(path, size=len(text)) as file:
+            file.write(text)
 
 
 @METRICS.register_module()

@@ -46,8 +46,9 @@ class CocoResults(BaseWriter):
 
 
 def _write(path: str | Path, records: list[dict]) -> None:
-    with write_atomically(path) as file:
-        file.write(json.dumps(records))  # not json.dump: it takes the slow encoder
+    text = json.dumps(records)  # not json.dump: it takes the slow encoder
+    with write_atomically(path, size=len(text)) as file:
+        file.write(text)
 
 
 @METRICS.register_module()
