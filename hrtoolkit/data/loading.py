@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.queues import Queue
 
 import cv2
 import numpy as np
 import torch
 from mmengine.dist import get_dist_info
+from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data._utils import signal_handling
 
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
@@ -21,6 +28,9 @@ from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.samples import Input, Inputs
 
 log = logging.getLogger(__name__)
+# What asks a run to save and leave: schedulers and closed terminals send them, some to all processes of a run.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP") if hasattr(signal, name)]
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>: the signal that a process gets when its parent dies
 
 
 class TrainSampler(Sampler[SampleKey]):
@@ -152,15 +162,40 @@ def build_dataloader(
 
 @contextmanager
 def stopping_workers(*loaders: DataLoader) -> Iterator[None]:
-    """End the loaders' processes afterwards: those still there when Python exits die with a traceback."""
+    """End the loaders' processes afterwards, whatever state they and their queues are in."""
     try:
         yield
     finally:
         for loader in loaders:
-            if (
-                loader._iterator is not None
-            ):  # where a loader with persistent workers keeps them; torch has no public way
-                loader._iterator._shutdown_workers()
+            # Where a loader with persistent workers keeps them; torch has no public way.
+            if loader._iterator is not None:
+                end_workers(loader._iterator)
+                loader._iterator = None
+
+
+def end_workers(iterator) -> None:
+    """End the processes of a loader at once.
+
+    They only read, so there is nothing to wait for. torch's own way waits for them, and for ever where one died while
+    it held a lock or was in the middle of a batch.
+
+    Args:
+        iterator: torch's, over a loader with persistent workers.
+    """
+    signal_handling._remove_worker_pids(id(iterator))  # their death is no error from here on
+    iterator._worker_pids_set = False
+    iterator._shutdown = True
+    for worker in iterator._workers:
+        worker.kill()
+    for worker in iterator._workers:
+        worker.join()
+    if hasattr(iterator, "_pin_memory_thread"):
+        iterator._pin_memory_thread_done_event.set()
+        iterator._worker_result_queue.put((None, None))  # wakes it
+        iterator._pin_memory_thread.join(timeout=5)
+    for queue in (*iterator._index_queues, iterator._worker_result_queue):
+        queue.cancel_join_thread()
+        queue.close()
 
 
 class Collate:
@@ -235,6 +270,28 @@ class Collate:
 def _init_worker(worker: int) -> None:
     # One worker is one core's work: OpenCV's own threads would fight over the others.
     cv2.setNumThreads(0)
-    # The process that reads the batches decides when to stop: a signal to all of them must not take its workers away.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(300))  # should it fail to end this worker, that does
+    # A batch that cannot be sent, for want of shared memory or open files, would be dropped, and waited for for ever.
+    Queue._on_queue_feeder_error = _send_error
+    # The process that reads the batches decides when to stop: a signal to all must leave it its workers until then.
+    for number in STOP_SIGNALS:
+        if number != signal.SIGTERM:
+            signal.signal(number, signal.SIG_IGN)
+    parent = multiprocessing.parent_process().pid
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+        if os.getppid() != parent:  # it died before this worker was bound to it
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_told, args=(parent,), daemon=True).start()
+
+
+def _end_when_told(parent: int) -> None:
+    """Wait for SIGTERM: from the parent it ends this worker at once, from others once the parent has had its time."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
+        signal.alarm(60)
+    os._exit(1)
+
+
+def _send_error(queue: Queue, error: Exception, unsent: tuple) -> None:
+    number, _ = unsent
+    queue.put((number, ExceptionWrapper((type(error), error, error.__traceback__), "in DataLoader worker process")))
