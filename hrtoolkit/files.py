@@ -72,6 +72,8 @@ def explain(error: OSError, folder: Path, size: int | None = None) -> str:
         folder: where it was to be.
         size: bytes that it takes, where that is known.
     """
+    if isinstance(error, FileExistsError):  # of mkdir
+        return f"{error.filename} is a file, not a folder"
     if error.errno not in FULL:
         return error.strerror or str(error)
     what = "disk full" if error.errno == errno.ENOSPC else "disk quota used up"

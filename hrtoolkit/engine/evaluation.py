@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 
 from hrtoolkit.errors import DataError, UserError
-from hrtoolkit.files import check_writable
+from hrtoolkit.files import check_writable, explain
 from hrtoolkit.metric import Metric, Writer, score_subsets
 from hrtoolkit.records import Record
 from hrtoolkit.samples import Inputs, Samples
@@ -62,6 +62,7 @@ class Evaluation:
         if out is not None:
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
+        self.unwritten: Exception | None = None  # why records could not be written
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
 
@@ -100,8 +101,12 @@ class Evaluation:
         if self.watch is not None:
             self.watch(sample, record, truth)
         packed = None
-        if self.writer is not None:
-            packed = self.writer.pack(self.out, samples.images.ids[sample].item(), record, samples.scheme)
+        if self.writer is not None and self.unwritten is None:
+            try:
+                packed = self.writer.pack(self.out, samples.images.ids[sample].item(), record, samples.scheme)
+            except (UserError, OSError) as error:  # the numbers matter more, and come first
+                log.error("%s; going on without writing", error)
+                self.unwritten = error
         self.measured.append(Measured(sample, self._compare(record, truth), packed))
 
     def _compare(self, record: Record | None, truth: Record | None) -> tuple | None:
@@ -161,9 +166,21 @@ class Evaluation:
         return numbers
 
     def write(self) -> None:
-        """Write the result file, in the main process, after the numbers are known."""
-        if self.writer is not None and is_main_process():
-            self.writer.write(self.out, self._packed)
+        """Write the result file, in the main process, after the numbers are known.
+
+        Raises:
+            UserError: it cannot be written, or what belongs to it could not.
+        """
+        if self.unwritten is None and self.writer is not None and is_main_process():
+            try:
+                self.writer.write(self.out, self._packed)
+            except (UserError, OSError) as error:
+                self.unwritten = error
+        if isinstance(self.unwritten, OSError):
+            reason = explain(self.unwritten, Path(self.out).parent)
+            raise UserError(f"{self.out}: could not be written: {reason}") from self.unwritten
+        if self.unwritten is not None:
+            raise self.unwritten
 
     def draw(self) -> dict[str, np.ndarray]:
         """Pictures of the metrics by name, of the last evaluation, in the main process."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib.util
+import io
 import logging
 import math
+import os
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import IO, NoReturn
 
 import numpy as np
 import torch
@@ -17,9 +23,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from hrtoolkit.checkpoint_files import find_tensors
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.loop import EvaluationLoop
-from hrtoolkit.errors import TrainingError, UserError
+from hrtoolkit.errors import CheckpointError, TrainingError, UserError, shorten
+from hrtoolkit.files import explain
 from hrtoolkit.records import Record
 from hrtoolkit.visualization import draw, make_sheet, plot_curves, write_image
 
@@ -29,14 +37,15 @@ log = logging.getLogger(__name__)
 class Progress(Hook):
     """Tells how training goes: loss, metric so far, images/s, share of time waiting for data, time left.
 
-    Losses are summed on the device and read only when a line is due. Each epoch's numbers are kept in `runner.history`;
-    what an unfinished epoch has summed up travels in its checkpoint.
+    Losses are summed on the device and read only when a line is due. Each epoch's numbers are kept in `runner.history`
+    and written for TensorBoard; what an unfinished epoch has summed up travels in its checkpoint.
     """
 
     priority = "NORMAL"
 
     def __init__(self):
         self.line = Line()
+        self.scalars = ScalarFile()
         self.val_seconds: list[float] = []
         self.sums: dict[str, torch.Tensor] = {}
         self.summed = 0  # steps in `sums`
@@ -65,8 +74,8 @@ class Progress(Hook):
         means = {name: (total / self.summed).item() for name, total in self._sums_of_all().items()}
         record = {"epoch": runner.epoch + 1, "lr": learning_rate(runner), **means}
         runner.history.append(record)
-        runner.visualizer.add_scalars({k: v for k, v in record.items() if k != "epoch"}, step=runner.epoch + 1)
         self.line.end()
+        self.scalars.add(Path(runner.work_dir) / "tensorboard", record)
         log.info(self._text(runner))
         self.sums, self.summed = {}, 0
 
@@ -89,7 +98,7 @@ class Progress(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.val_seconds.append(time.perf_counter() - self.val_started)
         runner.history[-1].update(metrics)
-        runner.visualizer.add_scalars(metrics, step=runner.epoch)
+        self.scalars.add(Path(runner.work_dir) / "tensorboard", {"epoch": runner.epoch, **metrics})
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         log.info("epoch %d  validated in %s  %s", runner.epoch, format_seconds(self.val_seconds[-1]), numbers)
         if time.perf_counter() - self.plotted > 30:  # plotting takes a second: not after every quick epoch
@@ -103,13 +112,16 @@ class Progress(Hook):
         if is_main_process() and runner.history:
             scored = [record for record in runner.history if runner.headline in record]
             best = runner.best(scored, key=lambda record: record[runner.headline])["epoch"] if scored else None
-            plot_curves(
-                history_curves(runner.history),
-                Path(runner.work_dir) / "curves.png",
-                xlabel="epoch",
-                first=("loss", runner.headline),
-                best=None if best is None else (runner.headline, best),
-            )
+            try:
+                plot_curves(
+                    history_curves(runner.history),
+                    Path(runner.work_dir) / "curves.png",
+                    xlabel="epoch",
+                    first=("loss", runner.headline),
+                    best=None if best is None else (runner.headline, best),
+                )
+            except UserError as error:
+                log.warning("no curves: %s", error)
 
     def _text(self, runner) -> str:
         total = len(runner.train_dataloader)
@@ -134,6 +146,55 @@ def learning_rate(runner) -> float:
     """The rate of the step at hand, before what a config multiplies it by for some of the parameters."""
     rates = runner.optim_wrapper.get_lr()
     return rates.get("base_lr", rates["lr"])[0]
+
+
+class ScalarFile:
+    """Numbers for TensorBoard, where that is installed.
+
+    torch's own writer has a thread, which loses the last minutes of a run and dies where the disk is full.
+    """
+
+    def __init__(self):
+        self.file: IO | None = None
+
+    def add(self, folder: Path, numbers: dict[str, float]) -> None:
+        """Add the numbers of an epoch; where they cannot be written, that is said and no more.
+
+        Args:
+            folder: of the run's event files; it is made if needed.
+            numbers: by name, with "epoch".
+        """
+        if not is_main_process() or importlib.util.find_spec("tensorboard") is None:
+            return
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items() if name != "epoch"]
+        try:
+            if self.file is None:
+                folder.mkdir(parents=True, exist_ok=True)
+                name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+                self.file = (folder / name).open("wb", buffering=0)
+                self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+            self._write(Event(wall_time=time.time(), step=numbers["epoch"], summary=Summary(value=values)))
+        except OSError as error:
+            log.warning("%s: an epoch's numbers could not be written: %s", folder, explain(error, folder))
+            if self.file is not None and self.file.tell() == 0:
+                self.file = None  # it has not even a first line
+
+    def _write(self, event) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        record = io.BytesIO()
+        RecordWriter(record).write(event.SerializeToString())
+        whole, rest = self.file.tell(), record.getvalue()
+        try:
+            while rest:
+                rest = rest[self.file.write(rest) :]
+        except OSError:  # readers stop at half a record
+            self.file.truncate(whole)
+            self.file.seek(whole)
+            raise
 
 
 class EvaluationProgress(Hook):
@@ -176,6 +237,7 @@ class Line:
         self.live = None
         if console.is_terminal and is_main_process():
             self.live = Live(console=console, auto_refresh=False, transient=True)
+            atexit.register(self.live.stop)  # it hides the cursor, and a run may end in the middle of an epoch
         self.seconds = seconds if self.live is None else 0.5
         self.shown = time.perf_counter()
 
@@ -197,15 +259,16 @@ class Line:
 
 
 class StopOnNaN(Hook):
-    """Stops training when a loss is no longer a number, before anything is saved.
+    """Stops training when a loss, a weight or the optimiser's state is no longer a number, before it is saved.
 
-    The flag stays on the device and is read every `interval` steps and before each checkpoint.
+    The flag of the losses stays on the device and is read every `interval` steps and before each checkpoint; all that a
+    checkpoint holds is looked at before it is written. After other hooks, which may change what it holds.
 
     Args:
         interval: steps between two looks at the flag.
     """
 
-    priority = "ABOVE_NORMAL"
+    priority = "LOWEST"
 
     def __init__(self, interval: int = 50):
         self.interval = interval
@@ -222,6 +285,16 @@ class StopOnNaN(Hook):
 
     def before_save_checkpoint(self, runner, checkpoint) -> None:
         self._check(runner)
+        if bad := find_not_finite(checkpoint):
+            what = f"{len(bad)} tensors of the weights and of the optimiser ({shorten(bad, 3)})"
+            self._stop(runner, what, runner.epoch + (runner.train_loop.step > 0))
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        if bad := find_not_finite(checkpoint):
+            raise CheckpointError(
+                f"{runner.work_dir}/last.pth: {len(bad)} of its tensors are NaN or infinite ({shorten(bad, 3)}): no "
+                "run can go on from it; start a new one, from best.pth by `load_from` if that is sound"
+            )
 
     def _check(self, runner) -> None:
         if self.finite is None:  # nothing was trained since the last look
@@ -229,16 +302,30 @@ class StopOnNaN(Hook):
         finite = self.finite.to(torch.uint8)
         all_reduce(finite, "min")
         self.finite = None
-        if finite:
-            return
+        if not finite:
+            self._stop(runner, "the loss", runner.epoch + 1)
+
+    def _stop(self, runner, what: str, epoch: int) -> NoReturn:
         last = Path(runner.work_dir) / "last.pth"
         kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint had been saved yet"
         raise TrainingError(
-            f"the loss became NaN or infinite in epoch {runner.epoch + 1}, at or before step {runner.iter + 1} of the "
-            f"run; training stopped, {kept}. Usual causes: a learning rate that is too high (now "
+            f"{what} became NaN or infinite in epoch {epoch}, at or before step {runner.iter + 1} of the run; "
+            f"training stopped, {kept}. Usual causes: a learning rate that is too high (now "
             f"{learning_rate(runner):.1e}; add warm-up or optim_wrapper.clip_grad), float16, broken "
             "labels"
         )
+
+
+def find_not_finite(checkpoint: Mapping) -> list[str]:
+    """Names of a checkpoint's tensors, at any depth, that hold NaN or infinite values in any of the processes."""
+    tensors = dict(find_tensors(checkpoint))
+    if not tensors:
+        return []
+    flags = [tensor.isfinite().all() for tensor in tensors.values()]
+    # Together: to ask the device for each by itself would wait 900 times.
+    finite = torch.stack([flag.to(flags[0].device) for flag in flags]).to(torch.uint8)
+    all_reduce(finite, "min")
+    return [name for name, good in zip(tensors, finite.tolist(), strict=True) if not good]
 
 
 class Pictures(Hook):

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from types import FrameType
 from typing import Literal, NoReturn
 
@@ -22,8 +22,9 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from hrtoolkit.data.loading import STOP_SIGNALS
 from hrtoolkit.engine.evaluation import Evaluation
-from hrtoolkit.errors import CheckpointError, TrainingStopped
+from hrtoolkit.errors import TrainingStopped
 from hrtoolkit.ranges import Count, NotNegative
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class TrainLoop(EpochBasedTrainLoop):
     """Train for whole epochs, validating and saving in between.
 
     `last.pth` is written after every epoch, after every validation, every `save_minutes`, and when the run is asked to
-    stop (SIGTERM, Ctrl-C); `best.pth` when a validation beats all earlier ones.
+    stop (SIGTERM, SIGUSR1, SIGHUP, Ctrl-C); `best.pth` when a validation beats all earlier ones.
 
     Args:
         runner: an engine `Runner`.
@@ -72,9 +73,8 @@ class TrainLoop(EpochBasedTrainLoop):
                 self.run_epoch()
                 self.runner.save_last()
                 self.validate_if_due()
-        self.runner.call_hook("after_train")
-        if self.runner.unsaved is not None:
-            raise self.runner.unsaved
+            self.runner.call_hook("after_train")
+        self.runner.write_unsaved()
         return self.runner.model
 
     def run_epoch(self) -> None:
@@ -105,17 +105,31 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.save_last()
             self.saved = time.monotonic()
         if stop:
-            self.request.leave(self.runner.unsaved, f"step {self.step} of epoch {self._epoch + 1}")
+            self.leave(f"step {self.step} of epoch {self._epoch + 1}")
+
+    def leave(self, where: str) -> NoReturn:
+        """End the run early.
+
+        Args:
+            where: what has been done.
+
+        Raises:
+            TrainingStopped: always, but for a `CheckpointError` where something could not be written.
+        """
+        log.warning("%s: stopping after %s", self.request.reason, where)
+        self.runner.write_unsaved()
+        raise TrainingStopped(f"stopped after {where}; the same command with --resume goes on there")
 
     def validate_if_due(self) -> None:
         """Validate, keep the weights if they are the best so far, and save with the new score."""
         if self.request.made_anywhere():
-            self.request.leave(self.runner.unsaved, f"epoch {self._epoch}")
+            self.leave(f"epoch {self._epoch}")
         last = self._epoch == self._max_epochs
         if self.runner.val_loop is None or not (last or self._epoch % self.val_interval == 0):
             return
-        with self.request.leaving_at_once(f"epoch {self._epoch}, before its validation was done"):
-            metrics = self.runner.val_loop.run()
+        metrics = self.runner.val_loop.run(self.request)
+        if metrics is None:  # the checkpoint is written, and validation can be repeated
+            self.leave(f"epoch {self._epoch}, before its validation was done")
         self.runner.validated_epoch = self._epoch
         headline, best = self.runner.headline, self.runner.best
         earlier = [record[headline] for record in self.runner.history[:-1] if headline in record]
@@ -140,7 +154,12 @@ class EvaluationLoop(BaseLoop):
         self.evaluator = evaluator
         self.stage = stage
 
-    def run(self) -> dict[str, float]:
+    def run(self, request: StopRequest | None = None) -> dict[str, float] | None:
+        """Evaluate, and give the numbers; None if somebody asked to stop before the last input.
+
+        Args:
+            request: looked at between batches.
+        """
         call, stage = self.runner.call_hook, self.stage
         call(f"before_{stage}")
         call(f"before_{stage}_epoch")
@@ -152,6 +171,10 @@ class EvaluationLoop(BaseLoop):
                 records = self.runner.model.val_step(batch)
             self.evaluator.add(batch["indices"], records, batch.get("truths"))
             call(f"after_{stage}_iter", batch_idx=number, data_batch=batch, outputs=records)
+            if request is not None and request.made:
+                break
+        if request is not None and request.made_anywhere():
+            return None
         self.evaluator.finish_samples(self.dataloader.sampler.samples)
         metrics = self.evaluator.score()
         call(f"after_{stage}_epoch", metrics=metrics)
@@ -160,18 +183,20 @@ class EvaluationLoop(BaseLoop):
 
 
 class StopRequest:
-    """Notes SIGTERM (pre-emption) and Ctrl-C while a run is on, so that it can stop between two steps.
+    """Notes what asks a run to stop (SIGTERM and SIGUSR1 of schedulers, SIGHUP, Ctrl-C), to be looked at between steps.
 
     A second Ctrl-C stops at once.
     """
 
     def __enter__(self) -> StopRequest:
         self.made = False
-        self.at_once: str | None = None
+        self.reason = "another process was asked to stop"
         self.earlier = {}
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self.earlier[number] = signal.signal(number, self._note)
+            for number in STOP_SIGNALS:
+                # `nohup` has a run ignore SIGHUP, and it goes on doing so.
+                if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+                    self.earlier[number] = signal.signal(number, self._note)
         # Beside the gradients' way: asking must not wait for the GPU.
         self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
         self.answer: tuple[dist.Work, torch.Tensor] | None = None
@@ -182,31 +207,14 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.at_once is not None:
-            self.leave(None, self.at_once)
-        if self.made and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.made = True
-        log.warning("%s: stopping after this step", signal.Signals(number).name)
-
-    @contextmanager
-    def leaving_at_once(self, where: str) -> Iterator[None]:
-        """Within this, nothing is worth waiting for: the checkpoint is written, and validation can be repeated."""
-        self.at_once = where
-        yield
-        self.at_once = None
-
-    def leave(self, unsaved: CheckpointError | None, where: str) -> NoReturn:
-        """End the run.
-
-        Args:
-            unsaved: why the last checkpoint could not be written, if so.
-            where: what has been done.
-
-        Raises:
-            TrainingStopped: always, but for `unsaved`.
-        """
-        raise unsaved or TrainingStopped(f"stopped after {where}; the same command with --resume goes on there")
+        # It comes at any place, in other people's code and in the middle of a line of the log: nothing is raised or
+        # logged here that somebody there could swallow or stumble over.
+        if number == signal.SIGINT:
+            if self.made:
+                raise KeyboardInterrupt
+            with suppress(OSError):
+                os.write(2, b"\nstopping after this step; Ctrl-C again stops at once\n")
+        self.made, self.reason = True, signal.Signals(number).name
 
     def made_anywhere(self) -> bool:
         """Whether any process was asked to stop; waits for the others."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.runner import set_random_seed
 from torch.utils.data import DataLoader
 
+from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint
 from hrtoolkit.config import ConfigError, config_name, load_config
 from hrtoolkit.data.doctor import check_before_run
@@ -31,7 +33,7 @@ from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_p
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError, suggest
-from hrtoolkit.files import check_writable, expand_path, remove_unfinished
+from hrtoolkit.files import FolderLock, check_writable, expand_path, remove_unfinished
 from hrtoolkit.metric import Metric
 from hrtoolkit.model import Model
 from hrtoolkit.registry import HOOKS
@@ -40,6 +42,8 @@ from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, s
 from hrtoolkit.speed import compile_blocks, fold
 
 log = logging.getLogger(__name__)
+# In torch's words and in the system's, where there is no room for a semaphore: what is written says its own.
+NO_SHARED_MEMORY = re.compile(r"shared memory|Bus error|^\[Errno 28\] No space left on device$")
 
 
 @dataclass
@@ -229,7 +233,9 @@ def train(
         compile_blocks(model.backbone)
 
     # From here on it is this run's folder.
+    lock = nullcontext()
     if is_main_process():
+        lock = FolderLock(work_dir)
         remove_unfinished(work_dir)
         if not resume:
             set_aside(work_dir)
@@ -271,13 +277,13 @@ def train(
         precision,
         work_dir,
     )
-    with explaining_errors(last), stopping_workers(*loaders.values()):
+    with lock, explaining_errors(last), stopping_workers(*loaders.values()):
         runner.train()
 
     scored = [record for record in runner.history if headline in record]
     best = runner.best(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
-        _print_summary(best, headline, work_dir, pictures.latest, f"{test_command} {work_dir / 'best.pth'}")
+        _print_summary(best, headline, work_dir, pictures.latest, test_command)
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
 
 
@@ -350,7 +356,10 @@ def test(
             numbers = runner.test()
     if report_numbers is not None:
         report_numbers(numbers)
-    evaluation.write()
+    try:
+        evaluation.write()
+    except UserError as error:
+        raise UserError(f"{error}; the numbers are {json.dumps(numbers)}") from error
     return numbers
 
 
@@ -483,9 +492,15 @@ def explaining_errors(checkpoint: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         text = str(error).strip()
         resume = f"; {checkpoint} is whole: --resume goes on from it" if checkpoint and checkpoint.exists() else ""
+        if NO_SHARED_MEMORY.search(text):
+            raise TrainingError(
+                "there is too little shared memory (/dev/shm) for the batches that processes read ahead: start the "
+                "container with a larger one (docker run --shm-size=8g, or --ipc=host), or set num_workers=0 in both "
+                f"dataloaders{resume}"
+            ) from error
         if not _raised_by_torch(error):  # somebody's own code keeps its words and its traceback
             raise
         if re.search(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) (is killed|exited unexpectedly)", text):
@@ -512,10 +527,16 @@ def _raised_by_torch(error: BaseException) -> bool:
 
 
 def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:
-    lines = {"to resume": work_dir / "last.pth"}
-    if pictures is not None:
-        lines["pictures"] = f"{pictures} and {work_dir / 'curves.png'}"
+    """Say what came out and where it is, as far as it is there."""
+    lines, weights = {"to resume": work_dir / "last.pth"}, work_dir / "best.pth"
+    drawn = [str(path) for path in (pictures, work_dir / "curves.png") if path is not None and path.is_file()]
+    if drawn:
+        lines["pictures"] = " and ".join(drawn)
     if best:
-        best_line = f"{headline} {best[headline]:.3f} in epoch {best['epoch']}"
-        lines = {"best": best_line, "weights": work_dir / "best.pth", **lines, "next": command}
+        found = read_checkpoint(weights)["meta"]["epoch"] if weights.exists() else None
+        lines = {"best": f"{headline} {best[headline]:.3f} in epoch {best['epoch']}", "weights": weights, **lines}
+        if found == best["epoch"]:
+            lines["next"] = f"{command} {weights}"
+        else:  # the run was ended before the disk had room again
+            lines["weights"] = "lost: they could not be written" + (f"; {weights} is of epoch {found}" if found else "")
     log.info("\ndone\n%s", "\n".join(f"  {name:10} {value}" for name, value in lines.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -23,15 +24,15 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook, SyncBuffersHook
 from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
-from torch import nn
+from torch import Tensor, nn
 
 import hrtoolkit
 from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
 from hrtoolkit.checkpoints import output_names
 from hrtoolkit.config import config_json, config_text, read_stored_config
 from hrtoolkit.engine.distributed import freeze_unread
-from hrtoolkit.errors import CheckpointError, shorten
-from hrtoolkit.files import write_atomically
+from hrtoolkit.errors import CheckpointError, UserError, shorten
+from hrtoolkit.files import explain, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class Runner(mmengine.runner.Runner):
         # Kept over resumes: one record an epoch, and how many epochs had been trained at the last validation.
         self.history: list[dict] = []
         self.validated_epoch = 0
-        self.unsaved: CheckpointError | None = None  # why the last checkpoint could not be written
+        self.unsaved: dict[str, CheckpointError] = {}  # why the latest checkpoint of a name could not be written
+        self.unsaved_best: dict | None = None  # the best weights, until they are written
         super().__init__(
             model=model,
             work_dir=str(work_dir),
@@ -71,7 +73,7 @@ class Runner(mmengine.runner.Runner):
             randomness={"seed": config.get("seed") or 0},
             launcher="pytorch" if dist.is_initialized() else "none",
             experiment_name=Path(config.filename).stem if config.filename else "run",
-            visualizer={"type": "Visualizer", "vis_backends": _tensorboard(Path(work_dir) / "tensorboard")},
+            visualizer={"type": "Visualizer"},  # mmengine builds one; numbers and pictures are written by our hooks
             **options,
         )
         if is_main_process():
@@ -119,12 +121,33 @@ class Runner(mmengine.runner.Runner):
             checkpoint.pop("ema_state_dict", None)
         if not is_main_process():
             return
+        self._write(name, checkpoint)
+        if name in self.unsaved and not state:  # not by reference: training goes on
+            self.unsaved_best = copy.deepcopy({**checkpoint, "state_dict": _on_cpu(checkpoint["state_dict"])})
+        elif state and self.unsaved_best is not None:
+            self._write("best.pth", self.unsaved_best)
+
+    def _write(self, name: str, checkpoint: dict) -> None:
         try:
             write_checkpoint(checkpoint, Path(self.work_dir) / name)
-            self.unsaved = None
         except CheckpointError as error:  # a full disk may be cleared while training goes on
-            self.unsaved = error
+            self.unsaved[name] = error
             log.error("%s", error)
+            return
+        self.unsaved.pop(name, None)
+        if name == "best.pth":
+            self.unsaved_best = None
+
+    def write_unsaved(self) -> None:
+        """Try once more to write the best weights, before a run ends.
+
+        Raises:
+            CheckpointError: a checkpoint could not be written.
+        """
+        if self.unsaved_best is not None:
+            self._write("best.pth", self.unsaved_best)
+        for error in self.unsaved.values():
+            raise error
 
     def resume(self, filename: str, **_) -> None:
         """Go on after the last step of a run that is in its checkpoint.
@@ -268,14 +291,18 @@ def _first_difference(before: Any, now: Any) -> tuple[Any, Any]:
 
 def start_logging() -> None:
     """Send what the toolkit and the tasks log to the screen, and keep it for `log_to_file`."""
-    screen = logging.StreamHandler(sys.stdout)
+    screen = ScreenHandler(sys.stdout)
     screen.setFormatter(logging.Formatter("%(message)s"))
     _set_handlers([screen, MemoryHandler(capacity=10_000, flushLevel=logging.CRITICAL + 1)])
 
 
 def log_to_file(file: Path) -> None:
     """Append to a file, with the time, what was logged since `start_logging` and what is to come."""
-    to_file = logging.FileHandler(file, encoding="utf-8")
+    try:
+        to_file = FileHandler(file, encoding="utf-8")
+    except OSError as error:
+        log.warning("%s: no log: %s", file, explain(error, file.parent))
+        return
     to_file.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
     handlers = []
     for handler in logging.getLogger("hrtoolkit").handlers:
@@ -285,6 +312,29 @@ def log_to_file(file: Path) -> None:
             handler = to_file
         handlers.append(handler)
     _set_handlers(handlers)
+
+
+class ScreenHandler(logging.StreamHandler):
+    """Leaves out what cannot be written: a closed pipe is no reason for a traceback a line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class FileHandler(logging.FileHandler):
+    """Says once that the log cannot be written, and writes on when it can be again."""
+
+    told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.told:
+            self.told = True
+            path = Path(self.baseFilename)
+            log.warning("%s: lines are missing: %s", path, explain(error, path.parent))
 
 
 def _set_handlers(handlers: list[logging.Handler]) -> None:
@@ -301,15 +351,15 @@ def set_aside(work_dir: Path) -> None:
     if not any(path.suffix == ".pth" and path.exists() for path in earlier):
         return
     aside = work_dir / f"earlier_{time.strftime('%Y%m%d_%H%M%S')}"
-    aside.mkdir(parents=True)
-    for path in earlier:
-        if path.exists():
-            path.rename(aside / path.name)
-
-
-def _tensorboard(folder: Path) -> list[dict]:
     try:
-        import tensorboard  # noqa: F401
-    except ImportError:
-        return []
-    return [{"type": "TensorboardVisBackend", "save_dir": str(folder)}]
+        aside.mkdir(parents=True)
+        for path in earlier:
+            if path.exists():
+                path.rename(aside / path.name)
+    except OSError as error:
+        reason = explain(error, work_dir)
+        raise UserError(f"{work_dir}: its earlier results could not be moved to {aside.name} ({reason})") from error
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.to("cpu") for name, tensor in tensors.items()}

@@ -163,3 +163,20 @@ def test_the_death_of_a_process_that_reads_data_is_explained(four_people, tmp_pa
     config.train_dataloader.num_workers = 1
     with pytest.raises(TrainingError, match=r"a process that reads data died.*lower num_workers"):
         train(config, tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    "text", ["unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)", "my own words"]
+)
+def test_too_little_shared_memory_is_explained_and_other_errors_of_a_worker_keep_their_words(
+    text, four_people, tmp_path, monkeypatch
+):
+    def refuse(self, sample):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(CocoKeypoints, "read", refuse)
+    config = make_config(four_people)
+    config.train_dataloader.num_workers = 1
+    expected, said = (TrainingError, "--shm-size.*num_workers=0") if "shm" in text else (RuntimeError, text)
+    with pytest.raises(expected, match=said):
+        train(config, tmp_path / "work")

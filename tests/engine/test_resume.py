@@ -16,7 +16,9 @@ from hrtoolkit.config import config_text
 from hrtoolkit.data.loading import TrainSampler
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.engine import train
-from hrtoolkit.errors import TrainingStopped
+from hrtoolkit.engine.hooks import EvaluationProgress
+from hrtoolkit.engine.loop import StopRequest
+from hrtoolkit.errors import TrainingStopped, UserError
 from hrtoolkit.registry import HOOKS
 
 from ..conftest import REPOSITORY
@@ -121,3 +123,60 @@ def test_the_sampler_seeks_instead_of_reading_again():
     sampler.start = 4
     assert list(sampler) == everything[4:]
     assert len(sampler) == 10 and isinstance(everything[0], SampleKey)
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGHUP"])
+def test_other_signals_of_schedulers_and_of_a_closed_terminal_save_and_stop(name, coco_folder, tmp_path):
+    with pytest.raises(TrainingStopped, match="step 2 of epoch 1; the same command with --resume goes on there"):
+        train(make_long_config(coco_folder, step=2, number=int(signal.Signals[name])), tmp_path)
+    assert read_checkpoint(tmp_path / "last.pth")["meta"]["samples"] == 2
+    assert f"{name}: stopping after step 2 of epoch 1" in (tmp_path / "train.log").read_text()
+    assert signal.getsignal(signal.Signals[name]) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("place", ["in a batch", "in a picture", "where exceptions are swallowed"])
+def test_a_signal_in_validation_is_never_lost(place, coco_folder, tmp_path, monkeypatch):
+    def send(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def send_and_fail(*_, **__):
+        send()
+        raise UserError("no picture")
+
+    if place == "in a batch":
+        monkeypatch.setattr(EvaluationProgress, "after_val_iter", send)
+    elif place == "in a picture":
+        monkeypatch.setattr("hrtoolkit.engine.hooks.make_sheet", send_and_fail)
+    else:  # as callbacks at a fork are, and what Python calls when it removes an object
+        monkeypatch.setattr(EvaluationProgress, "after_val_iter", lambda *_, **__: Swallowing(send))
+    config = make_config(coco_folder, train_cfg=dict(max_epochs=3, val_interval=1))
+    with pytest.raises(TrainingStopped, match=r"stopped after epoch \d"):
+        train(config, tmp_path)
+    checkpoint = read_checkpoint(tmp_path / "last.pth")
+    assert checkpoint["meta"]["validated_epoch"] == (1 if place == "in a picture" else 0)
+
+
+class Swallowing:
+    def __init__(self, act):
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+
+def test_a_second_ctrl_c_stops_at_once_and_the_first_says_so(capfd):
+    with StopRequest() as request:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert request.made and "Ctrl-C again stops at once" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_nohup_keeps_its_meaning():
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not request.made
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
