@@ -14,6 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from hrtoolkit.errors import shorten
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.base import ADD_ANOTHER, spell_ranges
@@ -79,13 +80,9 @@ def _look_at_some(look: Callable[[int], Look], chosen: np.ndarray, scheme: Class
                 yield one
             if count >= FEWEST and (len(seen) == len(scheme.names) or time.perf_counter() > end):
                 break
+    rare = shorten([one for label, one in enumerate(scheme.names) if label not in seen])
     log.info(
-        "%s data: looked at %d of %d label files, which hold %d of %d classes",
-        name,
-        count,
-        len(order),
-        len(seen),
-        len(scheme.names),
+        "%s data: looked at %d of %d label files: %s", name, count, len(order), f"no {rare}" if rare else "all classes"
     )
 
 
@@ -113,7 +110,9 @@ def _check_classes(
     seen = frozenset().union(*(look.classes for look in looks))
     absent = [one for label, one in enumerate(scheme.names) if label not in seen]
     files = f"the {total} label files" if len(looks) == total else f"{len(looks)} of {total} label files, looked at"
-    level = "warning" if name == "train" else "note"
+    # In some of the files rare classes may be missing by chance.
+    few = len(looks) < total and 2 * len(absent) <= len(scheme.names)
+    level = "warning" if name == "train" and not few else "note"
     what = f"classes without a pixel in {files}"
     if len(seen) < 2:
         level = "stop" if name == "train" and len(looks) == total else "warning"

@@ -80,10 +80,11 @@ def test_training_is_refused_before_it_starts_and_says_what_was_looked_at(tmp_pa
     with caplog.at_level(logging.INFO):
         check_before_run({"train": load(tmp_path, ["back", "object"])})
     looked = int(caplog.text.rpartition("looked at ")[2].split()[0])
-    assert checks.FEWEST <= looked < 150 and "which hold 2 of 2 classes" in caplog.text
+    assert checks.FEWEST <= looked < 150 and "150 label files: all classes" in caplog.text
     monkeypatch.setattr(checks, "SECONDS", 0.0)
-    (warning,) = told(tmp_path, ["back", "object", "rare"], whole=False)
-    assert "warning: train data: classes without a pixel in" in warning and "of 150 label files, looked at" in warning
+    for names, level in ((["back", "object", "rare"], "note"), (["back", "object", "a", "b", "c"], "warning")):
+        (finding,) = told(tmp_path, names, whole=False)  # a third may be missing by chance, most of them hardly
+        assert finding.startswith(f"{level}: train data: classes without a pixel in") and "of 150 label" in finding
 
 
 def test_values_of_sixteen_bits_are_counted(tmp_path):

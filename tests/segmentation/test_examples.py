@@ -25,11 +25,11 @@ def test_the_labels_of_a_photo_are_those_of_testing(label_folder, tmp_path, infe
     config.model.inference = inference
     train(config, tmp_path / "work")
     config.dump(tmp_path / "config.py")
-    run_test(config, tmp_path / "work" / "last.pth", out=tmp_path / "labels")
+    run_test(config, tmp_path / "work" / "last.pth", out=tmp_path / "predictions")
     example = runpy.run_path(str(EXAMPLE))["main"]
     photo = label_folder / "images" / "b.jpg"
     record = example(tmp_path / "config.py", tmp_path / "work" / "last.pth", photo, tmp_path / "labelled.png")
     ids = np.array([10, 20, 30])
-    np.testing.assert_array_equal(ids[record.label_map], np.asarray(Image.open(tmp_path / "labels" / "b.png")))
+    np.testing.assert_array_equal(ids[record.label_map], np.asarray(Image.open(tmp_path / "predictions" / "b.png")))
     assert "%  ground" in capsys.readouterr().out
     assert cv2.imread(str(tmp_path / "labelled.png")).shape == (32, 40, 3)
