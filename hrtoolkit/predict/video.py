@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import cv2
 import numpy as np
 
-from hrtoolkit.data.images import recognise
+from hrtoolkit.data.images import check_pixels, recognise
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import write_atomically
 
@@ -195,6 +195,7 @@ def _choose_stream(container: InputContainer, name: str) -> VideoStream:
     stream = best if best in videos else videos[0]
     if stream.codec_context is None:
         raise DataError(f"{name}: PyAV has no decoder for its video; convert it, to H.264 for example")
+    check_pixels(stream.codec_context.width, stream.codec_context.height, name)
     return stream
 
 
@@ -242,9 +243,11 @@ class _Progress:
         self.promised = stream.frames
         # Whether a packet whose frame does not come is a frame lost; an error says so in any case.
         self.one_each = self.may_be_silent = stream.codec_context.codec.canonical_name in SILENT_CODECS
+        # AVI stores no time stamps of frames: where they are not in the order shown, FFmpeg's guesses are wrong.
+        self.stamped = not (stream.container.format.name == "avi" and stream.codec_context.has_b_frames)
         self.waiting: dict[int, int] = {}  # time stamps of packets whose frames have not come, and their places
         self.held: list[tuple[int, int, VideoFrame]] = []  # frames that came before one that is waited for
-        self.packets = self.failures = self.damaged = self.next = self.shift = 0
+        self.packets = self.failures = self.damaged = self.taken = self.next = self.shift = 0
         self.clock: int | None = None  # of the last packet
         self.lost: list[int] = []
         self.gone: set[int] = set()  # time stamps of those
@@ -256,7 +259,7 @@ class _Progress:
         self.packets += 1
         self.damaged += packet.is_corrupt
         self._keep_running(packet)
-        if packet.pts is not None and not packet.is_discard:
+        if packet.pts is not None and not packet.is_discard and self.stamped:
             self.waiting[packet.pts] = self.packets
             self.start = packet.pts if self.start is None else self.start
             self.end = max(self.end, float((packet.pts + (packet.duration or 0) - self.start) * self.unit))
@@ -265,9 +268,13 @@ class _Progress:
         """Take a frame from the decoder."""
         self.damaged += frame.is_corrupt
         self.one_each = self.may_be_silent and not frame.interlaced_frame  # of two fields each may have a packet
+        if not self.stamped:
+            frame.pts = None
         if frame.pts not in self.gone:
-            stamp = frame.pts if frame.pts is not None else self.next
-            heapq.heappush(self.held, (stamp, self.next + len(self.held), frame))
+            self.taken += 1
+            # The decoder's order holds until something could not be decoded.
+            key = frame.pts if self.failures and frame.pts is not None else self.taken
+            heapq.heappush(self.held, (key, self.taken, frame))
 
     def take(self, all_of_them: bool = False) -> Iterator[tuple[int, float, VideoFrame]]:
         """Number, time and frame of those that are next in the order shown.
@@ -275,12 +282,14 @@ class _Progress:
         Behind damage a decoder may give frames out of order: an earlier one is waited for, some packets long.
         """
         while self.held:
-            stamp, _, frame = self.held[0]
-            passed = {} if frame.pts is None else {s: place for s, place in self.waiting.items() if s < stamp}
-            if passed and not all_of_them and max(passed.values()) > self.packets - PATIENCE:
+            frame = self.held[0][2]
+            stamp = frame.pts
+            passed = {} if stamp is None else {s: place for s, place in self.waiting.items() if s < stamp}
+            expected = self.failures and passed and max(passed.values()) > self.packets - PATIENCE
+            if expected and not all_of_them:
                 return
             heapq.heappop(self.held)
-            failed = self.failures - len(self.lost)
+            failed = max(0, self.failures - len(self.lost))
             if stamp in self.waiting:
                 failed = len(passed) if self.one_each else min(failed, len(passed))
                 self.gone |= passed.keys()
@@ -288,7 +297,7 @@ class _Progress:
                 self.waiting.pop(seen, None)
             self._lose(failed)
             number, self.next = self.next, self.next + 1
-            if frame.pts is None:
+            if stamp is None:
                 self.time = float(number / self.rate)
             elif self.start is not None:
                 self.time = max(self.time, float((stamp - self.start) * self.unit))

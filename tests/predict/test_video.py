@@ -158,7 +158,7 @@ def test_the_count_of_the_header_is_a_hint_alone(tmp_path, caplog):
     assert len(read(path)) == 6 and not caplog.records
 
 
-@pytest.mark.parametrize("kind", ["webm", "h264", "y4m", "odd"])
+@pytest.mark.parametrize("kind", ["webm", "h264", "y4m", "avi", "odd"])
 def test_other_containers(tmp_path, kind):
     if kind == "webm":
         path, size = encode(tmp_path / "a.webm", range(6), codec="libvpx-vp9"), SIZE
