@@ -32,7 +32,7 @@ from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
-from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError, suggest
+from hrtoolkit.errors import CheckpointError, DataError, OptionError, TrainingError, UserError, suggest
 from hrtoolkit.files import FolderLock, check_writable, expand_path, remove_unfinished
 from hrtoolkit.metric import Metric
 from hrtoolkit.model import Model
@@ -177,12 +177,20 @@ def tell_samples(plan: Plan, name: str, scheme: Scheme | None = None) -> Samples
         plan: of the config.
         name: of the data.
         scheme: of the training data, where the head's config leaves its own open.
+
+    Raises:
+        UserError: its files are of no use, or may not be read.
     """
     head, part = plan.model.head(), plan.datasets[f"{name}_dataloader"]
     told = {argument: head.value(argument) for argument in head.target.reads}
     if part.options.get("scheme") is None:
         told["scheme"] = stated_scheme(plan) or scheme
-    return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
+    try:
+        return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
 
 
 def train(

@@ -143,16 +143,15 @@ def _find_images(
     folder: Path, names: Sequence[str], missing: Sequence[str], findings: Findings
 ) -> tuple[list[str], list[int]]:
     """The images of all classes, below their folder, and their labels; sorted."""
-    entries, others = [], []
+    entries: list[tuple[int, str]] = []
     progress = {"console": Console(stderr=True), "transient": True, "disable": len(names) < 100}
     there = [(label, name) for label, name in enumerate(names) if name not in set(missing)]
     for label, name in track(there, f"finding images in {folder}", **progress):
-        for path in leave_out_system_files([f"{name}/{file}" for file in find_files(folder / name)], findings):
-            if path.lower().endswith(IMG_EXTENSIONS):
-                entries.append((label, path))
-            else:
-                others.append(path)
-    entries.sort()
+        entries += [(label, f"{name}/{file}") for file in find_files(folder / name)]
+    kept = leave_out_system_files([path for _, path in entries], findings)
+    others = {path for path in kept if not path.lower().endswith(IMG_EXTENSIONS)}
+    images = {*kept} - others
+    entries = sorted((label, path) for label, path in entries if path in images)
     labels, files = [label for label, _ in entries], [file for _, file in entries]
     filled = {*labels, *(names.index(name) for name in missing)}
     empty = [name for label, name in enumerate(names) if label not in filled]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotations, scheme_of_categories, unpack_keys
+from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.mat import read_mat
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, OptionError
@@ -163,9 +164,10 @@ class Face300W(FaceSamples):
         names = (folders,) if isinstance(folders, str) else tuple(folders)
         if isinstance(folders, str) and folders in self.SPLITS and not any((root / folders).glob("*.pts")):
             names = self.SPLITS[folders]
+        findings = Findings(root)
         owners, files = {}, []
         for name, folder in zip(names, _find_folders(root, names), strict=True):
-            found = sorted(folder.glob("*.pts"))
+            found = leave_out_system_files(sorted(folder.glob("*.pts")), findings)
             if not found:
                 raise DataError(f"{folder}: holds no .pts files")
             files += found
@@ -174,7 +176,6 @@ class Face300W(FaceSamples):
         def read(path: Path) -> tuple[ndarray, Path]:
             return read_pts(path, len(IBUG_68.names)) - first_pixel, find_image_beside(path)
 
-        findings = Findings(root)
         files, faces = read_each(read, files, findings, faults)
         keypoints, images = np.stack([points for points, _ in faces]), [image for _, image in faces]
         subsets = {name: np.isin([owners[path] for path in files], list(of)) for name, of in self.SUBSETS.items()}

@@ -129,6 +129,13 @@ def test_a_malformed_pts_file(lines, message, release_300w):
         sound(Face300W(data_root=release_300w[0], folders="train"))
 
 
+def test_files_that_macos_puts_beside_landmarks_are_left_out_and_said(release_300w):
+    (release_300w[0] / "afw/._image_1.pts").write_bytes(bytes(40))
+    before = Face300W(data_root=release_300w[0], folders=("afw",))
+    (finding,) = (f for f in before.findings if "operating system" in f.what)
+    assert finding.level == "note" and not [f for f in before.findings if f.level == "stop"]
+
+
 def test_what_else_can_be_wrong_with_300w(release_300w):
     root, _ = release_300w
     (root / "afw/image_1.png").unlink()

@@ -12,6 +12,8 @@ from scipy.io import savemat
 
 from hrtoolkit.data.doctor import check_before_run, examine
 from hrtoolkit.engine import train
+from hrtoolkit.engine.check_config import check_config
+from hrtoolkit.engine.run import tell_samples
 from hrtoolkit.errors import DataError
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
@@ -248,6 +250,15 @@ def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, mon
     (coco_folder / "images" / "12.jpg").unlink()
     with pytest.raises(DataError, match=r"images that are not there: 1 \(12: \S+/images/12\.jpg\)"):
         check_before_run(samples, metric, finish)
+
+
+def test_a_folder_that_may_not_be_read_is_one_error(coco_folder, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "/data/images")
+
+    monkeypatch.setattr("hrtoolkit.tasks.pose.datasets.find_image_folder", refuse)
+    with pytest.raises(DataError, match=r"^/data/images: cannot be read \(Permission denied\)$"):
+        tell_samples(check_config(make_config(coco_folder)), "train")
 
 
 def test_training_does_not_start_on_faulty_data_and_leaves_an_earlier_run_alone(coco_folder, tmp_path):
