@@ -86,7 +86,7 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
         counts.append(f"{unread} cannot be read")
     told = f" ({', '.join(counts)})" if counts else ""
     log.info("%s: %d of %d annotations used%s", findings.where, trained.sum(), annotated.count, told)
-    if not trained.any() and annotated.count and (faults == "drop" or (sound.all() and not unread)):
+    if annotated.count and not trained.any() and not findings.stops():
         what = f"none of the {annotated.count} annotations can be used: {', '.join(counts)}"
         others = (annotated.objects.labels < 0).any()
         remedy = "correct the file, or the classes in the dataset's scheme" if others else "correct the file"

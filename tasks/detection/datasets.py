@@ -11,6 +11,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -23,7 +24,7 @@ from rich.progress import track
 from hrtoolkit.data.coco import Images as CocoImages
 from hrtoolkit.data.coco import Instances, read_instances, unpack_keys
 from hrtoolkit.data.reading import find_image_folder, read_lines
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.findings import Findings
 from hrtoolkit.keypoints.checks import look_up
 from hrtoolkit.masks import Masks, PackedSegmentations, find_segmentation_faults
@@ -206,6 +207,12 @@ class CocoDetection(DetectionSamples):
         lacking = unpack_keys(instances.ids)[np.isnan(instances.areas)]
         findings.add("note", "annotations without `area`", lacking, "that of their box is taken, width x height")
         classes = _choose_classes(categories, scheme, path)
+        unused = _find_unused(categories, instances.category_ids, classes.names)
+        remedy = "they are neither trained nor scored; name them in the scheme if they should be"
+        # Who lists the classes of a data set means it; who is told them by a model or other data may not know.
+        level = "warning" if isinstance(scheme, ClassScheme) else "note"
+        told = [f"{name}, {count} annotations" for name, count in unused.items()]
+        findings.add(level, "categories that the file has and the scheme has not", told, remedy)
         listed = np.unique(images.ids, return_index=True)[1]
         if len(listed) < len(images.ids):  # without those that share an id
             images = CocoImages(*(column[np.sort(listed)] for column in images))
@@ -223,6 +230,7 @@ class CocoDetection(DetectionSamples):
             keep_empty=keep_empty,
             faults=faults,
             findings=findings,
+            unused=tuple(unused),
         )
 
 
@@ -232,16 +240,25 @@ def _choose_classes(categories: list[dict], scheme: SchemeLike | None, path: Pat
     Raises:
         DataError: a name or id is there twice or of another kind, or a class is not there.
     """
-    for category in categories:
-        if type(category["id"]) is not int or not isinstance(category["name"], str):
-            raise DataError(f"{path}: a category needs a whole number as id and a text as name, got {category!r}")
+    if odd := [category for category in categories if isinstance(category["id"], str)]:
+        raise DataError(f"{path}: a category of objects needs a whole number as `id`, but there are {shorten(odd, 4)}")
+    categories = [{**category, "id": int(category["id"])} for category in categories]
     ids = {category["name"]: category["id"] for category in sorted(categories, key=lambda c: c["id"])}
     if len(ids) != len(categories) or len(set(ids.values())) != len(categories):
         raise DataError(f"{path}: a category's name or id appears twice among {[c['name'] for c in categories]}")
-    chosen = ClassScheme(tuple(ids)) if scheme is None else resolve_scheme(scheme, ClassScheme)
+    chosen = None if scheme is None else resolve_scheme(scheme, ClassScheme)
+    if chosen is None or chosen.numbered:  # whoever only counts classes is held against their number later
+        chosen = ClassScheme(tuple(ids))
     if unknown := [name for name in chosen.names if name not in ids]:
         raise DataError(f"{path}: no category is called {unknown}; the file has {list(ids)}")
     return dataclasses.replace(chosen, ids=tuple(ids[name] for name in chosen.names), ignored=())
+
+
+def _find_unused(categories: list[dict], category_ids: ndarray, names: Sequence[str]) -> dict[str, int]:
+    """Categories of a file that have annotations and are not among `names`, and how many they have."""
+    counts = dict(zip(*(part.tolist() for part in np.unique(category_ids, return_counts=True)), strict=True))
+    others = (category for category in categories if category["name"] not in names)
+    return {one["name"]: counts[one["id"]] for one in others if one["id"] in counts}
 
 
 def _refer(
@@ -258,6 +275,8 @@ def _refer(
     """
     owners = look_up(instances.image_ids, images.ids)
     image_wh = np.where(owners[:, None] < 0, 0, images.sizes[owners])
+    spelt = (np.char.strip(keys, b'"') for keys in (instances.image_ids, images.ids))
+    otherwise = (owners < 0) & (look_up(*spelt) >= 0)
     labels = look_up(instances.category_ids, np.array(class_ids))
     labels[~np.isin(instances.category_ids, known_ids)] = UNKNOWN
     boxes_xyxy = instances.boxes.copy()
@@ -282,7 +301,7 @@ def _refer(
         image_wh=image_wh,
         objects=objects,
         count=count,
-        malformed={},
+        malformed={"have a text as `image_id` for a number as the image's `id`, or a number for a text": otherwise},
         mask_faults=mask_faults,
         masks=masks,
     )

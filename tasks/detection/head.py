@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from types import MappingProxyType
@@ -24,6 +25,8 @@ from hrtoolkit.tasks.detection.postprocess import paste_masks
 from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
 from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 from hrtoolkit.visualization import draw_boxes
+
+log = logging.getLogger(__name__)
 
 CASCADE_IOUS = (0.5, 0.6, 0.7)
 # 1 / 0.1, 1 / 0.05 and 1 / 0.033; sizes count half.
@@ -79,6 +82,7 @@ class RCNNHead(BaseHead):
         self.convention = convention
         self.rules = rules
         self.needs = {"convention": convention}
+        self.told_infinite = False
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """The pyramid maps as they are: a detector's raw output is no tensor."""
@@ -132,9 +136,11 @@ class RCNNHead(BaseHead):
             proposals, _ = self.rpn(maps, sizes_hw)
             maps = maps[:POOLED_LEVELS]
             logits, deltas = self.stages[0].boxes(maps, proposals)
+            self._tell_infinite(*maps, logits, deltas)
             for before, stage in pairwise(self.stages):
                 proposals = before.refine(deltas, proposals, sizes_hw)
                 stage_logits, deltas = stage.boxes(maps, proposals)
+                self._tell_infinite(stage_logits, deltas)
                 logits = logits + stage_logits
             last = self.stages[-1]
             boxes, scores, labels = last.detect(logits / len(self.stages), deltas, proposals, sizes_hw)
@@ -156,6 +162,12 @@ class RCNNHead(BaseHead):
                 )
             )
         return found
+
+    def _tell_infinite(self, *tensors: Tensor) -> None:
+        """Say once that outputs are not finite: suppression drops such boxes, and nothing would be found in silence."""
+        if not self.told_infinite and not all(torch.isfinite(x).all() for x in tensors):
+            self.told_infinite = True
+            log.warning("outputs of the detector are not finite (NaN or infinite): no object is found where they are")
 
     def _masks(self, maps: list[Tensor], boxes: list[Tensor], labels: list[Tensor]) -> Sequence[Tensor]:
         """Probabilities [N, 28, 28] of each image, the mean of all stages."""

@@ -15,6 +15,7 @@ from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.masks import PackedSegmentations, encode_masks, unpack_run_lengths
 from hrtoolkit.samples import Inputs
+from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.tasks.detection.augmentation import ResizeAugmentation
 from hrtoolkit.tasks.detection.datasets import CocoDetection, VocDetection
 from hrtoolkit.tasks.detection.head import object_targets
@@ -109,6 +110,13 @@ def test_classes_can_be_chosen_and_ordered(objects_folder, caplog):
         load(objects_folder, scheme=["dog", "horse"])
     with pytest.raises(OptionError, match="scheme must be one of"):
         load(objects_folder, scheme="nothing")
+
+
+def test_categories_that_the_scheme_has_not_are_told(objects_folder):
+    for scheme, level in ((["dog", "cat"], "note"), (ClassScheme(("dog", "cat")), "warning")):
+        (finding,) = load(objects_folder, scheme=scheme).findings
+        assert (finding.level, finding.ids) == (level, ("cow, 1 annotations",))
+    assert load(objects_folder, scheme=5).scheme.names == ("cat", "dog", "cow")  # the head is told that they are three
 
 
 def test_images_without_objects_and_tiny_ones_can_be_left_out(objects_folder, caplog):
@@ -437,7 +445,7 @@ def test_ids_that_tell_nothing_apart_are_told(objects_folder):
 
 def test_a_text_is_not_the_number_that_it_spells(objects_folder):
     edit_json(objects_folder / "objects.json", lambda content: content["annotations"][0].update(image_id="22"))
-    with pytest.raises(DataError, match=r"annotations belong to an image that is not listed: 1 \(101\)"):
+    with pytest.raises(DataError, match=r"annotations have a text as `image_id` for a number .*: 1 \(101\)"):
         load(objects_folder)
 
 

@@ -99,6 +99,19 @@ def test_boxes_return_to_the_image_as_they_were_resized(convention):
     assert found.boxes_xyxy.tolist() == box.tolist()
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("kind", ["mask", "cascade"])
+@pytest.mark.parametrize("layer", ["cls_score", "bbox_pred"])
+def test_outputs_that_are_not_finite_are_told_and_find_nothing_wrong(kind, layer, bad, caplog):
+    model = tiny_model(HEADS[kind]).eval()
+    getattr(model.head.stages[0].box_predictor, layer).bias.data[:] = bad
+    with torch.no_grad():
+        for _ in range(2):
+            found = model(**model.data_preprocessor(make_batch()), mode="predict")
+    assert all(np.isfinite(one.boxes_xyxy).all() and np.isfinite(one.scores).all() for one in found)
+    assert caplog.text.count("outputs of the detector are not finite") == 1
+
+
 def test_images_in_which_nothing_is_found():
     model = tiny_model(dict(masks=True)).eval()
     torch.nn.init.constant_(model.head.stages[0].box_predictor.cls_score.bias[:1], 20.0)

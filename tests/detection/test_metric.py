@@ -50,6 +50,17 @@ def score(truths, predictions, **options):
     return metric.score([metric.measure(p, t, SCHEME) for t, p in zip(truths, predictions, strict=True)], SCHEME)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("field", ["boxes_xyxy", "scores"])
+def test_what_is_not_finite_counts_as_missed_and_is_told(field, bad, caplog):
+    truths, predictions = example()
+    expected = score(truths, [one.select(np.arange(len(one.labels)) != 0) for one in predictions])
+    for one in predictions:
+        getattr(one, field)[0] = bad
+    assert score(truths, predictions) == expected
+    assert "2 of 5 predictions are not finite" in caplog.text
+
+
 def test_the_published_example():
     numbers = score(*example(), per_class=True)
     assert [numbers[name] for name in BOX_NUMBERS] == pytest.approx(EXPECTED, abs=1e-4)
