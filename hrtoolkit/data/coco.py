@@ -208,9 +208,11 @@ def read_detections(path: Path, findings: Findings) -> Detections:
         DataError: the file cannot be read, or is no list.
     """
     table = _Table("detections", DETECTION_FIELDS, _pack_detections, findings, faults="drop")
-    for section, record in stream_coco(path):
+    results = "COCO's results format"
+    for section, record in stream_coco(path, results):
         if section != "":
-            raise DataError(f"{path}: expected COCO's results format, a list of detections")
+            message = f"{path}: expected {results}, a list of detections; is it a file of annotations?"
+            raise refusal(path, results) or DataError(message)
         table.append(record)
     return Detections(*table.columns())
 

@@ -33,7 +33,12 @@ XML = {
     r"<annotation\b": "Pascal VOC's XML, one file an image; the dataset VocDetection reads it",
     r"<dataset\b": "dlib's XML; bring it into COCO's format",
 }
-BYTES = {b"PK": "a zip archive; unpack it", b"\x1f\x8b": "compressed by gzip; unpack it", b"PAR1": "a Parquet table"}
+BYTES = {
+    b"PK": "a zip archive; unpack it",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"PAR1": "a Parquet table",
+    b"\x89HDF": "HDF5, as DeepLabCut and SLEAP write it; bring it into COCO's format",
+}
 
 
 def recognise_format(path: str | Path) -> str:
@@ -57,13 +62,19 @@ def recognise_format(path: str | Path) -> str:
         return f"YOLO's format, one text file an image; {AGAIN} where it was labelled"
     if re.search(r"^(names|nc|train|val)\s*:", text, re.MULTILINE):
         return f"the data.yaml of YOLO's format; {AGAIN} where it was labelled"
+    if text.startswith("scorer,"):
+        return "DeepLabCut's table (csv); bring it into COCO's format"
     if text.split("\n", 1)[0].count(",") >= 4:
         return "a table (csv); bring it into COCO's format"
     return ""
 
 
-def stream_coco(path: str | Path) -> Iterator[tuple[str, Any]]:
+def stream_coco(path: str | Path, expected: str = "COCO's format") -> Iterator[tuple[str, Any]]:
     """`stream_json` of a file that should be COCO's.
+
+    Args:
+        path: of the file.
+        expected: how a description begins that is no other format.
 
     Raises:
         DataError: it cannot be read, or is in a known other format, which the message names.
@@ -71,10 +82,10 @@ def stream_coco(path: str | Path) -> Iterator[tuple[str, Any]]:
     try:
         yield from stream_json(path)
     except DataError as error:
-        raise refusal(path) or error from None
+        raise refusal(path, expected) or error from None
 
 
-def refusal(path: str | Path) -> DataError | None:
-    """The error for a file in a known other format; None where nobody knows what it is."""
+def refusal(path: str | Path, expected: str = "COCO's format") -> DataError | None:
+    """The error for a file in a known other format than expected; None where nobody knows what it is."""
     what = recognise_format(path)
-    return DataError(f"{path}: this is {what}") if what else None
+    return DataError(f"{path}: this is {what}") if what and not what.startswith(expected) else None

@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotations, scheme_of_categories, unpack_keys
+from hrtoolkit.data.foreign import refusal
 from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.mat import read_mat
 from hrtoolkit.data.reading import find_image_folder, read_lines
@@ -243,8 +244,10 @@ class WFLW(FaceSamples):
             coordinates = to_numbers(row[:count], f"{path}, line {number}")
             return coordinates, [flag == "1" for flag in row[-7:-1]], Path(data_root) / image_dir / row[-1]
 
-        findings = Findings(path)
-        lines, faces = read_each(read, read_lines(path), findings, faults)
+        findings, lines = Findings(path), read_lines(path)
+        if len(lines[0][1].split()) != columns and (error := refusal(path, "YOLO's format")):
+            raise error
+        lines, faces = read_each(read, lines, findings, faults)
         coordinates, flags, images = zip(*faces, strict=True)
         keypoints = np.array(coordinates).reshape(len(faces), -1, 2)
         faces = Faces(
@@ -423,7 +426,7 @@ class FaceCsv(FaceSamples):
         header = [name.strip() for name in text.split(",")[:5]]
         fields = ["scale", *(["box_size"] if header[2:3] == ["box_size"] else []), "center_w", "center_h"]
         if header[1 : 1 + len(fields)] != fields:
-            raise DataError(
+            raise refusal(path, "a table") or DataError(
                 f"{path}, line {line}: begins with {', '.join(header)}; expected the header of the official files: "
                 "image_name, scale, perhaps box_size, center_w, center_h, and the landmarks"
             )

@@ -28,7 +28,7 @@ class Chosen(NamedTuple):
 
     sound: ndarray  # [A] bool: people, crowds and those without keypoints too
     trained: ndarray  # [A] bool: those who are no crowd, have an area, a box inside the image, and a labelled keypoint
-    ignored: ndarray  # [A] bool: sound, but of no extent
+    ignored: ndarray  # [A] bool: sound, but of no extent, or with keypoints that are counted and not there
     boxes: ndarray  # [A, 4] left, top, width, height, grown to the smallest box where one is asked for
     areas: ndarray  # [A], those of the boxes where nobody says
     positions: ndarray  # [P] of those who have all keypoints in the file, labelled or not
@@ -88,7 +88,9 @@ def choose_people(
 
     seen, infinite = _check_keypoints(keypoints, annotations.num_keypoints[positions], spread, tell)
     unseen = people & ~seen & ~miscounted
-    tell("note", "without a labelled keypoint", unseen, "they are not trained on")
+    lost = unseen & (annotations.num_keypoints > 0) & (annotations.lengths == 0)
+    tell("note", "without a labelled keypoint", unseen & ~lost, "they are not trained on")
+    tell("warning", "whose `num_keypoints` counts `keypoints` that are not there", lost, "they are left out")
     if are_most(annotations.crowd, ours):
         tell("warning", "that are crowds, as most are", ours & ~people, "they are not trained on; is `iscrowd` right?")
     _check_names(keypoints[..., 2] > 0, people[positions], scheme, findings)
@@ -122,7 +124,7 @@ def choose_people(
     return Chosen(
         sound=ours & ~(miscounted | infinite | lacks_box),
         trained=trained,
-        ignored=no_area | no_box,
+        ignored=no_area | no_box | lost,
         boxes=boxes,
         areas=areas,
         positions=positions,

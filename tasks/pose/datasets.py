@@ -23,6 +23,7 @@ from hrtoolkit.data.coco import (
     scheme_of_categories,
     unpack_keys,
 )
+from hrtoolkit.data.foreign import refusal
 from hrtoolkit.data.mat import read_mat
 from hrtoolkit.data.reading import find_image_folder, read_json
 from hrtoolkit.errors import DataError, shorten
@@ -169,9 +170,13 @@ class MpiiPose(KeypointSamples):
         faults: Faults = "stop",
     ):
         root = Path(data_root)
-        records = read_json(root / ann_file)
+        path = root / ann_file
+        try:
+            records = read_json(path)
+        except DataError as error:
+            raise refusal(path) or error from None
         if not isinstance(records, list) or not records:
-            raise DataError(f"{root / ann_file}: expected a list of people, as in MPII's annot/train.json")
+            raise refusal(path) or DataError(f"{path}: expected a list of people, as in MPII's annot/train.json")
         findings = Findings(root / ann_file)
         rows, people = find_sound_people(records, findings, faults)
         joints = np.array([person["joints"] for person in people], dtype=np.float32) - 1

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from hrtoolkit.data.coco import FAULTS, Faults
 from hrtoolkit.data.fields import NUMBER, NUMBERS, PAIR, QUANTITY, TEXT, Field, find_faults
+from hrtoolkit.data.foreign import refusal
 from hrtoolkit.findings import Findings
 from hrtoolkit.keypoints.checks import are_most
 from hrtoolkit.schemes.people import MPII
@@ -54,6 +55,8 @@ def find_sound_people(records: list, findings: Findings, faults: Faults) -> tupl
     for fault, people in told.items():
         findings.add(level, f"people {fault}", people, remedy)
     if not rows:
+        if error := refusal(findings.where):
+            raise error
         findings.add("stop", "people, of whom none can be used", range(len(records)), "is it MPII's annot/train.json?")
         findings.raise_stops()
     return np.array(rows), [records[row] for row in rows]

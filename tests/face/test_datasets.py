@@ -576,6 +576,13 @@ def test_odd_faces_are_told(tmp_path):
     assert again.ids == ("annotation 5, as annotation 2",)
 
 
+def test_other_formats_are_named(tmp_path):
+    (tmp_path / "faces.txt").write_text("<dataset><images/></dataset>")
+    for read, options in ((FaceCsv, {"scheme": "300w"}), (WFLW, {}), (CocoFaces, {})):
+        with pytest.raises(DataError, match=r"faces\.txt: this is dlib's XML"):
+            read(data_root=tmp_path, ann_file="faces.txt", **options)
+
+
 def levels(samples):
     return {finding.what: finding.level for finding in samples.findings if finding.level != "note"}
 

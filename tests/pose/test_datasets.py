@@ -339,6 +339,46 @@ def test_people_of_no_extent_are_left_out_or_given_a_smallest_box(coco_folder):
     assert grown.truth(0).ignored.tolist() == [False, False] and len(grown.crops().samples) == 3
 
 
+def test_people_whose_keypoints_are_lost_are_told_and_ignored(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].pop("keypoints"))
+    samples = load(coco_folder)
+    assert any("counts `keypoints` that are not there: 1 (2)" in str(finding) for finding in samples.findings)
+    assert samples.truth(0).ignored.tolist() == [True, False] and not stop_messages(samples)
+
+
+FOREIGN = {
+    "<annotations><image name='a.jpg'/></annotations>": "CVAT's XML",
+    '{"version": "5.0", "shapes": [], "imagePath": "a.jpg"}': "labelme's format",
+    '[{"id": 1, "annotations": [{"result": [{"from_name": "a"}]}]}]': "Label Studio's own json",
+    '{"a.jpg": {"filename": "a.jpg", "regions": [{"shape_attributes": {}}]}}': "VIA's format",
+    "scorer,me,me,me,me\nbodyparts,a,a,b,b\n": "DeepLabCut's table",
+    "0 0.5 0.5 0.2 0.2\n": "YOLO's format",
+    "\x89HDF\r\n\x1a\n": "HDF5",
+}
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_other_formats_are_named_wherever_a_file_is_read(coco_folder, text):
+    told = f"this is {FOREIGN[text]}"
+    for name in ("people.json", "boxes.json", "train.json"):
+        (coco_folder / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=rf"people\.json: {told}"):
+        load(coco_folder)
+    with pytest.raises(DataError, match=rf"train\.json: {told}"):
+        MpiiPose(data_root=coco_folder, ann_file="train.json")
+
+
+def test_a_file_of_detections_in_another_format_is_named(coco_folder):
+    (coco_folder / "boxes.json").write_text("<annotations></annotations>")
+    with pytest.raises(DataError, match=r"boxes\.json: this is CVAT's XML"):
+        load(coco_folder, box_file="boxes.json")
+    (coco_folder / "boxes.json").write_text('[{"image_id": 1, "score": 1},')
+    with pytest.raises(DataError, match=r"boxes\.json: not valid json"):
+        load(coco_folder, box_file="boxes.json")
+    with pytest.raises(DataError, match="a list of detections; is it a file of annotations"):
+        load(coco_folder, box_file="people.json")
+
+
 def test_where_all_boxes_are_flat_the_remedy_is_a_smallest_box(coco_folder):
     edit_json(coco_folder / "people.json", lambda c: [a.update(bbox=[30, 40, 0, 0]) for a in c["annotations"]])
     with pytest.raises(
