@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from hrtoolkit.data import images
-from hrtoolkit.data.images import decode_image, read_extras, read_image, read_size
+from hrtoolkit.data.images import decode_image, open_picture, read_extras, read_image, read_size
 from hrtoolkit.errors import DataError
 
 
@@ -142,6 +142,11 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(data, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     with pytest.raises(DataError, match=r"^a\.png: \d+ x \d+ pixels, and the limit is 268,435,456"):
         decode_image(data, "a.png")
+
+
+def test_label_maps_of_too_many_pixels_are_refused_before_they_are_decoded():
+    with pytest.raises(DataError, match=r"^a\.png: 30000 x 30000 pixels"):
+        open_picture(png_of(30_000, 30_000), "a.png")
 
 
 def test_too_many_pixels_of_other_formats_are_refused_too(monkeypatch):
