@@ -185,14 +185,14 @@ def end_workers(iterator) -> None:
     signal_handling._remove_worker_pids(id(iterator))  # their death is no error from here on
     iterator._worker_pids_set = False
     iterator._shutdown = True
+    if hasattr(iterator, "_pin_memory_thread"):  # first: it stumbles over half a batch
+        iterator._pin_memory_thread_done_event.set()
+        iterator._worker_result_queue.put((None, None))  # wakes it
+        iterator._pin_memory_thread.join(timeout=5)
     for worker in iterator._workers:
         worker.kill()
     for worker in iterator._workers:
         worker.join()
-    if hasattr(iterator, "_pin_memory_thread"):
-        iterator._pin_memory_thread_done_event.set()
-        iterator._worker_result_queue.put((None, None))  # wakes it
-        iterator._pin_memory_thread.join(timeout=5)
     for queue in (*iterator._index_queues, iterator._worker_result_queue):
         queue.cancel_join_thread()
         queue.close()
