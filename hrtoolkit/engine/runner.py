@@ -267,8 +267,15 @@ class Runner(mmengine.runner.Runner):
             self.seed,
         )
 
-    @master_only
+    def load_or_resume(self) -> None:
+        super().load_or_resume()
+        self.write_config()
+
     def dump_config(self) -> None:
+        """Written once the run goes on: a refused --resume leaves the config of the checkpoint where it is."""
+
+    @master_only
+    def write_config(self) -> None:
         with write_atomically(Path(self.work_dir) / "config.py") as file:
             file.write(config_text(self.config))
 

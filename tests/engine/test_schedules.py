@@ -166,6 +166,7 @@ def test_a_run_resumed_for_longer_ends_at_the_end_with_the_options_of_now(coco_f
     assert "resuming with other options than before" in said and "optim_wrapper.optimizer.lr 0.001 -> 0.0001" in said
     with pytest.raises(CheckpointError, match="was trained by Adam, but the config has SGD; to start another"):
         train(config(4, type="SGD"), tmp_path, resume=True)
+    assert "Adam" in (tmp_path / "config.py").read_text()  # it goes with the checkpoint
 
 
 def test_a_run_is_not_resumed_for_outputs_of_other_names(coco_folder, tmp_path):
