@@ -147,8 +147,8 @@ def check_writable(path: str | Path, folder: bool = False) -> None:
     parent = path if folder else path.parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent) as file:
-            file.write(b"\0")  # a full disk still has room for empty files
+        with tempfile.TemporaryFile(dir=parent):  # that fits on a full disk, which may have room again by then
+            pass
         if not folder:
             with suppress(FileNotFoundError):  # too long a name shows here
                 if stat.S_ISDIR(path.lstat().st_mode):
