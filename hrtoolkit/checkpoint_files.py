@@ -303,7 +303,8 @@ def _download(url: str) -> Path:
 
 def _download_from_timm(name: str) -> Mapping:
     try:
-        return timm.create_model(name, pretrained=True).state_dict()
+        network = timm.create_model(name, pretrained=True)
+        return {"state_dict": network.state_dict(), "args": network.pretrained_cfg}
     except Exception as error:  # network, hub and model errors come in many types; all mean the same here
         raise CheckpointError(
             f"timm/{name}: timm could not give these weights ({type(error).__name__}: {str(error).splitlines()[0]}); "

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.model import UNNAMED, Head, Model
+from hrtoolkit.openmmlab import find
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
 
 # What names of tensors may begin with: DataParallel, torch.compile, the official segmentation code, Lightning modules.
@@ -118,14 +119,15 @@ class Format(NamedTuple):
         name: what reports call it.
         recognises: `recognises(names) -> bool`, of all tensors of a file, without wrappers such as `module.`.
         convert: `convert(tensors) -> tensors, notes`, of a whole file, to the names `backbone.*`, `neck.*`, `head.*`.
-        settings: `settings(checkpoint) -> settings`, what the weights were trained with, as far as the file or its kind
-            tells, by part and name as `Model.describe` has them: `{"neck": {"align_corners": False}}`.
+        settings: `settings(checkpoint, names) -> settings`, what the weights were trained with, as far as the file or
+            its kind tells, by part and name as `Model.describe` has them: `{"neck": {"align_corners": False}}`; and
+            `{"view": {"channels": "BGR"}}` of a network that wants that.
     """
 
     name: str
     recognises: Callable[[Collection[str]], bool]
     convert: Callable[[dict[str, Tensor]], tuple[dict[str, Tensor], list[str]]]
-    settings: Callable[[Mapping], dict[str, dict]] = lambda checkpoint: {}
+    settings: Callable[[Mapping, Collection[str]], Mapping[str, Any]] = lambda checkpoint, names: {}
 
 
 FORMATS: list[Format] = []
@@ -166,10 +168,13 @@ def load_checkpoint(
     tensors, notes = _find_tensors(checkpoint, label)
     tensors = _unwrap(tensors, {*PARTS, *(name.split(".")[0] for name in target)}, notes)
     form = _recognise(checkpoint, tensors)
+    settings = form.settings(checkpoint, tensors.keys())
     tensors, more = form.convert(tensors)
     report = LoadReport(label, form.name, notes=[*notes, *more])
     if isinstance(model, Model):
         tensors = _place(tensors, model.backbone)
+        if find(settings, "view", "channels") == "BGR":
+            tensors = _want_rgb(tensors, report)
         tensors = _to_branch(model, tensors, form.name, branch, report)
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
@@ -186,7 +191,7 @@ def load_checkpoint(
         if branch is not None:
             others = tuple(model.prefix(name) for name in model.branches if name != branch)
             report.missing = [name for name in report.missing if not name.startswith(others)]
-        report.differences = _compare_settings(model, form.settings(checkpoint), branch, report)
+        report.differences += _compare_settings(model, settings, branch, report)
     model.load_state_dict(values, strict=False)
     return report
 
@@ -327,12 +332,22 @@ def _recognise(checkpoint: Mapping, tensors: Mapping[str, Tensor]) -> Format:
     """The format of a file; of one that nobody registered, one that leaves it as it is."""
     meta = checkpoint.get("meta")
     if isinstance(meta, Mapping) and "hrtoolkit_version" in meta:
-        return Format("hrtoolkit", lambda _: True, lambda tensors: (tensors, []), lambda _: meta)
+        return Format("hrtoolkit", lambda _: True, lambda tensors: (tensors, []), lambda *_: meta)
     for one in FORMATS:
         if one.recognises(tensors.keys()):
             return one
     name = "OpenMMLab" if any(name.startswith("backbone.") for name in tensors) else "bare weights"
     return Format(name, lambda _: True, lambda tensors: (tensors, []))
+
+
+def _want_rgb(tensors: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
+    """Turn round what the first convolution reads of BGR images: images are RGB here."""
+    first = "backbone.conv1.weight"
+    if first not in tensors or tensors[first].ndim != 4 or tensors[first].shape[1] != 3:
+        report.differences.append("trained on BGR images, and the network gets RGB")
+        return tensors
+    report.notes.append("trained on BGR images: what its first convolution reads was turned round for RGB")
+    return {**tensors, first: tensors[first].flip(1)}
 
 
 def _compare_settings(

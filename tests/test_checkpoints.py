@@ -231,3 +231,52 @@ def test_classes_that_others_spell_in_another_way_are_taken_in_order():
     report = load_checkpoint(model, {"meta": {"CLASSES": ("dinner_table", "a")}, "state_dict": state})
     assert report.ok
     assert torch.equal(model.head.final_layer.weight, state["head.final_layer.weight"].flip(0))
+
+
+MMPOSE = """
+codec = dict(type='{codec}', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(type='PoseDataPreprocessor', mean={mean}, std=[58.395, 57.12, 57.375], bgr_to_rgb={rgb}),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
+danger = __import__('os').system('touch it_ran')
+"""
+RGB, BGR = [123.675, 116.28, 103.53], [103.53, 116.28, 123.675]
+
+
+def test_the_config_in_a_file_of_openmmlab_is_compared_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make_model()  # plain heatmaps
+    state = randomise(model.state_dict())
+    plain = MMPOSE.format(codec="MSRAHeatmap", mean=RGB, rgb=True).replace("shift_heatmap=False", "shift_heatmap=True")
+    assert not load_checkpoint(model, {"meta": {"cfg": plain}, "state_dict": state}).differences
+    udp = MMPOSE.format(codec="UDPHeatmap", mean=RGB, rgb=True)
+    report = load_checkpoint(model, {"meta": {"cfg": udp}, "state_dict": state})
+    (line,) = report.differences
+    assert line.startswith("another codec than the checkpoint was trained for: {'type': 'GaussianHeatmap'")
+    assert "not {'type': 'UDPHeatmap'" in line and line in str(report) and report.ok
+    old = "model = dict(test_cfg=dict(post_process='default', shift_heatmap=False, modulate_kernel=11, use_udp=True))"
+    state = {k.replace("head.", "keypoint_head."): v for k, v in state.items()}
+    assert "UDPHeatmap" in str(load_checkpoint(model, {"meta": {"config": old}, "state_dict": state}))
+    assert not any(tmp_path.iterdir())
+
+
+def test_networks_that_want_bgr_are_given_it():
+    model = make_model()
+    state = randomise(model.state_dict())
+    text = MMPOSE.format(codec="MSRAHeatmap", mean=BGR, rgb=False)
+    report = load_checkpoint(model, {"meta": {"cfg": text}, "state_dict": state})
+    assert "trained on BGR images" in str(report)
+    assert torch.equal(model.backbone.conv1.weight, state["backbone.conv1.weight"].flip(1))
+    # Who reads RGB says so by the mean.
+    load_checkpoint(model, {"meta": {"cfg": text.replace(str(BGR), str(RGB))}, "state_dict": state})
+    assert torch.equal(model.backbone.conv1.weight, state["backbone.conv1.weight"])
+
+
+NONSENSE = ["model = [", "model = 3", "model = dict(test_cfg='x', head=[1])\ncodec = [1]", "(" * 5000]
+
+
+@pytest.mark.parametrize("text", NONSENSE)
+def test_a_config_that_makes_no_sense_tells_nothing(text, official):
+    file = {"meta": {"cfg": text}, "state_dict": rename(official, "head.")}
+    assert load_checkpoint(make_model(), file).ok

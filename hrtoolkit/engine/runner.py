@@ -31,6 +31,7 @@ from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
 from hrtoolkit.checkpoints import output_names
 from hrtoolkit.config import config_json, config_text, read_stored_config
 from hrtoolkit.engine.distributed import freeze_unread
+from hrtoolkit.engine.training_state import check_training_state
 from hrtoolkit.errors import CheckpointError, UserError, shorten
 from hrtoolkit.files import explain, write_atomically
 
@@ -159,8 +160,7 @@ class Runner(mmengine.runner.Runner):
             CheckpointError: the file cannot be read, or is not a checkpoint to resume this model from.
         """
         checkpoint = dict(read_checkpoint(filename))
-        if "optimizer" not in checkpoint or "hrtoolkit_version" not in checkpoint.get("meta", {}):
-            raise CheckpointError(f"{filename}: holds no training state; resume from the last.pth of a run")
+        check_training_state(checkpoint, self.optim_wrapper.optimizer, filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         meta = checkpoint["meta"]
         self._compare(filename, meta)
@@ -172,7 +172,7 @@ class Runner(mmengine.runner.Runner):
         try:
             self.plain_model.load_state_dict(checkpoint["state_dict"])
             self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{filename}: belongs to another model or optimiser: {error}") from None
         for group, values in zip(self.optim_wrapper.param_groups, options, strict=True):
             group.update(values)

@@ -155,6 +155,19 @@ class ClassificationHead(PooledHead):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def adapt(self, tensors, source):
+        """Convolutions may lack the bias, as OpenMMLab's do: it becomes 0. One too many goes into the normalisation."""
+        tensors = dict(tensors)
+        for layer in ("downsamp_modules.0", "downsamp_modules.1", "downsamp_modules.2", "final_layer"):
+            bias, mean = f"{layer}.0.bias", f"{layer}.1.running_mean"
+            if mean not in tensors:
+                continue
+            if self.final_layer[0].bias is not None:
+                tensors.setdefault(bias, torch.zeros_like(tensors[mean]))
+            elif bias in tensors:
+                tensors[mean] = tensors[mean] - tensors.pop(bias)
+        return tensors, []
+
     def extract(self, maps: list[Tensor]) -> Tensor:
         total = self.incre_modules[0](maps[0])
         for level, step_down in enumerate(self.downsamp_modules, start=1):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from hrtoolkit.checkpoints import Format, register_format
+from hrtoolkit.openmmlab import read_config, read_normalisation
 
 # Applied one after the other.
 _RULES = (
@@ -87,5 +88,15 @@ def _begins(names: Collection[str], signs: tuple[str, ...]) -> bool:
     return any(name.startswith(signs) for name in names)
 
 
+def _settings(checkpoint: Mapping, names: Collection[str], source: str) -> dict[str, dict]:
+    view = read_normalisation(read_config(checkpoint))
+    if source == "authors":  # who read zip files as RGB, whatever the config says
+        view.pop("channels", None)
+    return {"head": {"convention": source}, "view": view}
+
+
 for _name, _signs in _SIGNS.items():
-    register_format(Format(_name, partial(_begins, signs=_signs), partial(convert, source=_name)))
+    _source = {"source": _name}
+    register_format(
+        Format(_name, partial(_begins, signs=_signs), partial(convert, **_source), partial(_settings, **_source))
+    )

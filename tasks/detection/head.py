@@ -196,20 +196,6 @@ class RCNNHead(BaseHead):
             pictures.append(draw_boxes(image[: size_hw[0], : size_hw[1]], positive))
         return pictures
 
-    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
-        """Take over weights as they are, and note where they are made for another convention.
-
-        Args:
-            tensors: by the names of this head's own.
-            source: what format they were read from.
-        """
-        if source not in CONVENTIONS or source == self.convention:
-            return tensors, []
-        return tensors, [
-            f"named as {source} names them, but the head computes as {self.convention} does: for their published "
-            f"numbers set model.head.convention={source!r}"
-        ]
-
     def describe(self) -> dict:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
         return {"convention": self.convention}

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from torch import Tensor
 
 from hrtoolkit.checkpoints import Format, register_format
+from hrtoolkit.openmmlab import read_keypoints
 
 OPENMMLAB_LAYERS = {  # of 0.x, then of 1.x
     **{f"keypoint_head.final_layer.{i}.": f"head.{i}." for i in (0, 1, 3)},
@@ -36,7 +37,9 @@ def _from_openmmlab(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list
     return {rename(name): tensor for name, tensor in tensors.items()}, []
 
 
+OFFICIAL = {"backbone": {"fuse_upsample": "bilinear", "align_corners": False}}
+
 register_format(
-    Format("official face", _has_official_names, _from_official),
-    Format("OpenMMLab face", _has_openmmlab_names, _from_openmmlab),
+    Format("official face", _has_official_names, _from_official, lambda *_: OFFICIAL),
+    Format("OpenMMLab face", _has_openmmlab_names, _from_openmmlab, lambda checkpoint, _: read_keypoints(checkpoint)),
 )

@@ -1,12 +1,13 @@
-"""Pose weights of the official code and of OpenMMLab 0.x, by the names of this toolkit."""
+"""Pose weights of the official code and of OpenMMLab, by the names of this toolkit."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
 from hrtoolkit.checkpoints import Format, register_format
+from hrtoolkit.openmmlab import read_keypoints
 
 
 def _has_official_names(names: Collection[str]) -> bool:
@@ -18,9 +19,16 @@ def _from_official(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[
     return {f"{parts[name]}.{name}": tensor for name, tensor in tensors.items()}, []
 
 
+def _official_settings(checkpoint: Mapping, names: Collection[str]) -> dict[str, dict]:
+    """Plain, DARK and UDP files have the same names: of the codec they tell nothing."""
+    return {"backbone": {"fuse_upsample": "nearest"}}
+
+
 def _has_openmmlab_names(names: Collection[str]) -> bool:
     """OpenMMLab 1.x has the names of this toolkit."""
-    return "keypoint_head.final_layer.weight" in names
+    return "keypoint_head.final_layer.weight" in names or {"backbone.conv1.weight", "head.final_layer.weight"} <= set(
+        names
+    )
 
 
 def _from_openmmlab(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -28,6 +36,6 @@ def _from_openmmlab(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list
 
 
 register_format(
-    Format("official pose", _has_official_names, _from_official),
-    Format("OpenMMLab 0.x pose", _has_openmmlab_names, _from_openmmlab),
+    Format("official pose", _has_official_names, _from_official, _official_settings),
+    Format("OpenMMLab pose", _has_openmmlab_names, _from_openmmlab, lambda checkpoint, _: read_keypoints(checkpoint)),
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from torch import Tensor
 
 from hrtoolkit.checkpoints import Format, register_format
+from hrtoolkit.openmmlab import find, read_config, read_normalisation
 
 HEADS = ("last_layer", "aux_head", "conv3x3_ocr", "ocr_distri_head", "cls_head")  # children of both official heads
 INPLACE_ABN_EPS = 1e-5
@@ -84,7 +85,22 @@ def _undo_inplace_abn(tensors: dict[str, Tensor], notes: list[str]) -> tuple[dic
     return tensors, notes
 
 
+def _official_settings(checkpoint: Mapping, names: Collection[str]) -> dict[str, dict]:
+    """All OCR files align corners; the plain ones differ by data set, which they do not tell."""
+    if any(name.startswith("ocr_distri_head.") for name in names):
+        return {part: {"align_corners": True} for part in ("backbone", "neck", "head")}
+    return {"backbone": {"fuse_upsample": "bilinear"}}
+
+
+def _openmmlab_settings(checkpoint: Mapping, names: Collection[str]) -> dict[str, dict]:
+    """Corners are not aligned, but where the config in the file says so of the head; in the backbone never."""
+    config = read_config(checkpoint)
+    enlarging = {"align_corners": bool(find(config, "model", "decode_head", "align_corners"))}
+    backbone = {"fuse_upsample": "bilinear", "align_corners": False}
+    return {"backbone": backbone, "neck": enlarging, "head": enlarging, "view": read_normalisation(config)}
+
+
 register_format(
-    Format("official segmentation", _has_official_names, _from_official),
-    Format("OpenMMLab segmentation", _has_openmmlab_names, _from_openmmlab),
+    Format("official segmentation", _has_official_names, _from_official, _official_settings),
+    Format("OpenMMLab segmentation", _has_openmmlab_names, _from_openmmlab, _openmmlab_settings),
 )

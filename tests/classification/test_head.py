@@ -1,5 +1,8 @@
 """Both heads: published sizes and names, official and timm outputs, losses, and data that does not fit."""
 
+import argparse
+import re
+
 import pytest
 import timm
 import torch
@@ -159,3 +162,59 @@ def test_outputs_of_equal_name_are_taken_over_and_a_thousand_others_are_not():
     thousand = model(1000)
     report = load_checkpoint(new, thousand.state_dict())
     assert report.mis_shaped["head.classifier.weight"] == ((1000, 512), (2, 512)) and report.part_fits("backbone")
+
+
+def hrnet_c():
+    config = load_config(REPOSITORY / "configs/classification/hrnet_toy.py")
+    return build_model(config)
+
+
+def openmmlab_names(model):
+    """As mmpretrain saves an HRNet: what leads to the classifier is a neck there, and its convolutions have no bias."""
+    rules = (
+        ("head.incre_modules.", "neck.increase_layers."),
+        (r"head.downsamp_modules.(\d).0.", r"neck.downsample_layers.\1.conv."),
+        (r"head.downsamp_modules.(\d).1.", r"neck.downsample_layers.\1.bn."),
+        ("head.final_layer.0.", "neck.final_layer.conv."),
+        ("head.final_layer.1.", "neck.final_layer.bn."),
+        ("head.classifier.", "head.fc."),
+    )
+    file = {}
+    for name, tensor in model.state_dict().items():
+        for ours, theirs in rules:
+            name = re.sub(ours, theirs, name)
+        if not name.endswith("conv.bias"):
+            file[name] = torch.rand(tensor.shape) if tensor.is_floating_point() else tensor
+    return file
+
+
+def test_an_hrnet_of_mmpretrain_loads_completely():
+    model = hrnet_c()
+    file = openmmlab_names(model)
+    report = load_checkpoint(model, {"meta": {}, "state_dict": file})
+    assert report.ok and report.kind == "OpenMMLab classification", report.details()
+    assert torch.equal(model.head.classifier.weight, file["head.fc.weight"])
+    assert not model.head.final_layer[0].bias.any()
+
+
+def test_a_bias_that_the_model_has_not_goes_into_the_normalisation():
+    config = load_config(REPOSITORY / "configs/classification/hrnet_toy.py")
+    biased = build_model(config)
+    for name, parameter in biased.head.named_parameters():
+        torch.nn.init.normal_(parameter, std=0.1) if name.endswith("bias") else None
+    config.model.head.conv_bias = False
+    plain = build_model(config)
+    assert load_checkpoint(plain, biased.state_dict()).ok
+    maps = [torch.rand(2, channels, 16 // 2**i, 16 // 2**i) for i, channels in enumerate(plain.backbone.out_channels)]
+    with torch.no_grad():
+        torch.testing.assert_close(plain.eval().head(maps), biased.eval().head(maps))
+
+
+def test_what_timms_training_says_of_its_images_is_compared():
+    model = hrnet_c()
+    official = {name.split(".", 1)[1]: tensor for name, tensor in model.state_dict().items()}
+    args = argparse.Namespace(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5], interpolation="bicubic", crop_pct=0.9, lr=0.1)
+    report = load_checkpoint(model, {"arch": "hrnet_w18", "state_dict": official, "args": args})
+    assert report.ok and len(report.differences) == 4
+    for name in ("mean", "std", "crop", "interpolation"):
+        assert f"(model.view.{name})" in str(report)

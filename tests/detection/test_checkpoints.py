@@ -73,9 +73,11 @@ def test_the_authors_names_load_strictly_with_their_rows_as_they_are():
     report = load_checkpoint(model, {"state_dict": {f"module.{k}": v for k, v in theirs.items()}, "optimizer": {}})
     assert report.ok, report.details()
     assert torch.equal(model.head.stages[0].box_predictor.cls_score.weight, theirs["bbox_head.fc_cls.weight"])
-    assert not report.notes
-    (note,) = load_checkpoint(tiny_model(dict(masks=True)), {"state_dict": theirs}).notes
-    assert "named as authors names them" in note and "convention='authors'" in note
+    assert not report.differences
+    (line,) = load_checkpoint(tiny_model(dict(masks=True)), {"state_dict": theirs}).differences
+    assert line == (
+        "another convention than the checkpoint was trained for: 'mmdet', not 'authors' (model.head.convention)"
+    )
 
 
 def test_maskrcnn_benchmark_names_load_strictly():

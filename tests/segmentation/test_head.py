@@ -274,3 +274,26 @@ def test_other_enlarging_than_trained_with_is_said():
     told = "another align_corners than the checkpoint was trained for: False, not True (model.{}.align_corners)"
     assert report.differences == [told.format(part) for part in ("backbone", "neck", "head")]
     assert all(line in str(report) for line in report.differences)
+
+
+def test_enlarging_of_other_publishers_is_said():
+    """mmsegmentation never aligns corners, the OCR networks of the authors always do."""
+    ocr = dict(type="OCRHead", scheme=SCHEME, channels=8, key_channels=4)
+    aligned = dict(backbone={**TINY, "align_corners": True}, neck=dict(type="Concat", align_corners=True), head=ocr)
+    plain = dict(backbone=TINY, neck=dict(type="Concat"), head={**ocr, "align_corners": False})
+    for options, kind, expected in (
+        (aligned, "OpenMMLab segmentation", 3),
+        (plain, "OpenMMLab segmentation", 0),
+        (aligned, "official segmentation", 0),
+        (plain, "official segmentation", 3),
+    ):
+        model = build_model(dict_config(**options))
+        names = official_names(model) if kind.startswith("official") else openmmlab_names(model)
+        report = load_checkpoint(model, names)
+        assert report.kind == kind and report.fits
+        assert len(report.differences) == expected, report.differences
+        assert all("align_corners than the checkpoint was trained for" in line for line in report.differences)
+    model = build_model(dict_config(**aligned))
+    text = "model = dict(decode_head=[dict(align_corners=True), dict(align_corners=True)])"
+    lines = load_checkpoint(model, {"meta": {"cfg": text}, "state_dict": openmmlab_names(model)}).differences
+    assert [line.split("(")[-1] for line in lines] == ["model.backbone.align_corners)"]
