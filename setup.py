@@ -16,6 +16,7 @@ setup(
     packages=[
         "hrtoolkit",
         "hrtoolkit.backbones",
+        "hrtoolkit.commands",
         "hrtoolkit.config",
         "hrtoolkit.configs",
         "hrtoolkit.data",
@@ -49,11 +50,13 @@ setup(
         "matplotlib",
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
+    entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
         "test": ["pytest", "ruff", "h5py", "av"],
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],
-        "video": ["av"],
+        "tables": ["pyarrow"],  # parquet files of predictions
+        "video": ["av"],  # PyAV: frames at their own times, the display matrix, AV1 and interlaced films
     },
 )

@@ -19,6 +19,7 @@ from hrtoolkit.errors import UserError
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
+CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar")  # suffixes
 
 
 @contextmanager
@@ -203,3 +204,14 @@ class FolderLock:
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.file.close()
+
+
+def shipped_configs() -> Path:
+    """The folder of the shipped configs: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    return next((p / "configs" for p in (package, package.parent) if (p / "configs").is_dir()), Path("configs"))
+
+
+def is_checkpoint(path: object) -> bool:
+    """Whether a path is by its suffix that of weights, and not of a config."""
+    return isinstance(path, (str, os.PathLike)) and Path(path).suffix in CHECKPOINTS

@@ -1,9 +1,6 @@
 """The plain pipeline gives what the toolkit gives, and the benchmark times both in turns, for every task."""
 
 import json
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,7 +10,7 @@ from mmengine import Config
 from benchmarks.benchmark import benchmark, build_pair, measure, open_run, training_memory
 from benchmarks.reference import pose
 from benchmarks.reference.images import look
-from hrtoolkit.cli import run_tool
+from hrtoolkit.commands import run_verb
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.frames import Warp
@@ -24,9 +21,6 @@ from hrtoolkit.samples import Inputs
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tasks.pose.finish import PoseFinish
 from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
-from tools import benchmark as tool
-
-from .conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 TINY = [
@@ -52,10 +46,9 @@ def config() -> Config:
     return load_config("pose/hrnet_w32_coco", [*TINY, "model.view.input_size=(64,96)"], data_root="nowhere")
 
 
-def call(monkeypatch, *arguments) -> int:
-    monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments])
+def call(*arguments) -> int:
     with pytest.raises(SystemExit) as leaving:
-        run_tool(tool.main)
+        run_verb("benchmark", arguments)
     return leaving.value.code
 
 
@@ -147,9 +140,9 @@ def test_every_uncompiled_stage_runs_and_reports(config, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_tool_reads_and_crops_for_every_task(name, monkeypatch, capsys):
+def test_the_tool_reads_and_crops_for_every_task(name, capsys):
     arguments = (name, "--stages", "read", "crop", "--rounds", "1", "--set", *TINY)
-    assert call(monkeypatch, *arguments) == 0
+    assert call(*arguments) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     inputs, images = CONFIGS[name]
     assert report["data"].endswith(f"does not exist): {inputs} inputs of {images} images")
@@ -176,16 +169,13 @@ def test_every_task_trains_and_runs_its_network(name, monkeypatch):
         ("pose/hrnet_w32_mpii", "evaluate", "MpiiPckMetric"),
     ],
 )
-def test_a_stage_without_a_baseline_is_refused_at_once(name, stage, part, monkeypatch, capsys):
-    assert call(monkeypatch, name, "--stages", "crop", stage) == 1
+def test_a_stage_without_a_baseline_is_refused_at_once(name, stage, part, capsys):
+    assert call(name, "--stages", "crop", stage) == 1
     message = f"error: there is no baseline yet for {stage} (of {part}); --stages may name read crop forward network"
     assert message in capsys.readouterr().err
 
 
-def test_without_a_checkout_there_is_one_sentence(tmp_path):
-    (tmp_path / "tools").mkdir()
-    shutil.copy(REPOSITORY / "tools" / "benchmark.py", tmp_path / "tools")
-    command = [sys.executable, str(tmp_path / "tools" / "benchmark.py")]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-    assert ran.returncode == 1
-    assert ran.stderr.strip().startswith("error: the benchmark needs a checkout") and len(ran.stderr.splitlines()) == 1
+def test_without_a_checkout_there_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("hrtoolkit.files.shipped_configs", lambda: tmp_path / "configs")
+    assert call() == 1
+    assert capsys.readouterr().err.strip().startswith("error: the benchmark needs a checkout")

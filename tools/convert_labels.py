@@ -8,7 +8,8 @@ The first writes context/, train.lst and val.lst, the second train/ and test/. W
 
 import argparse
 
-from hrtoolkit.cli import path_argument, run_tool
+from hrtoolkit.cli import run_tool
+from hrtoolkit.commands.options import path_argument
 from hrtoolkit.errors import UserError
 from hrtoolkit.tasks.segmentation.releases import convert_coco_stuff, convert_pascal_context
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from hrtoolkit import toy
-from hrtoolkit.cli import path_argument, run_tool
+from hrtoolkit.cli import run_tool
+from hrtoolkit.commands.options import path_argument
 from hrtoolkit.data.images import read_image
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image

@@ -7,7 +7,8 @@ python tools/make_toy_faces.py --out data/toy_faces --train 1000 --test 100 --se
 import argparse
 from pathlib import Path
 
-from hrtoolkit.cli import path_argument, run_tool
+from hrtoolkit.cli import run_tool
+from hrtoolkit.commands.options import path_argument
 from hrtoolkit.toy.faces import write_faces
 
 

@@ -24,7 +24,7 @@ from mmengine.config import Config, ConfigDict
 
 from hrtoolkit.config.values import find_datasets
 from hrtoolkit.errors import UserError, suggest
-from hrtoolkit.files import expand_path
+from hrtoolkit.files import expand_path, shipped_configs
 
 PYTHON_ONLY = "a config is a Python file that ends with .py, such as those in configs/; write it as one"
 
@@ -133,9 +133,7 @@ def _find_file(source: str | Path) -> Path:
             if candidate.suffix != ".py":
                 raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate
-    # An installed package holds the configs inside, a checkout beside it.
-    package = Path(__file__).parents[1]
-    folder = next((p / "configs" for p in (package, package.parent) if (p / "configs").is_dir()), Path("configs"))
+    folder = shipped_configs()
     files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
     shipped = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
     wanted = path.as_posix().removesuffix(".py")

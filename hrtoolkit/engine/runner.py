@@ -26,7 +26,6 @@ from mmengine.logging import MMLogger
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from torch import Tensor, nn
 
-import hrtoolkit
 from hrtoolkit.checkpoint_files import read_checkpoint, write_checkpoint
 from hrtoolkit.checkpoints import output_names
 from hrtoolkit.config import config_json, config_text, read_stored_config
@@ -34,6 +33,7 @@ from hrtoolkit.engine.distributed import freeze_unread
 from hrtoolkit.engine.training_state import check_training_state
 from hrtoolkit.errors import CheckpointError, UserError, shorten
 from hrtoolkit.files import explain, write_atomically
+from hrtoolkit.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Runner(mmengine.runner.Runner):
         model = self.plain_model
         checkpoint = {
             "meta": {
-                "hrtoolkit_version": hrtoolkit.__version__,
+                "hrtoolkit_version": __version__,
                 "torch_version": str(torch.__version__),
                 "config": config_json(self.config),
                 **model.describe(),
@@ -259,7 +259,7 @@ class Runner(mmengine.runner.Runner):
         )
         log.info(
             "hrtoolkit %s, torch %s, Python %s, %s%s, seed %d",
-            hrtoolkit.__version__,
+            __version__,
             torch.__version__,
             platform.python_version(),
             device,

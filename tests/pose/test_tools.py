@@ -1,36 +1,32 @@
-"""The data tools as they are called: exit codes, the last line, the picture."""
+"""The data commands as they are called: exit codes, the last line, the picture."""
 
 import json
-import sys
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from hrtoolkit.cli import run_tool
+from hrtoolkit.commands import run_verb
 from hrtoolkit.keypoints.codecs import DarkHeatmap, GaussianHeatmap, UDPHeatmap
 from hrtoolkit.keypoints.head import HeatmapHead
-from tools import browse_data, check_data
 
 from ..conftest import edit_json
 
 
-def call(tool, monkeypatch, folder, *arguments) -> int:
+def call(verb, folder, *arguments) -> int:
     options = [
         f"{split}_dataloader.dataset.{key}={value}"
         for split in ("train", "val")
         for key, value in (("ann_file", "people.json"), ("image_dir", "images"))
     ]
-    command = [tool.__name__, "configs/pose/hrnet_toy.py", "--data-root", str(folder), "--set", *options, *arguments]
-    monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as leaving:
-        run_tool(tool.main)
+        run_verb(verb, ["pose/hrnet_toy", "--data-root", str(folder), "--set", *options, *arguments])
     return leaving.value.code
 
 
-def test_clean_data_ends_with_0_and_a_summary(coco_folder, monkeypatch, capsys):
-    assert call(check_data, monkeypatch, coco_folder) == 0
+def test_clean_data_ends_with_0_and_a_summary(coco_folder, capsys):
+    assert call("check", coco_folder) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "train: 3 samples in 2 images" in lines
     summary = json.loads(lines[-1])
@@ -42,25 +38,25 @@ def test_clean_data_ends_with_0_and_a_summary(coco_folder, monkeypatch, capsys):
     }
 
 
-def test_faults_end_with_1_and_all_are_told(coco_folder, monkeypatch, capsys):
+def test_faults_end_with_1_and_all_are_told(coco_folder, capsys):
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][0].update(image_id=99))
     (coco_folder / "images" / "11.jpg").unlink()
-    assert call(check_data, monkeypatch, coco_folder) == 1
+    assert call("check", coco_folder) == 1
     output = capsys.readouterr().out
     assert "annotation 1 of image 99" in output and "images that are not there: 1 (11: " in output
 
 
-def test_a_file_that_cannot_be_read_does_not_hide_the_rest(coco_folder, monkeypatch, capsys):
+def test_a_file_that_cannot_be_read_does_not_hide_the_rest(coco_folder, capsys):
     (coco_folder / "other.json").write_text("{")
-    code = call(check_data, monkeypatch, coco_folder, "val_dataloader.dataset.ann_file=other.json")
+    code = call("check", coco_folder, "val_dataloader.dataset.ann_file=other.json")
     output = capsys.readouterr().out
     assert code == 1 and "other.json: not valid json, line 1" in output and "train: 3 samples" in output
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_the_sheet_shows_crops_beside_their_targets(coco_folder, monkeypatch, split):
+def test_the_sheet_shows_crops_beside_their_targets(coco_folder, split):
     out = coco_folder / "sheet.png"
-    assert call(browse_data, monkeypatch, coco_folder, "--split", split, "--count", "3", "--out", str(out)) == 0
+    assert call("browse", coco_folder, "--split", split, "--count", "3", "--out", str(out)) == 0
     # Two columns and two rows of crop and target, 96 x 128 each, with a caption.
     assert cv2.imread(str(out)).shape == (2 * (128 + 18), 2 * 2 * 96, 3)
 

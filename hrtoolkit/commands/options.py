@@ -1,0 +1,120 @@
+"""Options that several verbs share, and what people call some of them elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hrtoolkit.errors import OptionError
+from hrtoolkit.files import expand_path, is_checkpoint, shipped_configs
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+# Options that other programs have, and the keys of a config that they stand for here.
+SHORTHANDS = {
+    "--epochs": "train_cfg.max_epochs",
+    "--batch-size": "train_dataloader.batch_size",
+    "--lr": "optim_wrapper.optimizer.lr",
+    "--workers": "train_dataloader.num_workers",
+}
+
+
+def path_argument(text: str) -> Path:
+    """A path of the command line, with `~` and environment variables written out, also where the shell leaves them."""
+    return Path(expand_path(text))
+
+
+def add_config(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Add CONFIG, --data-root and --set, as `args.config` (`configs`), `data_root` and `overrides`."""
+    name, number = ("configs", "+") if several else ("config", None)
+    parser.add_argument(name, metavar="CONFIG", nargs=number, help="file, or name of a shipped config")
+    add_data(parser)
+
+
+def add_data(parser: argparse.ArgumentParser, root: str = "folder that every dataset reads from") -> None:
+    """Add --data-root and --set."""
+    parser.add_argument("--data-root", metavar="DIR", help=root)
+    parser.add_argument(
+        "--set", dest="overrides", metavar="a.b=c", nargs="+", action="extend", default=[], help="override values"
+    )
+
+
+def add_shorthands(parser: argparse.ArgumentParser) -> None:
+    """Add `SHORTHANDS`, each an override."""
+    for option, key in SHORTHANDS.items():
+        parser.add_argument(option, dest=key, metavar="N", help=f"--set {key}=N")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ...; by default a GPU where there is one")
+
+
+def add_precision(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --amp and --compile.
+
+    Args:
+        parser: gets them.
+        what: --amp means.
+    """
+    kinds = ("bfloat16", "float16")
+    parser.add_argument(
+        "--amp", nargs="?", const=True, default=False, choices=kinds, help=f"{what}: bfloat16, or float16 on older GPUs"
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the network's blocks (on a CPU this needs a C++ compiler)"
+    )
+
+
+def use_device(name: str) -> None:
+    """Let this process see one device; called before torch is imported.
+
+    Raises:
+        OptionError: it is no name of a device.
+    """
+    if name == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif name.startswith("cuda:") and name[5:].isdigit():
+        os.environ["CUDA_VISIBLE_DEVICES"] = name[5:]
+    elif name not in ("auto", "cuda"):
+        raise OptionError(f"--device takes cpu, cuda, or cuda:1 and so on, got {name!r}")
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments name, with what they override.
+
+    Raises:
+        UserError: it cannot be read, or is a checkpoint.
+    """
+    from hrtoolkit.config import load_config
+
+    if is_checkpoint(args.config):
+        raise OptionError(f"{args.config} is a checkpoint; the config comes first")
+    return load_config(args.config, overrides(args), args.data_root)
+
+
+def overrides(args: argparse.Namespace) -> list[str]:
+    """What --set says, after what shorthands say."""
+    short = [f"{key}={value}" for key in SHORTHANDS.values() if (value := getattr(args, key, None)) is not None]
+    return [*short, *args.overrides]
+
+
+def work_folder(config: Config) -> Path:
+    """Where a config's results go by default: those of two tasks' shipped configs never meet."""
+    path = Path(config.filename or "config.py").resolve()
+    task = path.parent.name if path.parent.parent == shipped_configs().resolve() else ""
+    return Path("work_dirs", task, path.stem)
+
+
+def command(args: argparse.Namespace, verb: str) -> str:
+    """The command line of another verb with the same config and data, as it can be pasted into a shell."""
+    words = ["python", f"tools/{verb}.py", args.config] if args.tool else ["hrtoolkit", verb, args.config]
+    if args.data_root:
+        words += ["--data-root", args.data_root]
+    if changed := overrides(args):
+        words += ["--set", *changed]
+    return shlex.join(words)

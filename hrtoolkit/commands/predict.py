@@ -1,0 +1,85 @@
+"""Predict on pictures and videos: a folder with drawings, one line of json a picture, and tables.
+
+hrtoolkit predict work_dirs/hrnet_toy/best.pth photos/ --out found --boxes whole
+hrtoolkit predict best.pth film.mp4 --out found --detector fasterrcnn_resnet50_fpn_v2 --save csv
+hrtoolkit predict pose/hrnet_w32_coco photo.jpg --weights pose_hrnet_w32_256x192.pth --boxes boxes.json --out found
+
+The same command again goes on where a run was stopped. Exit status: 0 all done, 3 some sources could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from hrtoolkit.commands import options
+
+SOME_FAILED = 3  # exit status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `hrtoolkit predict` takes."""
+    parser.add_argument("model", metavar="MODEL", help="a checkpoint of hrtoolkit, or with --weights a config")
+    parser.add_argument(
+        "source", metavar="SOURCE", nargs="+", help="picture, video, folder, pattern, text file of paths, URL or camera"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="checkpoint of any known format, where MODEL is a config")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for everything")
+    parser.add_argument(
+        "--boxes",
+        metavar="FILE|whole",
+        help="where people or faces are: json {picture: [[x1, y1, x2, y2], ...]}, or whole",
+    )
+    parser.add_argument(
+        "--detector",
+        metavar="NAME|FILE",
+        help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, or YuNet's .onnx file",
+    )
+    parser.add_argument(
+        "--save", metavar="FORMAT", nargs="+", default=[], help="csv, parquet, json, coco, openpose, labels, masks"
+    )
+    parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
+    parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")
+    options.add_device(parser)
+    parser.add_argument(
+        "--batch-size", metavar="N|auto", default="8", help="inputs at once; auto measures; %(default)s"
+    )
+    parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
+    parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster")
+    options.add_precision(parser, "fold, and compute in half precision")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict."""
+    from hrtoolkit.engine.runner import start_logging
+    from hrtoolkit.errors import UserError
+    from hrtoolkit.files import expand_path
+    from hrtoolkit.predict import load
+
+    start_logging()
+    try:
+        batch_size = "auto" if args.batch_size == "auto" else int(args.batch_size)
+    except ValueError:
+        raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
+    detector = args.detector
+    if detector is not None and detector.endswith((".pth", ".pt")):
+        detector = load(detector)
+    predictor = load(
+        expand_path(args.model),
+        None if args.weights is None else expand_path(args.weights),
+        batch_size=batch_size,
+        detector=detector,
+        flip=args.flip,
+        folded=args.fold,
+        amp=args.amp,
+        compile=args.compile,
+    )
+    summary = predictor.run(
+        args.source[0] if len(args.source) == 1 else args.source,
+        options.path_argument(args.out),
+        boxes=args.boxes,
+        recursive=not args.flat,
+        pictures=not args.no_pictures,
+        save=args.save,
+    )
+    print(summary)
+    return SOME_FAILED if summary.failed else 0
