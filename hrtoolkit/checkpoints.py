@@ -6,6 +6,7 @@ Our own files are known by what they say of themselves, foreign ones by the name
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -21,6 +22,8 @@ from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.model import UNNAMED, Head, Model
 from hrtoolkit.openmmlab import find
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
+
+log = logging.getLogger(__name__)
 
 # What names of tensors may begin with: DataParallel, torch.compile, the official segmentation code, Lightning modules.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
@@ -193,6 +196,28 @@ def load_checkpoint(
             report.missing = [name for name in report.missing if not name.startswith(others)]
         report.differences += _compare_settings(model, settings, branch, report)
     model.load_state_dict(values, strict=False)
+    return report
+
+
+def load_fitting(model: nn.Module, source: str | Path | Mapping, label: str | None = None) -> LoadReport:
+    """Load a checkpoint whose every weight is asked for, and log the report.
+
+    Args:
+        model: see `load_checkpoint`.
+        source: see `load_checkpoint`.
+        label: see `load_checkpoint`.
+
+    Raises:
+        CheckpointError: it cannot be read, does not fit the model, or holds what is not finite.
+    """
+    report = load_checkpoint(model, source, label=label)
+    log.info("%s", report)
+    if report.not_finite:
+        raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
+    if not report.fits:
+        raise CheckpointError(
+            f"this checkpoint does not fit the model, so what it predicts would mean nothing:\n{report}"
+        )
     return report
 
 

@@ -74,6 +74,8 @@ def class_color(label: int) -> Color:
 def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme, opacity: float = 0.6) -> np.ndarray:
     """Color an image by its classes, and name those that cover a hundredth of it; what is ignored keeps its own color.
 
+    Pictures below 100 pixels have no room for names.
+
     Args:
         image: RGB uint8 [H, W, 3].
         label_map: class indices uint8 [H, W].
@@ -87,7 +89,7 @@ def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme
     counts = np.bincount(label_map.ravel(), minlength=256)[: len(scheme.names)]
     side, top = max(image.shape[:2]), 0
     for label in np.argsort(-counts, kind="stable").tolist():
-        if counts[label] < LEGEND_SHARE * label_map.size or top > image.shape[0] / 2:
+        if min(image.shape[:2]) < 100 or counts[label] < LEGEND_SHARE * label_map.size or top > image.shape[0] / 2:
             break
         color = scheme.palette[label]
         ink = (0, 0, 0) if np.dot(color, (0.299, 0.587, 0.114)) > 110 else (255, 255, 255)

@@ -20,7 +20,7 @@ from mmengine.runner import set_random_seed
 from torch.utils.data import DataLoader
 
 from hrtoolkit.checkpoint_files import read_checkpoint
-from hrtoolkit.checkpoints import LoadReport, load_checkpoint
+from hrtoolkit.checkpoints import LoadReport, load_checkpoint, load_fitting
 from hrtoolkit.config import ConfigError, config_name, load_config
 from hrtoolkit.data.doctor import check_before_run
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
@@ -337,12 +337,7 @@ def test(
     model, samples = run.model, run.samples["test"]
     # The truth of label maps is read with the images: to score it first would take as long as testing.
     check_before_run(run.samples, None if samples.truth_files else run.metrics[0], model.branch().finish)
-    report = load_checkpoint(model, checkpoint)
-    log.info("%s", report)
-    if report.not_finite:
-        raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
-    if not report.fits:
-        raise CheckpointError(f"this checkpoint does not fit the model, so its numbers would mean nothing:\n{report}")
+    load_fitting(model, checkpoint)
     if folded or amp:
         model = fold(model, getattr(torch, choose_precision(amp)))
     if compile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -390,6 +390,11 @@ class VideoWriter:
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
                 self._container = None
+
+    def discard(self) -> None:
+        """Leave nothing behind of a file that is not finished."""
+        with suppress(InterruptedError), self._stack:
+            raise InterruptedError
 
     def _start(self, image: np.ndarray) -> None:
         file = self._stack.enter_context(write_atomically(self.path, "wb"))

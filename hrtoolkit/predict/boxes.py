@@ -1,0 +1,207 @@
+"""Where a top-down network looks: boxes that a person gives, or that a detector finds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import torch
+import torchvision
+from numpy import ndarray
+
+from hrtoolkit.data.reading import read_json
+from hrtoolkit.errors import DataError, OptionError, suggest
+from hrtoolkit.predict.sources import Picture
+from hrtoolkit.records import Record
+from hrtoolkit.schemes import Scheme
+
+LEAST_SCORE = 0.5  # of a detection that is looked at
+WHOLE = "whole"  # in place of boxes: the whole picture is one crop
+YUNET_URL = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
+
+
+class Boxes(NamedTuple):
+    """Where to look in one picture."""
+
+    boxes_xyxy: ndarray  # [N, 4] float64, edges in pixels of the picture
+    scores: ndarray  # [N] float32
+
+
+class Finder(Protocol):
+    """A predictor of objects, such as `hrtoolkit.predict.Predictor`."""
+
+    scheme: Scheme
+
+    def find(self, image: ndarray) -> Record:
+        """What is in an RGB picture, uint8 [H, W, 3]."""
+        ...
+
+
+Find = Callable[[int, Picture], Boxes]  # of picture number i
+
+
+def use_boxes(boxes: Any) -> Find:
+    """Look where a person says.
+
+    Args:
+        boxes: "whole" for the whole picture; boxes (x1, y1, x2, y2[, score]) in its pixels, [N, 4] or [N, 5], for every
+            picture alike; a list of such arrays, one a picture; a dict or json file of them by the pictures' names.
+
+    Raises:
+        OptionError: it is something else.
+        DataError: the file cannot be read.
+    """
+    if isinstance(boxes, str) and boxes == WHOLE:
+        return lambda index, picture: _whole(picture)
+    if isinstance(boxes, (str, os.PathLike)):
+        path, boxes = boxes, read_json(boxes)
+        if not isinstance(boxes, Mapping):
+            raise DataError(f"{path}: expected names of pictures with boxes, such as {{'1.jpg': [[x1, y1, x2, y2]]}}")
+    if isinstance(boxes, Mapping):
+        by_name = {str(name): _check(value, f"boxes of {name}") for name, value in boxes.items()}
+        return lambda index, picture: _look_up(by_name, picture)
+    if _is_boxes(boxes):
+        fixed = _check(boxes, "boxes")
+        return lambda index, picture: fixed
+    if not isinstance(boxes, Sequence):
+        raise OptionError(f"boxes takes 'whole', an array, a list, a dict or a json file, got {type(boxes).__name__}")
+    each = [_check(one, f"boxes of picture {index}") for index, one in enumerate(boxes)]
+    return lambda index, picture: _of_picture(each, index, picture)
+
+
+def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torch.device) -> Find:
+    """Look where a detector finds something, with a score of 0.5 at least.
+
+    Args:
+        detector: a predictor of objects, of which people (or, where it knows none, all) are looked at; a function from
+            RGB uint8 [H, W, 3] to boxes [N, 4] or [N, 5]; the name of one of torchvision's detectors; or the file of
+            OpenCV's face detector YuNet.
+        device: that torchvision's detector runs on.
+
+    Raises:
+        OptionError: the name is not known, the predictor finds no boxes, or weights cannot be fetched.
+    """
+    if isinstance(detector, (str, os.PathLike)):
+        name = os.fspath(detector)
+        detector = _yunet(name) if name.endswith(".onnx") else _torchvision(name, device)
+    elif hasattr(detector, "find"):
+        detector = _people_of(detector)
+    return lambda index, picture: _check(detector(picture.image), f"the detector, in {picture.source.name}")
+
+
+def _whole(picture: Picture) -> Boxes:
+    height, width = picture.image.shape[:2]
+    return Boxes(np.array([[0, 0, width, height]], np.float64), np.ones(1, np.float32))
+
+
+def _is_boxes(value: Any) -> bool:
+    """Whether a value is the boxes of one picture, and not a list of them."""
+    if isinstance(value, (ndarray, torch.Tensor)):
+        return value.ndim == 2
+    return isinstance(value, Sequence) and all(
+        isinstance(one, Sequence) and len(one) in (4, 5) and all(isinstance(x, (int, float)) for x in one)
+        for one in value
+    )
+
+
+def _check(value: Any, what: str) -> Boxes:
+    try:
+        array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value, np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what}: expected rows of x1, y1, x2, y2, got {value!r}") from None
+    if not array.size:
+        array = np.zeros((0, 4))
+    if array.ndim != 2 or array.shape[1] not in (4, 5):
+        raise DataError(f"{what}: expected rows of x1, y1, x2, y2 and perhaps a score, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise DataError(f"{what}: row {int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])} is not finite")
+    flat = np.flatnonzero((array[:, 2:4] <= array[:, :2]).any(axis=1))
+    if len(flat):
+        row = array[flat[0], :4].tolist()
+        raise DataError(f"{what}: {row} has no extent; boxes are x1, y1, x2, y2 in pixels (not width and height)")
+    scores = array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
+    return Boxes(np.ascontiguousarray(array[:, :4]), scores.astype(np.float32))
+
+
+def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
+    name = picture.source.name
+    for key in (name, Path(name).name):
+        if key in by_name:
+            return by_name[key]
+    raise DataError(
+        f"{name}: there are no boxes for it{suggest(name, list(by_name))}; an empty list says that nobody is there"
+    )
+
+
+def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:
+    if index >= len(each):
+        raise DataError(
+            f"{picture.source.name}: there are boxes for {len(each)} pictures, and this is number {index + 1}"
+        )
+    return each[index]
+
+
+def _people_of(predictor: Finder) -> Callable[[ndarray], ndarray]:
+    names = predictor.scheme.names
+    people = names.index("person") if "person" in names else None
+
+    def detect(image: ndarray) -> ndarray:
+        found = predictor.find(image)
+        if getattr(found, "boxes_xyxy", None) is None:
+            raise OptionError(f"a detector finds boxes, and this predictor gives a {type(found).__name__}")
+        chosen = found.scores >= LEAST_SCORE
+        if people is not None:
+            chosen &= found.labels == people
+        return np.concatenate([found.boxes_xyxy, found.scores[:, None]], axis=1)[chosen]
+
+    return detect
+
+
+def _torchvision(name: str, device: torch.device) -> Callable[[ndarray], ndarray]:
+    """People found by one of torchvision's detectors, trained on COCO."""
+    known = torchvision.models.list_models(module=torchvision.models.detection)
+    if name not in known:
+        raise OptionError(f"no detector is called {name!r}{suggest(name, known)}; torchvision has {', '.join(known)}")
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    try:
+        model = torchvision.models.get_model(name, weights=weights).eval().to(device)
+    except OSError as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise OptionError(
+            f"the weights of {name} cannot be fetched ({error}); put {weights.url} into {folder}"
+        ) from None
+    person = weights.meta["categories"].index("person")
+
+    @torch.inference_mode()
+    def detect(image: ndarray) -> ndarray:
+        pixels = torch.from_numpy(image).to(device).permute(2, 0, 1).float() / 255
+        (found,) = model([pixels])
+        rows = torch.cat([found["boxes"], found["scores"][:, None]], dim=1)
+        return rows[(found["labels"] == person) & (found["scores"] >= LEAST_SCORE)].cpu().numpy()
+
+    return detect
+
+
+def _yunet(path: str) -> Callable[[ndarray], ndarray]:
+    """Faces found by OpenCV's YuNet (Wu et al., Machine Intelligence Research 2023)."""
+    if not Path(path).is_file():
+        raise OptionError(f"{path}: no such file; YuNet's face_detection_yunet_*.onnx is at {YUNET_URL}")
+    try:
+        detector = cv2.FaceDetectorYN.create(path, "", (320, 320), score_threshold=LEAST_SCORE)
+    except cv2.error as error:
+        raise OptionError(f"{path}: OpenCV cannot read it as YuNet ({error.err}); the file is at {YUNET_URL}") from None
+
+    def detect(image: ndarray) -> ndarray:
+        detector.setInputSize(image.shape[1::-1])
+        found = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        if found is None:
+            return np.zeros((0, 5))
+        found = found[:, [0, 1, 2, 3, -1]].astype(np.float64)
+        found[:, 2:4] += found[:, :2]
+        return found
+
+    return detect

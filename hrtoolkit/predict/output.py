@@ -1,0 +1,252 @@
+"""A folder of predictions: what was found line by line, pictures, and tables; a run that was stopped goes on there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hrtoolkit.errors import UserError
+from hrtoolkit.files import check_writable, write_atomically
+from hrtoolkit.predict.prediction import Prediction
+from hrtoolkit.predict.sources import Source
+from hrtoolkit.predict.tables import find_format
+from hrtoolkit.predict.video import VideoWriter
+from hrtoolkit.records import LabelMap, Objects
+from hrtoolkit.schemes import ClassScheme, Scheme
+from hrtoolkit.visualization import write_image
+
+JOURNAL, STATE = "predictions.jsonl", "run.json"
+PICTURES, LABELS, MASKS = FOLDERS = ("pictures", "labels", "masks")
+DRAWN = (".jpg", ".jpeg", ".png")  # pictures that keep their suffix; the others become .jpg
+AHEAD = 16  # predictions that may wait for being written
+LONGEST_NAME = 200  # bytes, of a file; systems allow 255
+
+
+class Output:
+    """Writes predictions into a folder, in a thread of its own.
+
+    `predictions.jsonl` gets a line a prediction as soon as its pictures are written; `run.json` holds what the folder
+    was made with, and which videos are finished. A second run with the same settings leaves out what is there.
+
+    Args:
+        folder: is made if needed.
+        scheme: of the predictions.
+        settings: what predictions depend on, in plain values.
+        pictures: draw them.
+        save: further formats: of `tables.FORMATS`, a file name with the suffix of one, "labels" (label maps as palette
+            PNGs) or "masks" (PNGs with the number of the object of each pixel, from 1).
+
+    Raises:
+        UserError: a format is not known, the folder cannot be written, or it holds something else.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        scheme: Scheme,
+        settings: Mapping[str, Any],
+        pictures: bool = True,
+        save: Sequence[str] = (),
+    ):
+        self.folder, self.scheme, self.settings = Path(folder), scheme, dict(settings)
+        self.save = [name for name in save if name != "jsonl"]
+        self.tables = [find_format(name) for name in self.save if name not in (LABELS, MASKS)]
+        self.folders = [PICTURES] * pictures + [name for name in (LABELS, MASKS) if name in self.save]
+        check_writable(self.folder, folder=True)
+        self.videos: list[str] = []  # that are finished
+        self.done: set[str] = set()  # names of sources
+        self._names: dict[str, str] = {}  # of outputs, and the sources that they belong to
+        self._resume()
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: deque[Future] = deque()
+        self._video: tuple[str, VideoWriter | None] | None = None
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / JOURNAL
+
+    def _resume(self) -> None:
+        """Read what an earlier run wrote, and drop what it did not finish."""
+        state = self.folder / STATE
+        if not state.exists():
+            if taken := [name for name in (JOURNAL, *self.folders) if (self.folder / name).exists()]:
+                raise UserError(f"{self.folder}: {taken[0]} is there, but no {STATE} beside it; name another folder")
+            self._write_state()
+            return
+        if not self.journal.exists() or not self.journal.stat().st_size:  # an earlier run predicted nothing
+            self._write_state()
+            return
+        try:
+            stored = json.loads(state.read_text(encoding="utf-8"))
+            settings, self.videos = stored["settings"], list(stored["videos"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(f"{state}: cannot be read; remove it, or name another folder") from None
+        if other := [name for name in self.settings if settings.get(name) != self.settings[name]]:
+            name = other[0]
+            raise UserError(
+                f"{self.folder} has predictions with {name} {settings.get(name)!r}, not {self.settings[name]!r}; name "
+                "another folder"
+            )
+        kept = [(line, one) for line, one in self._read_lines() if "frame" not in one or one["source"] in self.videos]
+        with write_atomically(self.journal) as file:
+            file.writelines(line for line, _ in kept)
+        for _, one in kept:
+            self.done.add(one["source"])
+            self._names[one["output"]] = one["source"]
+
+    def _read_lines(self) -> list[tuple[str, dict]]:
+        lines = []
+        with self.journal.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    lines.append((line, json.loads(line)))
+                except ValueError:  # a killed run cuts its last line
+                    break
+        return lines
+
+    def _write_state(self) -> None:
+        with write_atomically(self.folder / STATE) as file:
+            file.write(json.dumps({"settings": self.settings, "videos": self.videos}, indent=1))
+
+    def skip(self, source: Source) -> bool:
+        """Whether a source is done already, or is itself an output of this folder."""
+        if source.path is not None:
+            path, folder = Path(source.path).resolve(), self.folder.resolve()
+            if any(path.is_relative_to(folder / name) for name in FOLDERS):
+                return True
+        return source.name in self.done
+
+    def add(self, prediction: Prediction) -> None:
+        """Write one prediction; of a video those of all frames side by side, in their order."""
+        while len(self._pending) >= AHEAD or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._thread.submit(self._write, prediction))
+
+    def finish(self) -> list[Path]:
+        """Write what waits, and the tables.
+
+        Returns:
+            the files and folders that hold predictions.
+        """
+        while self._pending:
+            self._pending.popleft().result()
+        self._thread.submit(self._end_video).result()
+        self.journal.touch()
+        written = [self.folder / name for name in self.folders if (self.folder / name).exists()]
+        for name, write in self.tables:
+            write(self.folder / name, self.predictions(), self.scheme)
+            written.append(self.folder / name)
+        return [self.journal, *written]
+
+    def close(self) -> None:
+        """End the thread; a video that is not finished is begun anew by the next run."""
+        for future in self._pending:
+            future.cancel()
+        if self._video is not None and self._video[1] is not None:
+            self._thread.submit(self._video[1].discard)
+        self._thread.shutdown()
+
+    def predictions(self) -> Iterator[dict]:
+        """All that the folder holds, as `Prediction.to_dict` gave it, with `output`, the name of its files."""
+        with self.journal.open(encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+
+    def _write(self, prediction: Prediction) -> None:
+        source = prediction.source
+        moving = source.frame is not None and source.time is not None
+        if self._video is not None and self._video[0] != source.name:
+            self._end_video()
+        name = self._name(source)
+        one = prediction.to_dict() | {"output": name}
+        if PICTURES in self.folders:
+            picture = prediction.draw()
+            if moving:
+                if self._video is None:
+                    self._video = source.name, VideoWriter(self.folder / PICTURES / f"{name}.mp4")
+                self._video[1].write(picture, source.time)
+            else:
+                path = _numbered(name, source)
+                write_image(self.folder / PICTURES / (path if path.lower().endswith(DRAWN) else f"{path}.jpg"), picture)
+        if source.frame is not None and self._video is None:
+            self._video = source.name, None
+        self._write_maps(_numbered(name, source), prediction)
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(one) + "\n")
+
+    def _write_maps(self, name: str, prediction: Prediction) -> None:
+        record, scheme = prediction.record, prediction.scheme
+        if LABELS in self.folders and isinstance(record, LabelMap):
+            write_label_map(self.folder / LABELS / f"{name}.png", record.label_map, scheme)
+        if MASKS in self.folders and isinstance(record, Objects) and record.masks is not None:
+            numbers = np.zeros(prediction.image.shape[:2], np.uint16)
+            drawn = record.masks.draw()
+            for number in reversed(range(len(drawn))):  # the best on top
+                numbers[drawn[number] > 0] = number + 1
+            _write_png(self.folder / MASKS / f"{name}.png", Image.fromarray(numbers))
+
+    def _end_video(self) -> None:
+        if self._video is not None:
+            name, writer = self._video
+            if writer is not None:
+                writer.close()
+            self.videos.append(name)
+            self._video = None
+            self._write_state()
+
+    def _name(self, source: Source) -> str:
+        """A name below the folder for the files of a source: its own, made safe, and like no other's."""
+        wanted = safe_name(source.name)
+        name, number = wanted, 2
+        while self._names.setdefault(name, source.name) != source.name:
+            name, number = f"{wanted}_{number}", number + 1
+        return name
+
+
+def safe_name(name: str) -> str:
+    """A relative path without .., of names that any system takes: folders are kept, so is the suffix.
+
+    The suffix stays in the name, so that 1.jpg and 1.png do not meet.
+    """
+    name = re.sub(r"^\w+://(?:[^/@]*@)?", "", name)  # of an address without its password
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
+    return "/".join(_safe_part(part) for part in parts) or "picture"
+
+
+def _safe_part(part: str) -> str:
+    safe = re.sub(r'[<>:"|?*\x00-\x1f\ud800-\udfff]', "_", part)
+    if safe == part and len(os.fsencode(safe)) <= LONGEST_NAME:
+        return safe
+    digest = hashlib.sha1(part.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()[:8]
+    return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}_{digest}"
+
+
+def _numbered(name: str, source: Source) -> str:
+    """Of a frame or page with its number: clip.gif_000003."""
+    return name if source.frame is None else f"{name}_{source.frame:06d}"
+
+
+def write_label_map(path: Path, label_map: np.ndarray, scheme: ClassScheme) -> None:
+    """Write a label map uint8 [H, W] as a PNG of the values that stand for the classes in files, with their colors."""
+    values = scheme.decode(label_map)
+    image = Image.fromarray(values)
+    if values.dtype == np.uint8:
+        palette = np.zeros((256, 3), np.uint8)
+        palette[list(scheme.ids)] = scheme.palette
+        image.putpalette(palette.ravel().tolist())
+    _write_png(path, image)
+
+
+def _write_png(path: Path, image: Image.Image) -> None:
+    with write_atomically(path, "wb") as file:
+        image.save(file, "PNG")

@@ -1,0 +1,117 @@
+"""What a predictor found in one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from hrtoolkit.masks import Masks
+from hrtoolkit.predict.sources import Source
+from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.schemes import KeypointScheme, Scheme
+from hrtoolkit.visualization import draw
+
+MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A record of one picture, with names.
+
+    Args:
+        source: file, frame and time.
+        record: in pixels of the picture.
+        scheme: what the record's points or labels stand for.
+        image: the picture, RGB uint8 [H, W, 3].
+    """
+
+    source: Source
+    record: Record
+    scheme: Scheme
+    image: ndarray
+
+    def __getitem__(self, name: str) -> Any:
+        """What was found of one name of the scheme.
+
+        Returns:
+            of keypoints (x, y, score) of every person [N, 3]; of objects those of the class; of a label map its mask,
+            bool [H, W]; of an image the score of the class.
+
+        Raises:
+            KeyError: the scheme has no such name.
+        """
+        if name not in self.scheme.names:
+            raise KeyError(f"{name!r} is none of {', '.join(self.scheme.names)}")
+        place, record = self.scheme.names.index(name), self.record
+        if isinstance(record, LabelMap):
+            return record.label_map == place
+        if isinstance(record, Category):
+            return float(record.class_scores[place])
+        if record.points is not None:
+            return np.concatenate([record.points[:, place], record.point_scores[:, place, None]], axis=1)
+        return record.select(record.labels == place)
+
+    def draw(self) -> ndarray:
+        """The picture with what was found over it, RGB uint8 [H, W, 3]."""
+        return draw(self.image, self.record, self.scheme)
+
+    def to_dict(self) -> dict:
+        """Everything but pixels, as json can hold it; boxes are edges, points have pixel centres on integers."""
+        height, width = self.image.shape[:2]
+        found = {"source": self.source.name, "width": width, "height": height}
+        found |= {name: value for name in ("frame", "time") if (value := getattr(self.source, name)) is not None}
+        record, names = self.record, self.scheme.names
+        if isinstance(record, LabelMap):
+            counts = np.bincount(record.label_map.ravel(), minlength=len(names))
+            return found | {"pixels": {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}}
+        if isinstance(record, Category):
+            best = np.argsort(-record.class_scores, kind="stable")[:MOST_CATEGORIES].tolist()
+            return found | {"classes": {names[i]: float(record.class_scores[i]) for i in best}}
+        return found | {"objects": _list_objects(record, self.scheme)}
+
+    def to_supervision(self) -> Any:
+        """The same as `supervision.KeyPoints` or `supervision.Detections` (pip install 'supervision>=0.31').
+
+        Raises:
+            TypeError: the record is neither people nor objects.
+        """
+        import supervision
+
+        record = self.record
+        if not isinstance(record, Objects):
+            raise TypeError(f"supervision has no type for a {type(record).__name__}")
+        if record.points is not None:
+            return supervision.KeyPoints(
+                xy=record.points.astype(np.float32),
+                keypoint_confidence=record.point_scores.astype(np.float32),
+                detection_confidence=np.asarray(record.scores, np.float32),
+                class_id=record.labels.astype(int),
+            )
+        return supervision.Detections(
+            xyxy=np.asarray(record.boxes_xyxy, np.float32),
+            mask=None if record.masks is None else record.masks.draw().astype(bool),
+            confidence=np.asarray(record.scores, np.float32),
+            class_id=record.labels.astype(int),
+            data={"class_name": np.array([self.scheme.names[label] for label in record.labels], dtype=str)},
+        )
+
+
+def _list_objects(record: Objects, scheme: Scheme) -> list[dict]:
+    """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
+    scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
+    objects = [{"score": score, "box_xyxy": box} for score, box in zip(scores, boxes, strict=True)]
+    classes = scheme.classes if isinstance(scheme, KeypointScheme) else scheme
+    if classes is not None:
+        for one, label in zip(objects, record.labels.tolist(), strict=True):
+            one["label"] = classes.names[label]
+    if record.points is not None:
+        triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
+        for one, points in zip(objects, triplets.tolist(), strict=True):
+            one["keypoints"] = dict(zip(scheme.names, points, strict=True))
+    if isinstance(record.masks, Masks):
+        for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
+            one["mask"] = mask
+    return objects

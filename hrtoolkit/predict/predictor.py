@@ -1,0 +1,398 @@
+"""From anything that people have pictures in to records: a model that looks, in batches, and keeps the order."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from mmengine import Config
+from numpy import ndarray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from hrtoolkit.build import build_model
+from hrtoolkit.checkpoint_files import read_checkpoint
+from hrtoolkit.checkpoints import load_fitting
+from hrtoolkit.config import load_config
+from hrtoolkit.config.load import read_stored_config
+from hrtoolkit.data.loading import Collate
+from hrtoolkit.engine.optim import Precision
+from hrtoolkit.engine.run import choose_precision
+from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
+from hrtoolkit.files import is_checkpoint
+from hrtoolkit.geometry import to_xywh
+from hrtoolkit.model import Branch, Model
+from hrtoolkit.predict.boxes import Find, use_boxes, use_detector
+from hrtoolkit.predict.live import is_live
+from hrtoolkit.predict.output import Output
+from hrtoolkit.predict.prediction import Prediction
+from hrtoolkit.predict.sources import Picture, Source, count_pictures, open_source
+from hrtoolkit.records import Objects, Record
+from hrtoolkit.samples import Input
+from hrtoolkit.schemes import Scheme
+from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.views import BaseView
+
+log = logging.getLogger(__name__)
+
+LARGEST_BATCH = 64  # that "auto" tries
+WORTH_IT = 0.97  # a larger batch has to take less than this share of the time an input
+
+
+def load(
+    model: str | Path | Config | Model,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | torch.device = "auto",
+    batch_size: int | Literal["auto"] = 8,
+    detector: Any = None,
+    flip: bool = False,
+    folded: bool = False,
+    amp: bool | Precision = False,
+    compile: bool = False,
+) -> Predictor:
+    """Load a model to predict with.
+
+    Args:
+        model: a checkpoint that this toolkit wrote, which holds its config; or, with `checkpoint`, a config: file, name
+            of a shipped one, or object.
+        checkpoint: of any known format.
+        device: "auto" takes a GPU where there is one.
+        batch_size: inputs (crops, or whole pictures of one size) that the network sees at once; "auto" measures.
+        detector: finds the boxes of people or faces, see `use_detector`.
+        flip: average with the mirrored inputs.
+        folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
+        amp: fold, and compute backbone and neck in half precision.
+        compile: compile the backbone (needs a C++ compiler on a CPU).
+
+    Raises:
+        UserError: a file cannot be read, or the checkpoint does not fit.
+    """
+    config, content, label = _read_model(model, checkpoint)
+    if flip:
+        config.model.flip_test = True
+    network = build_model(config)
+    load_fitting(network, content, label)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device).eval()
+    if folded or amp:
+        network = fold(network, getattr(torch, choose_precision(amp)))
+    if compile:
+        compile_blocks(network.backbone)
+    settings = {"weights": label, "flip": flip, "amp": str(amp)}
+    return Predictor(network, batch_size=batch_size, detector=detector, settings=settings)
+
+
+def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, Any, str]:
+    """The config of a model, the content of its checkpoint, and what messages call that."""
+    if checkpoint is not None:
+        if is_checkpoint(model):
+            raise OptionError(f"{model} is a checkpoint, where the config belongs; give the config first")
+        return load_config(model), read_checkpoint(checkpoint), str(checkpoint)
+    if not is_checkpoint(model):
+        raise OptionError(f"{model}: give the checkpoint of this config as well (by --weights on the command line)")
+    content = read_checkpoint(model)
+    meta = content.get("meta")
+    text = meta.get("config") if isinstance(meta, dict) else None
+    if not isinstance(text, str):
+        raise CheckpointError(f"{model} holds no config, because another toolkit wrote it; give the config as well")
+    config = read_stored_config(text)
+    for name in (config.get("custom_imports") or {}).get("imports", ()):
+        # Importing runs code: what a file names is imported only where it is ours, or was imported already.
+        if not name.startswith("hrtoolkit.") and name not in sys.modules:
+            raise CheckpointError(f"{model} needs the module {name!r}; import it first if you trust it")
+    return load_config(config), content, str(model)
+
+
+@dataclass
+class _Job:
+    """A picture, and the records of its inputs that are there already."""
+
+    picture: Picture
+    inputs: int
+    records: list[Record] = field(default_factory=list)
+
+
+class Summary(NamedTuple):
+    """What a run has done."""
+
+    predicted: int  # pictures or frames
+    earlier: int  # sources that an earlier run had finished
+    failed: list[tuple[Source, UserError]]  # what could not be read
+    files: list[Path]  # that hold the predictions
+
+    def __str__(self) -> str:
+        there = f", {self.earlier} sources were there already" if self.earlier else ""
+        lines = [f"{self.predicted} predicted{there}", *(f"  {file}" for file in self.files)]
+        if self.failed:
+            lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
+        return "\n".join(lines)
+
+
+class _Waiting(NamedTuple):
+    """An input that waits for its batch."""
+
+    job: _Job
+    input: Input
+    size: tuple  # inputs of one batch have the same
+
+
+class Predictor:
+    """Looks at pictures with one branch of a model.
+
+    Args:
+        model: with its weights, in eval mode and on its device.
+        branch: name of the one that looks; None where there is one.
+        batch_size: inputs that the network sees at once; "auto" measures what is fastest, once.
+        detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
+        settings: what else predictions depend on, for `run`, in plain values.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        branch: str | None = None,
+        batch_size: int | Literal["auto"] = 8,
+        detector: Any = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ):
+        self.model = model.eval()
+        self.name = branch
+        self.branch: Branch = model.branch(branch)
+        if self.branch.view is None:
+            raise OptionError("this model has no view: its config does not say how it looks at pictures")
+        if batch_size != "auto" and batch_size < 1:
+            raise OptionError(f"batch_size is 1 or more, or 'auto', got {batch_size}")
+        self.batch_size = batch_size
+        self.sees_crops = type(self.branch.view).crops is not BaseView.crops
+        if detector is not None and not self.sees_crops:
+            raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
+        self.detect = None if detector is None else use_detector(detector, self.device)
+        self.settings = dict(settings, detector=None if detector is None else str(detector))
+        self.collate = Collate(self.branch.view.multiple, self.branch.view.smallest)
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the outputs stand for."""
+        return self.branch.head.scheme
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def __call__(
+        self,
+        source: Any,
+        *,
+        boxes: Any = None,
+        recursive: bool = True,
+        order: Literal["rgb", "bgr"] = "rgb",
+        on_failure: Callable[[Source, UserError], None] | None = None,
+        skip: Callable[[Source], bool] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predict on pictures one after another, as they are asked for; a batch is filled across pictures.
+
+        Args:
+            source: see `hrtoolkit.predict.sources.open_source`, which also explains the next arguments.
+            boxes: where to look, see `hrtoolkit.predict.boxes.use_boxes`; instead of the detector.
+            recursive: whether folders inside folders are read.
+            order: of the channels of arrays.
+            on_failure: is given what cannot be read; without it the first one is raised.
+            skip: whether a file is left out.
+
+        Raises:
+            OptionError: the model looks at crops, and nobody says where.
+            DataError: a source cannot be read.
+        """
+        find = self._find_boxes(boxes)
+        opened = open_source(source, recursive=recursive, order=order, on_failure=on_failure, skip=skip)
+        return self._predict(opened, find, is_live(source), on_failure)
+
+    def run(
+        self,
+        source: Any,
+        out: str | Path,
+        *,
+        boxes: Any = None,
+        recursive: bool = True,
+        order: Literal["rgb", "bgr"] = "rgb",
+        pictures: bool = True,
+        save: Sequence[str] = (),
+    ) -> Summary:
+        """Predict on everything, and write it into a folder; a second run goes on where the first one stopped.
+
+        Args:
+            source: see `__call__`, as for the next arguments.
+            out: the folder, see `hrtoolkit.predict.output.Output`, also for the last arguments.
+            boxes: where to look.
+            recursive: whether folders inside folders are read.
+            order: of the channels of arrays.
+            pictures: draw them.
+            save: further formats.
+
+        Raises:
+            UserError: nothing could be read, or the folder cannot be written.
+        """
+        told = {"boxes": boxes if isinstance(boxes, (str, type(None))) else "given"}
+        output = Output(out, self.scheme, self.settings | told, pictures, save)
+        failed: list[tuple[Source, UserError]] = []
+        options = {"boxes": boxes, "recursive": recursive, "order": order, "skip": output.skip}
+        found = self(source, **options, on_failure=lambda one, error: failed.append((one, error)))
+        earlier, count = len(output.done), 0
+        total = None if (expected := count_pictures(source, recursive)) is None else max(expected - earlier, 0)
+        try:
+            for prediction in _show_progress(found, total):
+                output.add(prediction)
+                count += 1
+            files = output.finish()
+        finally:
+            output.close()
+        if failed and not count and not earlier:
+            raise DataError(_list_failures(failed))
+        return Summary(count, earlier, failed, files)
+
+    def find(self, image: ndarray, boxes: Any = None) -> Record:
+        """The record of one RGB picture, uint8 [H, W, 3]."""
+        return next(iter(self([image], boxes=boxes))).record
+
+    def _find_boxes(self, boxes: Any) -> Find | None:
+        if not self.sees_crops:
+            if boxes is not None:
+                raise OptionError("boxes are for models that look at crops; this one looks at whole pictures")
+            return None
+        if boxes is None and self.detect is None:
+            raise OptionError(
+                "this model looks at one person or face at a time: say where by boxes=... (--boxes), 'whole' for the "
+                "whole picture, or give it a detector=... (--detector), such as 'fasterrcnn_resnet50_fpn_v2'"
+            )
+        return self.detect if boxes is None else use_boxes(boxes)
+
+    def _predict(
+        self, pictures: Iterator[Picture], find: Find | None, live: bool, on_failure: Callable | None
+    ) -> Iterator[Prediction]:
+        jobs: deque[_Job] = deque()  # in the order of the pictures
+        waiting: deque[_Waiting] = deque()
+        for index, picture in enumerate(pictures):
+            try:
+                inputs = self._look(index, picture, find)
+            except DataError as error:
+                if on_failure is None:
+                    raise
+                on_failure(picture.source, error)
+                continue
+            job = _Job(picture, len(inputs))
+            jobs.append(job)
+            for one in inputs:
+                waiting.append(_Waiting(job, one, self._size(one)))
+            while waiting and (len(waiting) >= self._batch(waiting) or waiting[0].size != waiting[-1].size or live):
+                self._run(waiting)
+            yield from self._done(jobs)
+        while waiting:
+            self._run(waiting)
+        yield from self._done(jobs)
+
+    def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:
+        """The inputs of a picture: its crops, or the whole of it."""
+        view, asks = self.branch.view, [None]
+        if find is not None:
+            boxes, scores = find(index, picture)
+            asks = view.crops(to_xywh(boxes), boxes, scores)
+        return [Input(0, *view(picture.image, ask)) for ask in asks]
+
+    def _size(self, one: Input) -> tuple:
+        """Height and width that a batch of such inputs has: what is padded would change with the others of a batch."""
+        multiple, smallest = self.collate.multiple, self.collate.smallest
+        sides = one.pixels.shape[:2]
+        return sides if multiple is None else tuple(-(-max(side, smallest) // multiple) for side in sides)
+
+    def _batch(self, waiting: deque[_Waiting]) -> int:
+        if self.batch_size == "auto":
+            self.batch_size = self._measure(waiting[0].input)
+            log.info("the network sees %d inputs at once, which was the fastest here", self.batch_size)
+        return self.batch_size
+
+    def _run(self, waiting: deque[_Waiting]) -> None:
+        """Run the next batch: as many of one size as there are."""
+        chosen = [waiting.popleft()]
+        while waiting and waiting[0].size == chosen[0].size and len(chosen) < self._batch(waiting):
+            chosen.append(waiting.popleft())
+        for one, record in zip(chosen, self._records([one.input for one in chosen]), strict=True):
+            one.job.records.append(record)
+
+    @torch.inference_mode()
+    def _records(self, inputs: list[Input]) -> list[Record]:
+        batch = self.model.data_preprocessor(self.collate(inputs))
+        names = None if self.name is None else [self.name]
+        found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
+        return found if self.name is None else found[self.name]
+
+    def _done(self, jobs: deque[_Job]) -> Iterator[Prediction]:
+        """Finish the pictures at the front whose records are all there."""
+        while jobs and len(jobs[0].records) == jobs[0].inputs:
+            job = jobs.popleft()
+            record = self.branch.finish(job.records) if job.records else _nobody(len(self.scheme.names))
+            yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
+
+    def _measure(self, one: Input) -> int:
+        """The batch size that takes the least time an input."""
+        best, least = 1, float("inf")
+        size = 1
+        while size <= LARGEST_BATCH:
+            try:
+                taken = min(self._time([one] * size) for _ in range(3)) / size
+            except torch.OutOfMemoryError:
+                break
+            if taken < least * WORTH_IT:
+                best, least = size, taken
+            elif size > 2 * best:
+                break
+            size *= 2
+        return best
+
+    def _time(self, inputs: list[Input]) -> float:
+        started = time.perf_counter()
+        self._records(inputs)  # ends with arrays on the CPU: nothing is left to wait for
+        return time.perf_counter() - started
+
+
+def _show_progress(predictions: Iterator[Prediction], total: int | None) -> Iterator[Prediction]:
+    """Predictions, with a line that says how many there are, how many a second, and how long it will take."""
+    columns = (
+        *(TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")),
+        *(TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total, speed="")
+        started = time.perf_counter()
+        for count, prediction in enumerate(predictions, start=1):
+            yield prediction
+            progress.update(task, advance=1, speed=f"{count / (time.perf_counter() - started):.1f}/s")
+
+
+def _list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
+    lines = [str(error) for _, error in failed[:most]]
+    if len(failed) > most:
+        lines.append(f"... and {len(failed) - most} more")
+    return "\n".join(lines)
+
+
+def _nobody(points: int) -> Objects:
+    """The people of a picture in which nobody was looked for."""
+    return Objects(
+        boxes_xyxy=np.zeros((0, 4)),
+        labels=np.zeros(0, np.int64),
+        scores=np.zeros(0, np.float32),
+        points=np.zeros((0, points, 2), np.float32),
+        point_scores=np.zeros((0, points), np.float32),
+    )

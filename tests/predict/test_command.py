@@ -1,0 +1,79 @@
+"""`hrtoolkit predict` from end to end: what it writes, what it says, and how it ends."""
+
+import json
+
+import pytest
+
+from hrtoolkit.commands import main
+from tests.engine.test_run import make_config
+
+from .test_predictor import train_briefly
+
+
+@pytest.fixture
+def checkpoint(coco_folder, tmp_path):
+    config = make_config(coco_folder)
+    config.custom_hooks = []
+    return train_briefly(config, tmp_path / "work")
+
+
+def predict(*arguments):
+    with pytest.raises(SystemExit) as leaving:
+        main(["predict", *map(str, arguments)])
+    return leaving.value.code
+
+
+def sources(out):
+    return [json.loads(line)["source"] for line in (out / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_a_folder_is_predicted_drawn_and_tabled(checkpoint, coco_folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = (checkpoint, coco_folder / "images", "--out", out, "--boxes", "whole", "--save", "csv", "coco")
+    assert predict(*arguments) == 0
+    assert "3 predicted" in capsys.readouterr().out
+    assert sources(out) == ["11.jpg", "12.jpg", "13.jpg"]
+    assert sorted(path.name for path in (out / "pictures").iterdir()) == ["11.jpg", "12.jpg", "13.jpg"]
+    assert (out / "predictions.csv").exists() and (out / "predictions.coco.json").exists()
+    before = (out / "pictures/11.jpg").stat().st_mtime_ns
+    assert predict(*arguments) == 0
+    assert "0 predicted, 3 sources were there already" in capsys.readouterr().out
+    assert (out / "pictures/11.jpg").stat().st_mtime_ns == before
+
+
+def test_one_broken_picture_of_three_is_reported(checkpoint, coco_folder, tmp_path, capsys):
+    (coco_folder / "images/12.jpg").write_bytes(b"<html>not here</html>")
+    assert predict(checkpoint, coco_folder / "images", "--out", tmp_path / "out", "--boxes", "whole") == 3
+    printed = capsys.readouterr().out
+    assert "2 predicted" in printed and "1 could not be read" in printed and "12.jpg" in printed
+    only = predict(checkpoint, coco_folder / "images/12.jpg", "--out", tmp_path / "other", "--boxes", "whole")
+    assert only == 1 and "12.jpg" in capsys.readouterr().err
+
+
+def test_a_config_with_foreign_weights(checkpoint, coco_folder, tmp_path, capsys):
+    config = make_config(coco_folder)
+    config.dump(tmp_path / "config.py")
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({"11.jpg": [[10, 10, 50, 100], [70, 20, 130, 110]], "12.jpg": [], "13.jpg": []}))
+    arguments = ("--weights", checkpoint, "--boxes", boxes, "--out", tmp_path / "out", "--no-pictures", "--flip")
+    assert predict(tmp_path / "config.py", coco_folder / "images", *arguments) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out/predictions.jsonl").read_text().splitlines()]
+    assert [len(one["objects"]) for one in lines] == [2, 0, 0] and not (tmp_path / "out/pictures").exists()
+    assert predict(tmp_path / "config.py", coco_folder, "--out", tmp_path / "out2", "--boxes", "whole") == 1
+    assert "--weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--boxes", "whole", "--save", "xls"), "'xls' is no format"),
+        ((), "--detector"),
+        (("--boxes", "nowhere.json"), "nowhere.json"),
+        (("--boxes", "whole", "--batch-size", "many"), "--batch-size takes a number"),
+        (("--detector", "fasterrcnn_resnet50"), "did you mean 'fasterrcnn_resnet50_fpn'"),
+        (("--detector", "face.onnx"), "face.onnx: no such file"),
+    ],
+)
+def test_one_sentence_a_mistake(checkpoint, coco_folder, tmp_path, capsys, arguments, message):
+    assert predict(checkpoint, coco_folder / "images", "--out", tmp_path / "out", *arguments) == 1
+    assert message in capsys.readouterr().err
