@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -30,6 +31,9 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except UserError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         code = 1
+    except BrokenPipeError:  # whoever read the output, such as `head`, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except OSError as error:
         if error.errno not in SHORTAGES:
             raise

@@ -57,9 +57,10 @@ def test_shorthands_are_overrides():
 
 def test_the_next_command_can_be_pasted():
     args = parse("train", "my configs/a.py", "--data-root", "/my data", "--epochs", "3", "--set", "a.b=[1, 2]", "c='x'")
-    words = shlex.split(options.command(args, "test"))
+    words = shlex.split(options.command(args, "test", "best.pth"))
+    assert parse("test", *words[2:]).checkpoint == "best.pth"
     assert words == [
-        *("hrtoolkit", "test", "my configs/a.py", "--data-root", "/my data", "--set"),
+        *("hrtoolkit", "test", "my configs/a.py", "best.pth", "--data-root", "/my data", "--set"),
         *("train_cfg.max_epochs=3", "a.b=[1, 2]", "c='x'"),
     ]
     args.tool = True
@@ -104,3 +105,9 @@ def test_a_tool_is_the_verb(capsys):
     with pytest.raises(SystemExit) as leaving:
         run_verb("check", ["--config-only", "--no-files", "pose/hrnet_toy", "--set", "model.backbone.widht=3"])
     assert leaving.value.code == 1 and "did you mean 'width'?" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_is_no_mistake():
+    command = f"{sys.executable} -m hrtoolkit configs | head -n 1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, env=os.environ)
+    assert len(result.stdout.splitlines()) == 1 and not result.stderr

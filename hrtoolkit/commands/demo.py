@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     data, work, found, boxes = (args.out / name for name in ("data", "work", "found", "boxes.json"))
     toy.write_coco(data, args.images, 200)
     config = load_config("pose/hrnet_toy", [f"train_cfg.max_epochs={args.epochs}"], data)
-    train(config, work, test_command=f"hrtoolkit test pose/hrnet_toy --data-root {data}")
+    train(config, work, test_command=f"hrtoolkit test pose/hrnet_toy CHECKPOINT --data-root {data}")
 
     content = json.loads((data / "annotations" / "person_keypoints_val2017.json").read_text())
     names = {image["id"]: image["file_name"] for image in content["images"]}

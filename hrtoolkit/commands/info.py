@@ -7,7 +7,7 @@ import importlib.metadata
 import importlib.util
 import platform
 
-NEEDED = ("torch", "torchvision", "timm", "mmengine", "opencv-python", "pycocotools", "numpy", "scipy")
+NEEDED = ("torch", "torchvision", "timm", "mmengine", "pycocotools", "numpy", "scipy")
 EXTRAS = {"faster-coco-eval": "eval", "h5py": "cofw", "tensorboard": "logging", "av": "video", "pyarrow": "tables"}
 
 
@@ -17,13 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print it."""
+    import cv2
     import torch
 
     from hrtoolkit.files import shipped_configs
     from hrtoolkit.version import __version__
 
     print(f"hrtoolkit {__version__} in {shipped_configs().parent}, Python {platform.python_version()}")
-    print(", ".join(f"{name} {_version(name) or 'missing'}" for name in NEEDED))
+    print(", ".join(f"{name} {_version(name) or 'missing'}" for name in NEEDED), f"OpenCV {cv2.__version__}", sep=", ")
     for name, extra in EXTRAS.items():
         print(f"{name} {_version(name) or f'not installed: pip install hrtoolkit[{extra}]'}")
     print(f"{platform.platform()}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")

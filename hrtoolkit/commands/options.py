@@ -110,9 +110,16 @@ def work_folder(config: Config) -> Path:
     return Path("work_dirs", task, path.stem)
 
 
-def command(args: argparse.Namespace, verb: str) -> str:
-    """The command line of another verb with the same config and data, as it can be pasted into a shell."""
-    words = ["python", f"tools/{verb}.py", args.config] if args.tool else ["hrtoolkit", verb, args.config]
+def command(args: argparse.Namespace, verb: str, *more: str) -> str:
+    """The command line of another verb with the same config and data, as it can be pasted into a shell.
+
+    Args:
+        args: of this verb.
+        verb: the other one.
+        more: what follows the config.
+    """
+    words = ["python", f"tools/{verb}.py"] if args.tool else ["hrtoolkit", verb]
+    words += [args.config, *more]
     if args.data_root:
         words += ["--data-root", args.data_root]
     if changed := overrides(args):

@@ -33,4 +33,5 @@ def run(args: argparse.Namespace) -> None:
     if args.seed is not None:
         config.seed = args.seed
     work_dir = args.work_dir or config.get("work_dir") or options.work_folder(config)
-    train(config, work_dir, args.resume, args.amp, args.compile, test_command=options.command(args, "test"))
+    again = options.command(args, "test", "CHECKPOINT")
+    train(config, work_dir, args.resume, args.amp, args.compile, test_command=again)

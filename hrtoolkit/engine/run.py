@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -199,7 +200,7 @@ def train(
     resume: bool = False,
     amp: bool | Precision = False,
     compile: bool = False,
-    test_command: str = "python tools/test.py CONFIG",
+    test_command: str = "hrtoolkit test CONFIG CHECKPOINT",
 ) -> dict[str, float]:
     """Train a model, validate it as it goes, keep its last and its best weights, and sum up what came out.
 
@@ -209,7 +210,7 @@ def train(
         resume: continue the run in `work_dir` where its `last.pth` was written, or start it if there is none.
         amp: mixed precision, of the given kind or of the one that suits the device.
         compile: compile the backbone's blocks (needs a C++ compiler on the CPU).
-        test_command: what the summary suggests for testing, without the checkpoint.
+        test_command: what the summary suggests for testing; CHECKPOINT in it stands for the best weights.
 
     Returns:
         the metrics of the best validation; empty without validation.
@@ -539,7 +540,7 @@ def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: P
         found = read_checkpoint(weights)["meta"]["epoch"] if weights.exists() else None
         lines = {"best": f"{headline} {best[headline]:.3f} in epoch {best['epoch']}", "weights": weights, **lines}
         if found == best["epoch"]:
-            lines["next"] = f"{command} {weights}"
+            lines["next"] = command.replace("CHECKPOINT", shlex.quote(str(weights)))
         else:  # the run was ended before the disk had room again
             lines["weights"] = "lost: they could not be written" + (f"; {weights} is of epoch {found}" if found else "")
     log.info("\ndone\n%s", "\n".join(f"  {name:10} {value}" for name, value in lines.items()))

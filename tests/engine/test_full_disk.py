@@ -55,7 +55,7 @@ def test_training_goes_on_and_the_best_weights_are_kept_until_they_are_written(
     assert re.search(r"best\.pth: could not be written: disk full \(.* free, 3\d\d kB needed\)", said)
     best = read_checkpoint(tmp_path / "best.pth")["meta"]
     assert best["epoch"] == 2 and best["metrics"] == {"AP": 0.5}
-    assert "AP 0.500 in epoch 2" in said and f"tools/test.py CONFIG {tmp_path}/best.pth" in said
+    assert "AP 0.500 in epoch 2" in said and f"hrtoolkit test CONFIG {tmp_path}/best.pth" in said
 
 
 def test_a_run_whose_best_weights_could_not_be_written_says_so(coco_folder, tmp_path, monkeypatch, capsys):
