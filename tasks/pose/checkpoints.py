@@ -25,10 +25,11 @@ def _official_settings(checkpoint: Mapping, names: Collection[str]) -> dict[str,
 
 
 def _has_openmmlab_names(names: Collection[str]) -> bool:
-    """OpenMMLab 1.x has the names of this toolkit."""
-    return "keypoint_head.final_layer.weight" in names or {"backbone.conv1.weight", "head.final_layer.weight"} <= set(
+    """OpenMMLab 1.x has the names of this toolkit; face heads there have a layer more."""
+    ours = {"backbone.conv1.weight", "head.final_layer.weight"} <= set(
         names
-    )
+    ) and "head.conv_layers.0.weight" not in names
+    return ours or "keypoint_head.final_layer.weight" in names
 
 
 def _from_openmmlab(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

@@ -96,7 +96,7 @@ def test_other_classes_than_the_heads_are_refused(objects_folder, tmp_path):
     ("change", "told"),
     [
         ({"train_dataloader.dataset.scheme": ["cat", "cat"]}, r"train_dataloader.dataset: .*repeated: \['cat'\]"),
-        ({"model.view.size": [0, 800]}, r"model.view: a size is a pair of a longest and a shortest side"),
+        ({"model.view.size": [0, 800]}, r"model.view.size: expected 2 numbers"),
         ({"train_dataloader.augmentation.sizes": []}, r"train_dataloader.augmentation: sizes takes pairs"),
         ({"train_dataloader.dataset.masks": True}, "train_dataloader.dataset.masks: the model's head decides 'masks'"),
         ({"model.flip_test": True}, "flip_test: FasterRCNNHead has no flip test"),
