@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
     start_logging()
     try:
-        batch_size = "auto" if args.batch_size == "auto" else int(args.batch_size)
+        batch_size = args.batch_size if args.batch_size in (None, "auto") else int(args.batch_size)
     except ValueError:
         raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
     detector = args.detector

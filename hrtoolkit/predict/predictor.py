@@ -44,6 +44,7 @@ from hrtoolkit.views import BaseView
 
 log = logging.getLogger(__name__)
 
+CROPS = 16  # at once by default; of whole pictures it is one
 LARGEST_BATCH = 64  # that "auto" tries
 WORTH_IT = 0.97  # a larger batch has to take less than this share of the time an input
 
@@ -53,7 +54,7 @@ def load(
     checkpoint: str | Path | None = None,
     *,
     device: str | torch.device = "auto",
-    batch_size: int | Literal["auto"] = 8,
+    batch_size: int | Literal["auto"] | None = None,
     detector: Any = None,
     flip: bool = False,
     folded: bool = False,
@@ -67,7 +68,8 @@ def load(
             of a shipped one, or object.
         checkpoint: of any known format.
         device: "auto" takes a GPU where there is one.
-        batch_size: inputs (crops, or whole pictures of one size) that the network sees at once; "auto" measures.
+        batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
+            once are of one size. "auto" measures what is fastest.
         detector: finds the boxes of people or faces, see `use_detector`.
         flip: average with the mirrored inputs.
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
@@ -153,7 +155,7 @@ class Predictor:
     Args:
         model: with its weights, in eval mode and on its device.
         branch: name of the one that looks; None where there is one.
-        batch_size: inputs that the network sees at once; "auto" measures what is fastest, once.
+        batch_size: see `load`.
         detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
         settings: what else predictions depend on, for `run`, in plain values.
     """
@@ -163,7 +165,7 @@ class Predictor:
         model: Model,
         *,
         branch: str | None = None,
-        batch_size: int | Literal["auto"] = 8,
+        batch_size: int | Literal["auto"] | None = None,
         detector: Any = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
     ):
@@ -172,10 +174,10 @@ class Predictor:
         self.branch: Branch = model.branch(branch)
         if self.branch.view is None:
             raise OptionError("this model has no view: its config does not say how it looks at pictures")
-        if batch_size != "auto" and batch_size < 1:
+        if isinstance(batch_size, int) and batch_size < 1:
             raise OptionError(f"batch_size is 1 or more, or 'auto', got {batch_size}")
-        self.batch_size = batch_size
         self.sees_crops = type(self.branch.view).crops is not BaseView.crops
+        self.batch_size = batch_size or (CROPS if self.sees_crops else 1)
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
         self.detect = None if detector is None else use_detector(detector, self.device)
