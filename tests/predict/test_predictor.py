@@ -126,6 +126,15 @@ def test_names_and_plain_values(poses):
     assert list(first["keypoints"]) == list(one.scheme.names) and len(first["box_xyxy"]) == 4
 
 
+def test_people_for_supervision(poses):
+    supervision = pytest.importorskip("supervision")
+    (one,) = poses([IMAGE], boxes="whole")
+    people = one.to_supervision()
+    assert isinstance(people, supervision.KeyPoints)
+    np.testing.assert_array_equal(people.xy, one.record.points)
+    np.testing.assert_array_equal(people.keypoint_confidence, one.record.point_scores)
+
+
 def test_who_looks_at_crops_is_told_where(poses):
     with pytest.raises(OptionError, match=r"--boxes.*--detector"):
         list(poses([IMAGE]))
