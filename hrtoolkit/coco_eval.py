@@ -106,15 +106,43 @@ def evaluate(
     if not results:
         log.warning("there are no predictions to score: every number is 0")
         return Scores(dict.fromkeys(numbers, 0.0), {})
+    precision, recall = _accumulate(annotations, results, len(truths), kind, classes, sigmas, most)
+    columns = np.argsort(np.argsort(classes.ids))
+    return Scores(
+        {name: _summarise(precision, recall, *which) for name, which in numbers.items()},
+        {name: _mean(precision[:, :, k, 0, -1]) for name, k in zip(classes.names, columns, strict=True)},
+    )
+
+
+def _accumulate(
+    annotations: list[dict],
+    results: list[dict],
+    images: int,
+    kind: str,
+    classes: ClassScheme,
+    sigmas: Sequence[float],
+    most: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precisions and recalls as COCO's code accumulates them, in the shapes that `_summarise` takes.
+
+    Args:
+        annotations: of all images; they get ids.
+        results: predictions, one at least.
+        images: how many there are, numbered from 1.
+        kind: see `evaluate`.
+        classes: see `evaluate`.
+        sigmas: see `evaluate`.
+        most: predictions of an image that count.
+    """
     # COCO's code prints; and it finds annotations by id and marks matches by it: id 0 would never match.
     for number, annotation in enumerate(annotations, start=1):
         annotation["id"] = number
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         # It asks for sizes, and does not use them where masks are run lengths.
-        images = [{"id": image, "height": 0, "width": 0} for image in range(1, len(truths) + 1)]
+        numbered = [{"id": image, "height": 0, "width": 0} for image in range(1, images + 1)]
         categories = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
-        coco.dataset = {"info": {}, "images": images, "annotations": annotations, "categories": categories}
+        coco.dataset = {"info": {}, "images": numbered, "annotations": annotations, "categories": categories}
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), kind)
         evaluation.params.maxDets = [most] if kind == "keypoints" else [1, 10, most]
@@ -122,12 +150,7 @@ def evaluate(
             evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         evaluation.evaluate()
         evaluation.accumulate()
-    precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
-    columns = np.argsort(np.argsort(classes.ids))
-    return Scores(
-        {name: _summarise(precision, recall, *which) for name, which in numbers.items()},
-        {name: _mean(precision[:, :, k, 0, -1]) for name, k in zip(classes.names, columns, strict=True)},
-    )
+    return evaluation.eval["precision"], evaluation.eval["recall"]
 
 
 def _summarise(precision: np.ndarray, recall: np.ndarray, name: str, overlap: int | None, size: int, limit: int):

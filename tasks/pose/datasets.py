@@ -105,14 +105,11 @@ class CocoKeypoints(KeypointSamples):
         ids = scheme.classes.ids
         chosen = choose_people(images, annotations, owners, ids, scheme, findings, faults, smallest_box)
         _log_use(path, int(chosen.trained.sum()), len(owners), "annotations", chosen.left_out)
-        self._detections: Crops | None = None
-        if box_file is not None:
-            self._detections = _read_detected(root / box_file, images, ids, findings)
-        elif not chosen.trained.any():
+        self._detections = None if box_file is None else _read_detected(root / box_file, images, ids, findings)
+        if box_file is None and not chosen.trained.any():
             _refuse_all(annotations, chosen.left_out, scheme, findings)
         people, starts, self._trained = _order_people(annotations, owners, chosen, ids, len(images.ids))
-        has_points = slice(None) if people.has_points is None else people.has_points
-        learnt = self._trained[has_points]
+        learnt = self._trained if people.has_points is None else self._trained[people.has_points]
         check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), scheme, findings)
         folder = find_image_folder(root, image_dir)
         paths = encode_paths(folder / os.fsdecode(name) for name in images.names.tolist())
