@@ -167,14 +167,7 @@ class MpiiPose(KeypointSamples):
         faults: Faults = "stop",
     ):
         root = Path(data_root)
-        path = root / ann_file
-        try:
-            records = read_json(path)
-        except DataError as error:
-            raise refusal(path) or error from None
-        if not isinstance(records, list) or not records:
-            raise refusal(path) or DataError(f"{path}: expected a list of people, as in MPII's annot/train.json")
-        findings = Findings(root / ann_file)
+        records, findings = _read_mpii(root / ann_file), Findings(root / ann_file)
         rows, people = find_sound_people(records, findings, faults)
         joints = np.array([person["joints"] for person in people], dtype=np.float32) - 1
         labelled = np.array([person["joints_vis"] for person in people], dtype=np.float32) > 0
@@ -212,6 +205,21 @@ class MpiiPose(KeypointSamples):
 
     def crops(self):
         return crops_of_samples(self._windows, self.people.boxes_xyxy)
+
+
+def _read_mpii(path: Path) -> list:
+    """The records of a file, one at least.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        records = read_json(path)
+    except DataError as error:
+        raise refusal(path) or error from None
+    if not isinstance(records, list) or not records:
+        raise refusal(path) or DataError(f"{path}: expected a list of people, as in MPII's annot/train.json")
+    return records
 
 
 def _mpii_windows(people: list[dict]) -> tuple[ndarray, ndarray]:
