@@ -33,6 +33,7 @@ from benchmarks.reference.images import look, read
 from hrtoolkit.backbones.hrnet import VARIANTS
 from hrtoolkit.backbones.timm import TimmBackbone
 from hrtoolkit.build import build_model
+from hrtoolkit.commands.benchmark import STAGES
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.engine.check_config import Plan, check_config
@@ -51,7 +52,6 @@ from hrtoolkit.tasks.face.metric import NME
 from hrtoolkit.tasks.pose.metric import CocoKeypointMetric
 from hrtoolkit.tasks.segmentation.head import SegmentationHead
 
-STAGES = ("read", "crop", "forward", "network", "train", "decode", "evaluate")
 DECODERS: dict[type, ModuleType] = {HeatmapHead: pose, FaceHead: face}  # plain loops in place of a head's `predict`
 EVALUATORS: dict[type, ModuleType] = {CocoKeypointMetric: pose, NME: face}  # and in place of a metric
 JOINING = (FaceHead, SegmentationHead)  # without a neck they do what the published code does with joined maps

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from hrtoolkit.errors import UserError
 from hrtoolkit.files import write_atomically
@@ -284,6 +285,18 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     if not encoded:
         raise UserError(f"{path}: an image of shape {list(image.shape)} cannot be stored as {path.suffix}")
     _replace_file(path, data.tobytes())
+
+
+def write_label_map(path: str | os.PathLike, label_map: np.ndarray, scheme: ClassScheme) -> None:
+    """Write a label map uint8 [H, W] as a PNG of the values that stand for the classes in files, with their colors."""
+    values = scheme.decode(label_map)
+    image = Image.fromarray(values)
+    if values.dtype == np.uint8:
+        palette = np.zeros((256, 3), np.uint8)
+        palette[list(scheme.ids)] = scheme.palette
+        image.putpalette(palette.ravel().tolist())
+    with write_atomically(path, "wb") as file:
+        image.save(file, format="PNG")
 
 
 def plot_curves(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
 import platform
 
 NEEDED = ("torch", "torchvision", "timm", "mmengine", "pycocotools", "numpy", "scipy")

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Predict."""
     from hrtoolkit.engine.runner import start_logging
     from hrtoolkit.errors import UserError
-    from hrtoolkit.files import expand_path
+    from hrtoolkit.files import expand_path, is_checkpoint
     from hrtoolkit.predict import load
 
     start_logging()
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError:
         raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
     detector = args.detector
-    if detector is not None and detector.endswith((".pth", ".pt")):
+    if is_checkpoint(detector):
         detector = load(detector)
     predictor = load(
         expand_path(args.model),

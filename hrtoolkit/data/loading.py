@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
 
@@ -23,7 +23,7 @@ from torch.utils.data._utils import signal_handling
 
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
-from hrtoolkit.frames import Frame
+from hrtoolkit.frames import Frame, Size
 from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.samples import Input, Inputs
 
@@ -255,11 +255,17 @@ class Collate:
             )
         return [one.pixels for one in inputs]
 
-    def _padded(self, inputs: list[Input]) -> torch.Tensor:
-        sizes = [one.pixels.shape[:2] for one in inputs]
-        height, width = (
+    def batch_hw(self, sizes: Sequence[Size]) -> Size:
+        """Height and width of a batch of inputs of these sizes, which are all the same where nothing is padded."""
+        if self.multiple is None:
+            return sizes[0]
+        return tuple(
             -(-max(*sides, self.smallest) // self.multiple) * self.multiple for sides in zip(*sizes, strict=True)
         )
+
+    def _padded(self, inputs: list[Input]) -> torch.Tensor:
+        sizes = [one.pixels.shape[:2] for one in inputs]
+        height, width = self.batch_hw(sizes)
         pictures = [torch.from_numpy(one.pixels) for one in inputs]
         images = torch.zeros(len(inputs), height, width, 3, dtype=pictures[0].dtype)
         for padded, picture, (h, w) in zip(images, pictures, sizes, strict=True):

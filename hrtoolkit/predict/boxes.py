@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -31,6 +31,7 @@ class Boxes(NamedTuple):
     scores: ndarray  # [N] float32
 
 
+@runtime_checkable
 class Finder(Protocol):
     """A predictor of objects, such as `hrtoolkit.predict.Predictor`."""
 
@@ -88,7 +89,7 @@ def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torc
     if isinstance(detector, (str, os.PathLike)):
         name = os.fspath(detector)
         detector = _yunet(name) if name.endswith(".onnx") else _torchvision(name, device)
-    elif hasattr(detector, "find"):
+    elif isinstance(detector, Finder):
         detector = _people_of(detector)
     return lambda index, picture: _check(detector(picture.image), f"the detector, in {picture.source.name}")
 

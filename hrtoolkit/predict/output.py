@@ -22,8 +22,8 @@ from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
 from hrtoolkit.predict.video import VideoWriter
 from hrtoolkit.records import LabelMap, Objects
-from hrtoolkit.schemes import ClassScheme, Scheme
-from hrtoolkit.visualization import write_image
+from hrtoolkit.schemes import Scheme
+from hrtoolkit.visualization import write_image, write_label_map
 
 JOURNAL, STATE = "predictions.jsonl", "run.json"
 PICTURES, LABELS, MASKS = FOLDERS = ("pictures", "labels", "masks")
@@ -78,11 +78,9 @@ class Output:
     def _resume(self) -> None:
         """Read what an earlier run wrote, and drop what it did not finish."""
         state = self.folder / STATE
-        if not state.exists():
-            if taken := [name for name in (JOURNAL, *self.folders) if (self.folder / name).exists()]:
-                raise UserError(f"{self.folder}: {taken[0]} is there, but no {STATE} beside it; name another folder")
-            self._write_state()
-            return
+        taken = [name for name in (JOURNAL, *self.folders) if (self.folder / name).exists()]
+        if taken and not state.exists():
+            raise UserError(f"{self.folder}: {taken[0]} is there, but no {STATE} beside it; name another folder")
         if not self.journal.exists() or not self.journal.stat().st_size:  # an earlier run predicted nothing
             self._write_state()
             return
@@ -193,7 +191,8 @@ class Output:
             drawn = record.masks.draw()
             for number in reversed(range(len(drawn))):  # the best on top
                 numbers[drawn[number] > 0] = number + 1
-            _write_png(self.folder / MASKS / f"{name}.png", Image.fromarray(numbers))
+            with write_atomically(self.folder / MASKS / f"{name}.png", "wb") as file:
+                Image.fromarray(numbers).save(file, "PNG")
 
     def _end_video(self) -> None:
         if self._video is not None:
@@ -234,19 +233,3 @@ def _safe_part(part: str) -> str:
 def _numbered(name: str, source: Source) -> str:
     """Of a frame or page with its number: clip.gif_000003."""
     return name if source.frame is None else f"{name}_{source.frame:06d}"
-
-
-def write_label_map(path: Path, label_map: np.ndarray, scheme: ClassScheme) -> None:
-    """Write a label map uint8 [H, W] as a PNG of the values that stand for the classes in files, with their colors."""
-    values = scheme.decode(label_map)
-    image = Image.fromarray(values)
-    if values.dtype == np.uint8:
-        palette = np.zeros((256, 3), np.uint8)
-        palette[list(scheme.ids)] = scheme.palette
-        image.putpalette(palette.ravel().tolist())
-    _write_png(path, image)
-
-
-def _write_png(path: Path, image: Image.Image) -> None:
-    with write_atomically(path, "wb") as file:
-        image.save(file, "PNG")

@@ -252,9 +252,8 @@ class Predictor:
         options = {"boxes": boxes, "recursive": recursive, "order": order, "skip": output.skip}
         found = self(source, **options, on_failure=lambda one, error: failed.append((one, error)))
         earlier, count = len(output.done), 0
-        total = None if (expected := count_pictures(source, recursive)) is None else max(expected - earlier, 0)
         try:
-            for prediction in _show_progress(found, total):
+            for prediction in _show_progress(found, count_pictures(source, recursive, output.skip)):
                 output.add(prediction)
                 count += 1
             files = output.finish()
@@ -314,9 +313,7 @@ class Predictor:
 
     def _size(self, one: Input) -> tuple:
         """Height and width that a batch of such inputs has: what is padded would change with the others of a batch."""
-        multiple, smallest = self.collate.multiple, self.collate.smallest
-        sides = one.pixels.shape[:2]
-        return sides if multiple is None else tuple(-(-max(side, smallest) // multiple) for side in sides)
+        return self.collate.batch_hw([one.pixels.shape[:2]])
 
     def _batch(self, waiting: deque[_Waiting]) -> int:
         if self.batch_size == "auto":

@@ -9,15 +9,15 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy import ndarray
-from PIL import Image
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.files import place_inside, write_atomically
+from hrtoolkit.files import place_inside
 from hrtoolkit.metric import BaseMetric, BaseWriter
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import METRICS
 from hrtoolkit.schemes import IGNORED, ClassScheme
 from hrtoolkit.threads import map_bands
+from hrtoolkit.visualization import write_label_map
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +33,7 @@ class LabelWriter(BaseWriter):
     folder = True
 
     def pack(self, path: str, sample_id: str, record: LabelMap, scheme: ClassScheme) -> list:
-        values = scheme.decode(record.label_map)
-        image = Image.fromarray(values)
-        if values.dtype == np.uint8:
-            palette = np.zeros((256, 3), np.uint8)
-            palette[list(scheme.ids)] = scheme.palette
-            image.putpalette(palette.ravel().tolist())
-        with write_atomically(place_inside(path, f"{sample_id}.png"), "wb") as file:
-            image.save(file, format="PNG")
+        write_label_map(place_inside(path, f"{sample_id}.png"), record.label_map, scheme)
         return []
 
     def write(self, path: str, packed: list) -> None:
