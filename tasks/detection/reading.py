@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
-from hrtoolkit.data.paths import read_bytes
+from hrtoolkit.data.xml import read_xml
 from hrtoolkit.errors import DataError
 
-STATED_ENCODING = re.compile(rb"""\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.:-]+)["']""")
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 # Roots of other programs' files.
 FOREIGN = {
@@ -67,45 +64,13 @@ def _read_number(parent: ET.Element | None, name: str) -> float:
         return float("nan")
 
 
-class _Tree(ET.TreeBuilder):
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Refuse what VOC's files have no use for: a few entities can stand for gigabytes of text."""
-        raise DataError("it declares a document type, which VOC's files do not; remove <!DOCTYPE ...>")
-
-
 def _parse(path: Path) -> ET.Element:
     if not path.exists():
         listed = Path(path.stem)
         whole = listed.suffix and path.with_name(f"{listed.stem}.xml").is_file()
         advice = f"; there is {listed.stem}.xml: list names without {listed.suffix}" if whole else ""
         raise DataError(f"no such file, but the split lists it{advice}")
-    data = read_bytes(path)
-    if not data.strip():
-        raise DataError("the file is empty")
-    parser = ET.XMLParser(target=_Tree())
-    try:
-        parser.feed(_decode(data))
-        return parser.close()
-    except ET.ParseError as error:
-        raise DataError(f"not valid XML ({error})") from None
-
-
-def _decode(data: bytes) -> str:
-    """The text of an XML file: Expat itself knows few encodings.
-
-    Raises:
-        DataError: it is in another encoding than it states.
-    """
-    encoding = next((encoding for mark, encoding in MARKS.items() if data.startswith(mark)), None)
-    if encoding is None:
-        stated = STATED_ENCODING.match(data)
-        encoding = stated[1].decode() if stated else "utf-8"
-    try:
-        return data.decode(encoding)
-    except LookupError:
-        raise DataError(f"it states the encoding {encoding!r}, which is not known; save it as UTF-8") from None
-    except (UnicodeError, ValueError):
-        raise DataError(f"the text is not in the encoding {encoding!r}, as it should be; save it as UTF-8") from None
+    return read_xml(path)
 
 
 class Pictures:

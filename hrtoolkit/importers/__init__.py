@@ -1,0 +1,9 @@
+"""Annotations of labelling tools, read into pictures and what is annotated in them: one module a format.
+
+The order is that in which formats are asked whether a file is theirs.
+"""
+
+from hrtoolkit.importers import coco
+from hrtoolkit.importers.convert import Imported, import_annotations
+
+__all__ = ["Imported", "coco", "import_annotations"]

@@ -1,0 +1,317 @@
+"""Turning an export of a labelling tool into a folder to train on: COCO's format, a file a split.
+
+Pictures are read one at a time and wait in a file on the disk until the classes and keypoints of all of them are known,
+so that memory stays flat. Images stay where they are: the files name them from the folder that is written. Only images
+that lie inside the annotations are written out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from hrtoolkit.data.images import read_header, read_size
+from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.files import check_writable, place_inside, write_atomically
+from hrtoolkit.findings import Finding
+from hrtoolkit.importers.annotated import Instance, Picture
+from hrtoolkit.importers.complete import complete
+from hrtoolkit.importers.formats import find_format
+from hrtoolkit.importers.groups import hold_out
+from hrtoolkit.importers.source import Source
+from hrtoolkit.schemes import KeypointScheme
+
+WHOLE = "annotations"  # the file of an export that has no splits
+
+
+@dataclass
+class Imported:
+    """What was imported.
+
+    Args:
+        folder: that was written.
+        format: title of the format that was read.
+        files: how many annotation files.
+        splits: number of pictures by file ("train" of train.json).
+        objects: number of objects by class.
+        points: number of objects with keypoints by class.
+        outlines: number of objects with a mask or polygons.
+        derived: counts of what the format does not say, in words.
+        held_out: how pictures for validation were chosen; "" where the export says, or nobody asked.
+        findings: what was noted while reading.
+    """
+
+    folder: Path
+    format: str
+    files: int
+    splits: Counter = field(default_factory=Counter)
+    objects: Counter = field(default_factory=Counter)
+    points: Counter = field(default_factory=Counter)
+    outlines: int = 0
+    derived: Counter = field(default_factory=Counter)
+    held_out: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{count} in {name}.json" for name, count in self.splits.items())
+        kinds = ", ".join(f"{count} {label}" for label, count in self.objects.most_common())
+        what = f"with keypoints: {self.points.total()}, with an outline: {self.outlines}"
+        lines = [f"{self.format}, {self.files} file{'s' * (self.files != 1)}: {self.splits.total()} pictures ({parts})"]
+        if self.held_out:
+            lines.append(f"for validation: {self.held_out}")
+        lines += [f"{self.objects.total()} objects ({kinds}); {what}"]
+        lines += [f"{count} {what}" for what, count in self.derived.items() if count]
+        return "\n".join([*lines, *map(str, self.findings)])
+
+
+def import_annotations(
+    path: str | Path,
+    out: str | Path,
+    format: str | None = None,
+    images: str | Path | None = None,
+    fraction: float | None = None,
+    join: bool | None = None,
+) -> Imported:
+    """Turn an export of a labelling tool into COCO's format.
+
+    Args:
+        path: folder or annotation file of the export; nothing is changed there.
+        out: folder that gets train.json, val.json, ... as the export is split, or annotations.json.
+        format: name of the format; None recognises it.
+        images: folder of the images, where they are not below that of the annotations.
+        fraction: of the pictures for val.json, where the export is one part.
+        join: whether keypoints get the box that is drawn around them; None leaves it to the format.
+
+    Returns:
+        what was read, derived, and left out.
+
+    Raises:
+        DataError: the export cannot be used; everything that is wrong with it at once.
+        UserError: the folder cannot be written.
+    """
+    source, out = Source(path, images, join), Path(out)
+    if out.resolve() == source.folder.resolve():
+        raise UserError(f"{out}: the export itself; choose another folder to write to")
+    check_writable(out, folder=True)
+    found = find_format(source, format)
+    imported = Imported(out, found.title, len(source.files))
+    with tempfile.TemporaryFile("w+", dir=out) as journal:
+        names = _read(found.read(source), source, imported, journal)
+        source.raise_faults()
+        imported.findings = source.findings()
+        if not imported.objects:
+            told = "\n".join(map(str, imported.findings))
+            raise DataError(f"{path}: nothing is annotated in {len(names)} pictures of {found.title}\n{told}".rstrip())
+        splits = _split(names, imported, fraction)
+        categories = _categories(source, imported)
+        for split in dict.fromkeys(splits):
+            _write(out / f"{split or WHOLE}.json", journal, splits, split, categories)
+            imported.splits[split or WHOLE] = splits.count(split)
+    return imported
+
+
+def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journal: IO) -> list[tuple[str, str]]:
+    """Complete the pictures one by one and write each as a line; gives their names and splits."""
+    names, seen = [], set()
+    console = Console(stderr=True)
+    for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
+        file = picture.file if picture.pixels is None else _write_image(picture, imported.folder)
+        size = _find_size(picture, file, source)
+        if size is None:
+            continue
+        name = str(picture.name if file is None else _relative(file, imported.folder))
+        if (name, picture.split) in seen:
+            source.fault("pictures that are annotated twice", picture.name, "remove one of them, or import them apart")
+            continue
+        seen.add((name, picture.split))
+        annotations = []
+        for instance in picture.instances:
+            whole = complete(instance, size, imported.derived)
+            if whole is not None:
+                annotations.append(_annotation(whole))
+                _count(whole, source, imported)
+        image = {"id": picture.id, "file_name": name, "width": size[0], "height": size[1]}
+        journal.write(json.dumps([image, annotations]) + "\n")
+        names.append((name, picture.split))
+    return names
+
+
+def _find_size(picture: Picture, file: Path | None, source: Source) -> tuple[int, int] | None:
+    """Width and height of a picture; None where it cannot be used, which the source is told."""
+    if file is None:
+        remedy = "copy them beside the annotations, or name their folder by --images"
+        if picture.size_wh is None:
+            source.fault("pictures whose image is not there", picture.name, remedy)
+        else:
+            source.warn("pictures whose image is not there", picture.name, remedy)
+        return picture.size_wh
+    size = read_size(file)
+    if size is None:
+        source.fault("images that cannot be read", str(file), "copy them again, or remove their annotations")
+    elif picture.size_wh is not None and tuple(picture.size_wh) not in (size, size[::-1]):
+        stated = f"{picture.name}: {picture.size_wh[0]}x{picture.size_wh[1]}, its file has {size[0]}x{size[1]}"
+        source.fault("images of another size than annotated", stated, "take the images that were annotated")
+    # An image that is stored turned is read as the annotations have it.
+    return size if picture.size_wh is None else tuple(picture.size_wh)
+
+
+def _write_image(picture: Picture, folder: Path) -> Path:
+    """Write an image that lies inside the annotations."""
+    pixels = picture.pixels
+    name = re.sub(r"[^\w.()-]+", "_", picture.name.replace("\\", "/").removeprefix("/")) or "image"
+    if isinstance(pixels, bytes):
+        suffix = ".png" if read_header(pixels) is not None and pixels.startswith(b"\x89PNG") else ".jpg"
+        data = pixels
+    else:
+        suffix = ".png"
+        bgr = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])
+        data = cv2.imencode(suffix, bgr)[1].tobytes()
+    path = place_inside(folder / "images", str(Path(name).with_suffix(suffix)))
+    with write_atomically(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def _relative(file: Path, folder: Path) -> Path | str:
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return file.resolve().as_posix()
+
+
+def _annotation(instance: Instance) -> dict[str, Any]:
+    """An instance as json holds it, with its class and keypoints still by name."""
+    x1, y1, x2, y2 = instance.box_xyxy
+    annotation: dict[str, Any] = {
+        "id": instance.id,
+        "category_id": instance.label,
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": instance.area,
+        "iscrowd": int(instance.crowd),
+    }
+    if instance.ignored:
+        annotation["ignore"] = 1
+    if instance.points is not None:
+        annotation["keypoints"] = instance.points
+    if instance.run_lengths is not None:
+        annotation["segmentation"] = instance.run_lengths
+    elif instance.polygons:
+        annotation["segmentation"] = [list(map(float, ring)) for ring in instance.polygons]
+    if instance.attributes:
+        annotation["attributes"] = dict(instance.attributes)
+    return annotation
+
+
+def _count(instance: Instance, source: Source, imported: Imported) -> None:
+    label = instance.label
+    source.labels.setdefault(label, None)
+    imported.objects[label] += 1
+    imported.outlines += bool(instance.polygons) or instance.run_lengths is not None
+    if instance.points is None:
+        return
+    imported.points[label] += 1
+    if label not in source.schemes:
+        names = source.found_names.setdefault(label, {})
+        names.update(dict.fromkeys(instance.points))
+    elif unknown := instance.points.keys() - set(source.schemes[label].names):
+        where = f"{label}: {', '.join(sorted(unknown))}"
+        source.fault("keypoints that their class does not have", where, "correct their names")
+
+
+def _split(names: list[tuple[str, str]], imported: Imported, fraction: float | None) -> list[str]:
+    """The split of each picture: as the export has it, or with a part held out."""
+    splits = [split for _, split in names]
+    if fraction is None or len(set(splits)) > 1 or len(names) < 2:
+        return splits
+    held, how = hold_out([name for name, _ in names], fraction)
+    imported.held_out = f"{int(held.sum())} of {len(names)} pictures, {how}"
+    return ["val" if one else "train" for one in held]
+
+
+def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
+    """The categories of the files: all classes in their order, with the ids of the export where they are usable."""
+    ids = list(source.labels.values())
+    if None in ids or len(set(ids)) < len(ids) or min(ids) < 0:
+        ids = list(range(1, len(ids) + 1))
+    categories = []
+    for label, id in zip(source.labels, ids, strict=True):
+        if label in source.emptied and not imported.objects[label]:
+            continue
+        category: dict[str, Any] = {"id": id, "name": label}
+        # Numbers in their order, names as they came.
+        names = sorted(source.found_names.get(label, ()), key=lambda name: int(name) if name.isdigit() else -1)
+        scheme = source.schemes.get(label) or (KeypointScheme(names) if names else None)
+        if scheme is not None:
+            category["keypoints"] = list(scheme.names)
+            category["skeleton"] = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts from 1
+            if label in source.mirrored:
+                category["mirrored"] = [list(pair) for pair in scheme.mirrored]
+        categories.append(category)
+    return categories
+
+
+def _write(path: Path, journal: IO, splits: list[str], split: str, categories: list[dict]) -> None:
+    """Write the pictures of one split in COCO's format."""
+    by_label = {category["name"]: category for category in categories}
+    image_ids, annotation_ids = _Ids(), _Ids()
+    with write_atomically(path) as file, tempfile.TemporaryFile("w+", dir=path.parent) as annotations:
+        file.write('{"categories": ' + json.dumps(categories) + ',\n"images": [')
+        lead = {file: "\n", annotations: "\n"}
+
+        def put(where: IO, record: dict) -> None:
+            where.write(lead[where] + json.dumps(record))
+            lead[where] = ",\n"
+
+        journal.seek(0)
+        for line, own in zip(journal, splits, strict=True):
+            if own != split:
+                continue
+            image, things = json.loads(line)
+            image["id"] = image_ids.take(image["id"])
+            put(file, image)
+            for thing in things:
+                put(annotations, _finish(thing, image["id"], annotation_ids, by_label))
+        file.write('],\n"annotations": [')
+        annotations.seek(0)
+        while chunk := annotations.read(2**20):
+            file.write(chunk)
+        file.write("]}\n")
+
+
+def _finish(thing: dict, image_id: int, ids: _Ids, by_label: dict[str, dict]) -> dict:
+    """Give an annotation its ids, and its keypoints in the order of its class."""
+    category = by_label[thing["category_id"]]
+    thing |= {"id": ids.take(thing["id"]), "image_id": image_id, "category_id": category["id"]}
+    if "keypoints" in thing:
+        points = [thing["keypoints"].get(name) or (0, 0, 0) for name in category["keypoints"]]
+        thing["keypoints"] = [value for x, y, v in points for value in ((x, y, v) if v else (0, 0, 0))]
+        thing["num_keypoints"] = sum(v > 0 for _, _, v in points)
+    return thing
+
+
+class _Ids:
+    """Numbers from 1 that are unique: those of the export where they are, else the next free ones."""
+
+    def __init__(self):
+        self.taken: set[int] = set()
+        self.next = 1
+
+    def take(self, id: int | None) -> int:
+        if not isinstance(id, int) or id < 1 or id in self.taken:
+            while self.next in self.taken:
+                self.next += 1
+            id = self.next
+        self.taken.add(id)
+        return id
