@@ -49,12 +49,14 @@ setup(
         "rich",
         "Pillow",
         "matplotlib",
+        "PyYAML",  # settings of annotation tools' projects
         "safetensors",  # the format of the weights that timm publishes; timm itself needs it
     ],
     entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
         "test": ["pytest", "ruff", "h5py", "av"],
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
+        "imports": ["h5py"],  # tables of DeepLabCut and labels of SLEAP
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],
         "tables": ["pyarrow"],  # parquet files of predictions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 import io
 import json
 import re
@@ -22,6 +23,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+MAX_CELL = 2**24  # characters; an image may stand in a cell
 WHITESPACE = re.compile(r"[ \t\n\r]*")  # of json
 
 
@@ -146,6 +148,25 @@ def read_lines(path: str | Path) -> list[tuple[int, str]]:
     if not lines:
         raise DataError(f"{path}: the file is empty; copy or download it again")
     return lines
+
+
+def stream_csv(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    """Rows of a table with the number of the line that each ends on, without blank ones.
+
+    Cells are separated by what the first line has most of: commas, semicolons or tabs.
+
+    Raises:
+        DataError: it is missing, empty, no text, or no table.
+    """
+    with _open_text(path) as file:
+        first = file.readline()
+        file.seek(0)
+        csv.field_size_limit(MAX_CELL)
+        rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
+        try:
+            yield from ((rows.line_num, row) for row in rows if any(cell.strip() for cell in row))
+        except csv.Error as error:
+            raise DataError(f"{path}: line {rows.line_num} is no row of a table ({error}); export it again") from None
 
 
 @contextmanager
