@@ -90,6 +90,11 @@ class BaseView:
     def crops(self, windows_xywh, boxes_xyxy, scores):
         raise TypeError(f"{type(self).__name__} looks at whole images")
 
+    @property
+    def sees_crops(self) -> bool:
+        """Whether it looks at windows of an image, and not at all of it."""
+        return type(self).crops is not BaseView.crops
+
     def describe(self) -> dict:
         """What predictions depend on, in plain values; it is kept in every checkpoint and compared when testing."""
         return {"type": type(self).__name__, **vars(self)}

@@ -10,10 +10,17 @@ from hrtoolkit.engine.check_config import check_config
 from .conftest import REPOSITORY
 
 CONFIGS = sorted(p for p in (REPOSITORY / "configs").glob("*/*.py") if not p.parent.name.startswith("_"))
-FROM_THE_DATA = {  # what these leave to them
-    "hrnet_w18_finetune": ["model.head.scheme=2"],
-    "hrnetv2_w18_custom": ["model.head.scheme=300w"],
-}
+FROM_THE_DATA = {"pose": "coco", "face": "300w", "detection": "coco", "segmentation": "camvid", "classification": 2}
+
+
+def left_open(path) -> list[str]:
+    """What configs for own data leave to the data."""
+    own = path.stem.endswith(("_custom", "_finetune"))
+    return [f"model.head.scheme={FROM_THE_DATA[path.parent.name]}"] if own else []
+
+
+def name_of(path) -> str:
+    return f"{path.parent.name}/{path.stem}"
 
 
 def test_configs_were_found():
@@ -22,25 +29,38 @@ def test_configs_were_found():
         f"hrnet_w{w}_coco{size}{kind}" for w in (32, 48) for size in ("", "_384x288") for kind in ("", "_dark", "_udp")
     }
     assert names >= sizes | {"hrnet_w32_mpii", "hrnet_w48_mpii", "hrnet_toy"}
-    assert len([path for path in CONFIGS if path.parent.name == "classification"]) == 13
+    assert len([path for path in CONFIGS if path.parent.name == "classification"]) == 14
     faces = {f"hrnetv2_w18_{data}{kind}" for data in ("300w", "aflw", "wflw") for kind in ("", "_dark")}
     assert names >= faces | {"hrnetv2_w18_cofw", "hrnetv2_toy"}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_config_is_valid_builds_and_has_a_header(path):
-    config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
+    config = load_config(path, left_open(path))
     check_config(config, files=False)
     with torch.device("meta"):
         build_model(config)
     header = path.read_text().split('"""')[1]
-    assert f"python tools/train.py configs/{path.parent.name}/{path.name}" in header
+    commands = (f"python tools/train.py configs/{path.parent.name}/{path.name}", f"hrtoolkit train {name_of(path)} ")
+    assert any(command in header for command in commands)
     assert "Published: " in header or path.stem.endswith(("toy", "camvid"))
+
+
+@pytest.mark.parametrize("path", [p for p in CONFIGS if "recipes" in load_config(p)], ids=lambda path: path.stem)
+def test_recipes_are_valid(path):
+    recipes = load_config(path).recipes
+    assert [one.up_to for one in recipes] == sorted(one.up_to for one in recipes)
+    for recipe in recipes:
+        config = load_config(path, left_open(path))
+        config.merge_from_dict({name: value for name, value in recipe.items() if name != "up_to"})
+        check_config(config, files=False)
+        with torch.device("meta"):
+            build_model(config)  # finds the names of what is frozen
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.parent.name in ("pose", "face")], ids=lambda path: path.stem)
 def test_pose_and_face_configs_give_a_heatmap_a_keypoint(path):
-    config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
+    config = load_config(path, left_open(path))
     with torch.device("meta"):
         model = build_model(config)
     width, height = model.branch().view.input_size

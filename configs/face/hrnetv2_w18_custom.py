@@ -1,36 +1,33 @@
-"""HRNetV2-W18 on landmarks of your own, as many as there are, in COCO's keypoint format; 256x256.
+"""HRNetV2-W18 on landmarks of your own, as many as there are; 256x256.
 
-A folder with images/, train.json and val.json: `categories` list the landmarks' names (partners in mirroring differ in
-left and right alone), `annotations` hold x, y and visibility of each. Errors are divided by the side of the box around
-the landmarks; `nme_reference` may name two landmarks instead.
-Published: nothing; the recipe is that of the DARK configs, for one GPU.
+The data is an export of a labelling tool, or a file in COCO's keypoint format; names and mirror partners come from it,
+and the recipe from how much there is. Errors are divided by the side of the box around the landmarks; `nme_reference`
+may name two landmarks instead. Published: none, it depends on the images; the codec is that of the DARK configs.
 
-    python tools/train.py configs/face/hrnetv2_w18_custom.py --data-root DIR --set load_from=timm/hrnet_w18.ms_in1k
-    python tools/test.py configs/face/hrnetv2_w18_custom.py CHECKPOINT --data-root DIR
+    hrtoolkit train face/hrnetv2_w18_custom --data EXPORT
+    hrtoolkit predict work_dirs/face/hrnetv2_w18_custom/best.pth PICTURES --boxes whole --out found
 """
 
 _base_ = "hrnetv2_w18_300w_dark.py"
 
+_dataset = dict(_delete_=True, type="CocoFaces", data_root="data/own", image_dir="", scheme=dict(nme_reference="box"))
 model = dict(head=dict(scheme=None))  # the training data has it
-train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(
-        _delete_=True,
-        type="CocoFaces",
-        data_root="data/my_faces",
-        ann_file="train.json",
-        image_dir="images",
-        scheme=dict(nme_reference="box"),
+train_dataloader = dict(batch_size=16, num_workers=2, dataset=dict(**_dataset, ann_file="train.json"))
+val_dataloader = dict(batch_size=16, num_workers=2, dataset=dict(**_dataset, ann_file="val.json"))
+base_batch_size = None
+train_cfg = dict(max_epochs=60, val_interval=2, patience=10)
+optim_wrapper = dict(optimizer=dict(_delete_=True, type="AdamW", lr=1e-3, weight_decay=0.01))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", by_epoch=True, eta_min_ratio=0.01, convert_to_iter_based=True),
+]
+recipes = [
+    dict(
+        up_to=100,
+        model=dict(frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"]),
+        train_dataloader=dict(batch_size=8),
+        train_cfg=dict(max_epochs=150, val_interval=5, patience=8),
     ),
-)
-val_dataloader = dict(
-    batch_size=32,
-    dataset=dict(
-        _delete_=True,
-        type="CocoFaces",
-        data_root="data/my_faces",
-        ann_file="val.json",
-        image_dir="images",
-        scheme=dict(nme_reference="box"),
-    ),
-)
+    dict(up_to=1000, train_cfg=dict(max_epochs=100, val_interval=4, patience=8)),
+]
+load_from = "timm/hrnet_w18.ms_in1k"  # downloaded by timm; or a file, such as a model of faces

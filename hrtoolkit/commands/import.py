@@ -10,6 +10,7 @@ status 1 where training would not start.
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from hrtoolkit.commands import options
 
@@ -26,10 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--join", action=argparse.BooleanOptionalAction, help="give keypoints the box that they lie in")
 
 
+# Configs that train on what was found, the first that fits.
+CONFIGS = {
+    "keypoints": "pose/hrnet_w32_custom",
+    "outlines": "detection/mask_rcnn_hrnetv2p_w18_custom",
+    "boxes": "detection/faster_rcnn_hrnetv2p_w18_custom",
+}
+
+
 def run(args: argparse.Namespace) -> int:
-    """Import, check what was written, and print the next command."""
+    """Import, let the data answer for itself, and print the next command."""
+    from hrtoolkit.engine.own_data import check_own_data
+    from hrtoolkit.engine.runner import start_logging
     from hrtoolkit.importers import import_annotations
 
+    start_logging()
     imported = import_annotations(args.source, args.out, args.format, args.images, args.val, args.join)
     print(imported)
+    kind = "keypoints" if imported.points else "outlines" if imported.outlines else "boxes"
+    findings = check_own_data(CONFIGS[kind], imported)
+    for finding in findings:
+        print(finding)
+    if any(finding.level == "stop" for finding in findings):
+        print("training will not start")
+        return 1
+    print(f"next: hrtoolkit train {CONFIGS[kind]} --data {shlex.quote(str(args.out))}")
     return 0

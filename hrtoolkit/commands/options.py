@@ -20,6 +20,7 @@ SHORTHANDS = {
     "--batch-size": "train_dataloader.batch_size",
     "--lr": "optim_wrapper.optimizer.lr",
     "--workers": "train_dataloader.num_workers",
+    "--weights": "load_from",
 }
 
 

@@ -291,6 +291,8 @@ def scheme_of_categories(
 
 def _scheme_of_file(category: dict, fields: dict, findings: Findings) -> KeypointScheme:
     names = {"names": category["keypoints"]}
+    if "mirrored" in category:  # not COCO's own: what `hrtoolkit import` knows of mirror partners
+        names["mirrored"] = category["mirrored"]
     if "skeleton" not in fields:
         return resolve_scheme({**names, **fields, "skeleton": _read_skeleton(category, findings)}, KeypointScheme)
     known = resolve_scheme({**names, **fields}, KeypointScheme)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,7 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
             name, value, partial(_check_hook, config.get("train_cfg")), problems
         ),
         "load_from": lambda name, value: _check_start(name, value, problems),
+        "recipes": lambda name, value: _check_recipes(name, value, known, problems),
     }
     known = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
     present = {name: value for name, value in config.items() if value is not None}
@@ -184,6 +185,15 @@ def _check_start(path: str, value: Any, problems: list[Problem]) -> None:
         value = value.get("checkpoint")
     if not isinstance(value, str):
         problems.append(Problem(path, f"expected str, or dict(checkpoint=..., scheme=...), got {value!r}"))
+
+
+def _check_recipes(path: str, value: Any, known: Sequence[str], problems: list[Problem]) -> None:
+    """What changes for how many objects of one's own data: see `hrtoolkit.engine.own_data`."""
+    for index, one in enumerate(value if is_sequence(value) else [value]):
+        if not isinstance(one, Mapping) or not fits(one.get("up_to"), Count):
+            problems.append(Problem(f"{path}.{index}", "expected a dict with up_to, a number of objects, and changes"))
+        elif unknown := [name for name in one if name not in (*known, "up_to")]:
+            problems.append(Problem(f"{path}.{index}.{unknown[0]}", f"a config has no {unknown[0]!r}"))
 
 
 def _check_files(config: Config) -> Iterator[Problem]:

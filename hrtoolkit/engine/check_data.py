@@ -19,11 +19,12 @@ from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import check_same
 
 
-def check_data(config: Config) -> tuple[dict[str, Samples], list[Finding]]:
+def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding]]:
     """Find everything that is wrong with the data of a config, images included.
 
     Args:
         config: as loaded.
+        read_images: decode every image, which takes minutes on a large set.
 
     Returns:
         the data sets that could be read, by name, and the findings.
@@ -50,7 +51,7 @@ def check_data(config: Config) -> tuple[dict[str, Samples], list[Finding]]:
     finish = join
     if samples:
         finish = _check_with_model(config, plan, samples, findings) or join
-    return samples, findings + examine(samples, metrics, finish, read_images=True)
+    return samples, findings + examine(samples, metrics, finish, read_images)
 
 
 def _check_with_model(

@@ -42,6 +42,7 @@ class TrainLoop(EpochBasedTrainLoop):
         max_epochs: how long.
         val_interval: epochs between two validations; the last epoch is always validated.
         save_minutes: minutes between two checkpoints within an epoch.
+        patience: validations in a row that do not beat the best one, after which training ends early; None never.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class TrainLoop(EpochBasedTrainLoop):
         max_epochs: Count,
         val_interval: Count = 1,
         save_minutes: NotNegative = 10.0,
+        patience: Count | None = None,
     ):
         dataloader.dataset.metainfo = None  # mmengine warns where there is none
         super().__init__(runner, dataloader, max_epochs, val_interval=val_interval)
         self.save_minutes = save_minutes
+        self.patience = patience
         self.step = 0  # steps done in this epoch
 
     def start_at(self, epoch: int, step: int) -> None:
@@ -69,10 +72,12 @@ class TrainLoop(EpochBasedTrainLoop):
             # The run may have ended between an epoch and its validation.
             if self.step == 0 and self.runner.validated_epoch < self._epoch:
                 self.validate_if_due()
+            self.stop_training = self.has_stalled()
             while self._epoch < self._max_epochs and not self.stop_training:
                 self.run_epoch()
                 self.runner.save_last()
                 self.validate_if_due()
+                self.stop_training = self.has_stalled()
             self.runner.call_hook("after_train")
         self.runner.write_unsaved()
         return self.runner.model
@@ -137,6 +142,22 @@ class TrainLoop(EpochBasedTrainLoop):
         if math.isfinite(score) and score not in earlier and best([*earlier, score]) == score:
             self.runner.save_best({headline: score})
         self.runner.save_last()
+
+    def has_stalled(self) -> bool:
+        """Whether the last validations brought nothing better, as many as patience lasts.
+
+        As long as all of them give the same, such as 0, nothing has been learnt yet that could get better.
+        """
+        headline = self.runner.headline
+        scores = [record[headline] for record in self.runner.history if headline in record]
+        finite = [score for score in scores if math.isfinite(score)]
+        if self.patience is None or len(set(finite)) < 2:
+            return False
+        waited = len(scores) - 1 - scores.index(self.runner.best(finite))
+        stalled = waited >= self.patience
+        if stalled:
+            log.info("no better %s in %d validations: training ends early", headline, waited)
+        return stalled
 
 
 class EvaluationLoop(BaseLoop):

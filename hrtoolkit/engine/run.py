@@ -292,7 +292,8 @@ def train(
     scored = [record for record in runner.history if headline in record]
     best = runner.best(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
-        _print_summary(best, headline, work_dir, pictures.latest, test_command)
+        where = " --boxes whole (or --detector NAME)" if run.model.branch().view.sees_crops else ""
+        _print_summary(best, headline, work_dir, pictures.latest, test_command, where)
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
 
 
@@ -530,8 +531,19 @@ def _raised_by_torch(error: BaseException) -> bool:
     return any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in folders)
 
 
-def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str) -> None:
-    """Say what came out and where it is, as far as it is there."""
+def _print_summary(
+    best: dict, headline: str | None, work_dir: Path, pictures: Path | None, command: str, where: str
+) -> None:
+    """Say what came out and where it is, as far as it is there, and how to go on.
+
+    Args:
+        best: numbers of the best epoch; empty without validation.
+        headline: that it is best by.
+        work_dir: of the run.
+        pictures: the latest.
+        command: that tests.
+        where: what predicting needs besides, in the words of the command.
+    """
     lines, weights = {"to resume": work_dir / "last.pth"}, work_dir / "best.pth"
     drawn = [str(path) for path in (pictures, work_dir / "curves.png") if path is not None and path.is_file()]
     if drawn:
@@ -543,4 +555,6 @@ def _print_summary(best: dict, headline: str | None, work_dir: Path, pictures: P
             lines["next"] = command.replace("CHECKPOINT", shlex.quote(str(weights)))
         else:  # the run was ended before the disk had room again
             lines["weights"] = "lost: they could not be written" + (f"; {weights} is of epoch {found}" if found else "")
+    usable = weights if weights.exists() else work_dir / "last.pth"
+    lines["to predict"] = f"hrtoolkit predict {shlex.quote(str(usable))} PICTURES --out found{where}"
     log.info("\ndone\n%s", "\n".join(f"  {name:10} {value}" for name, value in lines.items()))

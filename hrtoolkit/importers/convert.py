@@ -30,8 +30,8 @@ from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.complete import complete
 from hrtoolkit.importers.formats import find_format
 from hrtoolkit.importers.groups import hold_out
-from hrtoolkit.importers.source import Source
-from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.importers.source import IMAGES, Source
+from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 
 WHOLE = "annotations"  # the file of an export that has no splits
 
@@ -47,6 +47,8 @@ class Imported:
         splits: number of pictures by file ("train" of train.json).
         objects: number of objects by class.
         points: number of objects with keypoints by class.
+        parts: number of objects by file and class.
+        schemes: keypoints of each class that has some.
         outlines: number of objects with a mask or polygons.
         derived: counts of what the format does not say, in words.
         held_out: how pictures for validation were chosen; "" where the export says, or nobody asked.
@@ -59,6 +61,8 @@ class Imported:
     splits: Counter = field(default_factory=Counter)
     objects: Counter = field(default_factory=Counter)
     points: Counter = field(default_factory=Counter)
+    parts: dict[str, Counter] = field(default_factory=dict)
+    schemes: dict[str, KeypointScheme] = field(default_factory=dict)
     outlines: int = 0
     derived: Counter = field(default_factory=Counter)
     held_out: str = ""
@@ -117,8 +121,9 @@ def import_annotations(
         splits = _split(names, imported, fraction)
         categories = _categories(source, imported)
         for split in dict.fromkeys(splits):
-            _write(out / f"{split or WHOLE}.json", journal, splits, split, categories)
-            imported.splits[split or WHOLE] = splits.count(split)
+            name = split or WHOLE
+            imported.parts[name] = _write(out / f"{name}.json", journal, splits, split, categories)
+            imported.splits[name] = splits.count(split)
     return imported
 
 
@@ -178,7 +183,8 @@ def _write_image(picture: Picture, folder: Path) -> Path:
         suffix = ".png"
         bgr = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., ::-1])
         data = cv2.imencode(suffix, bgr)[1].tobytes()
-    path = place_inside(folder / "images", str(Path(name).with_suffix(suffix)))
+    stem = name.removesuffix(Path(name).suffix) if Path(name).suffix.lower() in IMAGES else name
+    path = place_inside(folder / "images", f"{stem}{suffix}")
     with write_atomically(path, "wb") as file:
         file.write(data)
     return path
@@ -252,8 +258,9 @@ def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
         category: dict[str, Any] = {"id": id, "name": label}
         # Numbers in their order, names as they came.
         names = sorted(source.found_names.get(label, ()), key=lambda name: int(name) if name.isdigit() else -1)
-        scheme = source.schemes.get(label) or (KeypointScheme(names) if names else None)
+        scheme = source.schemes.get(label) or (resolve_scheme(names, KeypointScheme) if names else None)
         if scheme is not None:
+            imported.schemes[label] = scheme
             category["keypoints"] = list(scheme.names)
             category["skeleton"] = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts from 1
             if label in source.mirrored:
@@ -262,10 +269,11 @@ def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
     return categories
 
 
-def _write(path: Path, journal: IO, splits: list[str], split: str, categories: list[dict]) -> None:
-    """Write the pictures of one split in COCO's format."""
+def _write(path: Path, journal: IO, splits: list[str], split: str, categories: list[dict]) -> Counter:
+    """Write the pictures of one split in COCO's format; gives the number of objects by class."""
     by_label = {category["name"]: category for category in categories}
     image_ids, annotation_ids = _Ids(), _Ids()
+    counts: Counter = Counter()
     with write_atomically(path) as file, tempfile.TemporaryFile("w+", dir=path.parent) as annotations:
         file.write('{"categories": ' + json.dumps(categories) + ',\n"images": [')
         lead = {file: "\n", annotations: "\n"}
@@ -282,12 +290,14 @@ def _write(path: Path, journal: IO, splits: list[str], split: str, categories: l
             image["id"] = image_ids.take(image["id"])
             put(file, image)
             for thing in things:
+                counts[thing["category_id"]] += 1
                 put(annotations, _finish(thing, image["id"], annotation_ids, by_label))
         file.write('],\n"annotations": [')
         annotations.seek(0)
         while chunk := annotations.read(2**20):
             file.write(chunk)
         file.write("]}\n")
+    return counts
 
 
 def _finish(thing: dict, image_id: int, ids: _Ids, by_label: dict[str, dict]) -> dict:

@@ -40,7 +40,6 @@ from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold
-from hrtoolkit.views import BaseView
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +175,7 @@ class Predictor:
             raise OptionError("this model has no view: its config does not say how it looks at pictures")
         if isinstance(batch_size, int) and batch_size < 1:
             raise OptionError(f"batch_size is 1 or more, or 'auto', got {batch_size}")
-        self.sees_crops = type(self.branch.view).crops is not BaseView.crops
+        self.sees_crops = self.branch.view.sees_crops
         self.batch_size = batch_size or (CROPS if self.sees_crops else 1)
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")

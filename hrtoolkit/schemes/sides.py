@@ -12,16 +12,25 @@ SIDE = re.compile("left|right|[lr]$", re.IGNORECASE)
 
 def partners_by_name(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
     """Pairs of names that differ in left/right alone, and names that tell a side without a partner."""
-    pairs = [(name, partner) for name in names if (partner := _swap_side(name, LEFT_TO_RIGHT)) in names]
+    known = {_join_words(name): name for name in names}  # "left elbow" is the partner of "right_elbow"
+    pairs = [
+        (name, known[_join_words(partner)])
+        for name in names
+        if (partner := _swap_side(name, LEFT_TO_RIGHT)) and _join_words(partner) in known
+    ]
     # A single letter may stand for anything ("L5" is a vertebra); "left" without a right is a slip of the pen.
     words = {"left": "right", "right": "left"}
     alone = [name for name in names if _swap_side(name, words) and not any(name in pair for pair in pairs)]
     return pairs, alone
 
 
+def _join_words(name: str) -> str:
+    return re.sub(r"[\s_-]+", "_", name)
+
+
 def left_first(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Mirrored pairs with the left one first, where their names tell; schemes list them either way."""
-    return [(b, a) if _swap_side(b, LEFT_TO_RIGHT) == a else (a, b) for a, b in pairs]
+    return [(b, a) if _join_words(_swap_side(b, LEFT_TO_RIGHT) or "") == _join_words(a) else (a, b) for a, b in pairs]
 
 
 def _swap_side(name: str, sides: dict[str, str]) -> str | None:

@@ -1,0 +1,36 @@
+"""Keypoints of one's own: names, skeleton and mirror partners come from the data, the recipe follows its size."""
+
+custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
+model = dict(
+    view=dict(type="TopDown", input_size=(192, 256)),
+    head=dict(type="HeatmapHead", scheme=None, codec=dict(type="UDPHeatmap", sigma=2.0)),
+    finish=dict(type="PoseFinish"),
+)
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    dataset=dict(type="CocoKeypoints", data_root="data/own", ann_file="train.json", image_dir=""),
+    augmentation=dict(type="PoseAugmentation", half_body=0.0, scale=0.35, rotation=40.0, flip=0.5),
+)
+val_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    dataset=dict(type="CocoKeypoints", data_root="data/own", ann_file="val.json", image_dir=""),
+)
+val_evaluator = dict(type="CocoKeypointMetric")
+train_cfg = dict(max_epochs=60, val_interval=2, patience=10)
+optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", by_epoch=True, eta_min_ratio=0.01, convert_to_iter_based=True),
+]
+recipes = [
+    dict(
+        up_to=100,
+        model=dict(frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"]),
+        train_dataloader=dict(batch_size=8),
+        train_cfg=dict(max_epochs=150, val_interval=5, patience=8),
+    ),
+    dict(up_to=1000, train_cfg=dict(max_epochs=100, val_interval=4, patience=8)),
+]
+seed = 0
