@@ -40,11 +40,11 @@ def read_xml(path: Path) -> ET.Element:
 
 
 def stream_xml(path: Path, tags: Collection[str]) -> Iterator[ET.Element]:
-    """The elements of these tags that stand right below the root, one at a time, so that memory stays flat.
+    """The elements of these tags, wherever they stand, one at a time, so that memory stays flat.
 
     Args:
         path: of the file.
-        tags: of the elements; all others are passed over.
+        tags: of the elements; all others are passed over, and one inside another comes with that one alone.
 
     Raises:
         DataError: there is no such file, or it is no XML.
@@ -61,10 +61,10 @@ def stream_xml(path: Path, tags: Collection[str]) -> Iterator[ET.Element]:
                     ancestors.append(element)
                     continue
                 ancestors.pop()
-                if len(ancestors) == 1:
+                if ancestors and not any(one.tag in tags for one in ancestors):
                     if element.tag in tags:
                         yield element
-                    ancestors[0].remove(element)
+                    ancestors[-1].remove(element)
         parser.close()
         if ancestors:
             raise DataError("it ends in the middle; copy or export it again")
