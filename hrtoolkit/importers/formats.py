@@ -67,14 +67,20 @@ def get_format(name: str) -> Format:
     return FORMATS[name]
 
 
-def recognise(path: Path) -> Format | None:
-    """The format of an annotation file, by its suffix and how it begins; None where nobody knows."""
+def recognise(path: Path, first: Format | None = None) -> Format | None:
+    """The format of an annotation file, by its suffix and how it begins; None where nobody knows.
+
+    Args:
+        path: of the file.
+        first: format that is asked before the others.
+    """
     suffix = path.suffix.lower()
-    if not any(suffix in one.suffixes for one in FORMATS.values()):
+    fitting = [one for one in (first, *FORMATS.values()) if one is not None and suffix in one.suffixes]
+    if not fitting:
         return None
     with open_file(path) as file:
         head = file.read(HEAD)
-    return next((one for one in FORMATS.values() if suffix in one.suffixes and one.mark.search(head)), None)
+    return next((one for one in fitting if one.mark.search(head)), None)
 
 
 def find_format(source: Source, name: str | None = None) -> Format:
@@ -102,14 +108,15 @@ def find_format(source: Source, name: str | None = None) -> Format:
         path = source.folder / below
         if path.suffix.lower() in IMAGES or is_system_file(below):
             continue
-        one = recognise(path)
+        one = recognise(path, wanted)
         if one is None:
             others.append(path)
         else:
             files.setdefault(one.name, []).append(path)
     if wanted is not None and wanted.name not in files:
         # A mark is how one is told from others; whoever names the format has done that.
-        files[wanted.name] = [path for path in others if path.suffix.lower() in wanted.suffixes]
+        everything = sorted(others + [path for paths in files.values() for path in paths])
+        files = {wanted.name: [path for path in everything if path.suffix.lower() in wanted.suffixes]}
     found = wanted or next((one for one in FORMATS.values() if one.name in files), None)
     if found is None or not files[found.name]:
         raise DataError(_unknown(source.path, others, wanted))

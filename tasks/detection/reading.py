@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import NamedTuple
 
+from hrtoolkit.data.voc import voc_object, voc_size
 from hrtoolkit.data.xml import read_xml
 from hrtoolkit.errors import DataError
 
-SIDES = ("xmin", "ymin", "xmax", "ymax")
 # Roots of other programs' files.
 FOREIGN = {
     "annotations": 'CVAT\'s own XML, which holds all images: export the task as "PASCAL VOC" or "COCO" instead',
@@ -39,29 +39,19 @@ def read_voc(path: Path) -> VocImage:
     root = _parse(path)
     if root.tag in FOREIGN:
         raise DataError(FOREIGN[root.tag])
-    size = root.find("size")
-    width, height = (_read_number(size, side) for side in ("width", "height"))
+    width, height = voc_size(root)
     if not (width == width // 1 and height == height // 1):  # NaN neither
         raise DataError("expected VOC's format: a size with width and height in whole pixels")
     if min(width, height) <= 0:
         raise DataError(f"a size of {width:g} x {height:g}; write that of the image")
     image = VocImage((root.findtext("filename") or "").strip(), int(width), int(height), [], [], [], [])
     for item in root.iter("object"):
-        x1, y1, x2, y2 = (_read_number(item.find("bndbox"), side) for side in SIDES)
-        difficult = (item.findtext("difficult") or "0").strip()
-        image.classes.append((item.findtext("name") or "").strip())
+        name, (x1, y1, x2, y2), difficult = voc_object(item)
+        image.classes.append(name)
         image.boxes_xywh.append((x1 - 1, y1 - 1, x2 - x1 + 1, y2 - y1 + 1))
         image.difficult.append(difficult == "1")
         image.odd.append(difficult not in ("0", "1"))
     return image
-
-
-def _read_number(parent: ET.Element | None, name: str) -> float:
-    """The number below an element; NaN where there is none."""
-    try:
-        return float(parent.findtext(name))
-    except (AttributeError, TypeError, ValueError):
-        return float("nan")
 
 
 def _parse(path: Path) -> ET.Element:
