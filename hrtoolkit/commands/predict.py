@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, or YuNet's .onnx file",
     )
     parser.add_argument(
-        "--save", metavar="FORMAT", nargs="+", default=[], help="csv, parquet, json, coco, openpose, labels, masks"
+        "--save",
+        metavar="FORMAT",
+        nargs="+",
+        default=[],
+        help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")

@@ -11,6 +11,7 @@ from typing import Any
 
 from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.files import write_atomically
+from hrtoolkit.predict.labelling import visibility, with_objects, write_label_studio, write_yolo
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
 
 ROWS_AT_ONCE = 10_000  # of a parquet file
@@ -96,9 +97,7 @@ def write_coco(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     points = isinstance(scheme, KeypointScheme)
     classes = (scheme.classes or ClassScheme(("person",), ids=(1,))) if points else scheme
     ids = dict(zip(classes.names, classes.ids, strict=True))
-    for number, one in enumerate(predictions, start=1):
-        if "objects" not in one:
-            raise UserError("COCO's format has objects and people; save label maps and classes in another one")
+    for number, one in enumerate(with_objects(predictions, "COCO's format"), start=1):
         name = one["source"] if "frame" not in one else f"{one['source']}#{one['frame']}"
         images.append({"id": number, "file_name": name, "width": one["width"], "height": one["height"]})
         for thing in one["objects"]:
@@ -123,9 +122,10 @@ def _coco_annotation(number: int, image_id: int, thing: dict, ids: dict[str, int
         "score": thing["score"],
     }
     if "keypoints" in thing:
-        # Their third number is the score, as in COCO's result files: a viewer shows what is above 0.
-        annotation["keypoints"] = [value for point in thing["keypoints"].values() for value in point]
-        annotation["num_keypoints"] = len(thing["keypoints"])
+        points = thing["keypoints"].values()
+        annotation["keypoints"] = [value for x, y, score in points for value in (x, y, visibility(score))]
+        annotation["keypoint_scores"] = [score for _, _, score in points]
+        annotation["num_keypoints"] = len(points)
     if "mask" in thing:
         annotation["segmentation"] = thing["mask"]
     return annotation
@@ -160,8 +160,18 @@ FORMATS: dict[str, Write] = {
     "parquet": write_parquet,
     "coco": write_coco,
     "openpose": write_openpose,
+    "yolo": write_yolo,
+    "label-studio": write_label_studio,
 }
-SUFFIXES = {"json": ".json", "csv": ".csv", "parquet": ".parquet", "coco": ".coco.json", "openpose": ""}
+SUFFIXES = {
+    "json": ".json",
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "coco": ".coco.json",
+    "openpose": "",
+    "yolo": "",
+    "label-studio": ".label-studio.json",
+}
 
 
 def find_format(name: str) -> tuple[str, Write]:

@@ -178,3 +178,28 @@ def test_formats_that_are_none(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Output(tmp_path / "file" / "out", PEOPLE, {})
+
+
+def test_labelling_tools_get_what_people_then_correct(tmp_path):
+    one = people(Source("sub/a.jpg"))
+    weak = one.record._replace(point_scores=one.record.point_scores * 0)
+    write(tmp_path, [one, Prediction(Source("b.jpg"), weak, one.scheme, one.image)], one.scheme, save=["yolo"])
+    lines = (tmp_path / "yolo" / "labels" / "sub" / "a.txt").read_text().splitlines()
+    numbers = [float(number) for number in lines[0].split()]
+    height, width = one.image.shape[:2]
+    assert numbers[5] * width == pytest.approx(one.record.points[0, 0, 0], abs=1e-3)
+    assert [float(line.split()[7]) for line in (tmp_path / "yolo/labels/b.txt").read_text().splitlines()] == [1, 1]
+    assert f"kpt_shape: [{len(one.scheme.names)}, 3]" in (tmp_path / "yolo" / "data.yaml").read_text()
+
+    write(tmp_path / "ls", [one], one.scheme, save=["label-studio"])
+    (task,) = json.loads((tmp_path / "ls" / "predictions.label-studio.json").read_text())
+    box, point, *_ = task["predictions"][0]["result"]
+    assert point["parentID"] == box["id"] and point["value"]["keypointlabels"] == [one.scheme.names[0]]
+    assert point["value"]["y"] * height / 100 == pytest.approx(one.record.points[0, 0, 1])
+    assert f'value="{one.scheme.names[0]}"' in (tmp_path / "ls" / "label_config.xml").read_text()
+
+
+def test_yolo_has_one_text_for_two_pictures_of_one_name(tmp_path):
+    both = [people(Source("1.jpg")), people(Source("1.png"))]
+    with pytest.raises(UserError, match="one text for 1.jpg and 1.png"):
+        write(tmp_path, both, both[0].scheme, save=["yolo"])
