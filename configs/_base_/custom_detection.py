@@ -21,7 +21,7 @@ recipes = [
     dict(
         up_to=100,
         model=dict(frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"]),
-        train_cfg=dict(max_epochs=100, val_interval=5, patience=6),
+        train_cfg=dict(max_epochs=100, val_interval=5, patience=None),  # a handful to validate on says little
     ),
     dict(up_to=1000, train_cfg=dict(max_epochs=50, val_interval=2, patience=6)),
 ]

@@ -29,7 +29,7 @@ recipes = [
         up_to=100,
         model=dict(frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"]),
         train_dataloader=dict(batch_size=8),
-        train_cfg=dict(max_epochs=150, val_interval=5, patience=8),
+        train_cfg=dict(max_epochs=200, val_interval=10, patience=None),  # a handful to validate on says little
     ),
     dict(up_to=1000, train_cfg=dict(max_epochs=100, val_interval=4, patience=8)),
 ]

@@ -126,8 +126,12 @@ def read_header(data: bytes) -> Header | None:
 def read_size(path: str | Path) -> tuple[int, int] | None:
     """Width and height of an image, from the first bytes of its file; None where they cannot be read."""
     try:
-        with open_file(path) as file, _pillow_for(file.peek(8))(file) as picture:
-            return picture.size
+        with open_file(path) as file:
+            header = read_header(file.peek())
+            if header is not None:
+                return header.width, header.height
+            with _pillow_for(file.peek(8))(file) as picture:
+                return picture.size
     except (*DAMAGE, DataError, Image.DecompressionBombError):
         return None
 

@@ -80,7 +80,7 @@ def _read_file(file: Path, source: Source, spilled: IO[bytes]) -> Iterator[Pictu
     listed = {image["id"] for image in images}
     for image_id in places.keys() - listed:
         source.fault("annotations of an image that the file does not list", f"image {image_id}", "correct them")
-    join = _joins(categories, source)
+    join, split = _joins(categories, source), source.split_of(file)
     for image in images:
         instances = []
         for place in places[image["id"]]:
@@ -95,7 +95,7 @@ def _read_file(file: Path, source: Source, spilled: IO[bytes]) -> Iterator[Pictu
             instances=instances,
             file=source.find_image(image["file_name"], file.parent),
             size_wh=(int(image["width"]), int(image["height"])) if image["width"] and image["height"] else None,
-            split=source.split_of(file),
+            split=split,
             id=image["id"] if isinstance(image["id"], int) else None,
         )
 
