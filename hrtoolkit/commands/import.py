@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", metavar="DIR", type=options.path_argument, help="folder of the images, where they lie elsewhere"
     )
+    parser.add_argument(
+        "--keypoints", metavar="NAMES", help="of keypoints that are only numbered: a,b,c or a known scheme such as coco"
+    )
     parser.add_argument("--val", metavar="FRACTION", type=float, help="of the pictures for validation")
     parser.add_argument("--join", action=argparse.BooleanOptionalAction, help="give keypoints the box that they lie in")
 
@@ -42,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from hrtoolkit.importers import import_annotations
 
     start_logging()
-    imported = import_annotations(args.source, args.out, args.format, args.images, args.val, args.join)
+    names = args.keypoints.split(",") if "," in (args.keypoints or "") else args.keypoints
+    imported = import_annotations(args.source, args.out, args.format, args.images, args.val, args.join, names)
     print(imported)
     kind = "keypoints" if imported.points else "outlines" if imported.outlines else "boxes"
     findings = check_own_data(CONFIGS[kind], imported)

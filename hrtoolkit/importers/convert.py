@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -31,7 +31,7 @@ from hrtoolkit.importers.complete import complete
 from hrtoolkit.importers.formats import find_format
 from hrtoolkit.importers.groups import hold_out
 from hrtoolkit.importers.source import IMAGES, Source
-from hrtoolkit.schemes import KeypointScheme, resolve_scheme
+from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 
 WHOLE = "annotations"  # the file of an export that has no splits
 
@@ -87,6 +87,7 @@ def import_annotations(
     images: str | Path | None = None,
     fraction: float | None = None,
     join: bool | None = None,
+    keypoints: SchemeLike | None = None,
 ) -> Imported:
     """Turn an export of a labelling tool into COCO's format.
 
@@ -97,6 +98,7 @@ def import_annotations(
         images: folder of the images, where they are not below that of the annotations.
         fraction: of the pictures for val.json, where the export is one part.
         join: whether keypoints get the box that is drawn around them; None leaves it to the format.
+        keypoints: what those are called that the export only numbers: names, or a known scheme such as "coco".
 
     Returns:
         what was read, derived, and left out.
@@ -106,6 +108,7 @@ def import_annotations(
         UserError: the folder cannot be written.
     """
     source, out = Source(path, images, join), Path(out)
+    names_of_numbers = None if keypoints is None else resolve_scheme(keypoints, KeypointScheme)
     if out.resolve() == source.folder.resolve():
         raise UserError(f"{out}: the export itself; choose another folder to write to")
     check_writable(out, folder=True)
@@ -119,10 +122,12 @@ def import_annotations(
             told = "\n".join(map(str, imported.findings))
             raise DataError(f"{path}: nothing is annotated in {len(names)} pictures of {found.title}\n{told}".rstrip())
         splits = _split(names, imported, fraction)
+        schemes = _find_schemes(source)
+        imported.schemes = {label: _name(schemes[label], names_of_numbers, label) for label in schemes}
         categories = _categories(source, imported)
         for split in dict.fromkeys(splits):
             name = split or WHOLE
-            imported.parts[name] = _write(out / f"{name}.json", journal, splits, split, categories)
+            imported.parts[name] = _write(out / f"{name}.json", journal, splits, split, categories, schemes)
             imported.splits[name] = splits.count(split)
     return imported
 
@@ -246,6 +251,24 @@ def _split(names: list[tuple[str, str]], imported: Imported, fraction: float | N
     return ["val" if one else "train" for one in held]
 
 
+def _find_schemes(source: Source) -> dict[str, KeypointScheme]:
+    """Keypoints by class: as declared, or as they came; numbers in their order."""
+    schemes = dict(source.schemes)
+    for label, names in source.found_names.items():
+        ordered = sorted(names, key=lambda name: int(name) if name.isdigit() else -1)
+        schemes.setdefault(label, resolve_scheme(ordered, KeypointScheme))
+    return schemes
+
+
+def _name(scheme: KeypointScheme, names: KeypointScheme | None, label: str) -> KeypointScheme:
+    """Give keypoints that are only numbered the names that the caller knows."""
+    if names is None or not all(name.isdigit() for name in scheme.names):
+        return scheme
+    if len(names.names) != len(scheme.names):
+        raise DataError(f"{label!r} has {len(scheme.names)} keypoints, and there are {len(names.names)} names for them")
+    return names
+
+
 def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
     """The categories of the files: all classes in their order, with the ids of the export where they are usable."""
     ids = list(source.labels.values())
@@ -256,11 +279,8 @@ def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
         if label in source.emptied and not imported.objects[label]:
             continue
         category: dict[str, Any] = {"id": id, "name": label}
-        # Numbers in their order, names as they came.
-        names = sorted(source.found_names.get(label, ()), key=lambda name: int(name) if name.isdigit() else -1)
-        scheme = source.schemes.get(label) or (resolve_scheme(names, KeypointScheme) if names else None)
+        scheme = imported.schemes.get(label)
         if scheme is not None:
-            imported.schemes[label] = scheme
             category["keypoints"] = list(scheme.names)
             category["skeleton"] = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts from 1
             if label in source.mirrored:
@@ -269,9 +289,25 @@ def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
     return categories
 
 
-def _write(path: Path, journal: IO, splits: list[str], split: str, categories: list[dict]) -> Counter:
-    """Write the pictures of one split in COCO's format; gives the number of objects by class."""
-    by_label = {category["name"]: category for category in categories}
+def _write(
+    path: Path,
+    journal: IO,
+    splits: list[str],
+    split: str,
+    categories: list[dict],
+    schemes: Mapping[str, KeypointScheme],
+) -> Counter:
+    """Write the pictures of one split in COCO's format; gives the number of objects by class.
+
+    Args:
+        path: of the file.
+        journal: a line a picture.
+        splits: of each picture.
+        split: whose pictures are written.
+        categories: of the file.
+        schemes: of each class, whose names are those in the journal.
+    """
+    ids = {category["name"]: category["id"] for category in categories}
     image_ids, annotation_ids = _Ids(), _Ids()
     counts: Counter = Counter()
     with write_atomically(path) as file, tempfile.TemporaryFile("w+", dir=path.parent) as annotations:
@@ -291,7 +327,8 @@ def _write(path: Path, journal: IO, splits: list[str], split: str, categories: l
             put(file, image)
             for thing in things:
                 counts[thing["category_id"]] += 1
-                put(annotations, _finish(thing, image["id"], annotation_ids, by_label))
+                thing |= {"id": annotation_ids.take(thing["id"]), "image_id": image["id"]}
+                put(annotations, _finish(thing, ids, schemes))
         file.write('],\n"annotations": [')
         annotations.seek(0)
         while chunk := annotations.read(2**20):
@@ -300,12 +337,12 @@ def _write(path: Path, journal: IO, splits: list[str], split: str, categories: l
     return counts
 
 
-def _finish(thing: dict, image_id: int, ids: _Ids, by_label: dict[str, dict]) -> dict:
-    """Give an annotation its ids, and its keypoints in the order of its class."""
-    category = by_label[thing["category_id"]]
-    thing |= {"id": ids.take(thing["id"]), "image_id": image_id, "category_id": category["id"]}
+def _finish(thing: dict, ids: Mapping[str, int], schemes: Mapping[str, KeypointScheme]) -> dict:
+    """Give an annotation the id of its class, and its keypoints in the order of its class."""
+    label = thing["category_id"]
+    thing["category_id"] = ids[label]
     if "keypoints" in thing:
-        points = [thing["keypoints"].get(name) or (0, 0, 0) for name in category["keypoints"]]
+        points = [thing["keypoints"].get(name) or (0, 0, 0) for name in schemes[label].names]
         thing["keypoints"] = [value for x, y, v in points for value in ((x, y, v) if v else (0, 0, 0))]
         thing["num_keypoints"] = sum(v > 0 for _, _, v in points)
     return thing

@@ -145,3 +145,14 @@ def test_unknown_formats_and_places(export, register, tmp_path):
     file = export.folder / "x.mine"
     import_annotations(file, export.out)
     assert json.loads((export.out / "annotations.json").read_text())["images"]
+
+
+def test_numbered_keypoints_get_the_names_that_the_caller_knows(export, register):
+    export.picture("a.jpg")
+    register(Picture("a.jpg", [box(points={"3": (3, 3, 2), "1": (1, 1, 2), "2": (2, 2, 1)})]))
+    imported = run(export, keypoints=["left_eye", "right_eye", "nose"])
+    assert export.read()["categories"][0]["keypoints"] == ["left_eye", "right_eye", "nose"]
+    assert export.read()["annotations"][0]["keypoints"] == [1, 1, 2, 2, 2, 1, 3, 3, 2]
+    assert imported.schemes["cat"].mirrored == (("left_eye", "right_eye"),)
+    with pytest.raises(DataError, match="'cat' has 3 keypoints, and there are 17 names"):
+        run(export, keypoints="coco")

@@ -201,5 +201,5 @@ def test_labelling_tools_get_what_people_then_correct(tmp_path):
 
 def test_yolo_has_one_text_for_two_pictures_of_one_name(tmp_path):
     both = [people(Source("1.jpg")), people(Source("1.png"))]
-    with pytest.raises(UserError, match="one text for 1.jpg and 1.png"):
+    with pytest.raises(UserError, match=r"one text for 1.jpg and 1.png"):
         write(tmp_path, both, both[0].scheme, save=["yolo"])
