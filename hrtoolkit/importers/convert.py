@@ -12,10 +12,10 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import cv2
 import numpy as np
@@ -27,6 +27,7 @@ from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable, place_inside, write_atomically
 from hrtoolkit.findings import Finding
 from hrtoolkit.importers.annotated import Instance, Picture
+from hrtoolkit.importers.coco_file import make_categories, to_annotation, write_split
 from hrtoolkit.importers.complete import complete
 from hrtoolkit.importers.formats import find_format
 from hrtoolkit.importers.groups import hold_out
@@ -107,7 +108,7 @@ def import_annotations(
         DataError: the export cannot be used; everything that is wrong with it at once.
         UserError: the folder cannot be written.
     """
-    source, out = Source(path, images, join), Path(out)
+    source, out = Source(path, images, join, out), Path(out)
     names_of_numbers = None if keypoints is None else resolve_scheme(keypoints, KeypointScheme)
     if out.resolve() == source.folder.resolve():
         raise UserError(f"{out}: the export itself; choose another folder to write to")
@@ -124,10 +125,14 @@ def import_annotations(
         splits = _split(names, imported, fraction)
         schemes = _find_schemes(source)
         imported.schemes = {label: _name(schemes[label], names_of_numbers, label) for label in schemes}
-        categories = _categories(source, imported)
+        labels = {
+            label: id for label, id in source.labels.items() if label not in source.emptied - imported.objects.keys()
+        }
+        categories = make_categories(labels, imported.schemes, source.mirrored)
         for split in dict.fromkeys(splits):
             name = split or WHOLE
-            imported.parts[name] = _write(out / f"{name}.json", journal, splits, split, categories, schemes)
+            chosen = _lines(journal, splits, split)
+            imported.parts[name] = write_split(out / f"{name}.json", chosen, categories, schemes)
             imported.splits[name] = splits.count(split)
     return imported
 
@@ -150,7 +155,7 @@ def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journ
         for instance in picture.instances:
             whole = complete(instance, size, imported.derived)
             if whole is not None:
-                annotations.append(_annotation(whole))
+                annotations.append(to_annotation(whole))
                 _count(whole, source, imported)
         image = {"id": picture.id, "file_name": name, "width": size[0], "height": size[1]}
         journal.write(json.dumps([image, annotations]) + "\n")
@@ -202,29 +207,6 @@ def _relative(file: Path, folder: Path) -> Path | str:
         return file.resolve().as_posix()
 
 
-def _annotation(instance: Instance) -> dict[str, Any]:
-    """An instance as json holds it, with its class and keypoints still by name."""
-    x1, y1, x2, y2 = instance.box_xyxy
-    annotation: dict[str, Any] = {
-        "id": instance.id,
-        "category_id": instance.label,
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": instance.area,
-        "iscrowd": int(instance.crowd),
-    }
-    if instance.ignored:
-        annotation["ignore"] = 1
-    if instance.points is not None:
-        annotation["keypoints"] = instance.points
-    if instance.run_lengths is not None:
-        annotation["segmentation"] = instance.run_lengths
-    elif instance.polygons:
-        annotation["segmentation"] = [list(map(float, ring)) for ring in instance.polygons]
-    if instance.attributes:
-        annotation["attributes"] = dict(instance.attributes)
-    return annotation
-
-
 def _count(instance: Instance, source: Source, imported: Imported) -> None:
     label = instance.label
     source.labels.setdefault(label, None)
@@ -269,96 +251,8 @@ def _name(scheme: KeypointScheme, names: KeypointScheme | None, label: str) -> K
     return names
 
 
-def _categories(source: Source, imported: Imported) -> list[dict[str, Any]]:
-    """The categories of the files: all classes in their order, with the ids of the export where they are usable."""
-    ids = list(source.labels.values())
-    if None in ids or len(set(ids)) < len(ids) or min(ids) < 0:
-        ids = list(range(1, len(ids) + 1))
-    categories = []
-    for label, id in zip(source.labels, ids, strict=True):
-        if label in source.emptied and not imported.objects[label]:
-            continue
-        category: dict[str, Any] = {"id": id, "name": label}
-        scheme = imported.schemes.get(label)
-        if scheme is not None:
-            category["keypoints"] = list(scheme.names)
-            category["skeleton"] = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts from 1
-            if label in source.mirrored:
-                category["mirrored"] = [list(pair) for pair in scheme.mirrored]
-        categories.append(category)
-    return categories
-
-
-def _write(
-    path: Path,
-    journal: IO,
-    splits: list[str],
-    split: str,
-    categories: list[dict],
-    schemes: Mapping[str, KeypointScheme],
-) -> Counter:
-    """Write the pictures of one split in COCO's format; gives the number of objects by class.
-
-    Args:
-        path: of the file.
-        journal: a line a picture.
-        splits: of each picture.
-        split: whose pictures are written.
-        categories: of the file.
-        schemes: of each class, whose names are those in the journal.
-    """
-    ids = {category["name"]: category["id"] for category in categories}
-    image_ids, annotation_ids = _Ids(), _Ids()
-    counts: Counter = Counter()
-    with write_atomically(path) as file, tempfile.TemporaryFile("w+", dir=path.parent) as annotations:
-        file.write('{"categories": ' + json.dumps(categories) + ',\n"images": [')
-        lead = {file: "\n", annotations: "\n"}
-
-        def put(where: IO, record: dict) -> None:
-            where.write(lead[where] + json.dumps(record))
-            lead[where] = ",\n"
-
-        journal.seek(0)
-        for line, own in zip(journal, splits, strict=True):
-            if own != split:
-                continue
-            image, things = json.loads(line)
-            image["id"] = image_ids.take(image["id"])
-            put(file, image)
-            for thing in things:
-                counts[thing["category_id"]] += 1
-                thing |= {"id": annotation_ids.take(thing["id"]), "image_id": image["id"]}
-                put(annotations, _finish(thing, ids, schemes))
-        file.write('],\n"annotations": [')
-        annotations.seek(0)
-        while chunk := annotations.read(2**20):
-            file.write(chunk)
-        file.write("]}\n")
-    return counts
-
-
-def _finish(thing: dict, ids: Mapping[str, int], schemes: Mapping[str, KeypointScheme]) -> dict:
-    """Give an annotation the id of its class, and its keypoints in the order of its class."""
-    label = thing["category_id"]
-    thing["category_id"] = ids[label]
-    if "keypoints" in thing:
-        points = [thing["keypoints"].get(name) or (0, 0, 0) for name in schemes[label].names]
-        thing["keypoints"] = [value for x, y, v in points for value in ((x, y, v) if v else (0, 0, 0))]
-        thing["num_keypoints"] = sum(v > 0 for _, _, v in points)
-    return thing
-
-
-class _Ids:
-    """Numbers from 1 that are unique: those of the export where they are, else the next free ones."""
-
-    def __init__(self):
-        self.taken: set[int] = set()
-        self.next = 1
-
-    def take(self, id: int | None) -> int:
-        if not isinstance(id, int) or id < 1 or id in self.taken:
-            while self.next in self.taken:
-                self.next += 1
-            id = self.next
-        self.taken.add(id)
-        return id
+def _lines(journal: IO, splits: list[str], split: str) -> Iterator[tuple[dict, list[dict]]]:
+    journal.seek(0)
+    for line, own in zip(journal, splits, strict=True):
+        if own == split:
+            yield tuple(json.loads(line))

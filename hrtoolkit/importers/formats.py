@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from hrtoolkit.data.listing import is_system_file
-from hrtoolkit.data.paths import find_files, open_file
+from hrtoolkit.data.paths import open_file
 from hrtoolkit.errors import DataError, UserError, shorten, suggest
 from hrtoolkit.importers.annotated import Picture
-from hrtoolkit.importers.source import IMAGES, Source
+from hrtoolkit.importers.source import Source, is_image
 
 HEAD = 2**16  # bytes of a file by which it is recognised
 Read = Callable[[Source], Iterator[Picture]]
@@ -104,10 +103,10 @@ def find_format(source: Source, name: str | None = None) -> Format:
         return found
     files: dict[str, list[Path]] = {}
     others = []
-    for below in find_files(source.folder):
-        path = source.folder / below
-        if path.suffix.lower() in IMAGES or is_system_file(below):
+    for below in source.list_files(source.folder):
+        if is_image(below):
             continue
+        path = source.folder / below
         one = recognise(path, wanted)
         if one is None:
             others.append(path)

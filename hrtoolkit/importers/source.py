@@ -37,12 +37,19 @@ class Source:
         path: its folder, or its annotation file.
         images: folder of the images, where they do not lie below that folder.
         join: whether keypoints get the box that is drawn around them; None leaves it to the format.
+        out: folder that is written to; what lies in it is no part of the export.
 
     Raises:
         DataError: there is no such file or folder.
     """
 
-    def __init__(self, path: str | Path, images: str | Path | None = None, join: bool | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        images: str | Path | None = None,
+        join: bool | None = None,
+        out: str | Path | None = None,
+    ):
         self.path = Path(path)
         if not self.path.exists():
             raise DataError(f"{path}: no such file or folder")
@@ -51,6 +58,7 @@ class Source:
         if self.images is not None and not self.images.is_dir():
             raise DataError(f"{images}: no such folder of images")
         self.join = join
+        self.out = None if out is None else Path(out).resolve()
         self.files: list[Path] = []  # annotation files of the format that is read
         self.schemes: dict[str, KeypointScheme] = {}  # keypoints of each class, in their order
         self.mirrored: set[str] = set()  # classes whose mirror partners the format says
@@ -131,6 +139,17 @@ class Source:
             nearest = beside_it
         return Path(nearest[0]) if nearest else None
 
+    def list_files(self, folder: Path) -> list[str]:
+        """All files below a folder as sorted paths from there, without those of the system and of runs."""
+        inside = None
+        if self.out is not None and self.out.is_relative_to(folder.resolve()):
+            inside = f"{self.out.relative_to(folder.resolve()).as_posix()}/"
+        return [
+            name
+            for name in find_files(folder)
+            if not (is_system_file(name) or "/work_dirs/" in f"/{name}" or (inside and name.startswith(inside)))
+        ]
+
     def image_files(self) -> list[Path]:
         """All images, sorted."""
         return sorted(Path(path) for paths in self._images.values() for path in paths)
@@ -139,14 +158,14 @@ class Source:
     def _images(self) -> dict[str, list[str]]:
         """Images by their names in lower case without suffix; listed when one is asked for that lies elsewhere."""
         root = self.images or self.folder
-        names = find_files(root)
+        names = self.list_files(root)
         if not self.images and self.path.is_file() and not any(is_image(name) for name in names):
             # A file in annotations/ or labels/ has its images beside that folder.
             root = self.folder.resolve().parent
-            names = find_files(root)
+            names = self.list_files(root)
         listed: dict[str, list[str]] = {}
         for name in names:
-            if is_image(name) and not is_system_file(name):
+            if is_image(name):
                 stem = os.path.splitext(name.lower().rpartition("/")[2])[0]  # noqa: PTH122 (as above)
                 listed.setdefault(stem, []).append(f"{root}/{name}")
         return listed

@@ -156,3 +156,14 @@ def test_numbered_keypoints_get_the_names_that_the_caller_knows(export, register
     assert imported.schemes["cat"].mirrored == (("left_eye", "right_eye"),)
     with pytest.raises(DataError, match="'cat' has 3 keypoints, and there are 17 names"):
         run(export, keypoints="coco")
+
+
+def test_what_was_written_before_is_no_part_of_the_export(export, register):
+    export.picture("a.jpg")
+    export.picture("work_dirs/run/pictures/a.jpg")
+    register(Picture("a.jpg", [box()]))
+    export.out = export.folder / "data"
+    first = run(export)
+    export.write("work_dirs/run/data/train.json", '{"images": []}')
+    assert str(run(export)) == str(first)
+    assert export.read()["images"][0]["file_name"] == "../a.jpg"
