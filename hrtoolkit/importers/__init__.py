@@ -3,7 +3,23 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, deeplabcut, dlib, sleap, voc
+from hrtoolkit.importers import (
+    coco,
+    deeplabcut,
+    dlib,
+    sleap,
+    voc,
+    yolo,
+)
 from hrtoolkit.importers.convert import Imported, import_annotations
 
-__all__ = ["Imported", "coco", "deeplabcut", "dlib", "import_annotations", "sleap", "voc"]
+__all__ = [
+    "Imported",
+    "coco",
+    "deeplabcut",
+    "dlib",
+    "import_annotations",
+    "sleap",
+    "voc",
+    "yolo",
+]

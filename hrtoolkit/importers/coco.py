@@ -36,7 +36,11 @@ ANNOTATION = {
 CATEGORY = {"id": COUNT, "name": TEXT, "keypoints": Field("a list of names", frozenset((list,))).or_nothing()}
 
 
-@register_format("coco", title="COCO's format", suffixes=(".json",), mark=r'"(images|annotations|categories)"\s*:\s*\[')
+# An object: Label Studio's own json is a list of tasks. Its notes.json beside YOLO's files has classes alone.
+MARK = r'\A\W*\{.*"(images|annotations|categories)"\s*:\s*\[(?!.*"contributor": "Label Studio"\s*\}\s*\}\s*\Z)'
+
+
+@register_format("coco", title="COCO's format", suffixes=(".json",), mark=MARK)
 def read_coco(source: Source) -> Iterator[Picture]:
     """Read COCO's json: boxes, keypoints, polygons and run lengths."""
     for file in _choose(source):

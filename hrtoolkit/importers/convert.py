@@ -22,7 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.images import read_header, read_size
+from hrtoolkit.data.images import read_header
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable, place_inside, write_atomically
 from hrtoolkit.findings import Finding
@@ -172,7 +172,7 @@ def _find_size(picture: Picture, file: Path | None, source: Source) -> tuple[int
         else:
             source.warn("pictures whose image is not there", picture.name, remedy)
         return picture.size_wh
-    size = read_size(file)
+    size = source.size_of(file)
     if size is None:
         source.fault("images that cannot be read", str(file), "copy them again, or remove their annotations")
     elif picture.size_wh is not None and tuple(picture.size_wh) not in (size, size[::-1]):

@@ -6,10 +6,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from hrtoolkit.data.images import read_size
 from hrtoolkit.data.listing import is_system_file
 from hrtoolkit.data.paths import find_files
 from hrtoolkit.errors import DataError
@@ -65,6 +66,7 @@ class Source:
         self.found_names: dict[str, dict[str, None]] = {}  # of keypoints that nobody declared, by class
         self.labels: dict[str, int | None] = {}  # classes in their order, with their ids where the format has some
         self.emptied: set[str] = set()  # classes that gave their keypoints to others
+        self.size_of = lru_cache(1)(read_size)  # width and height of an image: reader and converter ask one by one
         self._found: dict[tuple, list] = defaultdict(lambda: [0, []])
 
     def declare(
@@ -118,7 +120,7 @@ class Source:
             name: a path or an address.
             beside: folder that the path begins at, where it does; that of the annotations by default.
         """
-        parts = _parts(name)
+        parts = path_parts(name)
         if not parts:
             return None
         for direct in (os.path.join(beside or self.folder, *parts), name if os.path.isabs(name) else ""):  # noqa: PTH117,PTH118
@@ -127,8 +129,8 @@ class Source:
         stem, suffix = os.path.splitext(parts[-1].lower())  # noqa: PTH122
         alike = self._images.get(stem, [])
         candidates = [path for path in alike if path.lower().endswith(suffix)] or alike
-        best = max((_common_end(parts[:-1], _parts(path)[:-1]) for path in candidates), default=0)
-        nearest = [path for path in candidates if _common_end(parts[:-1], _parts(path)[:-1]) == best]
+        best = max((_common_end(parts[:-1], path_parts(path)[:-1]) for path in candidates), default=0)
+        nearest = [path for path in candidates if _common_end(parts[:-1], path_parts(path)[:-1]) == best]
         if len(nearest) > 1:
             beside_it = [path for path in nearest if beside is not None and Path(path).parent == beside]
             if len(beside_it) != 1:
@@ -217,7 +219,7 @@ def is_image(name: str) -> bool:
     return f".{name.lower().rpartition('.')[2]}" in IMAGES
 
 
-def _parts(name: str) -> list[str]:
+def path_parts(name: str) -> list[str]:
     r"""A path's folders and name, of an address too, whichever slashes it has; "." and drives are left out."""
     if "://" in name or name.startswith("/data/local-files/"):
         address = urlsplit(name)
