@@ -246,6 +246,19 @@ def test_shipped_configs_go_by_name_from_any_folder(tmp_path, monkeypatch):
         load_config("w84.py")
 
 
+def test_a_shipped_config_is_a_base_in_any_folder(write, tmp_path):
+    path = write('_base_ = "pose/hrnet_w32_coco"\nseed = 7\n')
+    theirs, ours = load_config("pose/hrnet_w32_coco"), load_config(path)
+    assert ours.seed == 7 and ours.model == theirs.model and ours.train_dataloader == theirs.train_dataloader
+    assert load_config(write('_base_ = "config.py"', "child.py")).model == theirs.model
+    with pytest.raises(ConfigError, match=r"line 1: no file .*; did you mean 'pose/hrnet_w32_coco'"):
+        load_config(write('_base_ = "pose/hrnet_w32_cocoo"', "wrong.py"))
+    # What lies beside the config comes first.
+    (tmp_path / "pose").mkdir()
+    (tmp_path / "pose/hrnet_w32_coco.py").write_text("seed = 1\n")
+    assert load_config(write('_base_ = ["pose/hrnet_w32_coco.py"]', "own.py")).seed == 1
+
+
 def test_a_failing_import_is_a_problem_of_the_config(write):
     path = write('custom_imports = dict(imports=["tasks.juggling", "no_such_package"])')
     with pytest.raises(ConfigError, match=r"custom_imports: cannot import 'tasks.juggling': No module") as caught:

@@ -1,8 +1,9 @@
 """Load a config and override what the command line says.
 
-A config is a Python file as mmengine reads it (`_base_`, `_delete_`), and so a program: reading it runs it. Its
-top-level names are fixed (`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and
-functions stay private to the file.
+A config is a Python file as mmengine reads it (`_base_`, `_delete_`), and so a program: reading it runs it. `_base_`
+may also name a shipped config, such as "pose/hrnet_w32_coco". Its top-level names are fixed
+(`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and functions stay private
+to the file.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pprint
 import reprlib
 import traceback
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +135,7 @@ def _find_file(source: str | Path) -> Path:
             if candidate.suffix != ".py":
                 raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate
-    folder = shipped_configs()
-    files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
-    shipped = {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+    shipped = _list_shipped()
     wanted = path.as_posix().removesuffix(".py")
     matches = [name for name in shipped if f"/configs/{name}".endswith(f"/{wanted}")]
     if len(matches) == 1:
@@ -146,10 +146,39 @@ def _find_file(source: str | Path) -> Path:
     raise ConfigError(source, ["no such file" + suggest(Path(wanted).name, known)])
 
 
+def _list_shipped() -> dict[str, Path]:
+    """The files of the shipped configs by their names, such as "pose/hrnet_w32_coco"."""
+    folder = shipped_configs()
+    files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
+def _find_base(base: str, folder: Path) -> Path:
+    """The file that `_base_` names, which need not exist: seen from the config's folder, else a shipped config."""
+    path = Path(os.path.normpath(folder / base))
+    return path if path.is_file() else _list_shipped().get(base.removesuffix(".py"), path)
+
+
+@contextmanager
+def _bases_by_name() -> Iterator[None]:
+    """Let mmengine find bases as `_find_base` does; it has no hook for that."""
+    find = Config._get_cfg_path
+
+    def find_by_name(base: str, filename: str) -> tuple[str, str | None]:
+        return find(base, filename) if "::" in base else (str(_find_base(base, Path(filename).parent)), None)
+
+    Config._get_cfg_path = staticmethod(find_by_name)
+    try:
+        yield
+    finally:
+        Config._get_cfg_path = staticmethod(find)
+
+
 def _read_file(path: Path) -> Config:
     files = _compile_files(path)
     try:
-        config = Config.fromfile(path, import_custom_modules=False, lazy_import=False)
+        with _bases_by_name():
+            config = Config.fromfile(path, import_custom_modules=False, lazy_import=False)
     except Exception as error:  # a config is a program: anything can happen in it
         lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
         where = f"{files[lines[-1].filename]}, line {lines[-1].lineno}: " if lines else ""
@@ -176,9 +205,10 @@ def _compile_files(root: Path) -> dict[str, Path]:
             line = f": {error.text.strip()}" if error.text else ""
             raise ConfigError(root, [f"{path}, line {error.lineno}: {error.msg}{line}"]) from None
         for base, line in _find_bases(ast.parse(path.read_bytes())):
-            file = Path(os.path.normpath(path.parent / base))
+            file = _find_base(base, path.parent)
             if not file.is_file():
-                near = suggest(file.name, {p.name: p.name for p in file.parent.glob("*.py")})
+                beside = [one.name for one in file.parent.glob("*.py")]
+                near = suggest(file.name, beside) or suggest(base, list(_list_shipped()))
                 raise ConfigError(root, [f"{path}, line {line}: no file {file}, which _base_ names{near}"])
             if file.suffix != ".py":
                 raise ConfigError(root, [f"{path}, line {line}: {file}: {PYTHON_ONLY}"])
