@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")
     options.add_device(parser)
     parser.add_argument(
-        "--batch-size", metavar="N|auto", default="8", help="inputs at once; auto measures; %(default)s"
+        "--batch-size", metavar="N|auto", help="inputs at once: auto measures; by default 16 crops or one whole picture"
     )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster")

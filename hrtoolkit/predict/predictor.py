@@ -45,7 +45,9 @@ log = logging.getLogger(__name__)
 
 CROPS = 16  # at once by default; of whole pictures it is one
 LARGEST_BATCH = 64  # that "auto" tries
-WORTH_IT = 0.97  # a larger batch has to take less than this share of the time an input
+LONG_SECONDS = 1  # of a batch: a larger one gains nothing more
+WORTH_IT = 0.95  # a larger batch has to take less than this share of the time an input
+TURNS = 3  # that each size is timed
 
 
 def load(
@@ -343,25 +345,25 @@ class Predictor:
             yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
 
     def _measure(self, one: Input) -> int:
-        """The batch size that takes the least time an input."""
-        best, least = 1, float("inf")
+        """The smallest batch size that takes about the least time an input."""
+        least: dict[int, float] = {}  # seconds an input, by batch size
         size = 1
-        while size <= LARGEST_BATCH:
-            try:
-                taken = min(self._time([one] * size) for _ in range(3)) / size
-            except torch.OutOfMemoryError:
-                break
-            if taken < least * WORTH_IT:
-                best, least = size, taken
-            elif size > 2 * best:
-                break
-            size *= 2
-        return best
+        try:
+            while size <= LARGEST_BATCH and size // 2 * least.get(size // 2, 0) < LONG_SECONDS:
+                self._time([one] * size)  # the first time of a size takes longer
+                least[size] = self._time([one] * size)
+                size *= 2
+        except torch.OutOfMemoryError:
+            pass
+        for size in [*least] * (TURNS - 1):  # in turns, because a machine has slow moments
+            least[size] = min(least[size], self._time([one] * size))
+        return next((size for size, taken in least.items() if taken * WORTH_IT <= min(least.values())), 1)
 
     def _time(self, inputs: list[Input]) -> float:
+        """Seconds that an input of a batch takes."""
         started = time.perf_counter()
         self._records(inputs)  # ends with arrays on the CPU: nothing is left to wait for
-        return time.perf_counter() - started
+        return (time.perf_counter() - started) / len(inputs)
 
 
 def _show_progress(predictions: Iterator[Prediction], total: int | None) -> Iterator[Prediction]:

@@ -194,6 +194,30 @@ def test_pictures_are_read_lazily_and_in_order(poses):
     assert [int(one.image[0, 0, 0]) for one in predictions] == list(range(1, 20))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        # W32 on two cores: more than 4 or 8 gains nothing, and 16 take more than a second.
+        ({1: 0.144, 2: 0.130, 4: 0.116, 8: 0.115, 16: 0.114}, 4),
+        ({1: 0.001, 2: 0.001, 4: 0.0009, 8: 0.0006, 16: 0.0005, 32: 0.0004, 64: 0.00039}, 32),
+        ({1: 0.01, 2: 0.008}, 2),  # no memory for more
+        ({1: 3.0}, 1),
+    ],
+)
+def test_auto_finds_the_batch_size(poses, monkeypatch, seconds, best):
+    calls = []
+
+    def take(inputs):
+        size = len(inputs)
+        if size not in seconds:
+            raise torch.OutOfMemoryError
+        calls.append(size)
+        return seconds[size] * (2 if calls.count(size) < 3 else 1)  # at first, and in slow moments, it takes longer
+
+    monkeypatch.setattr(poses, "_time", take)
+    assert poses._measure(None) == best
+
+
 def test_a_picture_that_cannot_be_read_is_reported(poses, tmp_path, coco_folder):
     (tmp_path / "images" / "12.jpg").write_bytes(b"nothing")
     failed = []
