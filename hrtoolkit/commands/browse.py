@@ -2,6 +2,7 @@
 
 hrtoolkit browse pose/hrnet_toy
 hrtoolkit browse pose/hrnet_w32_coco --data-root /data/coco --split val --count 30 --out val.png
+hrtoolkit browse pose/hrnet_w32_custom --data my_export
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from hrtoolkit.commands import options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit browse` takes."""
     options.add_config(parser)
+    options.add_own_data(parser)
     parser.add_argument("--split", choices=("train", "val"), default="train", help="train is augmented, val is not")
     parser.add_argument("--count", type=int, default=16, help="samples, spread over the data (default: %(default)s)")
     parser.add_argument("--out", type=options.path_argument, metavar="FILE.png", help="browse_<split>.png by default")

@@ -1,6 +1,7 @@
 """Check a config, and its data: annotations, images, and whether the metric can reach its best; last line json.
 
 hrtoolkit check pose/hrnet_w32_coco --data-root /data/coco
+hrtoolkit check pose/hrnet_w32_custom --data my_export
 hrtoolkit check pose/hrnet_w32_coco --set model.backbone.width=48 --config-only --no-files
 
 Of configs every problem is told with its place and the near names. A finding about data says stop (training will not
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit check` takes."""
     options.add_config(parser, several=True)
+    options.add_own_data(parser)
     parser.add_argument("--config-only", action="store_true", help="do not read the data")
     parser.add_argument("--no-files", action="store_true", help="nor look whether data and checkpoints are there")
 
 
 def run(args: argparse.Namespace) -> int:
     """Check one after another."""
-    from hrtoolkit.config import ConfigError, load_config
+    from hrtoolkit.config import ConfigError
     from hrtoolkit.engine.check_config import check_config
     from hrtoolkit.engine.runner import start_logging
 
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     failed = False
     for source in args.configs:
         try:
-            config = load_config(source, args.overrides, args.data_root)
+            config = options.read_config(args, source)
             if args.config_only or args.no_files:
                 check_config(config, files=not args.no_files)
                 print(f"ok {source}")

@@ -85,17 +85,48 @@ def use_device(name: str) -> None:
         raise OptionError(f"--device takes cpu, cuda, or cuda:1 and so on, got {name!r}")
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """The config that the arguments name, with what they override.
+def add_own_data(parser: argparse.ArgumentParser) -> None:
+    """Add --data."""
+    parser.add_argument(
+        "--data", metavar="PATH", help="own data instead of the config's: an export of a labelling tool, or COCO's json"
+    )
+
+
+def read_config(args: argparse.Namespace, source: str | None = None, training: bool = False) -> Config:
+    """The config that the arguments name, with --data, and with what they override, which comes last and so wins.
+
+    Args:
+        args: of the command line.
+        source: the config, where the arguments name several.
+        training: with --data also choose the weights to start from and the recipe.
 
     Raises:
-        UserError: it cannot be read, or is a checkpoint.
+        UserError: it cannot be read, or is a checkpoint; or the data cannot be read.
     """
     from hrtoolkit.config import load_config
 
-    if is_checkpoint(args.config):
-        raise OptionError(f"{args.config} is a checkpoint; the config comes first")
-    return load_config(args.config, overrides(args), args.data_root)
+    source = source or args.config
+    if is_checkpoint(source):
+        raise OptionError(f"{source} is a checkpoint; the config comes first")
+    changes = overrides(args)
+    config = load_config(source, changes, args.data_root)  # says what is wrong with it before any data is read
+    if getattr(args, "data", None) is None:
+        return config
+    if args.data_root is not None:
+        raise OptionError("--data names the data, and --data-root the folder of the config's own: give one of them")
+    from hrtoolkit.engine.distributed import start_distributed
+    from hrtoolkit.engine.own_data import use_own_data
+    from hrtoolkit.engine.runner import start_logging
+
+    start_distributed()
+    start_logging()
+    plain = load_config(source, [text for text in changes if text.startswith("load_from")])
+    return load_config(use_own_data(plain, expand_path(args.data), work_dir(args, config) / "data", training), changes)
+
+
+def work_dir(args: argparse.Namespace, config: Config) -> Path:
+    """Where a config's results go: by --work-dir, by the config, or by default a folder of its task and name."""
+    return Path(getattr(args, "work_dir", None) or config.get("work_dir") or work_folder(config))
 
 
 def overrides(args: argparse.Namespace) -> list[str]:

@@ -12,23 +12,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hrtoolkit.commands import options
-from hrtoolkit.errors import OptionError
-from hrtoolkit.files import expand_path
-
-if TYPE_CHECKING:
-    from mmengine import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit train` takes."""
     options.add_config(parser)
-    parser.add_argument(
-        "--data", metavar="PATH", help="own data instead of the config's: an export of a labelling tool, or COCO's json"
-    )
+    options.add_own_data(parser)
     parser.add_argument("--work-dir", metavar="DIR", help="where everything goes; work_dirs/TASK/CONFIG by default")
     parser.add_argument("--resume", action="store_true", help="go on where the run in the work folder ended")
     options.add_precision(parser, "mixed precision")
@@ -39,31 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train."""
-    config = options.read_config(args)
+    config = options.read_config(args, training=True)
     from hrtoolkit.engine import train
 
-    work_dir = args.work_dir or config.get("work_dir") or options.work_folder(config)
+    work_dir = options.work_dir(args, config)
     again = options.command(args, "test", "CHECKPOINT")
-    if args.data is not None:
-        config = _read_own_data(args, Path(work_dir))
-        again = shlex.join(["hrtoolkit", "test", str(Path(work_dir, "config.py")), "CHECKPOINT"])
+    if args.data is not None:  # the config that is written there names it
+        again = shlex.join(["hrtoolkit", "test", str(work_dir / "config.py"), "CHECKPOINT"])
     if args.seed is not None:
         config.seed = args.seed
     train(config, work_dir, args.resume, args.amp, args.compile, test_command=again)
-
-
-def _read_own_data(args: argparse.Namespace, work_dir: Path) -> Config:
-    """The config with --data instead of its own; what else the arguments override comes after, and so wins."""
-    from hrtoolkit.config import load_config
-    from hrtoolkit.engine.distributed import start_distributed
-    from hrtoolkit.engine.own_data import use_own_data
-    from hrtoolkit.engine.runner import start_logging
-
-    if args.data_root is not None:
-        raise OptionError("--data names the data, and --data-root the folder of the config's own: give one of them")
-    start_distributed()
-    start_logging()
-    changes = options.overrides(args)
-    weights = [text for text in changes if text.startswith("load_from")]
-    config = use_own_data(load_config(args.config, weights), expand_path(args.data), work_dir / "data")
-    return load_config(config, changes)

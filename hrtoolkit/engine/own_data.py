@@ -30,13 +30,14 @@ log = logging.getLogger(__name__)
 VALIDATION = 0.2  # of the pictures, where the data is one part
 
 
-def use_own_data(config: Config, data: str | Path, folder: str | Path) -> Config:
+def use_own_data(config: Config, data: str | Path, folder: str | Path, training: bool = True) -> Config:
     """Point a config at data of one's own, and fit it to how much there is; what is chosen is logged.
 
     Args:
         config: as loaded, without the caller's own changes, which come after; it is changed and given back.
         data: an export of a labelling tool, a file in COCO's format, or what `hrtoolkit import` wrote.
         folder: gets the annotations in COCO's format.
+        training: also choose the weights to start from and the recipe.
 
     Raises:
         UserError: the data cannot be read, or the config's datasets read no annotation file.
@@ -47,8 +48,10 @@ def use_own_data(config: Config, data: str | Path, folder: str | Path) -> Config
             raise ConfigError(config_name(config), [f"{what}; give it the folder by --data-root instead of --data"])
     imported = _import_once(data, folder)
     log.info("%s", imported)
-    choices = [*_point(config, imported), *_choose_start(config)]
-    choices += _choose_recipe(config, imported.parts[_training_part(imported)].total())
+    choices = list(_point(config, imported))
+    if training:
+        choices += _choose_start(config)
+        choices += _choose_recipe(config, imported.parts[_training_part(imported)].total())
     log.info("chosen for this data\n%s", "\n".join(f"  {choice}" for choice in choices))
     return config
 
