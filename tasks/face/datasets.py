@@ -20,6 +20,7 @@ from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotati
 from hrtoolkit.data.foreign import refusal
 from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.mat import read_mat
+from hrtoolkit.data.pts import read_pts, to_numbers
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.findings import Findings
@@ -49,8 +50,6 @@ from hrtoolkit.tasks.face.reading import (
     find_image_beside,
     read_each,
     read_image_sizes,
-    read_pts,
-    to_numbers,
 )
 
 log = logging.getLogger(__name__)

@@ -14,38 +14,10 @@ from rich.progress import track
 
 from hrtoolkit.data.coco import FAULTS, Faults
 from hrtoolkit.data.images import read_size
-from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.findings import Findings
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
-
-
-def read_pts(path: str | Path, count: int) -> ndarray:
-    """Read the landmarks of a .pts file, [count, 2] as the file has them (300W counts pixels from 1).
-
-    Raises:
-        DataError: with file and line, where the file is not `n_points: count` and as many lines of x and y in braces.
-    """
-    lines = read_lines(Path(path))
-    texts = [line.strip() for _, line in lines]
-    if "{" not in texts or "}" not in texts:
-        raise DataError(f"{path}: no landmarks in braces; expected a .pts file of 300W")
-    opening, closing = texts.index("{"), texts.index("}")
-    for number, line in lines[:opening]:
-        key, _, value = line.partition(":")
-        if key.strip() == "n_points" and value.strip() != str(count):
-            raise DataError(f"{path}, line {number}: {value.strip()} landmarks, expected {count}")
-    points = []
-    for number, line in lines[opening + 1 : closing]:
-        if len(row := line.split()) != 2:
-            raise DataError(f"{path}, line {number}: expected x and y of a landmark, got {line.strip()!r}")
-        points.append(to_numbers(row, f"{path}, line {number}"))
-    if len(points) != count:
-        raise DataError(
-            f"{path}, line {lines[closing][0]}: the braces end after {len(points)} landmarks, expected {count}"
-        )
-    return np.array(points)
 
 
 def read_each(
@@ -77,21 +49,6 @@ def read_each(
         findings.raise_stops()
         raise DataError(f"{findings.where}: holds no faces{' that can be read: ' + faults[0] if faults else ''}")
     return sound, values
-
-
-def to_numbers(texts: Sequence[str], where: str) -> list[float]:
-    """Read finite numbers; `where` is what errors call the place.
-
-    Raises:
-        DataError: a text is no number, or is not finite.
-    """
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError as error:
-        raise DataError(f"{where}: {error}") from None
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{where}: a coordinate is not finite")
-    return numbers
 
 
 def find_image_beside(path: Path) -> Path:

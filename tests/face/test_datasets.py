@@ -11,6 +11,7 @@ import torch
 from scipy.io import savemat
 
 from hrtoolkit.data.doctor import check_before_run, examine
+from hrtoolkit.data.pts import read_pts
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.keypoints.codecs import DarkHeatmap
@@ -24,7 +25,6 @@ from hrtoolkit.tasks.face.checks import keypoint_boxes
 from hrtoolkit.tasks.face.codec import TruncatedHeatmap
 from hrtoolkit.tasks.face.datasets import AFLW, COFW, WFLW, CocoFaces, Face300W, FaceCsv
 from hrtoolkit.tasks.face.metric import NME
-from hrtoolkit.tasks.face.reading import read_pts
 
 WFLW_LIST = "WFLW_annotations/list_98pt_rect_attr_train_test/list_98pt_rect_attr_test.txt"
 

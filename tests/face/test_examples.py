@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hrtoolkit import build_model
+from hrtoolkit.data.pts import read_pts
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.tasks.face.checks import keypoint_boxes
-from hrtoolkit.tasks.face.reading import read_pts
 from hrtoolkit.toy.faces import write_faces
 
 from ..conftest import REPOSITORY

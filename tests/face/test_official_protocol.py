@@ -9,6 +9,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from hrtoolkit import geometry
 from hrtoolkit.config import load_config
+from hrtoolkit.data.pts import read_pts
 from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.frames import Warp, to_input
 from hrtoolkit.keypoints.codecs import DarkHeatmap
@@ -22,7 +23,6 @@ from hrtoolkit.tasks.face.codec import TruncatedHeatmap
 from hrtoolkit.tasks.face.datasets import WFLW
 from hrtoolkit.tasks.face.head import FaceHead
 from hrtoolkit.tasks.face.metric import NME, normalised_errors
-from hrtoolkit.tasks.face.reading import read_pts
 from hrtoolkit.tasks.face.views import OfficialFaceCrop
 from hrtoolkit.views import Crop
 
