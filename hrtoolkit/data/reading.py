@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -43,7 +43,7 @@ def read_json(path: str | Path) -> Any:
             raise _unfit(path, error) from None
 
 
-def stream_json(path: str | Path) -> Iterator[tuple[str, Any]]:
+def stream_json(path: str | Path, opened: Collection[str] = ()) -> Iterator[tuple[str, Any]]:
     """Read a json file piece by piece, as large annotation files need: no more than a window of it is in memory.
 
     The file holds an object, of which each member comes as (name, value), and one that is an array element by element
@@ -61,6 +61,11 @@ def stream_json(path: str | Path) -> Iterator[tuple[str, Any]]:
                 window.take(":")
                 if window.peek() == "[":
                     yield from ((name, window.decode()) for _ in window.items("]"))
+                elif name in opened and window.peek() == "{":
+                    for _ in window.items("}"):
+                        inner = window.decode()
+                        window.take(":")
+                        yield name, (inner, window.decode())
                 else:
                     yield name, window.decode()
         elif opening == "[":

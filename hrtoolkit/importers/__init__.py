@@ -3,7 +3,7 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, deeplabcut, dlib, pts, sleap, voc, yolo
+from hrtoolkit.importers import coco, deeplabcut, dlib, pts, sleap, via, voc, yolo
 from hrtoolkit.importers.convert import Imported, import_annotations
 
-__all__ = ["Imported", "coco", "deeplabcut", "dlib", "import_annotations", "pts", "sleap", "voc", "yolo"]
+__all__ = ["Imported", "coco", "deeplabcut", "dlib", "import_annotations", "pts", "sleap", "via", "voc", "yolo"]

@@ -1,0 +1,171 @@
+"""VGG Image Annotator 1 and 2: projects, and exports as json and csv (https://www.robots.ox.ac.uk/~vgg/software/via).
+
+Every region has attributes whose names the project chose, so the one that holds the class is chosen here. Points are
+regions too: where no image has a class of points twice, the classes are taken for names of keypoints of one thing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hrtoolkit.data.reading import stream_csv, stream_json
+from hrtoolkit.errors import DataError
+from hrtoolkit.importers.annotated import Instance, Picture
+from hrtoolkit.importers.formats import register_format
+from hrtoolkit.importers.shapes import ellipse_outline
+from hrtoolkit.importers.source import Source
+from hrtoolkit.importers.values import number, read_record
+
+OBJECT = "object"  # the class of what has no attributes
+USUAL = ("label", "class", "category", "name", "type", "object")  # names of the attribute that holds the class
+MANY = 100  # values that no attribute for a class has
+IMAGES = "_via_img_metadata"  # of a project
+HEADS = ("filename", "region_shape_attributes", "region_attributes")  # columns of a csv
+
+
+class Record(NamedTuple):
+    """An image as a file has it."""
+
+    where: str
+    name: str
+    regions: list[dict]
+
+
+@register_format(
+    "via",
+    title="VIA's format",
+    suffixes=(".json", ".csv"),
+    mark=r'"(shape|file)_attributes"|"_via_|\A.{0,6}filename\b[^\n]*region_shape_attributes',
+)
+def read_via(source: Source) -> Iterator[Picture]:
+    """Read VIA's projects, json and csv."""
+    chosen, points = _choose(source)
+    seen: dict[tuple[str, str], Path] = {}
+    # The same images stand in a project, in its json and in its csv.
+    for file in sorted(source.files, key=lambda file: (file.suffix.lower() == ".csv", file)):
+        for record in _stream(file, source):
+            if seen.setdefault((str(file.parent), record.name), file) != file:
+                source.note("images that two files have, of which one is read", record.where)
+                continue
+            found = source.find_image(record.name, file.parent)
+            yield Picture(record.name, _instances(record, chosen, points, source), found, split=source.split_of(file))
+
+
+def _stream(file: Path, source: Source) -> Iterator[Record]:
+    records = _stream_csv(file) if file.suffix.lower() == ".csv" else stream_json(file, (IMAGES,))
+    for key, value in records:
+        if key == IMAGES:
+            key, value = value
+        elif key.startswith("_via_"):
+            continue
+        record = None
+        with read_record(source, f"{file.name}, {key}", "images"):
+            regions = value["regions"]
+            regions = list(regions.values()) if isinstance(regions, dict) else regions  # version 1 numbers them
+            if not isinstance(regions, list) or not isinstance(value["filename"], str):
+                raise TypeError("expected a filename and a list of regions")
+            record = Record(f"{file.name}, {key}", value["filename"], regions)
+        if record is not None:
+            yield record
+
+
+def _stream_csv(file: Path) -> Iterator[tuple[str, dict]]:
+    rows = stream_csv(file)
+    heads = [head.strip().lstrip("#") for head in next(rows)[1]]
+    if not set(HEADS) <= set(heads):
+        raise DataError(f"{file}: expected columns called {', '.join(HEADS)}")
+    places = [heads.index(head) for head in HEADS]
+
+    def read(line: int, row: list[str]) -> tuple[str, dict]:
+        try:
+            name, shape, attributes = (row[place] for place in places)
+            return name, {"shape_attributes": json.loads(shape), "region_attributes": json.loads(attributes)}
+        except (IndexError, ValueError) as error:
+            raise DataError(f"{file}: line {line} is no row of VIA's ({error}); export it again") from None
+
+    for name, regions in groupby((read(*row) for row in rows), key=lambda read: read[0]):
+        yield name, {"filename": name, "regions": [region for _, region in regions if region["shape_attributes"]]}
+
+
+def _choose(source: Source) -> tuple[str | None, bool]:
+    """The attribute that holds the class, and whether points are keypoints of one thing."""
+    filled, values = Counter(), defaultdict(set)
+    repeated, most = False, 0
+    for record in (record for file in source.files for record in _stream(file, source)):
+        points = []
+        with read_record(source, record.where, "images"):
+            for region in record.regions:
+                attributes = {name: _text(value) for name, value in (region.get("region_attributes") or {}).items()}
+                for name, text in attributes.items():
+                    filled[name] += bool(text)
+                    values[name] |= {text} if len(values[name]) < MANY else set()
+                if (region.get("shape_attributes") or {}).get("name") == "point":
+                    points.append(tuple(sorted(attributes.items())))
+        repeated |= len(set(points)) < len(points) and any(points)
+        most = max(most, len(points))
+    source.raise_faults()
+    if not filled:
+        return None, most > 1
+    chosen = min(filled, key=lambda name: (_rank(name), -filled[name], len(values[name])))
+    if len(filled) > 1:
+        others = ", ".join(sorted(filled.keys() - {chosen}))
+        source.note("attributes of which one is taken for the class", f"{chosen}, not {others}", "others are left out")
+    return chosen, most > 1 and not repeated
+
+
+def _rank(name: str) -> int:
+    return next((place for place, usual in enumerate(USUAL) if usual in name.lower()), len(USUAL))
+
+
+def _text(value: Any) -> str:
+    """An attribute's value: of a checkbox, the first option that is set."""
+    if isinstance(value, dict):
+        return next((str(option) for option, is_set in value.items() if is_set), "")
+    return "" if value is None else str(value).strip()
+
+
+def _instances(record: Record, chosen: str | None, points_of_one: bool, source: Source) -> list[Instance]:
+    instances, points = [], {}
+    for index, region in enumerate(record.regions):
+        where = f"{record.where}, region {index}"
+        with read_record(source, where, "regions"):
+            shape = region["shape_attributes"]
+            label = _text((region.get("region_attributes") or {}).get(chosen)) if chosen else ""
+            if chosen and not label:
+                source.warn(f"regions without {chosen!r}", where, f"they are called {OBJECT!r}")
+            if shape["name"] == "point":
+                place = (number(shape["cx"]), number(shape["cy"]), 2)
+                name = label or str(len(points) + 1)
+                if points_of_one and name not in points:
+                    points[name] = place
+                else:
+                    instances.append(Instance(label or OBJECT, points={"1": place}))
+            elif (one := _shape(label or OBJECT, shape)) is not None:
+                instances.append(one)
+            else:
+                source.note(f"shapes that are no object: {shape['name']}", where)
+    if points:
+        instances.append(Instance(OBJECT, points=points))
+    return instances
+
+
+def _shape(label: str, shape: dict) -> Instance | None:
+    if shape["name"] == "rect":
+        x, y, width, height = (number(shape[name]) for name in ("x", "y", "width", "height"))
+        return Instance(label, box_xyxy=(x, y, x + width, y + height))
+    if shape["name"] in ("circle", "ellipse"):
+        radii = (number(shape["r"]),) * 2 if shape["name"] == "circle" else (number(shape["rx"]), number(shape["ry"]))
+        outline = ellipse_outline(number(shape["cx"]), number(shape["cy"]), *radii, number(shape.get("theta") or 0))
+        return Instance(label, polygons=[outline])
+    if shape["name"] == "polygon":
+        xs, ys = shape["all_points_x"], shape["all_points_y"]
+        ring = [number(value) for corner in zip(xs, ys, strict=True) for value in corner]
+        if len(ring) < 6:
+            raise ValueError("a polygon of fewer than three points")
+        return Instance(label, polygons=[ring])
+    return None
