@@ -27,10 +27,10 @@ param_scheduler = [
 recipes = [
     dict(
         up_to=100,
-        model=dict(frozen=["backbone.conv1", "backbone.bn1", "backbone.conv2", "backbone.bn2", "backbone.layer1"]),
         train_dataloader=dict(batch_size=8),
-        train_cfg=dict(max_epochs=200, val_interval=10, patience=None),  # a handful to validate on says little
+        # A handful to validate on says little: the best of a few epochs, and no early end.
+        train_cfg=dict(max_epochs=200, val_interval=50, patience=None),
     ),
-    dict(up_to=1000, train_cfg=dict(max_epochs=100, val_interval=4, patience=8)),
+    dict(up_to=1000, train_cfg=dict(max_epochs=100, val_interval=10, patience=4)),
 ]
 seed = 0
