@@ -60,8 +60,8 @@ def test_data_scheme_and_recipe(own, tmp_path, said):
 
 
 def test_the_first_stages_are_frozen_where_they_have_learnt_something(own, tmp_path, said):
-    weights = {"load_from": "nowhere.pth"}
-    config = load_config("pose/hrnet_w32_custom", [f"{key}={value}" for key, value in weights.items()])
+    config = load_config("pose/hrnet_w32_custom", ["load_from=nowhere.pth"])
+    config.recipes[0].model = dict(frozen=["backbone.layer1"])
     config = use_own_data(config, own(10), tmp_path / "data")
     assert config.load_from is None and "frozen" not in config.model
     assert "nowhere.pth" in said() and "--weights" in said()
