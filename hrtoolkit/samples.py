@@ -7,14 +7,14 @@ that a top-down network looks at. Training walks over crops (or samples where th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.data.images import read_image
+from hrtoolkit.data.images import read_annotated_image
 from hrtoolkit.data.seeding import SampleKey, global_seed
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding, Findings
@@ -59,8 +59,12 @@ class Samples(Protocol):
     how_to_get: str  # for messages about missing files
     truth_files: bool  # whether the truth of a sample is a file of its own: it is read once, with the image
 
+    def size_wh(self, sample: int) -> Sequence[float]:
+        """Width and height that a sample is annotated in, 0 where nobody says; by default those in `images`."""
+        ...
+
     def read(self, sample: int) -> ndarray:
-        """The image of a sample, RGB uint8 [H, W, 3].
+        """The image of a sample, RGB uint8 [H, W, 3], by default in the orientation that has the annotated size.
 
         Raises:
             DataError: it cannot be read.
@@ -119,8 +123,11 @@ class BaseSamples:
     def __len__(self) -> int:
         return len(self.images.ids)
 
+    def size_wh(self, sample):
+        return self.images.sizes_wh[sample].tolist()
+
     def read(self, sample):
-        return read_image(os.fsdecode(self.images.paths[sample]))
+        return read_annotated_image(os.fsdecode(self.images.paths[sample]), self.size_wh(sample))
 
     def to_learn(self, sample):
         truth = self.truth(sample)
@@ -238,8 +245,8 @@ class Inputs:
             name = os.fsdecode(images.paths[sample]) or f"image {images.ids[sample]}"
             raise DataError(
                 f"{name}: the image is of another size than annotated (width x height: {fault}); take the images that "
-                "were annotated, and where width and height are exchanged, turn the pixels as their EXIF orientation "
-                "says; tools/check_data.py lists all of them"
+                "were annotated, and where width and height are exchanged, turn the pixels; tools/check_data.py lists "
+                "all of them"
             )
 
     def __getitem__(self, key: int | SampleKey) -> Input:

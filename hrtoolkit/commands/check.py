@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_data(config: Config) -> bool:
     """Print what is wrong with the data of a config; true where training will not start."""
-    from hrtoolkit.data.doctor import image_files, looked_at_samples
+    from hrtoolkit.data.doctor import image_files
     from hrtoolkit.engine.check_data import check_data
 
     samples, findings = check_data(config)
@@ -66,8 +66,7 @@ def _check_data(config: Config) -> bool:
     levels = Counter(finding.level for finding in findings)
     for name, one in samples.items():
         crops = one.crops()
-        images = image_files(one.images, looked_at_samples(one))
-        print(f"{name}: {len(one if crops is None else crops.samples)} samples in {len(images.ids)} images")
+        print(f"{name}: {len(one if crops is None else crops.samples)} samples in {len(image_files(one).ids)} images")
     print(f"{levels['stop']} stop training, {levels['warning']} warnings, {levels['note']} notes")
     print(json.dumps({level: levels[level] for level in order} | {"findings": [asdict(f) for f in findings]}))
     return levels["stop"] > 0

@@ -70,13 +70,13 @@ def examine(
     findings = [finding for one in samples.values() for finding in one.findings]
     for name in samples.keys() & metrics.keys():
         findings += _check_truth(samples[name], metrics[name], finish)
-    looked_at = {name: looked_at_samples(one) for name, one in samples.items()}
-    images = {name: image_files(one.images, looked_at[name]) for name, one in samples.items()}
+    images = {name: image_files(one, read_images) for name, one in samples.items()}
     contents: dict[str, list[bytes | None]] = dict.fromkeys(samples)
     for name, files in images.items():
         found, images[name] = check_presence(name, files)
         if read_images:
-            broken, contents[name] = check_contents(name, images[name])
+            # Truths that are files of their own are held against their images by `check_labels`.
+            broken, contents[name] = check_contents(name, images[name], samples[name].truth_files)
             found += broken
         findings += [*found, *samples[name].check_labels(name, read_images)]
     for name in samples.keys() - {"train"}:
@@ -86,18 +86,22 @@ def examine(
     return list(dict.fromkeys(findings))  # two data sets of one file find the same
 
 
-def looked_at_samples(samples: Samples) -> np.ndarray:
-    """Positions of the samples that a network looks at: of data with crops those that have any."""
-    crops = samples.crops()
-    return np.arange(len(samples)) if crops is None else np.unique(crops.samples)
+def image_files(samples: Samples, ask_sizes: bool = False) -> Images:
+    """The image files that a network looks at, each once: of data with crops those that have any.
 
-
-def image_files(images: Images, chosen: np.ndarray) -> Images:
-    """The image files of some samples, each once; samples whose image is no file of its own have none."""
+    Args:
+        samples: those whose image is no file of its own are left out.
+        ask_sizes: ask for each annotated size, which a file of its own may have to tell.
+    """
+    images, crops = samples.images, samples.crops()
+    chosen = np.arange(len(samples)) if crops is None else np.unique(crops.samples)
     chosen = chosen[images.paths[chosen] != b""]
     _, first = np.unique(images.paths[chosen], return_index=True)
     chosen = chosen[np.sort(first)]
-    return Images(images.paths[chosen], images.ids[chosen], images.sizes_wh[chosen])
+    sizes_wh = images.sizes_wh[chosen]
+    if ask_sizes:
+        sizes_wh = np.reshape([samples.size_wh(sample) for sample in chosen.tolist()], (-1, 2))
+    return Images(images.paths[chosen], images.ids[chosen], sizes_wh)
 
 
 def _check_truth(samples: Samples, metric: Metric, finish: Callable[[Sequence[Record]], Record]) -> list[Finding]:

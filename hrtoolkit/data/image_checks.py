@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from hrtoolkit.data.images import decode_image, read_extras, read_image_file
+from hrtoolkit.data.images import decode_image, has_sides_exchanged, read_extras, read_image_file
 from hrtoolkit.data.paths import near_path
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import SHOWN_IDS, Findings
@@ -30,6 +30,7 @@ class Look(NamedTuple):
     digest: bytes | None = None  # of the file; None where it cannot be read
     mean: float = 128.0  # of its values
     orientation: int = 1
+    upright: bool = False  # whether only the upright picture has the annotated size
     frames: int = 1
     misfit: str = ""  # its size and the annotated one, where they differ
 
@@ -73,12 +74,13 @@ def check_presence(name: str, images: Images) -> tuple[Findings, Images]:
     return findings, Images(*(column[present] for column in images))
 
 
-def check_contents(name: str, images: Images) -> tuple[Findings, list[bytes | None]]:
+def check_contents(name: str, images: Images, any_size: bool = False) -> tuple[Findings, list[bytes | None]]:
     """Decode every image; the second is a digest of each file, None of one that cannot be read.
 
     Args:
         name: of the data set.
         images: each once.
+        any_size: say nothing of images of another size than annotated.
     """
     looks = in_threads(lambda index: _look(images, index), range(len(images.paths)), f"{name} images")
     findings = Findings(_common_folder(images, name))
@@ -93,14 +95,19 @@ def check_contents(name: str, images: Images) -> tuple[Findings, list[bytes | No
     findings.add(
         "stop",
         "images of another size than annotated, by id",
-        [f"{images.ids[index]}: {look.misfit}" for index, look in enumerate(looks) if look.misfit],
-        "annotations belong to images of the annotated size; where width and height are exchanged, the annotating "
-        "program turned the image by its EXIF orientation: turn the pixels, too",
+        [f"{images.ids[index]}: {look.misfit}" for index, look in enumerate(looks) if look.misfit and not any_size],
+        "annotations belong to images of the annotated size; where width and height are exchanged, turn the pixels",
+    )
+    tell(
+        "note",
+        "images that were annotated as viewers show them, turned by their EXIF orientation",
+        lambda look: look.upright and f"orientation {look.orientation}",
+        "training and testing turn them too, because only then they are of the annotated size",
     )
     tell(
         "warning",
         "images that viewers show turned or mirrored, by their EXIF orientation",
-        lambda look: look.orientation > 1 and not look.misfit and f"orientation {look.orientation}",
+        lambda look: look.orientation > 1 and not look.upright and f"orientation {look.orientation}",
         "pixels are read as they are stored, and annotating programs may have turned them: look at some with "
         "tools/browse_data.py; if they are wrong, turn the pixels (ImageMagick's `mogrify -auto-orient`), else remove "
         "the orientation",
@@ -157,13 +164,12 @@ def _look(images: Images, index: int) -> Look:
         return Look(str(error))
     height, width = image.shape[:2]
     orientation, frames = read_extras(data)
-    misfit = compare_size(images, index, (height, width))
-    if misfit and orientation > 1:
-        misfit += f", EXIF orientation {orientation}"
-    elif orientation > 4 and width != height and images.sizes_wh[index].all():
-        orientation = 1  # it would exchange the sides: the annotations are of the pixels as they are stored
+    upright = orientation > 4 and has_sides_exchanged((height, width), images.sizes_wh[index].tolist())
+    misfit = "" if upright else compare_size(images, index, (height, width))
+    if misfit or (orientation > 4 and width != height and images.sizes_wh[index].all() and not upright):
+        orientation = 1  # turned, it would not have the annotated size
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    return Look("", digest, sum(cv2.mean(image)) / 3, orientation, frames, misfit)
+    return Look("", digest, sum(cv2.mean(image)) / 3, orientation, upright, frames, misfit)
 
 
 def _same_files(train: list[str], other: list[str]) -> np.ndarray:

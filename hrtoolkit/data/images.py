@@ -1,14 +1,14 @@
 """The one reader of pictures, for every task and for the data check.
 
-Convention: an image is RGB uint8 [H, W, 3], its pixels as they are stored: an EXIF orientation turns nothing. Values of
-9 to 16 bits are scaled by what the file can hold; floats are refused. Alpha is left out, and of an animation or several
-pages the first counts.
+Convention: an image is RGB uint8 [H, W, 3], its pixels as they are stored. An EXIF orientation turns them where
+somebody asks, or where only then the image has the size of its annotations. Values of 9 to 16 bits are scaled by what
+the file can hold; floats are refused. Alpha is left out, and of an animation or several pages the first counts.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -64,12 +64,35 @@ def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
 
     Args:
         path: of the file.
-        upright: turn the pixels as EXIF says and viewers do; annotations are of the pixels as they are stored.
+        upright: turn the pixels as EXIF says and viewers do.
 
     Raises:
         DataError: the file is missing, is no image, is cut short, or has more than MAX_PIXELS.
     """
     return decode_image(read_image_file(path), path, upright)
+
+
+def read_annotated_image(path: str | Path, size_wh: Sequence[float]) -> np.ndarray:
+    """Read an image in the orientation that was annotated: as it is stored, or upright where only that has the size.
+
+    Args:
+        path: of the file.
+        size_wh: width and height as annotated; 0 where nobody says.
+
+    Raises:
+        DataError: as for `read_image`; an image of another size is none.
+    """
+    data = read_image_file(path)
+    image = decode_image(data, path)
+    if has_sides_exchanged(image.shape[:2], size_wh):
+        orientation = read_extras(data)[0]
+        return turn_upright(image, orientation) if orientation > 4 else image
+    return image
+
+
+def has_sides_exchanged(image_hw: tuple[int, int], size_wh: Sequence[float]) -> bool:
+    """Whether the annotated width is the height of an image, its height the width, and the image is not square."""
+    return image_hw == tuple(size_wh) != image_hw[::-1]
 
 
 def read_image_file(path: str | Path) -> bytes:
@@ -123,15 +146,21 @@ def read_header(data: bytes) -> Header | None:
     return None
 
 
-def read_size(path: str | Path) -> tuple[int, int] | None:
-    """Width and height of an image, from the first bytes of its file; None where they cannot be read."""
+def read_size(path: str | Path, annotated_wh: Sequence[float] = (0, 0)) -> tuple[int, int] | None:
+    """Width and height of an image, from the first bytes of its file; None where they cannot be read.
+
+    Args:
+        path: of the file.
+        annotated_wh: see `read_annotated_image`, of which this is the size then.
+    """
     try:
         with open_file(path) as file:
-            header = read_header(file.peek())
-            if header is not None:
+            header = read_header(file.peek(8))
+            if header is not None and not has_sides_exchanged((header.height, header.width), annotated_wh):
                 return header.width, header.height
             with _pillow_for(file.peek(8))(file) as picture:
-                return picture.size
+                turned = has_sides_exchanged(picture.size[::-1], annotated_wh) and _orientation(picture) > 4
+                return picture.size[::-1] if turned else picture.size
     except (*DAMAGE, DataError, Image.DecompressionBombError):
         return None
 

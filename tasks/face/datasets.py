@@ -98,7 +98,12 @@ class FaceSamples(KeypointSamples):
             findings.add("note", what, ids[~(sizes > 0)], "they can be trained on, but not scored")
         super().__init__(
             scheme=scheme,
-            images=Images(encode_paths(faces.images[row] for row in rows), ids, faces.image_sizes[rows]),
+            # Where annotations do not tell sizes, they are those of the files, and no image is held against them.
+            images=Images(
+                encode_paths(faces.images[row] for row in rows),
+                ids,
+                np.zeros((len(rows), 2)) if faces.image_ids is None else faces.image_sizes[rows],
+            ),
             people=People(to_xyxy(boxes.astype(np.float64)), points, visible.astype(np.uint8), sizes=sizes),
             findings=findings,
             subsets={name: np.asarray(chosen, bool)[rows] for name, chosen in (faces.subsets or {}).items()},

@@ -105,6 +105,10 @@ class SegmentationPairs(BaseSamples):
         self.label_paths = np.array([os.fsencode(pair.label or "") for pair in pairs])
         self._size = -1, (0, 0)  # of which image, and its height and width
 
+    def size_wh(self, sample):
+        path = os.fsdecode(self.label_paths[sample])
+        return (read_size(path) if path else None) or (0, 0)  # whoever reads a broken label is told
+
     def read(self, sample):
         image = super().read(sample)
         self._size = sample, image.shape[:2]
@@ -148,7 +152,7 @@ class SegmentationPairs(BaseSamples):
             raise DataError(f"{path}: {error}") from None
 
     def _check_size(self, sample: int, label_hw: tuple[int, int]) -> None:
-        image_hw = self._image_hw(sample)
+        image_hw = self._image_hw(sample, label_hw)
         if image_hw is not None and label_hw != image_hw:
             label, image = os.fsdecode(self.label_paths[sample]), os.fsdecode(self.images.paths[sample])
             raise DataError(
@@ -163,12 +167,12 @@ class SegmentationPairs(BaseSamples):
     def files(self):
         return [*super().files(), *(os.fsdecode(path) for path in self.label_paths if path)]
 
-    def _image_hw(self, sample: int) -> tuple[int, int] | None:
+    def _image_hw(self, sample: int, label_hw: tuple[int, int]) -> tuple[int, int] | None:
         """Height and width of an image; those of the last one that was read are known, others stand in its file."""
         known, image_hw = self._size
         if known == sample:
             return image_hw
-        size = read_size(os.fsdecode(self.images.paths[sample]))
+        size = read_size(os.fsdecode(self.images.paths[sample]), label_hw[::-1])
         return None if size is None else size[::-1]  # whoever reads the image is told
 
     def to_learn(self, sample):
