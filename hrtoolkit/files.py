@@ -55,7 +55,12 @@ def write_atomically(path: str | Path, mode: str = "w", size: int | None = None)
         cause = find_system_error(error)
         if cause is None:
             raise
-        raise UserError(f"{path}: could not be written: {explain(cause, path.parent, size)}") from error
+        raise not_written(path, cause, size) from error
+
+
+def not_written(path: Path, error: OSError, size: int | None = None) -> UserError:
+    """The error that says why a file could not be written; see `explain`."""
+    return UserError(f"{path}: could not be written: {explain(error, path.parent, size)}")
 
 
 def find_system_error(error: BaseException | None) -> OSError | None:

@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from hrtoolkit.errors import UserError
-from hrtoolkit.files import check_writable, write_atomically
+from hrtoolkit.files import check_writable, not_written, write_atomically
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
@@ -65,7 +66,7 @@ class Output:
         check_writable(self.folder, folder=True)
         self.videos: list[str] = []  # that are finished
         self.done: set[str] = set()  # names of sources
-        self._names: dict[str, str] = {}  # of outputs, and the sources that they belong to
+        self._names: dict[str, str] = {}  # of pictures, and the sources that they belong to
         self._resume()
         self._thread = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
@@ -100,7 +101,7 @@ class Output:
             file.writelines(line for line, _ in kept)
         for _, one in kept:
             self.done.add(one["source"])
-            self._names[one["output"]] = one["source"]
+            self._names[_drawn_name(one["output"], "frame" in one and "time" in one)] = one["source"]
 
     def _read_lines(self) -> list[tuple[str, dict]]:
         lines = []
@@ -162,7 +163,7 @@ class Output:
 
     def _write(self, prediction: Prediction) -> None:
         source = prediction.source
-        moving = source.frame is not None and source.time is not None
+        moving = _is_moving(source)
         if self._video is not None and self._video[0] != source.name:
             self._end_video()
         name = self._name(source)
@@ -171,16 +172,25 @@ class Output:
             picture = prediction.draw()
             if moving:
                 if self._video is None:
-                    self._video = source.name, VideoWriter(self.folder / PICTURES / f"{name}.mp4")
+                    self._video = source.name, VideoWriter(self.folder / PICTURES / _drawn_name(name, True))
                 self._video[1].write(picture, source.time)
             else:
-                path = _numbered(name, source)
-                write_image(self.folder / PICTURES / (path if path.lower().endswith(DRAWN) else f"{path}.jpg"), picture)
+                write_image(self.folder / PICTURES / _drawn_name(_numbered(name, source), False), picture)
         if source.frame is not None and self._video is None:
             self._video = source.name, None
         self._write_maps(_numbered(name, source), prediction)
-        with self.journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(one) + "\n")
+        self._note(json.dumps(one))
+
+    def _note(self, line: str) -> None:
+        """Add a line to the journal, or nothing of it."""
+        whole = self.journal.stat().st_size if self.journal.exists() else 0
+        try:
+            with self.journal.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.journal, whole)
+            raise not_written(self.journal, error) from error
 
     def _write_maps(self, name: str, prediction: Prediction) -> None:
         record, scheme = prediction.record, prediction.scheme
@@ -207,7 +217,8 @@ class Output:
         """A name below the folder for the files of a source: its own, made safe, and like no other's."""
         wanted = safe_name(source.name)
         name, number = wanted, 2
-        while self._names.setdefault(name, source.name) != source.name:
+        moving = _is_moving(source)
+        while self._names.setdefault(_drawn_name(name, moving), source.name) != source.name:
             name, number = f"{wanted}_{number}", number + 1
         return name
 
@@ -228,6 +239,17 @@ def _safe_part(part: str) -> str:
         return safe
     digest = hashlib.sha1(part.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()[:8]
     return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}_{digest}"
+
+
+def _is_moving(source: Source) -> bool:
+    """Whether a picture is drawn as a frame of a video."""
+    return source.frame is not None and source.time is not None
+
+
+def _drawn_name(name: str, moving: bool) -> str:
+    """What the drawing is called: as the source, if drawings are of its kind."""
+    suffixes = (".mp4",) if moving else DRAWN
+    return name if name.lower().endswith(suffixes) else f"{name}{suffixes[0]}"
 
 
 def _numbered(name: str, source: Source) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hrtoolkit.data.images import check_pixels, recognise
 from hrtoolkit.errors import DataError, UserError
-from hrtoolkit.files import write_atomically
+from hrtoolkit.files import not_written, write_atomically
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -381,13 +381,13 @@ class VideoWriter:
         last = self._stamp
         self._stamp = max(last + 1, last + TICKS // USUAL_RATE if time is None else round(time * TICKS))
         frame.pts, frame.time_base = self._stamp, Fraction(1, TICKS)
-        self._container.mux(self._stream.encode(frame))
+        self._mux(self._stream.encode(frame))
 
     def close(self) -> None:
         """Finish the file and give it its name; without a frame there is none."""
         with self._stack:
             if self._container is not None:
-                self._container.mux(self._stream.encode(None))
+                self._mux(self._stream.encode(None))
                 self._container.close()
                 self._container = None
 
@@ -395,6 +395,12 @@ class VideoWriter:
         """Leave nothing behind of a file that is not finished."""
         with suppress(InterruptedError), self._stack:
             raise InterruptedError
+
+    def _mux(self, packets: list[Packet]) -> None:
+        try:
+            self._container.mux(packets)
+        except OSError as error:
+            raise not_written(self.path, error) from error
 
     def _start(self, image: np.ndarray) -> None:
         file = self._stack.enter_context(write_atomically(self.path, "wb"))

@@ -1,7 +1,11 @@
 """Folders of predictions: nothing collides, nothing is lost, and a second run goes on."""
 
 import csv
+import errno
+import io
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from hrtoolkit.predict.output import Output, safe_name
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
+from hrtoolkit.predict.video import VideoWriter
 from hrtoolkit.records import Category, LabelMap, Objects
 from hrtoolkit.schemes import ClassScheme, KeypointScheme
 
@@ -56,6 +61,8 @@ def test_names_stay_inside_and_apart(tmp_path):
         "/etc/x.tif",
         "https://me:pw@host/p?q=1",
         "é\n.png",
+        "a.tif",  # whose drawing is a.tif.jpg
+        "a.tif.jpg",
     ]
     output, _ = write(tmp_path / "out", [people(Source(name)) for name in names])
     written = [path for path in (tmp_path / "out/pictures").rglob("*") if path.is_file()]
@@ -63,6 +70,19 @@ def test_names_stay_inside_and_apart(tmp_path):
     assert "pw" not in "".join(map(str, written))
     assert {one["source"] for one in output.predictions()} == set(names)
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
+
+
+def test_videos_keep_their_names_and_apart(tmp_path):
+    pytest.importorskip("av")
+    names = ["film.mp4", "film", "film.avi", "film.avi.mp4", "page.tif"]
+    frames = [Source(name, frame=k, time=None if name == "page.tif" else k / 25) for name in names for k in (0, 1)]
+    output, _ = write(tmp_path, map(people, frames))
+    drawn = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    pages = ["page.tif_000000.jpg", "page.tif_000001.jpg"]
+    assert drawn == ["film.avi.mp4", "film.avi.mp4_2.mp4", "film.mp4", "film_2.mp4", *pages]
+    again = Output(tmp_path, PEOPLE, {})
+    assert all(again.skip(Source(name)) for name in names) and again._names == output._names
+    again.close()
 
 
 @pytest.mark.parametrize(
@@ -148,6 +168,53 @@ def test_a_second_run_goes_on(tmp_path):
     assert seen == ["2.jpg", "3.jpg"]
     assert [one["source"] for one in output.predictions()] == [source.name for source in sources]
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 1 + 4 * 6
+
+
+def test_a_full_disk_is_said_and_the_next_run_goes_on(tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    sources = [Source(f"{number}.jpg") for number in range(4)]
+    opened = Path.open
+
+    class Cut(io.StringIO):  # a file that takes a part of what is written
+        def write(self, text):
+            with opened(tmp_path / "predictions.jsonl", "a") as file:
+                file.write(text[:30])
+            raise full
+
+    def fill(path, mode="r", **options):
+        is_journal = path.name == "predictions.jsonl" and mode == "a"
+        return Cut() if is_journal and path.exists() and path.stat().st_size else opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", fill)
+    with pytest.raises(UserError, match=r"predictions\.jsonl: could not be written: disk full"):
+        write(tmp_path, map(people, sources))
+    monkeypatch.undo()
+    assert [json.loads(line)["source"] for line in (tmp_path / "predictions.jsonl").open()] == ["0.jpg"]
+    output, _ = write(tmp_path, map(people, sources))
+    assert [one["source"] for one in output.predictions()] == [source.name for source in sources]
+
+
+def test_a_video_on_a_full_disk_leaves_nothing_half(tmp_path, monkeypatch):
+    av = pytest.importorskip("av")
+    frames = [people(Source("film.avi", frame=number, time=number / 25)) for number in range(3)]
+
+    start = VideoWriter._start
+
+    class Full:
+        def mux(self, packets):
+            raise av.error.OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def start_on_a_full_disk(writer, image):
+        start(writer, image)
+        writer._container = Full()
+
+    monkeypatch.setattr(VideoWriter, "_start", start_on_a_full_disk)
+    with pytest.raises(UserError, match=r"film\.avi\.mp4: could not be written: disk full"):
+        write(tmp_path, frames)
+    assert not any(path.is_file() for path in (tmp_path / "pictures").rglob("*"))
+    monkeypatch.undo()
+    output, _ = write(tmp_path, frames)
+    assert [one["frame"] for one in output.predictions()] == [0, 1, 2] and (tmp_path / "pictures/film.avi.mp4").exists()
 
 
 def test_folders_of_something_else_are_left_alone(tmp_path):
