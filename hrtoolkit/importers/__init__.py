@@ -3,7 +3,29 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, deeplabcut, dlib, pts, sleap, via, voc, yolo
+from hrtoolkit.importers import (
+    coco,
+    cvat,
+    deeplabcut,
+    dlib,
+    pts,
+    sleap,
+    via,
+    voc,
+    yolo,
+)
 from hrtoolkit.importers.convert import Imported, import_annotations
 
-__all__ = ["Imported", "coco", "deeplabcut", "dlib", "import_annotations", "pts", "sleap", "via", "voc", "yolo"]
+__all__ = [
+    "Imported",
+    "coco",
+    "cvat",
+    "deeplabcut",
+    "dlib",
+    "import_annotations",
+    "pts",
+    "sleap",
+    "via",
+    "voc",
+    "yolo",
+]

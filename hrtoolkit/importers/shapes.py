@@ -1,8 +1,13 @@
-"""Outlines of shapes that tools draw by a centre and radii."""
+"""Shapes that tools draw in other ways than by corners or pixels of the image."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from hrtoolkit.masks import encode_masks
 
 CORNERS = 64
 
@@ -24,3 +29,28 @@ def ellipse_outline(x: float, y: float, width: float, height: float, angle: floa
         along, across = width * math.cos(turn), height * math.sin(turn)
         ring += [x + along * cos - across * sin, y + along * sin + across * cos]
     return ring
+
+
+def turned_box(box_xyxy: Sequence[float], degrees: float, pivot: Sequence[float] | None = None) -> list[float]:
+    """The polygon x, y, x, y, ... of a box that is turned clockwise on the screen, about its centre or a pivot."""
+    x1, y1, x2, y2 = box_xyxy
+    pivot = ((x1 + x2) / 2, (y1 + y2) / 2) if pivot is None else pivot
+    angle = math.radians(degrees)
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], float)
+    return ((corners - pivot) @ turn + pivot).ravel().tolist()
+
+
+def paste_mask(mask: np.ndarray, left: int, top: int, size_wh: Sequence[int]) -> dict:
+    """COCO's run lengths of a mask [h, w] that lies in an image; what reaches beyond its edges is cut.
+
+    Raises:
+        ValueError: nothing of it lies in the image.
+    """
+    whole = np.zeros((size_wh[1], size_wh[0]), bool)
+    part = whole[max(top, 0) : max(top + mask.shape[0], 0), max(left, 0) : max(left + mask.shape[1], 0)]
+    if not part.size:
+        raise ValueError("a mask outside of its image")
+    rows, columns = max(-top, 0), max(-left, 0)
+    part[:] = mask[rows : rows + part.shape[0], columns : columns + part.shape[1]]
+    return encode_masks(whole[None])[0]

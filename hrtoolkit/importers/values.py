@@ -28,9 +28,12 @@ def spelled(text: str | None) -> float:
         ValueError: it spells none.
     """
     try:
-        return number(float(text))
+        value = float(text)
     except (TypeError, ValueError):
-        raise ValueError(f"{text!r:.40} where a number belongs") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r:.40} where a number belongs")
+    return value
 
 
 @contextmanager
