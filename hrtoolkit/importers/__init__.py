@@ -3,17 +3,7 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import (
-    coco,
-    cvat,
-    deeplabcut,
-    dlib,
-    pts,
-    sleap,
-    via,
-    voc,
-    yolo,
-)
+from hrtoolkit.importers import coco, cvat, deeplabcut, dlib, openpose, pts, sleap, via, voc, yolo
 from hrtoolkit.importers.convert import Imported, import_annotations
 
 __all__ = [
@@ -23,6 +13,7 @@ __all__ = [
     "deeplabcut",
     "dlib",
     "import_annotations",
+    "openpose",
     "pts",
     "sleap",
     "via",
