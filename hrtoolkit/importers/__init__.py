@@ -3,7 +3,7 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, cvat, deeplabcut, dlib, openpose, pts, sleap, via, voc, yolo
+from hrtoolkit.importers import coco, cvat, deeplabcut, dlib, openpose, pts, sleap, supervisely, via, voc, yolo
 from hrtoolkit.importers.convert import Imported, import_annotations
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "openpose",
     "pts",
     "sleap",
+    "supervisely",
     "via",
     "voc",
     "yolo",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hrtoolkit.masks import encode_masks
+from hrtoolkit.masks import Masks, encode_masks
 
 CORNERS = 64
 
@@ -54,3 +54,14 @@ def paste_mask(mask: np.ndarray, left: int, top: int, size_wh: Sequence[int]) ->
     rows, columns = max(-top, 0), max(-left, 0)
     part[:] = mask[rows : rows + part.shape[0], columns : columns + part.shape[1]]
     return encode_masks(whole[None])[0]
+
+
+def mask_of_rings(rings: Sequence[Sequence[float]], size_wh: Sequence[int]) -> dict:
+    """COCO's run lengths of what an odd number of rings holds, so that a ring inside another one is a hole.
+
+    Args:
+        rings: polygons x, y, x, y, ...
+        size_wh: of the image.
+    """
+    drawn = Masks((size_wh[1], size_wh[0]), [[list(ring)] for ring in rings]).draw()
+    return encode_masks(np.bitwise_xor.reduce(drawn, axis=0)[None])[0]
