@@ -14,8 +14,8 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=2e-4, weight_decay=0.05), clip_grad=dict(max_norm=35.0, norm_type=2)
 )
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type="CosineAnnealingLR", by_epoch=True, eta_min_ratio=0.01, convert_to_iter_based=True),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=True, end=0.05, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, begin=0.05, eta_min_ratio=0.01, convert_to_iter_based=True),
 ]
 recipes = [
     dict(

@@ -21,8 +21,8 @@ val_evaluator = dict(type="CocoKeypointMetric")
 train_cfg = dict(max_epochs=60, val_interval=2, patience=10)
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.01))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
-    dict(type="CosineAnnealingLR", by_epoch=True, eta_min_ratio=0.01, convert_to_iter_based=True),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=True, end=0.05, convert_to_iter_based=True),
+    dict(type="CosineAnnealingLR", by_epoch=True, begin=0.05, eta_min_ratio=0.01, convert_to_iter_based=True),
 ]
 recipes = [
     dict(

@@ -29,7 +29,7 @@ val_evaluator = dict(type="SegmentationMetric")
 train_cfg = dict(max_epochs=100, val_interval=5, patience=6)
 optim_wrapper = dict(optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.01))
 param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type="LinearLR", start_factor=0.01, by_epoch=True, end=0.05, convert_to_iter_based=True),
     dict(type="PolynomialLR", power=0.9, by_epoch=True, convert_to_iter_based=True),
 ]
 load_from = "timm/hrnet_w18_small_v2.ms_in1k"  # downloaded by timm; or a file

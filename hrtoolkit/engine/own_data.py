@@ -44,8 +44,9 @@ def use_own_data(config: Config, data: str | Path, folder: str | Path, training:
     """
     for path, options, parameters in find_datasets(config):
         if "ann_file" not in parameters:
-            what = f"{path}.type={options.get('type')} reads folders and no annotation file"
-            raise ConfigError(config_name(config), [f"{what}; give it the folder by --data-root instead of --data"])
+            what = f"{path}.type={options.get('type')} does not read COCO's format, which --data comes in"
+            problem = f"{what}; take a *_custom config, or give its folder by --data-root"
+            raise ConfigError(config_name(config), [problem])
     imported = _import_once(data, folder)
     log.info("%s", imported)
     choices = list(_point(config, imported))

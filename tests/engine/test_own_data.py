@@ -89,7 +89,7 @@ def test_one_picture_is_trained_on_without_validation(own, tmp_path):
 
 
 def test_what_cannot_be(own, tmp_path):
-    with pytest.raises(ConfigError, match="reads folders and no annotation file; give it the folder by --data-root"):
+    with pytest.raises(ConfigError, match=r"does not read COCO.s format, .* give its folder by --data-root"):
         use_own_data(load_config("segmentation/hrnetv2_toy"), own(2), tmp_path / "data")
     boxes = json.loads(own(2).read_text())
     for one in boxes["annotations"]:
