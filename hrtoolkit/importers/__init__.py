@@ -3,7 +3,20 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, cvat, deeplabcut, dlib, openpose, pts, sleap, supervisely, via, voc, yolo
+from hrtoolkit.importers import (
+    coco,
+    cvat,
+    deeplabcut,
+    dlib,
+    label_studio,
+    openpose,
+    pts,
+    sleap,
+    supervisely,
+    via,
+    voc,
+    yolo,
+)
 from hrtoolkit.importers.convert import Imported, import_annotations
 
 __all__ = [
@@ -13,6 +26,7 @@ __all__ = [
     "deeplabcut",
     "dlib",
     "import_annotations",
+    "label_studio",
     "openpose",
     "pts",
     "sleap",

@@ -102,6 +102,7 @@ class _Reader:
         own = [label for label in labels if not label.findtext("parent") and label.findtext("type") != "tag"]
         points = {label.findtext("name") for label in own if label.findtext("type") == "points"}
         self.single = points if len(points) > 1 or self.source.join else set()
+        self.points.names |= self.single
         for label in own:
             name = label.findtext("name")
             self.labels.add(name)

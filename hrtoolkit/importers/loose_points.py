@@ -12,7 +12,7 @@ What is left belongs to nothing: a fault where points of its name are keypoints 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +40,12 @@ class PointGatherer:
 
     Args:
         source: is told what is not clear.
+        names: of keypoints, where the export says so; others are those of points that belong to something.
     """
 
-    def __init__(self, source: Source):
+    def __init__(self, source: Source, names: Iterable[str] = ()):
         self.source = source
-        self.names: set[str] = set()  # that keypoints have
+        self.names = set(names)
         self.left: dict[str, list[str]] = defaultdict(list)  # where points are that belong to nothing, by name
 
     def gather(
@@ -71,7 +72,8 @@ class PointGatherer:
         if free and others and self.source.join is not False:
             free = self._place(free, [other for _, other in others], owned)
         names = {one.name for one in free}
-        if len(names) == len(free) > 1 and (not others or self.source.join is False) and not groups:
+        alone = not groups and (not others or self.source.join is False)
+        if alone and len(names) == len(free) and (len(names) > 1 or names <= self.names) and free:
             what = "points without groups and boxes, which are one object a picture"
             self.source.note(
                 what, free[0].where, f"their class is called {UNNAMED}; give points of an object one group"
@@ -85,7 +87,7 @@ class PointGatherer:
             other._replace(points=own if own else other.points) for (_, other), own in zip(others, owned, strict=True)
         ]
         grouped = [Instance(UNNAMED, points=own) for own in groups.values()]
-        if self.source.join is False:
+        if not grouped or self.source.join is False:
             return instances + grouped
         bare = [one for one in instances if not one.points]
         return [one for one in instances if one.points] + join_points_to_boxes(bare + grouped, self.source)
