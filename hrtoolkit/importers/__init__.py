@@ -6,6 +6,7 @@ The order is that in which formats are asked whether a file is theirs.
 from hrtoolkit.importers import (
     coco,
     cvat,
+    darwin,
     deeplabcut,
     dlib,
     label_studio,
@@ -23,6 +24,7 @@ __all__ = [
     "Imported",
     "coco",
     "cvat",
+    "darwin",
     "deeplabcut",
     "dlib",
     "import_annotations",

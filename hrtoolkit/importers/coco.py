@@ -37,7 +37,10 @@ CATEGORY = {"id": COUNT, "name": TEXT, "keypoints": Field("a list of names", fro
 
 
 # An object: Label Studio's own json is a list of tasks. Its notes.json beside YOLO's files has classes alone.
-MARK = r'\A[^\w\[{]*\{.*"(images|annotations|categories)"\s*:\s*\[(?!.*"contributor": "Label Studio"\s*\}\s*\}\s*\Z)'
+MARK = (
+    r'\A[^\w\[{]*\{.*"(images"\s*:\s*\[|categories"\s*:\s*\[|annotations"\s*:\s*\[.*"image_id")'
+    r'(?!.*"contributor": "Label Studio"\s*\}\s*\}\s*\Z)'
+)
 
 
 @register_format("coco", title="COCO's format", suffixes=(".json",), mark=MARK)

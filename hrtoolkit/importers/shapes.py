@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -56,12 +57,22 @@ def paste_mask(mask: np.ndarray, left: int, top: int, size_wh: Sequence[int]) ->
     return encode_masks(whole[None])[0]
 
 
-def mask_of_rings(rings: Sequence[Sequence[float]], size_wh: Sequence[int]) -> dict:
-    """COCO's run lengths of what an odd number of rings holds, so that a ring inside another one is a hole.
+def outline_of_rings(rings: Sequence[Sequence[float]], size_wh: Sequence[int]) -> dict:
+    """Rings as the `polygons` of an instance, or as its `run_lengths` where one may be a hole in another one.
 
     Args:
-        rings: polygons x, y, x, y, ...
+        rings: polygons x, y, x, y, ...; what an even number of them holds is no part of the object.
         size_wh: of the image.
+
+    Raises:
+        ValueError: a ring has fewer than three points.
     """
+    if min(map(len, rings)) < 6:
+        raise ValueError("a polygon of fewer than three points")
+    corners = [np.reshape(ring, (-1, 2)) for ring in rings]
+    boxes = [(ring.min(axis=0), ring.max(axis=0)) for ring in corners]
+    overlap = any((np.maximum(a[0], b[0]) < np.minimum(a[1], b[1])).all() for a, b in combinations(boxes, 2))
+    if not overlap:
+        return {"polygons": rings}
     drawn = Masks((size_wh[1], size_wh[0]), [[list(ring)] for ring in rings]).draw()
-    return encode_masks(np.bitwise_xor.reduce(drawn, axis=0)[None])[0]
+    return {"run_lengths": encode_masks(np.bitwise_xor.reduce(drawn, axis=0)[None])[0]}

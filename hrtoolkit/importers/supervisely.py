@@ -15,7 +15,7 @@ from hrtoolkit.data.images import read_header
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
-from hrtoolkit.importers.shapes import mask_of_rings, paste_mask
+from hrtoolkit.importers.shapes import outline_of_rings, paste_mask
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
 
@@ -96,11 +96,7 @@ def _read_shape(item: dict, nodes: Mapping[str, Mapping[str, str]], size: tuple[
     if kind == "rectangle":
         (x1, x2), (y1, y2) = sorted(rings[0][::2]), sorted(rings[0][1::2])
         return {"box_xyxy": (x1, y1, x2, y2)}
-    if kind != "polygon":
-        return None
-    if min(map(len, rings)) < 6:
-        raise ValueError("a polygon of fewer than three points")
-    return {"polygons": rings} if len(rings) == 1 else {"run_lengths": mask_of_rings(rings, size)}
+    return outline_of_rings(rings, size) if kind == "polygon" else None
 
 
 def _read_bitmap(bitmap: dict, size: tuple[int, int]) -> dict:
