@@ -3,37 +3,7 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import (
-    coco,
-    cvat,
-    darwin,
-    deeplabcut,
-    dlib,
-    label_studio,
-    openpose,
-    pts,
-    sleap,
-    supervisely,
-    via,
-    voc,
-    yolo,
-)
+from hrtoolkit.importers import coco, cvat, darwin, deeplabcut, dlib, fiftyone, label_studio
 from hrtoolkit.importers.convert import Imported, import_annotations
 
-__all__ = [
-    "Imported",
-    "coco",
-    "cvat",
-    "darwin",
-    "deeplabcut",
-    "dlib",
-    "import_annotations",
-    "label_studio",
-    "openpose",
-    "pts",
-    "sleap",
-    "supervisely",
-    "via",
-    "voc",
-    "yolo",
-]
+__all__ = ["Imported", "coco", "cvat", "darwin", "deeplabcut", "dlib", "fiftyone", "import_annotations", "label_studio"]
