@@ -3,7 +3,41 @@
 The order is that in which formats are asked whether a file is theirs.
 """
 
-from hrtoolkit.importers import coco, cvat, darwin, deeplabcut, dlib, fiftyone, label_studio
+from hrtoolkit.importers import (
+    coco,
+    cvat,
+    darwin,
+    deeplabcut,
+    dlib,
+    fiftyone,
+    label_studio,
+    openpose,
+    pts,
+    sleap,
+    supervisely,
+    tables,
+    via,
+    voc,
+    yolo,
+)
 from hrtoolkit.importers.convert import Imported, import_annotations
 
-__all__ = ["Imported", "coco", "cvat", "darwin", "deeplabcut", "dlib", "fiftyone", "import_annotations", "label_studio"]
+__all__ = [
+    "Imported",
+    "coco",
+    "cvat",
+    "darwin",
+    "deeplabcut",
+    "dlib",
+    "fiftyone",
+    "import_annotations",
+    "label_studio",
+    "openpose",
+    "pts",
+    "sleap",
+    "supervisely",
+    "tables",
+    "via",
+    "voc",
+    "yolo",
+]
