@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     names = args.keypoints.split(",") if "," in (args.keypoints or "") else args.keypoints
     imported = import_annotations(args.source, args.out, args.format, args.images, args.val, args.join, names)
     print(imported)
-    kind = "keypoints" if imported.points else "outlines" if imported.outlines else "boxes"
+    # A network that learns masks needs one of each object.
+    kind = "keypoints" if imported.points else "outlines" if imported.outlines == imported.objects.total() else "boxes"
     findings = check_own_data(CONFIGS[kind], imported)
     for finding in findings:
         print(finding)

@@ -11,7 +11,7 @@ What is left belongs to nothing: a fault where points of its name are keypoints 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from hrtoolkit.importers.joining import FAR, SLACK, join_points_to_boxes
 from hrtoolkit.importers.source import Source
 
 NOWHERE = (1e9, 1e9, -1e9, -1e9)  # of a mask of pixels
+LAST = 1e8  # square pixels, which no box has
 UNNAMED = "object"  # the class of keypoints that nobody drew a box around
 
 
@@ -46,6 +47,8 @@ class PointGatherer:
     def __init__(self, source: Source, names: Iterable[str] = ()):
         self.source = source
         self.names = set(names)
+        self.boxes: Counter[str] = Counter()  # of each class, that points without a group could belong to
+        self.held: Counter[str] = Counter()  # of these points, in the boxes of each class
         self.left: dict[str, list[str]] = defaultdict(list)  # where points are that belong to nothing, by name
 
     def gather(
@@ -102,15 +105,17 @@ class PointGatherer:
     def _place(
         self, points: list[LoosePoint], others: list[Instance], owned: list[dict[str, Point]]
     ) -> list[LoosePoint]:
-        """Give points to the instances they lie in; gives those that lie in none.
-
-        Small boxes with many points come first: a hand may lie on the box of a ball.
-        """
+        """Give points to the instances they lie in, to small ones first; gives those that lie in none."""
         xy = np.array([one.point[:2] for one in points])
         extents = np.array([_extent(other) for other in others])
         inside = ((xy[:, None] >= extents[:, :2] - SLACK) & (xy[:, None] <= extents[:, 2:] + SLACK)).all(axis=2)
+        # A hand may lie on the box of a ball: classes that have few of the points come last.
+        for other, count in zip(others, inside.sum(axis=0), strict=True):
+            self.boxes[other.label] += 1
+            self.held[other.label] += int(count)
+        held = np.array([self.held[other.label] / self.boxes[other.label] for other in others])
         areas = np.array([_area(other) for other in others])
-        costs = np.where(inside, areas / np.maximum(inside.sum(axis=0), 1) ** 2, FAR)
+        costs = np.where(inside, np.where(held <= held.max() / 2, LAST, 0) + np.minimum(areas, LAST), FAR)
         left = []
         for name in dict.fromkeys(one.name for one in points):
             rows = [row for row, one in enumerate(points) if one.name == name]
