@@ -40,7 +40,7 @@ class Shape(NamedTuple):
 
     instance: Instance
     group: int | None
-    loose: str = ""  # name of the keypoint that a single point is
+    loose: str = ""  # name of the keypoint that a single point may be
 
 
 class Task(NamedTuple):
@@ -153,12 +153,19 @@ class _Reader:
         )
 
     def _gather(self, found: list[tuple[Shape, str]]) -> list[Instance]:
+        singles = [shape.loose for shape, _ in found if shape.loose]
+        names = set(singles)
+        others = any(not shape.loose or shape.group for shape, _ in found)
+        if len(names) > 1 and (others or len(names) == len(singles)):  # no objects of one point each, but keypoints
+            self.single |= names
+            self.points.names |= names
+            self.source.emptied |= names
         loose = [
             LoosePoint(shape.loose, next(iter(shape.instance.points.values())), shape.group, where)
             for shape, where in found
-            if shape.loose
+            if shape.loose in self.single
         ]
-        others = [(shape.group, shape.instance) for shape, _ in found if not shape.loose]
+        others = [(shape.group, shape.instance) for shape, _ in found if shape.loose not in self.single]
         instances = self.points.gather(loose, others) if loose else [instance for _, instance in others]
         return join_points_to_boxes(instances, self.source) if self.source.join else instances
 
@@ -228,7 +235,7 @@ class _Reader:
             return None
         instance = Instance(label, attributes=_attributes(element), **self._geometry(element, label, size_wh, where))
         group = int(element.get("group_id") or 0) or None
-        single = kind == "points" and label in self.single and len(instance.points) == 1
+        single = kind == "points" and len(instance.points) == 1
         return Shape(instance, group, label if single else "")
 
     def _geometry(self, shape: ET.Element, label: str, size_wh: tuple[int, int] | None, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -33,27 +33,49 @@ CLASS_FILES = {
 POINT_NAMES = ("kpt_names", "keypoint_names", "kpt_labels", "keypoints")  # in data.yaml; there is no standard
 
 
+class Place(NamedTuple):
+    """Where a split is: the path of a folder or list."""
+
+    path: str
+    folder: str  # that the path begins at, as the description says
+    beside: Path  # folder of the description
+
+    def find(self) -> Path | None:
+        """The path, or what lies beside the description and ends alike: it may be another computer's."""
+        parts = [part for part in (*path_parts(self.folder), *path_parts(self.path)) if part != ".."]
+        places = [Path(self.beside, self.folder, self.path), Path(self.beside, self.path)]
+        places += [
+            Path(self.beside, *parts[start:])
+            for start in range(len(parts))
+            if start < len(parts) - 1 or parts[start].lower() not in ("images", "data")  # too common alone
+        ]
+        # Without a path this is the folder that lists begin at, and may be nowhere.
+        return next((place for place in places if place.exists() and (self.path or self.folder)), None)
+
+    def base(self) -> Path:
+        """The folder that paths in a list begin at."""
+        return self._replace(path="").find() or self.beside
+
+
 @dataclass
 class Description:
     """What an export says of itself.
 
     Args:
-        folder: that its paths begin at.
         file: that says it; None where nobody does.
         names: of the classes, by number; None where they have none.
         shape: how many keypoints a line has, and of how many numbers; None where nobody says.
         keypoints: their names by class; those of "" are all classes'.
         flips: place of each keypoint's mirror partner; None where nobody says.
-        splits: folders and lists, each as the folder that its path begins at and the path.
+        splits: their folders and lists.
     """
 
-    folder: Path
     file: Path | None = None
     names: dict[int, str] | None = None
     shape: tuple[int, int] | None = None
     keypoints: dict[str, list[str]] = field(default_factory=dict)
     flips: list[int] | None = None
-    splits: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    splits: dict[str, list[Place]] = field(default_factory=dict)
 
 
 def describe(source: Source) -> Description:
@@ -70,15 +92,29 @@ def describe(source: Source) -> Description:
             fields = _read_yaml(file)
             if isinstance(fields, dict) and fields.keys() & {"names", "nc"} and "backbone" not in fields:
                 found.append((file, fields))
-    # The one nearest to the top, and that which has the usual name.
-    found.sort(key=lambda one: (len(one[0].parts), one[0].stem not in ("data", "dataset"), str(one[0])))
-    for file, _ in found[1:]:
-        remedy = f"{found[0][0].relative_to(source.folder)} is read; give another one by its path instead of the folder"
-        source.note("further descriptions", str(file.relative_to(source.folder)), remedy)
     if found:
-        return _from_yaml(*found[0], source)
+        # The one nearest to the top, and that which has the usual name, comes first.
+        found.sort(key=lambda one: (len(one[0].parts), one[0].stem not in ("data", "dataset"), str(one[0])))
+        return _join([_from_yaml(file, fields, source) for file, fields in found], source)
     darknet = [file for file in source.files if file.suffix.lower() == ".data"]
     return _from_darknet(darknet[0], source) if darknet else _from_class_files(source)
+
+
+def _join(descriptions: list[Description], source: Source) -> Description:
+    """The first description, with the splits of those in other folders that have the same classes and keypoints."""
+    first, *others = descriptions
+    for other in others:
+        name = other.file.relative_to(source.folder)
+        if other.file.parent == first.file.parent:
+            remedy = f"{first.file.name} is read; give another one by its path instead of the folder"
+            source.note("further descriptions", str(name), remedy)
+        elif (other.names, other.shape) != (first.names, first.shape):
+            raise DataError(f"{first.file} and {other.file} describe other classes or keypoints; give one by its path")
+        else:
+            for split, places in other.splits.items():
+                there = [place for place in places if place.find() is not None]
+                first.splits[split] = [*first.splits.get(split, ()), *there]
+    return first
 
 
 def _read_yaml(path: Path) -> Any:
@@ -116,16 +152,15 @@ def _from_yaml(file: Path, fields: dict[str, Any], source: Source) -> Descriptio
     except (TypeError, ValueError) as error:
         raise DataError(f"{file}: {error}; correct it") from None
     folder = fields.get("path") if isinstance(fields.get("path"), str) else ""
-    splits: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    splits: dict[str, list[Place]] = defaultdict(list)
     for key, value in fields.items():
         for one in value if isinstance(value, list) else [value]:
             if key in SPLITS and isinstance(one, str) and one.strip():
-                splits[SPLITS[key]].append((folder, one.strip()))
+                splits[SPLITS[key]].append(Place(one.strip(), folder, file.parent))
     named = next((fields[key] for key in POINT_NAMES if fields.get(key)), None)
     if len(set((names or {}).values())) < len(names or {}):
         source.warn("classes of one name", file.name, "they are one class")
     return Description(
-        folder=_find_path(folder, "", file.parent) or file.parent,
         file=file,
         names=names or None,
         shape=shape,
@@ -148,11 +183,11 @@ def _point_names(named: Any, names: Mapping[int, str]) -> dict[str, list[str]]:
 def _from_darknet(file: Path, source: Source) -> Description:
     fields = dict(line.partition("=")[::2] for _, line in read_lines(file))
     fields = {key.strip().lower(): value.strip() for key, value in fields.items()}
-    splits = {SPLITS[key]: [("", value)] for key, value in fields.items() if key in SPLITS and value}
+    splits = {SPLITS[key]: [Place(value, "", file.parent)] for key, value in fields.items() if key in SPLITS and value}
     classes = file.parent / (path_parts(fields.get("names", "")) or [""])[-1]
     if not classes.is_file():
-        return Description(file.parent, file, _from_class_files(source).names, splits=splits)
-    return Description(file.parent, file, _read_names(classes), splits=splits)
+        return Description(file, _from_class_files(source).names, splits=splits)
+    return Description(file, _read_names(classes), splits=splits)
 
 
 def _from_class_files(source: Source) -> Description:
@@ -174,12 +209,12 @@ def _from_class_files(source: Source) -> Description:
             found[file] = _read_names(file)
     if not found:
         source.note("classes without names", "no data.yaml, obj.names or classes.txt", "they are numbered from 0")
-        return Description(source.folder)
+        return Description()
     first, *others = found
     for other in others:
         if found[other] != found[first]:
             raise DataError(f"{first} and {other} name other classes; import their folders one by one")
-    return Description(source.folder, first, found[first], keypoints=keypoints)
+    return Description(first, found[first], keypoints=keypoints)
 
 
 def _read_names(file: Path) -> dict[int, str]:
@@ -194,13 +229,13 @@ def list_pictures(source: Source, description: Description) -> Iterator[tuple[st
     labels = _LabelFiles(source)
     seen: dict[str, str] = {}
     lost = []
-    for split, paths in description.splits.items():
-        for path in paths:
-            images = _images_at(path, description, source)
+    for split, places in description.splits.items():
+        for place in places:
+            images = _images_at(place, source)
             if images is None:
                 lost.append(split)
                 remedy = "what is there is taken, by the names of its folders"
-                source.note("splits whose folder or list is not there", f"{split}: {path[1]}", remedy)
+                source.note("splits whose folder or list is not there", f"{split}: {place.path}", remedy)
             for image in images or ():
                 key = os.path.abspath(image)  # noqa: PTH100 (60,000 of them)
                 if key not in seen:
@@ -221,9 +256,9 @@ def list_pictures(source: Source, description: Description) -> Iterator[tuple[st
     labels.check_left()
 
 
-def _images_at(path: tuple[str, str], description: Description, source: Source) -> list[Path] | None:
+def _images_at(split: Place, source: Source) -> list[Path] | None:
     """The images in a folder or list; None where it is not there, or none of its images is."""
-    place = _find_path(*path, description.file.parent)
+    place = split.find()
     if place is None:
         return None
     if place.is_dir():
@@ -231,10 +266,10 @@ def _images_at(path: tuple[str, str], description: Description, source: Source) 
         return [place / name for name in names] or None
     if not place.stat().st_size:
         return []
-    found, lacking = [], []
+    found, lacking, base = [], [], split.base()
     for number, line in read_lines(place):
         name = line.strip()
-        image = source.find_image(name, place.parent if name.startswith("./") else description.folder)
+        image = source.find_image(name, place.parent if name.startswith("./") else base)
         if image is None:
             lacking.append(f"{place.name}, line {number}: {name}")
         else:
@@ -242,18 +277,6 @@ def _images_at(path: tuple[str, str], description: Description, source: Source) 
     for where in lacking if found else ():
         source.fault("pictures whose image is not there", where, "copy them beside the labels, or correct the list")
     return found or None
-
-
-def _find_path(folder: str, path: str, beside: Path) -> Path | None:
-    """A folder or file, or what lies beside the description and ends alike: the path may be another computer's."""
-    parts = [part for part in (*path_parts(folder), *path_parts(path)) if part != ".."]
-    places = [Path(beside, folder, path), Path(beside, path)] if folder or path else [beside]
-    places += [
-        Path(beside, *parts[start:])
-        for start in range(len(parts))
-        if start < len(parts) - 1 or parts[start].lower() not in ("images", "data")  # too common alone
-    ]
-    return next((place for place in places if place.exists()), None)
 
 
 class _LabelFiles:

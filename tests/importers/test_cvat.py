@@ -99,6 +99,14 @@ def test_points_of_one_keypoint_each_belong_to_boxes(export):
     assert [one["points"] for one in read.objects] == [[(5, 5, 2), (9, 9, 2)], [(60, 5, 2), (0, 0, 0)]]
 
 
+def test_points_of_labels_of_any_type(export):
+    meta = PARTS.replace("points", "any").replace("rectangle", "any")
+    read = export(image(points("nose", "5,5") + points("paw", "9,9") + BOX.format(0)), meta=meta)
+    assert read.names == {"cat": ["nose", "paw"]}
+    read = export(image(points("nose", "5,5") + points("nose", "9,9")), meta=meta)  # objects of one point
+    assert [one["label"] for one in read.objects] == ["nose", "nose"]
+
+
 def test_box_and_skeleton_are_joined_where_that_is_wanted(export):
     shapes = points("fin", "10.5,20") + points("tail", "1,1")
     box_around = '<box label="net" xtl="0" ytl="0" xbr="40" ybr="40"/>'

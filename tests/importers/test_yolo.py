@@ -165,6 +165,15 @@ def test_description_by_its_path(export):
     assert list(export({}, [], path="other.yaml").names) == ["dog"]
 
 
+def test_several_projects(export):
+    line, yaml = "0 .5 .5 .1 .1", "train: images\nnames: [cat]\n"
+    files = {"one/data.yaml": yaml, "one/labels/a.txt": line, "two/data.yaml": yaml, "two/labels/a.txt": line}
+    read = export(files, ["one/images/a.jpg", "two/images/a.jpg"])
+    assert len(read.objects) == len(read.images) == 2
+    with pytest.raises(DataError, match="describe other classes"):
+        export({"two/data.yaml": yaml.replace("cat", "dog")}, [])
+
+
 YAML = "train: images\nnames: [cat, dog]\n"
 PAIR = YAML + "kpt_shape: [2, 3]\n"
 
