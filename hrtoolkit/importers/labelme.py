@@ -164,7 +164,8 @@ class _Reader:
         if kind == "mask":
             if size_wh is None:
                 raise ValueError("a mask in a file that does not state the size of the image")
-            mask = cv2.imdecode(np.frombuffer(_decode(shape["mask"]), np.uint8), cv2.IMREAD_GRAYSCALE)
+            data = np.frombuffer(_decode(shape["mask"]), np.uint8)
+            mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
             expected = (round(y2 - y1) + 1, round(x2 - x1) + 1)  # both corners lie inside
             if mask is None or mask.shape != expected:
                 raise ValueError(f"a mask that is no picture of {expected[1]}x{expected[0]}")

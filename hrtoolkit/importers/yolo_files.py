@@ -290,7 +290,7 @@ class _LabelFiles:
         for below in find_files(source.folder):
             if below.endswith(".txt"):
                 folder, _, name = str(source.folder / below).rpartition(os.sep)
-                self.stems[folder].add(name[:-4])
+                self.stems[folder or "."].add(name[:-4])
 
     def find(self, image: Path) -> Path | None:
         """The label file of an image; None where there is none."""
@@ -300,7 +300,7 @@ class _LabelFiles:
         if folder is None or image.stem not in self.stems[folder]:
             self.source.note("pictures without a label file", image.name, "they are kept, without objects")
             return None
-        label = f"{folder}{os.sep}{image.stem}.txt"
+        label = str(Path(folder, f"{image.stem}.txt"))
         if (other := self.taken.setdefault(label, image.name)) != image.name:
             remedy = "give each image its own, or remove one of them"
             self.source.fault("images of one name, which share a label file", f"{other} and {image.name}", remedy)

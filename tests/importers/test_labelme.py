@@ -159,6 +159,7 @@ def test_objects_without_outlines_do_not_stop_the_others(export, tmp_path, capsy
         ([shape("cat", "rectangle", [0, 0])], "a rectangle of 1 points"),
         ([shape("cat", "rectangle", [0, "x"], [1, 1])], "shape 1 \\(cat\\): 'x' where a number belongs"),
         ([shape("cat", "mask", [0, 0], [9, 9], mask=png(np.ones((3, 3), np.uint8)))], "no picture of 10x10"),
+        ([shape("cat", "mask", [0, 0], [9, 9], mask="")], "no picture of 10x10"),
         ([], "nothing is annotated in 1 pictures"),
     ],
 )

@@ -1,5 +1,7 @@
 """YOLO's text files, in the dialects of the tools that write them."""
 
+from pathlib import Path
+
 import pytest
 
 from hrtoolkit.errors import DataError
@@ -150,6 +152,13 @@ def test_two_readings_of_a_line_are_told_and_chosen(export):
 def test_labels_in_a_folder_of_another_name(export):
     read = export({"classes.txt": "cat\n", "yolo/a.txt": "0 .5 .5 .1 .1"}, ["photos/a.jpg", "photos/b.jpg"])
     assert len(read.objects) == 1 and len(read.images) == 2
+
+
+def test_one_flat_folder_that_one_stands_in(export, tmp_path, monkeypatch):
+    export({"classes.txt": "cat\n", "a.txt": "0 .5 .5 .1 .1"}, ["a.jpg"])
+    monkeypatch.chdir(tmp_path / "export")
+    read = Read(Path(), tmp_path / "out")
+    assert len(read.objects) == 1 and not read.imported.findings
 
 
 def test_images_elsewhere(export, tmp_path):
