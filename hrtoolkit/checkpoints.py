@@ -211,13 +211,13 @@ def load_fitting(model: nn.Module, source: str | Path | Mapping, label: str | No
         CheckpointError: it cannot be read, does not fit the model, or holds what is not finite.
     """
     report = load_checkpoint(model, source, label=label)
-    log.info("%s", report)
     if report.not_finite:
         raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
     if not report.fits:
         raise CheckpointError(
             f"this checkpoint does not fit the model, so what it predicts would mean nothing:\n{report}"
         )
+    log.info("%s", report)
     return report
 
 

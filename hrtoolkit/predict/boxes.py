@@ -94,6 +94,23 @@ def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torc
     return lambda index, picture: _check(detector(picture.image), f"the detector, in {picture.source.name}")
 
 
+def check_inside(boxes_xyxy: ndarray, picture: Picture) -> None:
+    """Refuse boxes that show nothing of the picture; they may reach over its edge.
+
+    Args:
+        boxes_xyxy: [N, 4] in its pixels.
+        picture: to look at.
+
+    Raises:
+        DataError: a box lies outside.
+    """
+    height, width = picture.image.shape[:2]
+    outside = (boxes_xyxy[:, :2] >= (width, height)).any(axis=1) | (boxes_xyxy[:, 2:] <= 0).any(axis=1)
+    if outside.any():
+        box = boxes_xyxy[outside][0].tolist()
+        raise DataError(f"{picture.source.name}: the box {box} lies outside the picture ({width} x {height})")
+
+
 def _whole(picture: Picture) -> Boxes:
     height, width = picture.image.shape[:2]
     return Boxes(np.array([[0, 0, width, height]], np.float64), np.ones(1, np.float32))

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hrtoolkit.build import build_model
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import load_fitting
-from hrtoolkit.config import load_config
+from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.config.load import read_stored_config
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
@@ -31,7 +31,7 @@ from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint
 from hrtoolkit.geometry import to_xywh
 from hrtoolkit.model import Branch, Model
-from hrtoolkit.predict.boxes import Find, use_boxes, use_detector
+from hrtoolkit.predict.boxes import Find, check_inside, use_boxes, use_detector
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
@@ -83,7 +83,16 @@ def load(
     config, content, label = _read_model(model, checkpoint)
     if flip:
         config.model.flip_test = True
-    network = build_model(config)
+    try:
+        network = build_model(config)
+    except ConfigError as error:
+        if checkpoint is not None:
+            raise
+        problems = "\n  ".join(error.problems)
+        raise CheckpointError(
+            f"{label}: the config in it is not one of today's, so give one as well (load(CONFIG, {label!r}), or on the "
+            f"command line CONFIG ... --weights {label}):\n  {problems}"
+        ) from error
     load_fitting(network, content, label)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -110,7 +119,11 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
     if not isinstance(text, str):
         raise CheckpointError(f"{model} holds no config, because another toolkit wrote it; give the config as well")
     config = read_stored_config(text)
-    for name in (config.get("custom_imports") or {}).get("imports", ()):
+    imports = (config.get("custom_imports") or {}).get("imports", ())
+    # Earlier versions called ours "tasks.pose" and so on.
+    imports = [f"hrtoolkit.{name}" if name.startswith("tasks.") else name for name in imports]
+    config.custom_imports = {"imports": imports}
+    for name in imports:
         # Importing runs code: what a file names is imported only where it is ours, or was imported already.
         if not name.startswith("hrtoolkit.") and name not in sys.modules:
             raise CheckpointError(f"{model} needs the module {name!r}; import it first if you trust it")
@@ -309,6 +322,7 @@ class Predictor:
         view, asks = self.branch.view, [None]
         if find is not None:
             boxes, scores = find(index, picture)
+            check_inside(boxes, picture)
             asks = view.crops(to_xywh(boxes), boxes, scores)
         return [Input(0, *view(picture.image, ask)) for ask in asks]
 

@@ -188,9 +188,8 @@ def _choose_stream(container: InputContainer, name: str) -> VideoStream:
 
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
-        sound = "sound" if container.streams.audio else "no sound"
-        cover = " with a cover picture" if container.streams.video else ""
-        raise DataError(f"{name}: {sound}{cover}, but no video in it")
+        there = ["sound"] * bool(container.streams.audio) + ["a cover picture"] * bool(container.streams.video)
+        raise DataError(f"{name}: no video in it{', only ' if there else ''}{' and '.join(there)}")
     best = container.streams.best("video")
     stream = best if best in videos else videos[0]
     if stream.codec_context is None:

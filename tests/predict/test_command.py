@@ -1,6 +1,7 @@
 """`hrtoolkit predict` from end to end: what it writes, what it says, and how it ends."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,8 @@ from hrtoolkit.commands import main
 from tests.engine.test_run import make_config
 
 from .test_predictor import train_briefly
+
+av = pytest.importorskip("av")
 
 
 @pytest.fixture
@@ -61,6 +64,38 @@ def test_a_config_with_foreign_weights(checkpoint, coco_folder, tmp_path, capsys
     assert [len(one["objects"]) for one in lines] == [2, 0, 0] and not (tmp_path / "out/pictures").exists()
     assert predict(tmp_path / "config.py", coco_folder, "--out", tmp_path / "out2", "--boxes", "whole") == 1
     assert "--weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments", "message"),
+    [
+        ("97", (), "no camera 97"),
+        ("empty.mp4", (), "empty.mp4: no video in it"),
+        ("images/11.jpg", ("--boxes", "outside.json"), "11.jpg: the box [500.0, 500.0, 600.0, 600.0] lies outside"),
+        ("images/11.jpg", ("--out", "taken"), "taken is a file, not a folder"),
+    ],
+)
+def test_what_cannot_be_predicted_or_written_is_one_sentence(
+    checkpoint, coco_folder, monkeypatch, capsys, source, arguments, message
+):
+    monkeypatch.chdir(coco_folder)
+    Path("taken").touch()
+    Path("outside.json").write_text('{"11.jpg": [[500, 500, 600, 600]]}')
+    with av.open("empty.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    assert predict(checkpoint, source, "--out", "out", "--boxes", "whole", *arguments) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("error: ") == 1 and "Traceback" not in said
+
+
+def test_a_checkpoint_of_another_task(checkpoint, coco_folder, tmp_path, capsys):
+    arguments = ("--weights", checkpoint, "--boxes", "whole", "--out", tmp_path / "out")
+    assert predict("face/hrnetv2_toy", coco_folder / "images", *arguments) == 1
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("does not fit the model") == 1
+    assert (said.out + said.err).count("tensors loaded") == 2 and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

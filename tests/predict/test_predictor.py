@@ -1,5 +1,7 @@
 """A predictor gives what testing scores, of any task, whatever the batches."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -151,6 +153,9 @@ def test_who_looks_at_crops_is_told_where(poses):
         ([[10, 10, float("nan"), 80]], "row 0 is not finite"),
         ([[1, 2, 3]], "rows of x1, y1, x2, y2"),
         ({"other.jpg": []}, "no boxes for it"),
+        ([[0, 0, 50, 50], [120, 10, 150, 50]], r"image_0: the box \[120.0, .* lies outside the picture \(120 x 90\)"),
+        ([[-30, -10, 0, 50]], "lies outside"),
+        ([[-30, -10, 1, 50]], None),
         ([np.zeros((0, 4))] * 2, None),
         (3, "takes 'whole'"),
     ],
@@ -218,6 +223,25 @@ def test_auto_finds_the_batch_size(poses, monkeypatch, seconds, best):
     assert poses._measure(None) == best
 
 
+def test_ctrl_c_leaves_what_is_written_whole_and_the_next_run_goes_on(poses, tmp_path):
+    def pictures(end=None):
+        for number in range(12):
+            if number == end:
+                raise KeyboardInterrupt
+            yield np.full((40, 30, 3), number, np.uint8)
+
+    poses.batch_size, out = 2, tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        poses.run(pictures(8), out, boxes="whole")
+    written = [json.loads(line)["source"] for line in (out / "predictions.jsonl").read_text().splitlines()]
+    names = [f"image_{number}" for number in range(12)]
+    assert 0 < len(written) <= 8 and written == names[: len(written)]
+    assert not list(out.rglob(".*"))
+    summary = poses.run(pictures(), out, boxes="whole")
+    assert (summary.earlier, summary.predicted) == (len(written), 12 - len(written))
+    assert [json.loads(line)["source"] for line in (out / "predictions.jsonl").read_text().splitlines()] == names
+
+
 def test_a_picture_that_cannot_be_read_is_reported(poses, tmp_path, coco_folder):
     (tmp_path / "images" / "12.jpg").write_bytes(b"nothing")
     failed = []
@@ -240,6 +264,21 @@ def test_configs_and_checkpoints_that_are_exchanged(coco_folder, tmp_path):
         load(tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="does not fit"):
         load(tmp_path / "config.py", tmp_path / "other.pth")
+
+
+def test_a_checkpoint_with_a_config_of_an_earlier_version(coco_folder, tmp_path):
+    config = people_config(coco_folder)
+    config.custom_hooks = []
+    content = torch.load(train_briefly(config, tmp_path / "work"), weights_only=True)
+    text = content["meta"]["config"].replace("hrtoolkit.tasks.pose", "tasks.pose")
+    old = tmp_path / "old.pth"
+    torch.save(content | {"meta": content["meta"] | {"config": text}}, old)
+    assert load(old).sees_crops  # the names of our modules alone are understood
+    text = text.replace('"scheme"', '"layout"')
+    torch.save(content | {"meta": content["meta"] | {"config": text}}, old)
+    with pytest.raises(CheckpointError, match=r"old\.pth: the config in it is not one of today's.*\n.*write scheme="):
+        load(old)
+    assert load(config, old).sees_crops
 
 
 def test_a_checkpoint_names_no_modules_to_import(coco_folder, tmp_path):

@@ -180,7 +180,7 @@ def test_reasons_of_files_without_a_frame(tmp_path):
     cases = {
         "moov": path.read_bytes()[: path.read_bytes().find(b"moov") - 4],
         "damaged, or of an unknown kind": os.urandom(5000),
-        "sound, but no video": sound(),
+        "no video in it, only sound": sound(),
     }
     for reason, data in cases.items():
         (tmp_path / "a.mp4").write_bytes(data)
