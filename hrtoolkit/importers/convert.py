@@ -12,10 +12,10 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -116,13 +116,13 @@ def import_annotations(
     found = find_format(source, format)
     imported = Imported(out, found.title, len(source.files))
     with tempfile.TemporaryFile("w+", dir=out) as journal:
-        names = _read(found.read(source), source, imported, journal)
+        listed = _read(found.read(source), source, imported, journal)
         source.raise_faults()
         imported.findings = source.findings()
         if not imported.objects:
             told = "\n".join(map(str, imported.findings))
-            raise DataError(f"{path}: nothing is annotated in {len(names)} pictures of {found.title}\n{told}".rstrip())
-        splits = _split(names, imported, fraction)
+            raise DataError(f"{path}: nothing is annotated in {len(listed)} pictures of {found.title}\n{told}".rstrip())
+        splits = _split(listed, imported, fraction)
         schemes = _find_schemes(source)
         imported.schemes = {label: _name(schemes[label], names_of_numbers, label) for label in schemes}
         labels = {
@@ -137,9 +137,18 @@ def import_annotations(
     return imported
 
 
-def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journal: IO) -> list[tuple[str, str]]:
-    """Complete the pictures one by one and write each as a line; gives their names and splits."""
-    names, seen = [], set()
+class _Listed(NamedTuple):
+    """What is kept of a picture that was read."""
+
+    name: str
+    split: str
+    usable: frozenset[tuple[str, bool]]  # classes of what lies in it, and whether that has keypoints
+
+
+def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journal: IO) -> list[_Listed]:
+    """Complete the pictures one by one, and write each as a line."""
+    listed, seen = [], set()
+    kinds: dict[frozenset, frozenset] = {}
     console = Console(stderr=True)
     for picture in track(pictures, "reading", console=console, transient=True, disable=not console.is_terminal):
         file = picture.file if picture.pixels is None else _write_image(picture, imported.folder)
@@ -151,16 +160,24 @@ def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journ
             source.fault("pictures that are annotated twice", picture.name, "remove one of them, or import them apart")
             continue
         seen.add((name, picture.split))
-        annotations = []
+        annotations, usable = [], set()
         for instance in picture.instances:
             whole = complete(instance, size, imported.derived)
             if whole is not None:
                 annotations.append(to_annotation(whole))
                 _count(whole, source, imported)
+                if _lies_in(whole.box_xyxy, size):
+                    usable.add((whole.label, bool(whole.points)))
         image = {"id": picture.id, "file_name": name, "width": size[0], "height": size[1]}
         journal.write(json.dumps([image, annotations]) + "\n")
-        names.append((name, picture.split))
-    return names
+        kind = frozenset(usable)
+        listed.append(_Listed(name, picture.split, kinds.setdefault(kind, kind)))
+    return listed
+
+
+def _lies_in(box_xyxy: Sequence[float], size_wh: Sequence[int]) -> bool:
+    x1, y1, x2, y2 = box_xyxy
+    return min(x2, size_wh[0]) > max(x1, 0) and min(y2, size_wh[1]) > max(y1, 0)
 
 
 def _find_size(picture: Picture, file: Path | None, source: Source) -> tuple[int, int] | None:
@@ -223,13 +240,15 @@ def _count(instance: Instance, source: Source, imported: Imported) -> None:
         source.fault("keypoints that their class does not have", where, "correct their names")
 
 
-def _split(names: list[tuple[str, str]], imported: Imported, fraction: float | None) -> list[str]:
-    """The split of each picture: as the export has it, or with a part held out."""
-    splits = [split for _, split in names]
-    if fraction is None or len(set(splits)) > 1 or len(names) < 2:
+def _split(listed: list[_Listed], imported: Imported, fraction: float | None) -> list[str]:
+    """The split of each picture: as the export has it, or with a part held out that has something to validate on."""
+    splits = [one.split for one in listed]
+    kind = (imported.points or imported.objects).most_common(1)[0][0], bool(imported.points)
+    useful = np.array([kind in one.usable for one in listed])
+    if fraction is None or len(set(splits)) > 1 or useful.sum() < 2:
         return splits
-    held, how = hold_out([name for name, _ in names], fraction)
-    imported.held_out = f"{int(held.sum())} of {len(names)} pictures, {how}"
+    held, how = hold_out([one.name for one in listed], fraction, useful)
+    imported.held_out = f"{int(held.sum())} of {len(listed)} pictures, {how}"
     return ["val" if one else "train" for one in held]
 
 

@@ -28,7 +28,7 @@ def group_of(name: str) -> str:
     return f"{PurePosixPath(name).parent}/{FRAME.sub('', original_name(name))}"
 
 
-def hold_out(names: Sequence[str], fraction: float) -> tuple[np.ndarray, str]:
+def hold_out(names: Sequence[str], fraction: float, useful: np.ndarray) -> tuple[np.ndarray, str]:
     """Choose the pictures to validate on.
 
     Whole groups where the names show three or more: those whose names hash lowest, so that it is the same next time.
@@ -36,14 +36,17 @@ def hold_out(names: Sequence[str], fraction: float) -> tuple[np.ndarray, str]:
 
     Args:
         names: paths of N pictures.
-        fraction: of them that is wanted; at least one is taken, and one left.
+        fraction: of the useful ones that is wanted; at least one is taken, and one left.
+        useful: bool [N], whether there is something in them to validate on; two at least.
 
     Returns:
         bool [N], and how they were chosen, in words.
     """
     groups = np.array([group_of(name) for name in names])
-    kinds, counts = np.unique(groups, return_counts=True)
-    wanted = max(1, round(fraction * len(names)))
+    kinds, places = np.unique(groups, return_inverse=True)
+    counts = np.bincount(places, weights=useful)
+    kinds, counts = kinds[counts > 0], counts[counts > 0]
+    wanted = max(1, round(fraction * useful.sum()))
     if len(kinds) >= FEWEST:
         order = sorted(range(len(kinds)), key=lambda kind: zlib.crc32(kinds[kind].encode()))
         taken, total = [], 0
@@ -54,9 +57,10 @@ def hold_out(names: Sequence[str], fraction: float) -> tuple[np.ndarray, str]:
                 total += counts[kind]
         return np.isin(groups, kinds[taken]), f"{len(taken)} of {len(kinds)} groups by folder and name"
     units = np.array([f"{PurePosixPath(name).parent}/{original_name(name)}" for name in names])
-    order = sorted(range(len(names)), key=lambda place: _natural(units[place]))
-    start = len(names) - wanted
-    while start > 1 and units[order[start]] == units[order[start - 1]]:  # copies of one picture stay together
+    order = np.array(sorted(range(len(names)), key=lambda place: _natural(units[place])))
+    start = np.flatnonzero(useful[order])[-wanted]
+    first = np.flatnonzero(useful[order])[0]
+    while start > first + 1 and units[order[start]] == units[order[start - 1]]:  # copies of a picture stay together
         start -= 1
     held = np.zeros(len(names), bool)
     held[order[start:]] = True

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from hrtoolkit.importers.groups import group_of, hold_out
+from hrtoolkit.importers.groups import group_of
+from hrtoolkit.importers.groups import hold_out as choose
+
+
+def hold_out(names, fraction, useful=None):
+    return choose(names, fraction, np.ones(len(names), bool) if useful is None else np.array(useful))
 
 
 @pytest.mark.parametrize(
@@ -44,3 +49,13 @@ def test_something_is_left_on_both_sides(count):
         held, _ = hold_out(names, 0.2)
         assert 0 < held.sum() < count
     assert np.array_equal(hold_out(["a/1.jpg", "b/1.jpg", "b/2.jpg"], 0.3)[0].sum() > 0, True)
+
+
+def test_there_is_something_to_validate_on():
+    frames = [f"frame_{number}.jpg" for number in range(10)]
+    held, _ = hold_out(frames, 0.2, [True, True] + [False] * 8)
+    assert held.tolist() == [False] + [True] * 9, "the last one with something in it, and what follows"
+    films = [f"film{letter}_{number}.jpg" for letter in "abcdef" for number in range(4)]
+    useful = [name.startswith(("filmb", "filmc", "filmd")) for name in films]
+    held, how = hold_out(films, 0.3, useful)
+    assert how.startswith("1 of 3 groups") and held.sum() == 4 and held[useful].sum() == 4
