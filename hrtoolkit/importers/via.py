@@ -1,7 +1,8 @@
 """VGG Image Annotator 1 and 2: projects, and exports as json and csv (https://www.robots.ox.ac.uk/~vgg/software/via).
 
 Every region has attributes whose names the project chose, so the one that holds the class is chosen here. Points are
-regions too: where no image has a class of points twice, the classes are taken for names of keypoints of one thing.
+regions too. Where there are other shapes as well, they are keypoints of those they lie in. Else they are keypoints of
+one thing where no image has a class of points twice, and things of their own where one has.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from hrtoolkit.data.reading import stream_csv, stream_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
+from hrtoolkit.importers.joining import join_points_to_boxes
+from hrtoolkit.importers.loose_points import LoosePoint, PointGatherer
 from hrtoolkit.importers.shapes import ellipse_outline
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
 
 OBJECT = "object"  # the class of what has no attributes
 USUAL = ("label", "class", "category", "name", "type", "object")  # names of the attribute that holds the class
+GATHER, ONE, ALONE = "gather", "one", "alone"  # what points are
 MANY = 100  # values that no attribute for a class has
 IMAGES = "_via_img_metadata"  # of a project
 HEADS = ("filename", "region_shape_attributes", "region_attributes")  # columns of a csv
@@ -44,7 +48,8 @@ class Record(NamedTuple):
 )
 def read_via(source: Source) -> Iterator[Picture]:
     """Read VIA's projects, json and csv."""
-    chosen, points = _choose(source)
+    chosen, way = _choose(source)
+    gatherer = PointGatherer(source)
     seen: dict[tuple[str, str], Path] = {}
     # The same images stand in a project, in its json and in its csv.
     for file in sorted(source.files, key=lambda file: (file.suffix.lower() == ".csv", file)):
@@ -53,7 +58,16 @@ def read_via(source: Source) -> Iterator[Picture]:
                 source.note("images that two files have, of which one is read", record.where)
                 continue
             found = source.find_image(record.name, file.parent)
-            yield Picture(record.name, _instances(record, chosen, points, source), found, split=source.split_of(file))
+            instances, points = _read_regions(record, chosen, source)
+            if way == GATHER:
+                instances = gatherer.gather(points, [(None, one) for one in instances])
+            elif way == ONE and points:
+                instances = [*instances, Instance(OBJECT, points={one.name: one.point for one in points})]
+                instances = instances if source.join is False else join_points_to_boxes(instances, source)
+            else:
+                instances += [Instance(one.name if chosen else OBJECT, points={"1": one.point}) for one in points]
+            yield Picture(record.name, instances, found, split=source.split_of(file))
+    gatherer.finish()
 
 
 def _stream(file: Path, source: Source) -> Iterator[Record]:
@@ -92,10 +106,10 @@ def _stream_csv(file: Path) -> Iterator[tuple[str, dict]]:
         yield name, {"filename": name, "regions": [region for _, region in regions if region["shape_attributes"]]}
 
 
-def _choose(source: Source) -> tuple[str | None, bool]:
-    """The attribute that holds the class, and whether points are keypoints of one thing."""
+def _choose(source: Source) -> tuple[str | None, str]:
+    """The attribute that holds the class, and what points are."""
     filled, values = Counter(), defaultdict(set)
-    repeated, most = False, 0
+    repeated, most, names, shapes = False, 0, set(), 0
     for record in (record for file in source.files for record in _stream(file, source)):
         points = []
         with read_record(source, record.where, "images"):
@@ -108,14 +122,18 @@ def _choose(source: Source) -> tuple[str | None, bool]:
                     points.append(tuple(sorted(attributes.items())))
         repeated |= len(set(points)) < len(points) and any(points)
         most = max(most, len(points))
+        names |= set(points)
+        shapes += len(record.regions) - len(points)
     source.raise_faults()
     if not filled:
-        return None, most > 1
+        return None, ONE if most > 1 else ALONE
     chosen = min(filled, key=lambda name: (_rank(name), -filled[name], len(values[name])))
     if len(filled) > 1:
         others = ", ".join(sorted(filled.keys() - {chosen}))
         source.note("attributes of which one is taken for the class", f"{chosen}, not {others}", "others are left out")
-    return chosen, most > 1 and not repeated
+    if shapes and len(names) > 1:
+        return chosen, GATHER
+    return chosen, ALONE if repeated or most < 2 else ONE
 
 
 def _rank(name: str) -> int:
@@ -129,8 +147,9 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _instances(record: Record, chosen: str | None, points_of_one: bool, source: Source) -> list[Instance]:
-    instances, points = [], {}
+def _read_regions(record: Record, chosen: str | None, source: Source) -> tuple[list[Instance], list[LoosePoint]]:
+    """The shapes of an image that are objects, and its points."""
+    instances, points = [], []
     for index, region in enumerate(record.regions):
         where = f"{record.where}, region {index}"
         with read_record(source, where, "regions"):
@@ -140,18 +159,13 @@ def _instances(record: Record, chosen: str | None, points_of_one: bool, source: 
                 source.warn(f"regions without {chosen!r}", where, f"they are called {OBJECT!r}")
             if shape["name"] == "point":
                 place = (number(shape["cx"]), number(shape["cy"]), 2)
-                name = label or str(len(points) + 1)
-                if points_of_one and name not in points:
-                    points[name] = place
-                else:
-                    instances.append(Instance(label or OBJECT, points={"1": place}))
+                name = label or (OBJECT if chosen else str(len(points) + 1))
+                points.append(LoosePoint(name, place, None, where))
             elif (one := _shape(label or OBJECT, shape)) is not None:
                 instances.append(one)
             else:
                 source.note(f"shapes that are no object: {shape['name']}", where)
-    if points:
-        instances.append(Instance(OBJECT, points=points))
-    return instances
+    return instances, points
 
 
 def _shape(label: str, shape: dict) -> Instance | None:

@@ -105,6 +105,17 @@ def test_points(folder, tmp_path, labels, expected):
     assert [p[0] for one in got.objects for p in one["points"]] == [1, 6]
 
 
+def test_points_in_boxes(folder, tmp_path):
+    boxes = [region(rect(0, 0, 20, 40)), region(rect(30, 0, 20, 40))]
+    parts = [region(point(x, 5), name) for x in (35, 5) for name in ("nose", "tail")]
+    got = read(folder, export(a=boxes + parts, b=[region(rect(1, 2, 3, 4), "cat")]), tmp_path)
+    assert [(one["label"], [p[0] for p in one["points"]]) for one in got.of("a.png")] == [
+        ("dog", [5, 5]),
+        ("dog", [35, 35]),
+    ]
+    assert got.names == {"dog": ["nose", "tail"], "cat": None}
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -113,6 +124,11 @@ def test_points(folder, tmp_path, labels, expected):
         (export(a=[5]), "a.png123: 'int' object has no attribute"),
         (export(a=5), "expected a filename and a list of regions"),
         (export(a=[region(rect(1, 2, 3, 4))]) | {"other": {"filename": "a.png", "regions": []}}, "annotated twice"),
+        (
+            export(a=[region(rect(0, 0, 9, 9)), region(point(1, 1), "nose"), region(point(50, 1), "tail")])
+            | {"b": {"filename": "b.png", "regions": [region(rect(0, 0, 9, 9)), region(point(1, 1), "tail")]}},
+            "points without an instance: 1 .*a.png123, region 2: tail",
+        ),
         (export(a=[]), "nothing is annotated in 1 pictures"),
         (export(zz=[region(rect(1, 2, 3, 4))]), r"image is not there: 1 \(zz.png\)"),
         (export(a=[region({"name": "polygon", "all_points_x": [1], "all_points_y": [1]})]), "fewer than three points"),
