@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, or YuNet's .onnx file",
     )
+    parser.add_argument("--branch", metavar="NAME", help="the one that looks, of a model with several branches")
     parser.add_argument(
         "--save",
         metavar="FORMAT",
@@ -72,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         None if args.weights is None else expand_path(args.weights),
         batch_size=batch_size,
         detector=detector,
+        branch=args.branch,
         flip=args.flip,
         folded=args.fold,
         amp=args.amp,

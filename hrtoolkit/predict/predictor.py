@@ -30,7 +30,7 @@ from hrtoolkit.engine.run import choose_precision
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint
 from hrtoolkit.geometry import to_xywh
-from hrtoolkit.model import Branch, Model
+from hrtoolkit.model import UNNAMED, Branch, Model
 from hrtoolkit.predict.boxes import Find, check_inside, use_boxes, use_detector
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
@@ -57,6 +57,7 @@ def load(
     device: str | torch.device = "auto",
     batch_size: int | Literal["auto"] | None = None,
     detector: Any = None,
+    branch: str | None = None,
     flip: bool = False,
     folded: bool = False,
     amp: bool | Precision = False,
@@ -72,6 +73,7 @@ def load(
         batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
             once are of one size. "auto" measures what is fastest.
         detector: finds the boxes of people or faces, see `use_detector`.
+        branch: name of the one that looks, of a model that has several.
         flip: average with the mirrored inputs.
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
         amp: fold, and compute backbone and neck in half precision.
@@ -101,8 +103,8 @@ def load(
         network = fold(network, getattr(torch, choose_precision(amp)))
     if compile:
         compile_blocks(network.backbone)
-    settings = {"weights": label, "flip": flip, "amp": str(amp)}
-    return Predictor(network, batch_size=batch_size, detector=detector, settings=settings)
+    settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp)}
+    return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings)
 
 
 def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, Any, str]:
@@ -168,7 +170,7 @@ class Predictor:
 
     Args:
         model: with its weights, in eval mode and on its device.
-        branch: name of the one that looks; None where there is one.
+        branch: name of the one that looks; None where there is but one.
         batch_size: see `load`.
         detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
         settings: what else predictions depend on, for `run`, in plain values.
@@ -184,8 +186,8 @@ class Predictor:
         settings: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.model = model.eval()
-        self.name = branch
         self.branch: Branch = model.branch(branch)
+        self.name = next(name for name, one in model.branches.items() if one is self.branch)
         if self.branch.view is None:
             raise OptionError("this model has no view: its config does not say how it looks at pictures")
         if isinstance(batch_size, int) and batch_size < 1:
@@ -347,9 +349,9 @@ class Predictor:
     @torch.inference_mode()
     def _records(self, inputs: list[Input]) -> list[Record]:
         batch = self.model.data_preprocessor(self.collate(inputs))
-        names = None if self.name is None else [self.name]
+        names = None if self.name == UNNAMED else [self.name]
         found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
-        return found if self.name is None else found[self.name]
+        return found if self.name == UNNAMED else found[self.name]
 
     def _done(self, jobs: deque[_Job]) -> Iterator[Prediction]:
         """Finish the pictures at the front whose records are all there."""

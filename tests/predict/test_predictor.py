@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hrtoolkit import load
+from hrtoolkit.build import build_model
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
@@ -45,7 +46,7 @@ def trained(request, tmp_path):
         config = people_config(request.getfixturevalue("coco_folder"))
         config.custom_hooks = []
     elif request.param == "detection":
-        config = objects_config(request.getfixturevalue("objects_folder"))
+        config = objects_config(request.getfixturevalue("objects_folder"), head=dict(masks=True))
     elif request.param == "segmentation":
         config = labels_config(request.getfixturevalue("label_folder"))
         config.val_dataloader.batch_size = 1
@@ -77,9 +78,11 @@ test_samples.__test__ = False
 def assert_same(record, other, without=()):
     assert type(record) is type(other)
     for name, value, expected in zip(record._fields, record, other, strict=True):
-        if name in ("masks", *without) or expected is None:
+        if name in without or expected is None:
             continue
-        if name in ("labels", "label_map", "label"):
+        if name == "masks":
+            value, expected = value.draw(), expected.draw()
+        if name in ("masks", "labels", "label_map", "label"):
             np.testing.assert_array_equal(value, expected)
         else:
             np.testing.assert_allclose(value, expected, rtol=0, atol=1e-5, err_msg=name)
@@ -99,6 +102,8 @@ def test_predictions_are_those_of_testing(trained):
         assert [one.source.path for one in found] == paths
         for sample, record in records.items():
             assert_same(found[sample].record, record, without)
+    if config.val_evaluator.type == "CocoDetectionMetric":
+        assert sum(record.masks.draw().any() for record in records.values())  # there was something to compare
     predictor = load(checkpoint)
     backwards = list(predictor([samples.read(i) for i in range(len(samples))][::-1], boxes=boxes and boxes[::-1]))
     for sample, record in records.items():
@@ -279,6 +284,20 @@ def test_a_checkpoint_with_a_config_of_an_earlier_version(coco_folder, tmp_path)
     with pytest.raises(CheckpointError, match=r"old\.pth: the config in it is not one of today's.*\n.*write scheme="):
         load(old)
     assert load(config, old).sees_crops
+
+
+def test_one_of_several_branches_looks(coco_folder, tmp_path):
+    config = people_config(coco_folder)
+    parts = {name: config.model.pop(name) for name in ("neck", "head", "view", "finish") if name in config.model}
+    config.model.branches = {"body": parts, "hands": parts | {"head": parts["head"] | {"scheme": ["left", "right"]}}}
+    torch.save({"state_dict": build_model(config).state_dict()}, tmp_path / "two.pth")
+    with pytest.raises(OptionError, match=r"name one of the model's branches \(body, hands\)"):
+        load(config, tmp_path / "two.pth")
+    whole = {name: load(config, tmp_path / "two.pth", branch=name).find(IMAGE, "whole") for name in ("body", "hands")}
+    assert [found.points.shape for found in whole.values()] == [(1, 17, 2), (1, 2, 2)]
+    del config.model.branches["hands"]
+    torch.save({"state_dict": build_model(config).state_dict()}, tmp_path / "one.pth")
+    assert load(config, tmp_path / "one.pth").find(IMAGE, "whole").points.shape == (1, 17, 2)
 
 
 def test_a_checkpoint_names_no_modules_to_import(coco_folder, tmp_path):
