@@ -13,32 +13,20 @@ from hrtoolkit.errors import DataError
 
 HEAD = 2**16  # bytes that are looked at
 AGAIN = "export it from there as COCO"
-YOLO = re.compile(r"\s*\d+(\s+-?\d*\.?\d+(e-?\d+)?){4,}\s*(\n|$)")
-# What a text in json has, all of it, in the order in which it is asked for.
+# Formats that `hrtoolkit import` does not read, by what a text in json has, in the order in which it is asked for.
 JSON = {
-    r'"shapes"\s*:.*"imagePath"': "labelme's format, one file an image; its labelme2coco.py joins them into COCO's",
-    r'"_via_|"regions"\s*:.*"file_attributes"|"file_attributes"\s*:.*"regions"|"shape_attributes"': (
-        'VIA\'s format; its menu has "Export Annotations (COCO format)"'
-    ),
-    r'"from_name"|"original_width"|"annotation_id"\s*:|"lead_time"': f"Label Studio's own json; {AGAIN}",
     r'"coordinates"\s*:\s*\{': f"CreateML's format; {AGAIN} where it was labelled",
-    r'"classTitle"': f"Supervisely's format; {AGAIN}",
-    r'"darwin|"slots"\s*:.*"slot_names"|"bounding_box"\s*:\s*\{': f"V7 Darwin's format; {AGAIN}",
     r'"media_type"\s*:|"dm_format_version"': f"Datumaro's format; {AGAIN}",
     r'^\s*\[.*"score"\s*:': "COCO's results format, what a detector found; the annotations are another file",
     r'^\s*\[.*"image_id"\s*:': "a list of annotations alone; COCO's format is an object with images and categories too",
-}
-XML = {
-    r"<annotations\b": 'CVAT\'s XML; export the task as "COCO 1.0"',
-    r"<annotation\b": "Pascal VOC's XML, one file an image; the dataset VocDetection reads it",
-    r"<dataset\b": "dlib's XML; bring it into COCO's format",
 }
 BYTES = {
     b"PK": "a zip archive; unpack it",
     b"\x1f\x8b": "compressed by gzip; unpack it",
     b"PAR1": "a Parquet table",
-    b"\x89HDF": "HDF5, as DeepLabCut and SLEAP write it; bring it into COCO's format",
+    b"\x89HDF": "HDF5, as DeepLabCut and SLEAP write it; `hrtoolkit import` turns theirs into COCO's",
 }
+COCO = "coco"  # the format that is expected
 
 
 def recognise_format(path: str | Path) -> str:
@@ -54,19 +42,16 @@ def recognise_format(path: str | Path) -> str:
     if b"image/encoded" in head or ".tfrecord" in Path(path).name:
         return f"a TFRecord; {AGAIN} where it was labelled"
     text = head.decode(errors="replace").lstrip("\ufeff \t\r\n")
-    if text.startswith("<"):
-        return next((what for pattern, what in XML.items() if re.search(pattern, text)), "")
-    if text.startswith(("{", "[")):
-        return next((what for pattern, what in JSON.items() if re.search(pattern, text, re.DOTALL)), "")
-    if YOLO.match(text):
-        return f"YOLO's format, one text file an image; {AGAIN} where it was labelled"
-    if re.search(r"^(names|nc|train|val)\s*:", text, re.MULTILINE):
-        return f"the data.yaml of YOLO's format; {AGAIN} where it was labelled"
-    if text.startswith("scorer,"):
-        return "DeepLabCut's table (csv); bring it into COCO's format"
-    if text.split("\n", 1)[0].count(",") >= 4:
-        return "a table (csv); bring it into COCO's format"
-    return ""
+    if text.startswith(("{", "[")) and (found := _first(JSON, text)):
+        return found
+    from hrtoolkit.importers import FORMATS  # all readers, which only an error needs
+
+    known = next((one for one in FORMATS.values() if one.mark.search(head)), None)
+    return "" if known is None or known.name == COCO else f"{known.title}; `hrtoolkit import` turns it into COCO's"
+
+
+def _first(marks: dict[str, str], text: str) -> str:
+    return next((what for pattern, what in marks.items() if re.search(pattern, text, re.DOTALL)), "")
 
 
 def stream_coco(path: str | Path, expected: str = "COCO's format") -> Iterator[tuple[str, Any]]:

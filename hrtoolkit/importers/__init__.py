@@ -22,8 +22,10 @@ from hrtoolkit.importers import (
     yolo,
 )
 from hrtoolkit.importers.convert import Imported, import_annotations
+from hrtoolkit.importers.formats import FORMATS
 
 __all__ = [
+    "FORMATS",
     "Imported",
     "coco",
     "cvat",

@@ -172,8 +172,9 @@ def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray,
 
 
 def are_most(which: np.ndarray, among: np.ndarray) -> bool:
-    """Whether records are more than half of some."""
-    return (which & among).sum() > 0.5 * among.sum()
+    """Whether records are more than half of some, and more than one: what most have wrong has one cause."""
+    count = (which & among).sum()
+    return count > 1 and count > 0.5 * among.sum()
 
 
 def check_pairs(scheme: KeypointScheme, findings: Findings) -> None:

@@ -108,8 +108,8 @@ def test_an_image_is_read_once_for_all_the_people_in_it(coco_folder, monkeypatch
     from hrtoolkit import samples
 
     reads = []
-    real = samples.read_image
-    monkeypatch.setattr(samples, "read_image", lambda path: reads.append(path) or real(path))
+    real = samples.read_annotated_image
+    monkeypatch.setattr(samples, "read_annotated_image", lambda path, *size: reads.append(path) or real(path, *size))
     inputs = look(load(coco_folder))
     for i in range(len(inputs)):
         inputs[i]
@@ -348,8 +348,8 @@ def test_people_whose_keypoints_are_lost_are_told_and_ignored(coco_folder):
 
 FOREIGN = {
     "<annotations><image name='a.jpg'/></annotations>": "CVAT's XML",
-    '{"version": "5.0", "shapes": [], "imagePath": "a.jpg"}': "labelme's format",
-    '[{"id": 1, "annotations": [{"result": [{"from_name": "a"}]}]}]': "Label Studio's own json",
+    '{"version": "5.0", "shapes": [], "imagePath": "a.jpg"}': "labelme's json",
+    '[{"id": 1, "annotations": [{"result": [{"from_name": "a"}]}]}]': "Label Studio's json",
     '{"a.jpg": {"filename": "a.jpg", "regions": [{"shape_attributes": {}}]}}': "VIA's format",
     "scorer,me,me,me,me\nbodyparts,a,a,b,b\n": "DeepLabCut's table",
     "0 0.5 0.5 0.2 0.2\n": "YOLO's format",
