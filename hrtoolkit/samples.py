@@ -32,6 +32,10 @@ class Images(NamedTuple):
     ids: ndarray  # [M] integers or texts, as the annotations have them
     sizes_wh: ndarray  # [M, 2] width and height as annotated; 0 where nobody says
 
+    def caption(self, sample: int) -> str:
+        """What a caption calls an image: its file without folders, or its id."""
+        return os.path.split(os.fsdecode(self.paths[sample]))[1] or f"image {self.ids[sample]}"
+
 
 class Crops(NamedTuple):
     """N windows to look at, those of a sample side by side, in the order of the samples."""

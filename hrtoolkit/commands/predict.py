@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
+    parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")
     parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")
     options.add_device(parser)
     parser.add_argument(
@@ -59,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
     from hrtoolkit.errors import UserError
     from hrtoolkit.files import expand_path, is_checkpoint
     from hrtoolkit.predict import load
+    from hrtoolkit.predict.window import open_window
 
     start_logging()
+    watch = open_window() if args.show else None
     try:
         batch_size = args.batch_size if args.batch_size in (None, "auto") else int(args.batch_size)
     except ValueError:
@@ -86,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         recursive=not args.flat,
         pictures=not args.no_pictures,
         save=args.save,
+        watch=watch,
     )
     print(summary)
     return SOME_FAILED if summary.failed else 0

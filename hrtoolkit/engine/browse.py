@@ -44,10 +44,10 @@ def browse(config: Config, split: str = "train", count: int = 16) -> tuple[np.nd
     several = [inputs[SampleKey(index, 1, seed)] for index in indices]
     batch = Collate(branch.view.multiple, branch.view.smallest)(several)
     targets = branch.head.draw_targets(batch["images"], batch["targets"], batch["frames"])
-    ids = inputs.samples.images.ids
+    images = inputs.samples.images
     tiles, captions = [], []
     for one, target in zip(several, targets, strict=True):
         record = to_input(inputs.truth(one.index), one.frame, branch.head.scheme)
         tiles.append(np.hstack([draw(one.pixels.astype(np.uint8), record, branch.head.scheme), target]))
-        captions.append(f"image {ids[inputs.sample_of(one.index)]}, sample {one.index}")
+        captions.append(f"{images.caption(inputs.sample_of(one.index))}, sample {one.index}")
     return make_sheet(tiles, columns=math.ceil(math.sqrt(len(tiles))), captions=captions), len(tiles), len(inputs)

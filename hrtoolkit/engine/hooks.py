@@ -379,7 +379,7 @@ class Pictures(Hook):
                     draw(image, record, samples.scheme),
                 )
                 tiles.append(np.hstack(pair))
-            captions = [f"image {samples.images.ids[sample]}: truth, prediction" for sample, *_ in self.kept]
+            captions = [f"{samples.images.caption(sample)}: truth, prediction" for sample, *_ in self.kept]
             sheet = make_sheet(tiles, columns=2, tile_hw=(320, 640), captions=captions)
             write_image(self.folder / f"{name}.jpg", sheet)
             for title, picture in evaluation.draw().items():

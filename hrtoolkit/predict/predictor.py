@@ -247,17 +247,19 @@ class Predictor:
         order: Literal["rgb", "bgr"] = "rgb",
         pictures: bool = True,
         save: Sequence[str] = (),
+        watch: Callable[[Prediction], None] | None = None,
     ) -> Summary:
         """Predict on everything, and write it into a folder; a second run goes on where the first one stopped.
 
         Args:
             source: see `__call__`, as for the next arguments.
-            out: the folder, see `hrtoolkit.predict.output.Output`, also for the last arguments.
+            out: the folder, see `hrtoolkit.predict.output.Output`, also for `pictures` and `save`.
             boxes: where to look.
             recursive: whether folders inside folders are read.
             order: of the channels of arrays.
             pictures: draw them.
             save: further formats.
+            watch: is given every prediction.
 
         Raises:
             UserError: nothing could be read, or the folder cannot be written.
@@ -272,6 +274,8 @@ class Predictor:
             for prediction in _show_progress(found, count_pictures(source, recursive, output.skip)):
                 output.add(prediction)
                 count += 1
+                if watch is not None:
+                    watch(prediction)
             files = output.finish()
         finally:
             output.close()

@@ -27,3 +27,8 @@ def test_an_image_of_another_size_than_annotated_is_one_error_with_both(tmp_path
     said = rf"a\.png: the image is of another size .*: 60 x 40, annotated {size[0]} x {size[1]}\)"
     with pytest.raises(DataError, match=said):
         Inputs(Pictures(tmp_path / "a.png", size), None, None).read(0)
+
+
+def test_a_caption_names_the_file_without_its_folders():
+    images = Images(np.array([b"/data/faces/a b.png", b""]), np.array([3, 7]), np.zeros((2, 2)))
+    assert [images.caption(0), images.caption(1)] == ["a b.png", "image 7"]

@@ -242,7 +242,9 @@ def test_ctrl_c_leaves_what_is_written_whole_and_the_next_run_goes_on(poses, tmp
     names = [f"image_{number}" for number in range(12)]
     assert 0 < len(written) <= 8 and written == names[: len(written)]
     assert not list(out.rglob(".*"))
-    summary = poses.run(pictures(), out, boxes="whole")
+    seen = []
+    summary = poses.run(pictures(), out, boxes="whole", watch=lambda one: seen.append(one.source.name))
+    assert seen == names[len(written) :]
     assert (summary.earlier, summary.predicted) == (len(written), 12 - len(written))
     assert [json.loads(line)["source"] for line in (out / "predictions.jsonl").read_text().splitlines()] == names
 
