@@ -13,6 +13,8 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.importers.annotated import Instance
 from hrtoolkit.schemes import KeypointScheme
 
+BEGINNING = '{"categories": '  # of the files written here
+
 
 def make_categories(
     labels: Mapping[str, int | None], schemes: Mapping[str, KeypointScheme], mirrored: Iterable[str]
@@ -81,7 +83,7 @@ def write_split(
     image_ids, annotation_ids = _Ids(), _Ids()
     counts: Counter = Counter()
     with write_atomically(path) as file, tempfile.TemporaryFile("w+", dir=path.parent) as annotations:
-        file.write('{"categories": ' + json.dumps(categories) + ',\n"images": [')
+        file.write(BEGINNING + json.dumps(categories) + ',\n"images": [')
         lead = {file: "\n", annotations: "\n"}
 
         def put(where: IO, record: dict) -> None:
@@ -101,6 +103,15 @@ def write_split(
             file.write(chunk)
         file.write("]}\n")
     return counts
+
+
+def remove_earlier(path: Path) -> None:
+    """Remove the file of an earlier import, which would be taken for a part of this one; any other file stays."""
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as file:
+            ours = file.read(len(BEGINNING)) == BEGINNING
+        if ours:
+            path.unlink()
 
 
 def _finish(thing: dict, ids: Mapping[str, int], schemes: Mapping[str, KeypointScheme]) -> dict:

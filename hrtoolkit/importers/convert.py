@@ -25,13 +25,13 @@ from rich.progress import track
 from hrtoolkit.data.images import read_header
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable, place_inside, write_atomically
-from hrtoolkit.findings import Finding
+from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.importers.annotated import Instance, Picture
-from hrtoolkit.importers.coco_file import make_categories, to_annotation, write_split
+from hrtoolkit.importers.coco_file import make_categories, remove_earlier, to_annotation, write_split
 from hrtoolkit.importers.complete import complete
 from hrtoolkit.importers.formats import find_format
 from hrtoolkit.importers.groups import hold_out
-from hrtoolkit.importers.source import IMAGES, Source
+from hrtoolkit.importers.source import IMAGES, SPLITS, Source
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 
 WHOLE = "annotations"  # the file of an export that has no splits
@@ -123,6 +123,11 @@ def import_annotations(
             told = "\n".join(map(str, imported.findings))
             raise DataError(f"{path}: nothing is annotated in {len(listed)} pictures of {found.title}\n{told}".rstrip())
         splits = _split(listed, imported, fraction)
+        if set(splits) > {""}:
+            loose = Findings(path)
+            lost = [one.name for one in listed if not one.split]
+            loose.add("warning", "pictures in no split", lost, f"they go to {WHOLE}.json, which is not trained on")
+            imported.findings += loose
         schemes = _find_schemes(source)
         imported.schemes = {label: _name(schemes[label], names_of_numbers, label) for label in schemes}
         labels = {
@@ -134,6 +139,8 @@ def import_annotations(
             chosen = _lines(journal, splits, split)
             imported.parts[name] = write_split(out / f"{name}.json", chosen, categories, schemes)
             imported.splits[name] = splits.count(split)
+    for name in {*SPLITS.values(), WHOLE} - imported.splits.keys():
+        remove_earlier(out / f"{name}.json")
     return imported
 
 

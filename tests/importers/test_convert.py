@@ -167,3 +167,24 @@ def test_what_was_written_before_is_no_part_of_the_export(export, register):
     export.write("work_dirs/run/data/train.json", '{"images": []}')
     assert str(run(export)) == str(first)
     assert export.read()["images"][0]["file_name"] == "../a.jpg"
+
+
+def test_files_of_an_earlier_import_are_no_part_of_this_one(export, register):
+    for number in range(4):
+        export.picture(f"{number}.jpg")
+    register(*(Picture(f"{number}.jpg", [box()]) for number in range(4)))
+    run(export, fraction=0.25)
+    (export.out / "test.json").write_text('{"images": []}')
+    run(export)
+    assert sorted(path.name for path in export.out.iterdir()) == ["annotations.json", "test.json"], (
+        "that one is not ours"
+    )
+
+
+def test_pictures_in_no_split_are_told(export, register):
+    for number in range(3):
+        export.picture(f"{number}.jpg")
+    register(*(Picture(f"{number}.jpg", [box()], split=split) for number, split in enumerate(("train", "val", ""))))
+    imported = run(export)
+    assert imported.splits == {"train": 1, "val": 1, "annotations": 1}
+    assert "pictures in no split: 1 (../export/2.jpg)" in str(imported)
