@@ -196,6 +196,8 @@ class Source:
 
     def _count(self, level: str, what: str, where: str, remedy: str) -> None:
         entry = self._found[level, what, remedy]
+        if where in entry[1]:  # said by two who asked
+            return
         entry[0] += 1
         if len(entry[1]) < SHOWN_IDS:
             entry[1].append(where)

@@ -23,7 +23,12 @@ def test_every_published_config_is_there():
         for schedule in ("", "_2x")
     }
     cascades = {"cascade_rcnn_hrnetv2p_w32_coco", "cascade_mask_rcnn_hrnetv2p_w32_coco"}
-    assert names == sizes | cascades | {"faster_rcnn_toy"}
+    own = {
+        "faster_rcnn_hrnetv2p_w18_custom",
+        "faster_rcnn_hrnetv2p_w18_small_v2_custom",
+        "mask_rcnn_hrnetv2p_w18_custom",
+    }
+    assert names == sizes | cascades | own | {"faster_rcnn_toy"}
 
 
 def test_all_start_from_the_weights_that_the_originals_started_from():
