@@ -47,7 +47,7 @@ def fit_schedule(options: Mapping[str, Any], max_epochs: int, steps: int) -> tup
         rest["by_epoch"] = by_epoch = False
     total = max_epochs if by_epoch else max_epochs * steps
     for key, value in lengths.items():
-        least = 0 if key == "begin" else 1
+        least = {"begin": 0, "end": 2}.get(key, 1)  # mmengine's warm-up of one step never leaves its start
         lengths[key] = _each(value, lambda v, n=least: max(round(v * total), n) if isinstance(v, float) else v)
     begin, end = lengths.get("begin", 0), lengths.setdefault("end", total)
     remark = None

@@ -194,3 +194,10 @@ def test_the_rate_that_is_shown_is_that_of_the_optimiser_and_not_of_one_group(co
     config.optim_wrapper.paramwise_cfg = dict(custom_keys={"backbone": dict(lr_mult=0.0)})
     train(config, tmp_path)
     assert read_checkpoint(tmp_path / "last.pth")["meta"]["history"][0]["lr"] == 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_a_warm_up_of_a_share_of_a_short_training_ends(steps):
+    config = load_config("pose/hrnet_w32_custom")
+    rates, _ = rates_of(config, 3, steps)
+    assert rates[0] < 2e-5 and max(rates) > 0.3 * config.optim_wrapper.optimizer.lr
