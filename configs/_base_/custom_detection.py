@@ -1,6 +1,6 @@
 """Boxes or masks of one's own: the classes come from the data, the recipe follows its size."""
 
-_base_ = "detection_coco.py"
+_base_ = ["detection_coco.py", "custom_schedule.py"]
 
 model = dict(head=dict(scheme=None), view=dict(size=(1024, 640)))
 train_dataloader = dict(
@@ -10,13 +10,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(num_workers=2, dataset=dict(data_root="data/own", ann_file="val.json", image_dir=""))
 train_cfg = dict(max_epochs=24, val_interval=1, patience=6)
-optim_wrapper = dict(
-    optimizer=dict(type="AdamW", lr=2e-4, weight_decay=0.05), clip_grad=dict(max_norm=35.0, norm_type=2)
-)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.01, by_epoch=True, end=0.05, convert_to_iter_based=True),
-    dict(type="CosineAnnealingLR", by_epoch=True, begin=0.05, eta_min_ratio=0.01, convert_to_iter_based=True),
-]
+optim_wrapper = dict(optimizer=dict(lr=2e-4, weight_decay=0.05), clip_grad=dict(max_norm=35.0, norm_type=2))
 recipes = [
     dict(
         up_to=100,
@@ -25,4 +19,3 @@ recipes = [
     ),
     dict(up_to=1000, train_cfg=dict(max_epochs=50, val_interval=2, patience=6)),
 ]
-seed = 0
