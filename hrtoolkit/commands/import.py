@@ -14,6 +14,13 @@ import shlex
 
 from hrtoolkit.commands import options
 
+# Configs that train on what was found, the first that fits.
+CONFIGS = {
+    "keypoints": "pose/hrnet_w32_custom",
+    "outlines": "detection/mask_rcnn_hrnetv2p_w18_custom",
+    "boxes": "detection/faster_rcnn_hrnetv2p_w18_custom",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit import` takes."""
@@ -28,14 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--val", metavar="FRACTION", type=float, help="of the pictures for validation")
     parser.add_argument("--join", action=argparse.BooleanOptionalAction, help="give keypoints the box that they lie in")
-
-
-# Configs that train on what was found, the first that fits.
-CONFIGS = {
-    "keypoints": "pose/hrnet_w32_custom",
-    "outlines": "detection/mask_rcnn_hrnetv2p_w18_custom",
-    "boxes": "detection/faster_rcnn_hrnetv2p_w18_custom",
-}
 
 
 def run(args: argparse.Namespace) -> int:

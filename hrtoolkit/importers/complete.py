@@ -16,6 +16,7 @@ import numpy as np
 from pycocotools import mask as coco_masks
 
 from hrtoolkit.importers.annotated import Instance
+from hrtoolkit.importers.shapes import extent_of
 from hrtoolkit.masks import to_run_lengths
 
 MARGIN = 0.1
@@ -78,8 +79,7 @@ def _outline_box(instance: Instance) -> Sequence[float] | None:
         x, y, width, height = coco_masks.toBbox(to_run_lengths(instance.run_lengths, instance.run_lengths["size"]))
         return None if width <= 0 else (x, y, x + width, y + height)
     if instance.polygons:
-        corners = np.concatenate([np.reshape(ring, (-1, 2)) for ring in instance.polygons])
-        return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+        return extent_of(instance.polygons)
     return None
 
 

@@ -24,7 +24,7 @@ from hrtoolkit.importers.annotated import Instance, Picture, Point
 from hrtoolkit.importers.formats import register_format
 from hrtoolkit.importers.joining import join_points_to_boxes
 from hrtoolkit.importers.loose_points import LoosePoint, PointGatherer
-from hrtoolkit.importers.shapes import ellipse_outline, paste_mask, turned_box
+from hrtoolkit.importers.shapes import ellipse_outline, paste_mask, to_ring, turned_box
 from hrtoolkit.importers.source import SPLITS, Source
 from hrtoolkit.importers.values import read_record, spelled
 
@@ -259,9 +259,7 @@ class _Reader:
         if any(len(pair) != 2 for pair in corners):
             raise ValueError("`points` that are no pairs x,y")
         if kind == "polygon":
-            if len(corners) < 3:
-                raise ValueError("a polygon of fewer than three points")
-            return {"polygons": [[number for pair in corners for number in pair]]}
+            return {"polygons": [to_ring(corners)]}
         if self.counts.setdefault(label, len(corners)) != len(corners) and label not in self.single:
             what = f"shapes of another number of points than the first one of {label} has ({self.counts[label]})"
             self.source.warn(

@@ -18,7 +18,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hrtoolkit.data.images import read_size
 from hrtoolkit.data.reading import read_json, stream_json
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
@@ -59,7 +58,7 @@ def _read_sample(
 ) -> Picture:
     path = sample["filepath"]
     found = source.find_image(path, file.parent)
-    size = _size(sample) or (read_size(found) if found else None)
+    size = _size(sample) or (source.size_of(found) if found else None)
     instances = []
     for field, kind in fields.items():
         for place, label in enumerate(_list_labels(sample.get(field))):

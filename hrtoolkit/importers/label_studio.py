@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hrtoolkit.data.paths import find_files, read_bytes
+from hrtoolkit.data.paths import read_bytes
 from hrtoolkit.data.reading import read_json, stream_json
 from hrtoolkit.data.xml import read_xml
 from hrtoolkit.errors import DataError
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
 from hrtoolkit.importers.loose_points import LoosePoint, PointGatherer
-from hrtoolkit.importers.shapes import ellipse_outline, paste_mask, turned_box
+from hrtoolkit.importers.shapes import ellipse_outline, paste_mask, to_ring, turned_box
 from hrtoolkit.importers.source import Source, is_image
 from hrtoolkit.importers.values import number, read_record
 
@@ -267,11 +267,7 @@ def _geometry(value: dict[str, Any], size_wh: tuple[int, int]) -> dict[str, Any]
         return {"run_lengths": paste_mask(_decode_brush(value["rle"], size_wh), 0, 0, size_wh)}
     if "points" in value:
         corners = [{"x": x, "y": y} for x, y in value["points"]]
-        if len(corners) < 3:
-            raise ValueError("a polygon of fewer than three points")
-        return {
-            "polygons": [[_percent(one, key, side) for one in corners for key, side in (("x", width), ("y", height))]]
-        }
+        return {"polygons": [to_ring((_percent(one, "x", width), _percent(one, "y", height)) for one in corners)]}
     x, y = _percent(value, "x", width), _percent(value, "y", height)
     degrees = number(value.get("rotation") or 0)
     if "radiusX" in value:
@@ -313,7 +309,7 @@ def _decode_brush(packed: list[int], size_wh: tuple[int, int]) -> np.ndarray:
 
 def _read_configuration(source: Source) -> Configuration:
     """The labelling configuration that lies beside the export; an empty one where there is none."""
-    found = [source.folder / name for name in find_files(source.folder) if name.lower().endswith(".xml")]
+    found = [source.folder / name for name in source.list_files(source.folder) if name.lower().endswith(".xml")]
     found = [file for file in found if b"<View" in read_bytes(file)]
     if not found:
         remedy = "order and names of keypoints are as they come; save the labelling configuration beside the export"

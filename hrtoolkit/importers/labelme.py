@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 import yaml
 
-from hrtoolkit.data.paths import find_files, read_bytes
+from hrtoolkit.data.paths import read_bytes
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.errors import DataError
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
 from hrtoolkit.importers.loose_points import UNNAMED, LoosePoint, PointGatherer
-from hrtoolkit.importers.shapes import ellipse_outline, paste_mask
+from hrtoolkit.importers.shapes import ellipse_outline, paste_mask, to_ring
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
 
@@ -172,11 +172,10 @@ class _Reader:
             return {"run_lengths": paste_mask(mask > 0, round(x1), round(y1), size_wh)}
         if kind not in ("polygon", "rotation", "quadrilateral"):
             raise ValueError(f"a {kind} of {len(corners)} points")
-        if len(corners) < 3:
-            raise ValueError("a polygon of fewer than three points")
+        ring = to_ring(corners)
         if kind == "polygon":
             self.polygons.setdefault(label, where)
-        return {"polygons": [[value for corner in corners for value in corner]]}
+        return {"polygons": [ring]}
 
 
 def _decode(text: str) -> bytes:
@@ -199,7 +198,7 @@ def _merge(one: Instance, other: Instance) -> Instance:
 
 def _read_classes(source: Source) -> dict[str, list[str]]:
     """Names of keypoints by class, as X-AnyLabeling takes them from a yaml file."""
-    for name in find_files(source.folder):
+    for name in source.list_files(source.folder):
         if not name.lower().endswith((".yaml", ".yml")):
             continue
         try:

@@ -20,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from hrtoolkit.importers.annotated import Instance, Point
 from hrtoolkit.importers.joining import FAR, SLACK, join_points_to_boxes
+from hrtoolkit.importers.shapes import extent_of
 from hrtoolkit.importers.source import Source
 
 NOWHERE = (1e9, 1e9, -1e9, -1e9)  # of a mask of pixels
@@ -148,6 +149,5 @@ def _extent(instance: Instance) -> Sequence[float]:
     if instance.box_xyxy is not None:
         return instance.box_xyxy
     if instance.polygons:
-        corners = np.concatenate([np.reshape(ring, (-1, 2)) for ring in instance.polygons])
-        return [*corners.min(axis=0), *corners.max(axis=0)]
+        return extent_of(instance.polygons)
     return NOWHERE

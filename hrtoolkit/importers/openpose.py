@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from hrtoolkit.data.images import read_size
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
@@ -51,7 +50,7 @@ def read_openpose(source: Source) -> Iterator[Picture]:
         source.note("coordinates that are normalised", f"taken for {SCALES[low]} of the image", "pixels come from that")
     for file in source.files:
         found = _find_image(file, source)
-        size = read_size(found) if found else None
+        size = source.size_of(found) if found else None
         if low is not None and size is None:
             source.fault("normalised points whose image is not there", file.name, "copy the images beside the files")
             continue

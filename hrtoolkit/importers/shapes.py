@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +11,24 @@ import numpy as np
 from hrtoolkit.masks import Masks, encode_masks
 
 CORNERS = 64
+
+
+def to_ring(corners: Iterable[Sequence[float]]) -> list[float]:
+    """The polygon x, y, x, y, ... of corners.
+
+    Raises:
+        ValueError: there are fewer than three.
+    """
+    ring = [value for corner in corners for value in corner]
+    if len(ring) < 6:
+        raise ValueError("a polygon of fewer than three points")
+    return ring
+
+
+def extent_of(rings: Iterable[Sequence[float]]) -> np.ndarray:
+    """The box x1, y1, x2, y2 around polygons x, y, x, y, ..."""
+    corners = np.concatenate([np.reshape(ring, (-1, 2)) for ring in rings])
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
 
 
 def ellipse_outline(x: float, y: float, width: float, height: float, angle: float = 0.0) -> list[float]:
@@ -69,9 +87,8 @@ def outline_of_rings(rings: Sequence[Sequence[float]], size_wh: Sequence[int]) -
     """
     if min(map(len, rings)) < 6:
         raise ValueError("a polygon of fewer than three points")
-    corners = [np.reshape(ring, (-1, 2)) for ring in rings]
-    boxes = [(ring.min(axis=0), ring.max(axis=0)) for ring in corners]
-    overlap = any((np.maximum(a[0], b[0]) < np.minimum(a[1], b[1])).all() for a, b in combinations(boxes, 2))
+    boxes = [extent_of([ring]) for ring in rings]
+    overlap = any((np.maximum(a[:2], b[:2]) < np.minimum(a[2:], b[2:])).all() for a, b in combinations(boxes, 2))
     if not overlap:
         return {"polygons": rings}
     drawn = Masks((size_wh[1], size_wh[0]), [[list(ring)] for ring in rings]).draw()

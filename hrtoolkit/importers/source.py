@@ -218,7 +218,7 @@ class Source:
 
 def is_image(name: str) -> bool:
     """Whether a file is called like an image."""
-    return f".{name.lower().rpartition('.')[2]}" in IMAGES
+    return os.path.splitext(name)[1].lower() in IMAGES  # noqa: PTH122 (60,000 times)
 
 
 def path_parts(name: str) -> list[str]:

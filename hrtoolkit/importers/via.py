@@ -20,7 +20,7 @@ from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
 from hrtoolkit.importers.joining import join_points_to_boxes
 from hrtoolkit.importers.loose_points import LoosePoint, PointGatherer
-from hrtoolkit.importers.shapes import ellipse_outline
+from hrtoolkit.importers.shapes import ellipse_outline, to_ring
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
 
@@ -178,8 +178,5 @@ def _shape(label: str, shape: dict) -> Instance | None:
         return Instance(label, polygons=[outline])
     if shape["name"] == "polygon":
         xs, ys = shape["all_points_x"], shape["all_points_y"]
-        ring = [number(value) for corner in zip(xs, ys, strict=True) for value in corner]
-        if len(ring) < 6:
-            raise ValueError("a polygon of fewer than three points")
-        return Instance(label, polygons=[ring])
+        return Instance(label, polygons=[to_ring((number(x), number(y)) for x, y in zip(xs, ys, strict=True))])
     return None

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from hrtoolkit.data.listing import is_system_file
-from hrtoolkit.data.paths import find_files, read_bytes
+from hrtoolkit.data.paths import read_bytes
 from hrtoolkit.data.reading import read_json, read_lines
 from hrtoolkit.errors import DataError
-from hrtoolkit.importers.source import IMAGES, SPLITS, Source, path_parts
+from hrtoolkit.importers.source import SPLITS, Source, is_image, path_parts
 
 # What tools call the list of classes where there is no data.yaml.
 CLASS_FILES = {
@@ -194,9 +193,9 @@ def _from_class_files(source: Source) -> Description:
     """The classes that a list has beside the labels; where there are several, they have to be the same."""
     found: dict[Path, dict[int, str]] = {}
     keypoints: dict[str, list[str]] = {}
-    for below in find_files(source.folder):
+    for below in source.list_files(source.folder):
         file = source.folder / below
-        if is_system_file(below) or (file.name.lower() not in CLASS_FILES and file.suffix.lower() != ".names"):
+        if file.name.lower() not in CLASS_FILES and file.suffix.lower() != ".names":
             continue
         if file.suffix == ".json":  # Label Studio's, which names keypoints too
             notes = read_json(file)
@@ -262,7 +261,7 @@ def _images_at(split: Place, source: Source) -> list[Path] | None:
     if place is None:
         return None
     if place.is_dir():
-        names = [name for name in find_files(place) if Path(name).suffix.lower() in IMAGES and not is_system_file(name)]
+        names = [name for name in source.list_files(place) if is_image(name)]
         return [place / name for name in names] or None
     if not place.stat().st_size:
         return []
@@ -287,7 +286,7 @@ class _LabelFiles:
         self.stems: dict[str, set[str]] = defaultdict(set)  # of the texts in each folder
         self.folders: dict[Path, str | None] = {}  # of the labels of the images in a folder
         self.taken: dict[str, str] = {}  # label files, and their images
-        for below in find_files(source.folder):
+        for below in source.list_files(source.folder):
             if below.endswith(".txt"):
                 folder, _, name = str(source.folder / below).rpartition(os.sep)
                 self.stems[folder or "."].add(name[:-4])
