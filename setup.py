@@ -56,6 +56,7 @@ setup(
     extras_require={
         "test": ["pytest", "ruff", "h5py", "av"],
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
+        "hub": ["huggingface_hub"],  # models by their names on the Hugging Face Hub
         "imports": ["h5py"],  # tables of DeepLabCut and labels of SLEAP
         "eval": ["faster-coco-eval"],
         "logging": ["tensorboard"],

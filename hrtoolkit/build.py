@@ -18,12 +18,12 @@ import mmengine.registry as mm
 from mmengine.config import Config
 from torch import nn
 
-from hrtoolkit.config.load import ConfigError, config_name, load_config
+from hrtoolkit.config.load import ConfigError, config_json, config_name, load_config
 from hrtoolkit.config.values import Parameter, find_parameters, fits, resolve_type
 from hrtoolkit.errors import OptionError, suggest
 from hrtoolkit.model import UNNAMED, Branch, Model
 from hrtoolkit.registry import BACKBONES, BATCH_AUGMENTATIONS, DATASETS, HEADS, METRICS, ROLES, VIEWS
-from hrtoolkit.schemes import Scheme, SchemeLike
+from hrtoolkit.schemes import Scheme, SchemeLike, scheme_fields
 
 TELLING = (VIEWS, DATASETS)  # roles whose classes say by `told` what they are told
 RENAMED = (HEADS, DATASETS, METRICS)  # roles whose classes say by `moved` what became of earlier arguments
@@ -312,9 +312,16 @@ def build_model(config: str | Path | Config, scheme: SchemeLike | None = None) -
     raise_problems(config_name(config), problems)
     schemes = {} if scheme is None else {next(iter(plan.branches)): scheme}
     try:
-        return plan.build(schemes)
+        model = plan.build(schemes)
     except ConfigError as error:
         raise ConfigError(config_name(config), [f"{error.source}: {problem}" for problem in error.problems]) from error
+    for name, branch in model.branches.items():
+        if "scheme" in plan.head(name).parameters:  # in full: names of schemes may be known here alone
+            sections = config.model.branches[name] if name else config.model
+            sections.head.scheme = scheme_fields(branch.head.scheme)
+    stored = {"model": config.model, "custom_imports": config.get("custom_imports") or {}}
+    model.config = config_json(Config(stored))
+    return model
 
 
 def raise_problems(source: str, problems: list[Problem]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -26,7 +27,7 @@ import timm
 import torch
 
 from hrtoolkit.errors import CheckpointError, UserError, shorten, suggest
-from hrtoolkit.files import write_atomically
+from hrtoolkit.files import CONFIG_FILE, WEIGHTS_FILE, write_atomically
 
 TIMM_PREFIX = "timm/"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".tar", ".bin")  # of checkpoints; for advice alone
@@ -83,7 +84,8 @@ def read_checkpoint(source: str | Path) -> Mapping:
     """Read a checkpoint's content onto the CPU without running anything in it.
 
     Args:
-        source: path of a file of PyTorch's or safetensors' whatever it is called, its URL, or "timm/NAME".
+        source: path of a file of PyTorch's or safetensors' whatever it is called, its URL, "timm/NAME", or a folder
+            that `save_pretrained` wrote.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or holds what reading would have to run.
@@ -123,7 +125,38 @@ def find_tensors(content: Any, name: str = "") -> Iterator[tuple[str, torch.Tens
             yield from find_tensors(value, f"{name}.{key}" if name else str(key))
 
 
+def _read_folder(folder: Path) -> Mapping:
+    """What `hrtoolkit.pretrained` wrote, as a checkpoint of ours has it."""
+    path, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta["config"] = json.dumps(meta["config"])
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path}: not the config of a model that hrtoolkit wrote; {_AGAIN}") from None
+    content = _read_file(weights)
+    expected = str(meta.get("sha256", ""))
+    if not hash_file(weights).startswith(expected):
+        raise CheckpointError(
+            f"{weights}: damaged, or of another model than {path}, which expects the sha256 {expected}; {_AGAIN}, or "
+            "remove sha256 there if you changed the weights on purpose"
+        )
+    return {"meta": meta, "state_dict": content}
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _read_file(path: Path) -> Mapping:
+    if (path / CONFIG_FILE).is_file():
+        return _read_folder(path)
     try:
         _check_place(path)
         with path.open("rb") as file:

@@ -19,6 +19,7 @@ from hrtoolkit.errors import UserError
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"  # of a folder that holds a model
 CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar")  # suffixes
 
 
@@ -218,5 +219,7 @@ def shipped_configs() -> Path:
 
 
 def is_checkpoint(path: object) -> bool:
-    """Whether a path is by its suffix that of weights, and not of a config."""
-    return isinstance(path, (str, os.PathLike)) and Path(path).suffix in CHECKPOINTS
+    """Whether a path is by its suffix that of weights, and not of a config, or a folder that holds a model."""
+    return isinstance(path, (str, os.PathLike)) and (
+        Path(path).suffix in CHECKPOINTS or Path(path, CONFIG_FILE).is_file()
+    )

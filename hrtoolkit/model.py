@@ -228,6 +228,7 @@ class Model(BaseModel):
                 "--flip, and model.flip_test=True"
             )
         self.flip_test = flip_test
+        self.config: str | None = None  # that it was built from, as json; `build_model` sets it
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):

@@ -7,7 +7,14 @@ import importlib.metadata
 import platform
 
 NEEDED = ("torch", "torchvision", "timm", "mmengine", "pycocotools", "numpy", "scipy")
-EXTRAS = {"faster-coco-eval": "eval", "h5py": "cofw", "tensorboard": "logging", "av": "video", "pyarrow": "tables"}
+EXTRAS = {
+    "faster-coco-eval": "eval",
+    "h5py": "cofw",
+    "tensorboard": "logging",
+    "av": "video",
+    "pyarrow": "tables",
+    "huggingface_hub": "hub",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -135,7 +135,7 @@ def _find_file(source: str | Path) -> Path:
             if candidate.suffix != ".py":
                 raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate
-    shipped = _list_shipped()
+    shipped = list_shipped()
     wanted = path.as_posix().removesuffix(".py")
     matches = [name for name in shipped if f"/configs/{name}".endswith(f"/{wanted}")]
     if len(matches) == 1:
@@ -146,7 +146,7 @@ def _find_file(source: str | Path) -> Path:
     raise ConfigError(source, ["no such file" + suggest(Path(wanted).name, known)])
 
 
-def _list_shipped() -> dict[str, Path]:
+def list_shipped() -> dict[str, Path]:
     """The files of the shipped configs by their names, such as "pose/hrnet_w32_coco"."""
     folder = shipped_configs()
     files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
@@ -156,7 +156,7 @@ def _list_shipped() -> dict[str, Path]:
 def _find_base(base: str, folder: Path) -> Path:
     """The file that `_base_` names, which need not exist: seen from the config's folder, else a shipped config."""
     path = Path(os.path.normpath(folder / base))
-    return path if path.is_file() else _list_shipped().get(base.removesuffix(".py"), path)
+    return path if path.is_file() else list_shipped().get(base.removesuffix(".py"), path)
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def _compile_files(root: Path) -> dict[str, Path]:
             file = _find_base(base, path.parent)
             if not file.is_file():
                 beside = [one.name for one in file.parent.glob("*.py")]
-                near = suggest(file.name, beside) or suggest(base, list(_list_shipped()))
+                near = suggest(file.name, beside) or suggest(base, list(list_shipped()))
                 raise ConfigError(root, [f"{path}, line {line}: no file {file}, which _base_ names{near}"])
             if file.suffix != ".py":
                 raise ConfigError(root, [f"{path}, line {line}: {file}: {PYTHON_ONLY}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from hrtoolkit.build import build_model
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import load_fitting
 from hrtoolkit.config import ConfigError, load_config
-from hrtoolkit.config.load import read_stored_config
+from hrtoolkit.config.load import list_shipped
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
@@ -36,6 +35,7 @@ from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Picture, Source, count_pictures, open_source
+from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
@@ -66,8 +66,8 @@ def load(
     """Load a model to predict with.
 
     Args:
-        model: a checkpoint that this toolkit wrote, which holds its config; or, with `checkpoint`, a config: file, name
-            of a shipped one, or object.
+        model: what holds its config: a checkpoint or a folder that this toolkit wrote, or the name of such a folder on
+            the Hugging Face Hub; or, with `checkpoint`, a config: file, name of a shipped one, or object.
         checkpoint: of any known format.
         device: "auto" takes a GPU where there is one.
         batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
@@ -104,7 +104,22 @@ def load(
     if compile:
         compile_blocks(network.backbone)
     settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp)}
-    return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings)
+    meta = content.get("meta")
+    known = {"from": label} if checkpoint is not None else {k: meta[k] for k in ("metrics", "epoch") if meta.get(k)}
+    return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings, known=known)
+
+
+def from_pretrained(name: str | Path, **options: Any) -> Predictor:
+    """Load what `Predictor.save_pretrained` wrote.
+
+    Args:
+        name: of the folder, or of a model on the Hugging Face Hub, "owner/model", which is downloaded once.
+        options: see `load`.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    return load(find_folder(name), **options)
 
 
 def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tuple[Config, Any, str]:
@@ -114,22 +129,13 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
             raise OptionError(f"{model} is a checkpoint, where the config belongs; give the config first")
         return load_config(model), read_checkpoint(checkpoint), str(checkpoint)
     if not is_checkpoint(model):
-        raise OptionError(f"{model}: give the checkpoint of this config as well (by --weights on the command line)")
+        folder = not isinstance(model, Config) and (Path(model).is_dir() or HUB_NAME.fullmatch(str(model)))
+        if not folder or str(model) in list_shipped():
+            load_config(model)  # says what is wrong with its name
+            raise OptionError(f"{model}: give the checkpoint of this config as well (by --weights on the command line)")
+        model = find_folder(model)
     content = read_checkpoint(model)
-    meta = content.get("meta")
-    text = meta.get("config") if isinstance(meta, dict) else None
-    if not isinstance(text, str):
-        raise CheckpointError(f"{model} holds no config, because another toolkit wrote it; give the config as well")
-    config = read_stored_config(text)
-    imports = (config.get("custom_imports") or {}).get("imports", ())
-    # Earlier versions called ours "tasks.pose" and so on.
-    imports = [f"hrtoolkit.{name}" if name.startswith("tasks.") else name for name in imports]
-    config.custom_imports = {"imports": imports}
-    for name in imports:
-        # Importing runs code: what a file names is imported only where it is ours, or was imported already.
-        if not name.startswith("hrtoolkit.") and name not in sys.modules:
-            raise CheckpointError(f"{model} needs the module {name!r}; import it first if you trust it")
-    return load_config(config), content, str(model)
+    return own_config(content, str(model)), content, str(model)
 
 
 @dataclass
@@ -174,6 +180,7 @@ class Predictor:
         batch_size: see `load`.
         detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
         settings: what else predictions depend on, for `run`, in plain values.
+        known: of the weights, for `save_pretrained`, such as `metrics`, in plain values.
     """
 
     def __init__(
@@ -184,6 +191,7 @@ class Predictor:
         batch_size: int | Literal["auto"] | None = None,
         detector: Any = None,
         settings: Mapping[str, Any] = MappingProxyType({}),
+        known: Mapping[str, Any] = MappingProxyType({}),
     ):
         self.model = model.eval()
         self.branch: Branch = model.branch(branch)
@@ -198,6 +206,7 @@ class Predictor:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
         self.detect = None if detector is None else use_detector(detector, self.device)
         self.settings = dict(settings, detector=None if detector is None else str(detector))
+        self.known = known
         self.collate = Collate(self.branch.view.multiple, self.branch.view.smallest)
 
     @property
@@ -282,6 +291,20 @@ class Predictor:
         if failed and not count and not earlier:
             raise DataError(_list_failures(failed))
         return Summary(count, earlier, failed, files)
+
+    def save_pretrained(self, folder: str | Path, license: str | None = None) -> None:
+        """Write the model as a folder that can be shared, which `from_pretrained` and `load` read anywhere.
+
+        It has `config.json`, plain data, `model.safetensors`, and a model card, unless there is one already.
+
+        Args:
+            folder: is made if needed.
+            license: of the weights, as the Hugging Face Hub spells it, such as "mit".
+
+        Raises:
+            UserError: the model was folded or is in half precision, or the folder cannot be written.
+        """
+        save_pretrained(self.model, folder, self.known, license)
 
     def find(self, image: ndarray, boxes: Any = None) -> Record:
         """The record of one RGB picture, uint8 [H, W, 3]."""
