@@ -21,6 +21,7 @@ setup(
         "hrtoolkit.configs",
         "hrtoolkit.data",
         "hrtoolkit.engine",
+        "hrtoolkit.foreign",
         "hrtoolkit.importers",
         "hrtoolkit.keypoints",
         "hrtoolkit.predict",

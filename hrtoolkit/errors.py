@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -12,6 +13,21 @@ class UserError(Exception):
 
 class OptionError(UserError, ValueError):
     """An option that a part cannot be built with; whoever builds it from a config says where it stands."""
+
+
+class ConfigError(UserError, ValueError):
+    """A config that cannot be used, with all its problems at once.
+
+    Args:
+        source: the config's file, or another name for it.
+        problems: one line each.
+    """
+
+    def __init__(self, source: str | Path, problems: Iterable[str]):
+        self.source = source
+        self.problems = list(problems)
+        count = f"{len(self.problems)} problem" + "s" * (len(self.problems) != 1)
+        super().__init__("\n  ".join([f"{source}: {count}", *self.problems]))
 
 
 class DataError(UserError):

@@ -5,9 +5,10 @@ A config that lies in a file is a program: here it is read as text, and only wha
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from hrtoolkit.foreign.python_file import read_text
 
 CODECS = {"MSRAHeatmap": "GaussianHeatmap", "UDPHeatmap": "UDPHeatmap"}
 
@@ -16,33 +17,7 @@ def read_config(checkpoint: Mapping) -> dict[str, Any]:
     """The config that a file was trained with, as far as it is plain values; empty where there is none."""
     meta = checkpoint.get("meta")
     text = (meta.get("cfg") or meta.get("config")) if isinstance(meta, Mapping) else None
-    if not isinstance(text, str) or len(text) > 2**20:
-        return {}
-    try:
-        return {
-            statement.targets[0].id: _value(statement.value)
-            for statement in ast.parse(text).body
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
-        }
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return {}
-
-
-def _value(node: ast.expr) -> Any:
-    """What a literal stands for, or `dict(...)`; None for anything else."""
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.List | ast.Tuple):
-        return [_value(one) for one in node.elts]
-    if isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        return {key.value: _value(value) for key, value in pairs if isinstance(key, ast.Constant)}
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict":
-        return {one.arg: _value(one.value) for one in node.keywords if one.arg}
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = _value(node.operand)
-        return -number if isinstance(number, int | float) else None
-    return None
+    return read_text(text) if isinstance(text, str) else {}
 
 
 def find(config: Any, *path: str) -> Any:

@@ -527,7 +527,9 @@ train_dataloader = dict(dataset=dict(type="CheckedDataset", data_root="${DATA}/c
 @pytest.mark.parametrize("name", ["config.json", "config.yaml", "config.yml", "config.txt"])
 def test_only_python_files_are_configs_and_nothing_else_is_read(write, name):
     path = write("model: !!python/object/apply:os.abort []", name)
-    with pytest.raises(ConfigError, match=r"a config is a Python file that ends with \.py"):
+    # Yaml may be a config of the official code, which is read as data.
+    said = r"line 1: no yaml that could be" if ".y" in name else r"a config is a Python file that ends with \.py"
+    with pytest.raises(ConfigError, match=said):
         load_config(path)
     with pytest.raises(ConfigError, match=r"line 1: .*: a config is a Python file"):
         load_config(write(f"_base_ = './{name}'", "child.py"))

@@ -23,6 +23,7 @@ VERBS = {
     "browse": "write pictures of what a network is trained on",
     "benchmark": "time every stage of a config",
     "configs": "list the shipped configs",
+    "convert-config": "turn a config of the official code or of OpenMMLab into one of ours",
     "info": "say what is installed and what this machine has",
     "demo": "train a small model on drawn people, and predict with it",
 }
@@ -52,7 +53,7 @@ def run_verb(verb: str, arguments: Sequence[str] | None = None, program: str | N
         arguments: of the command line; None takes this process's.
         program: what help calls it; None takes the running file's name, which is then one of `tools/`.
     """
-    module = importlib.import_module(f"hrtoolkit.commands.{verb}")
+    module = importlib.import_module(f"hrtoolkit.commands.{verb.replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

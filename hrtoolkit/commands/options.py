@@ -104,7 +104,9 @@ def read_config(args: argparse.Namespace, source: str | None = None, training: b
         UserError: it cannot be read, or is a checkpoint; or the data cannot be read.
     """
     from hrtoolkit.config import load_config
+    from hrtoolkit.engine.runner import start_logging
 
+    start_logging()  # of another toolkit's config the log says what it was taken for
     source = source or args.config
     if is_checkpoint(source):
         raise OptionError(f"{source} is a checkpoint; the config comes first")
@@ -116,10 +118,8 @@ def read_config(args: argparse.Namespace, source: str | None = None, training: b
         raise OptionError("--data names the data, and --data-root the folder of the config's own: give one of them")
     from hrtoolkit.engine.distributed import start_distributed
     from hrtoolkit.engine.own_data import use_own_data
-    from hrtoolkit.engine.runner import start_logging
 
     start_distributed()
-    start_logging()
     plain = load_config(source, [text for text in changes if text.startswith("load_from")])
     return load_config(use_own_data(plain, expand_path(args.data), work_dir(args, config) / "data", training), changes)
 

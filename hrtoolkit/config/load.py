@@ -3,7 +3,7 @@
 A config is a Python file as mmengine reads it (`_base_`, `_delete_`), and so a program: reading it runs it. `_base_`
 may also name a shipped config, such as "pose/hrnet_w32_coco". Its top-level names are fixed
 (`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and functions stay private
-to the file.
+to the file. Configs of other toolkits are read as data and never run, see `hrtoolkit.foreign`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import pprint
 import reprlib
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,25 +25,10 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from hrtoolkit.config.values import find_datasets
-from hrtoolkit.errors import UserError, suggest
+from hrtoolkit.errors import ConfigError, UserError, suggest
 from hrtoolkit.files import expand_path, shipped_configs
 
 PYTHON_ONLY = "a config is a Python file that ends with .py, such as those in configs/; write it as one"
-
-
-class ConfigError(UserError, ValueError):
-    """A config that cannot be used, with all its problems at once.
-
-    Args:
-        source: the config's file, or another name for it.
-        problems: one line each.
-    """
-
-    def __init__(self, source: str | Path, problems: Iterable[str]):
-        self.source = source
-        self.problems = list(problems)
-        count = f"{len(self.problems)} problem" + "s" * (len(self.problems) != 1)
-        super().__init__("\n  ".join([f"{source}: {count}", *self.problems]))
 
 
 def load_config(
@@ -52,7 +37,8 @@ def load_config(
     """Read a config, import what its `custom_imports` name, and apply what the command line says.
 
     Args:
-        source: a file, the name of a shipped config such as "pose/hrnet_w32_coco", or a Config, which is copied.
+        source: a file, of ours or of another toolkit (see `hrtoolkit.foreign`), the name of a shipped config such as
+            "pose/hrnet_w32_coco", or a Config, which is copied.
         overrides: `a.b=value`, where value is a Python literal or else a string; `true`, `false` and `none` may be
             written in any case. Elements of a list go by index, as in `param_scheduler.0.end=3`. The last name may be
             new, the ones before it may not; a dict is replaced, not merged.
@@ -61,7 +47,7 @@ def load_config(
     Raises:
         ConfigError: the file is missing or cannot be run, an import fails, or an override does not fit.
     """
-    config = copy.deepcopy(source) if isinstance(source, Config) else _read_file(_find_file(source))
+    config, finish = (copy.deepcopy(source), None) if isinstance(source, Config) else _read_any(_find_file(source))
     if problems := [problem for text in overrides if (problem := _override_(config, text))]:
         raise ConfigError(config_name(config), problems)
     if problems := list(_import_custom(config)):
@@ -72,6 +58,8 @@ def load_config(
                 options["data_root"] = str(data_root)
     if problems := list(_expand_paths_(config)):
         raise ConfigError(config_name(config), problems)
+    if finish is not None:
+        finish(config)
     return config
 
 
@@ -132,7 +120,7 @@ def _find_file(source: str | Path) -> Path:
     path = Path(expand_path(source))
     for candidate in (path, Path(f"{path}.py")):
         if candidate.is_file():
-            if candidate.suffix != ".py":
+            if candidate.suffix not in (".py", ".yaml", ".yml"):
                 raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate
     shipped = list_shipped()
@@ -172,6 +160,13 @@ def _bases_by_name() -> Iterator[None]:
         yield
     finally:
         Config._get_cfg_path = staticmethod(find)
+
+
+def _read_any(path: Path) -> tuple[Config, Callable[[Config], None] | None]:
+    """A config of ours, or one of another toolkit as one of ours, and what is to be done when its data is known."""
+    from hrtoolkit.foreign import is_foreign, read_foreign
+
+    return read_foreign(path) if is_foreign(path) else (_read_file(path), None)
 
 
 def _read_file(path: Path) -> Config:
