@@ -7,7 +7,6 @@ can run code. What is no checkpoint at all is called what it is, with the next m
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import pickle
@@ -16,20 +15,21 @@ import shlex
 import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import safetensors.torch
 import timm
 import torch
 
+from hrtoolkit.downloads import hash_file
 from hrtoolkit.errors import CheckpointError, UserError, shorten, suggest
 from hrtoolkit.files import CONFIG_FILE, WEIGHTS_FILE, write_atomically
+from hrtoolkit.published import NAME
+from hrtoolkit.weights import TIMM_PREFIX, find_weights, forget, stands_for
 
-TIMM_PREFIX = "timm/"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".tar", ".bin")  # of checkpoints; for advice alone
 
 _AGAIN = "download or copy it again"
@@ -84,22 +84,19 @@ def read_checkpoint(source: str | Path) -> Mapping:
     """Read a checkpoint's content onto the CPU without running anything in it.
 
     Args:
-        source: path of a file of PyTorch's or safetensors' whatever it is called, its URL, "timm/NAME", or a folder
-            that `save_pretrained` wrote.
+        source: path of a file of PyTorch's or safetensors' whatever it is called, its URL, "timm/NAME",
+            "CONFIG@official" (or "@timm", "@openmmlab") for what a shipped config publishes, or a folder that
+            `save_pretrained` wrote.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another kind, or holds what reading would have to run.
     """
-    if str(source).startswith(TIMM_PREFIX):
-        return _download_from_timm(str(source).removeprefix(TIMM_PREFIX))
-    if "://" not in str(source):
-        return _read_file(Path(os.path.expandvars(source)).expanduser())
-    path = _download(str(source))
-    try:
-        return _read_file(path)
-    except CheckpointError:
-        path.unlink(missing_ok=True)  # so that the next try does not find it again
-        raise
+    name = stands_for(str(source))
+    if name.startswith(TIMM_PREFIX):
+        return _read_timm(name)
+    if "://" not in name and not NAME.fullmatch(name):
+        return _read_file(Path(os.path.expandvars(name)).expanduser())
+    return _read_fetched(name, find_weights(name))
 
 
 def write_checkpoint(checkpoint: Mapping, path: str | Path) -> None:
@@ -143,15 +140,6 @@ def _read_folder(folder: Path) -> Mapping:
             "remove sha256 there if you changed the weights on purpose"
         )
     return {"meta": meta, "state_dict": content}
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_file(path: Path) -> Mapping:
@@ -317,32 +305,26 @@ def _why_refused(error: str) -> str:
     return f"{refused} (it names {named[1]}: a whole model, or an object of other code). {_BY_OWNER} {_SAVE_WEIGHTS}"
 
 
-def _download(url: str) -> Path:
-    """Fetch a file once into torch's cache; later calls find it there."""
-    name = PurePosixPath(urlparse(url).path)
-    # Releases share names such as model_best.pth: the address tells them apart.
-    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / f"{name.stem}-{digest}{name.suffix}"
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path))
-        except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{url}: could not be downloaded ({error}); fetch it elsewhere and name the file"
-            ) from None
-    return path
-
-
-def _download_from_timm(name: str) -> Mapping:
+def _read_fetched(name: str, path: Path) -> Mapping:
     try:
-        network = timm.create_model(name, pretrained=True)
-        return {"state_dict": network.state_dict(), "args": network.pretrained_cfg}
-    except Exception as error:  # network, hub and model errors come in many types; all mean the same here
-        raise CheckpointError(
-            f"timm/{name}: timm could not give these weights ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "without a network, download the file elsewhere and name it instead"
-        ) from error
+        return _read_file(path)
+    except CheckpointError:
+        forget(name)  # so that the next try does not find it again
+        raise
+
+
+def _read_timm(name: str) -> Mapping:
+    """Weights of timm by the names that its network gives them."""
+    weights = _read_fetched(name, find_weights(name))
+    try:
+        network = timm.create_model(
+            name.removeprefix(TIMM_PREFIX), pretrained=True, pretrained_cfg_overlay={"state_dict": weights}
+        )
+    except (RuntimeError, KeyError) as error:
+        forget(name)
+        raise CheckpointError(f"{name}: not the weights of this network ({str(error).splitlines()[0]})") from error
+    about = {key: value for key, value in network.pretrained_cfg.items() if key != "state_dict"}
+    return {"state_dict": network.state_dict(), "args": about}
 
 
 class _Ordered(OrderedDict):

@@ -21,7 +21,9 @@ from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.model import UNNAMED, Head, Model
 from hrtoolkit.openmmlab import find
+from hrtoolkit.published import NAME
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
+from hrtoolkit.weights import forget
 
 log = logging.getLogger(__name__)
 
@@ -214,6 +216,8 @@ def load_fitting(model: nn.Module, source: str | Path | Mapping, label: str | No
     if report.not_finite:
         raise CheckpointError(f"this checkpoint is of a training that went wrong, so take an earlier one:\n{report}")
     if not report.fits:
+        if NAME.fullmatch(report.source):  # published for this model: what was fetched is something else
+            forget(report.source)
         raise CheckpointError(
             f"this checkpoint does not fit the model, so what it predicts would mean nothing:\n{report}"
         )

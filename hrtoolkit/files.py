@@ -218,6 +218,13 @@ def shipped_configs() -> Path:
     return next((p / "configs" for p in (package, package.parent) if (p / "configs").is_dir()), Path("configs"))
 
 
+def list_shipped() -> dict[str, Path]:
+    """The files of the shipped configs by their names, such as "pose/hrnet_w32_coco"."""
+    folder = shipped_configs()
+    files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
+    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
+
+
 def is_checkpoint(path: object) -> bool:
     """Whether a path is by its suffix that of weights, and not of a config, or a folder that holds a model."""
     return isinstance(path, (str, os.PathLike)) and (

@@ -237,7 +237,7 @@ def test_shipped_configs_go_by_name_from_any_folder(tmp_path, monkeypatch):
         (tmp_path / "configs" / name).write_text(f"work_dir = {name!r}")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(hrtoolkit.config.load, "shipped_configs", lambda: tmp_path / "configs")
+    monkeypatch.setattr(hrtoolkit.files, "shipped_configs", lambda: tmp_path / "configs")
     for name in ("w48", "pose/w48.py", "configs/pose/w48.py"):
         assert load_config(name).work_dir == "pose/w48.py"
     with pytest.raises(ConfigError, match="face/w32, pose/w32"):

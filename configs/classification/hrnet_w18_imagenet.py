@@ -1,10 +1,19 @@
-"""HRNet-W18-C on ImageNet-1k, 224x224, 21.3M parameters.
+"""HRNet-W18-C on ImageNet-1k, 224x224.
 
-Published: 76.8 top-1 (official release of arXiv:1908.07919), central crop; 32 images on each of 4 GPUs, SGD 0.05.
+The official recipe of arXiv:1908.07919, scored on a central crop; 32 images on each of 4 GPUs, SGD 0.05.
 
     python tools/train.py configs/classification/hrnet_w18_imagenet.py
-    python tools/test.py configs/classification/hrnet_w18_imagenet.py timm/hrnet_w18.ms_in1k
+    python tools/test.py configs/classification/hrnet_w18_imagenet.py timm
 """
+
+published = {
+    "official": {"top1": 76.8, "top5": 93.4, "file": "hrnetv2_w18_imagenet_pretrained.pth"},
+    "timm": {"top1": 76.77, "top5": 93.448, "file": "timm/hrnet_w18.ms_in1k"},
+    "openmmlab": {
+        "note": "the official weights",
+        "file": "https://download.openmmlab.com/pretrain/third_party/hrnetv2_w18-00eb2006.pth",
+    },
+}
 
 _base_ = ["../_base_/classification_imagenet.py", "../_base_/classification_100_epochs.py"]
 

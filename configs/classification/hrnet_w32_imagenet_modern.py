@@ -1,10 +1,13 @@
 """HRNet-W32-C on ImageNet-1k, 224x224, by a modern recipe.
 
-Published: 80.5 top-1 (baoshengyu/HRNet, 300 epochs, also with repeated augmentation); 128 images on each of 8 GPUs,
-AdamW 1e-3.
+The recipe is that of baoshengyu/HRNet; 128 images on each of 8 GPUs, AdamW 1e-3.
 
     python tools/train.py configs/classification/hrnet_w32_imagenet_modern.py --amp
 """
+
+published = {
+    "baoshengyu/HRNet": {"top1": 80.5, "note": "300 epochs, also with repeated augmentation"},
+}
 
 _base_ = "../_base_/classification_modern.py"
 

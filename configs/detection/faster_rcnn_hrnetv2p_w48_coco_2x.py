@@ -1,12 +1,19 @@
 """Faster R-CNN on HRNetV2p-W48, COCO, 2x.
 
-Published: 41.5 AP (authors, by mmdetection 1; the recipe here is mmdetection 3's), val2017, from ImageNet weights; 2
-images on each of 8 GPUs, SGD 0.02.
+The recipe is mmdetection 3's: from ImageNet weights, 2 images on each of 8 GPUs, SGD 0.02; scored on val2017.
 
     python tools/train.py configs/detection/faster_rcnn_hrnetv2p_w48_coco_2x.py \\
         --set load_from=timm/hrnet_w48.ms_in1k
-    python tools/test.py configs/detection/faster_rcnn_hrnetv2p_w48_coco_2x.py CHECKPOINT
+    python tools/test.py configs/detection/faster_rcnn_hrnetv2p_w48_coco_2x.py official
 """
+
+published = {
+    "official": {
+        "AP": 41.5,
+        "note": "by mmdetection 1; the recipe here is mmdetection 3's",
+        "file": "https://open-mmlab.s3.ap-northeast-2.amazonaws.com/mmdetection/models/hrnet/faster_rcnn_hrnetv2p_w48_2x_20190820-79fb8bfc.pth",
+    },
+}
 
 _base_ = ["../_base_/detection_coco.py", "../_base_/detection_2x.py"]
 

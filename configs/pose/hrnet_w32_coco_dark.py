@@ -1,12 +1,20 @@
 """HRNet-W32 top-down pose on COCO, 256x192 with DARK (arXiv:1910.06278).
 
-Published: 75.7 AP (OpenMMLab; 75.6 in arXiv:1910.06278), val2017,
-boxes of the detector with person AP 56.4, flip test, from ImageNet weights; 32 people on each of 4 GPUs, Adam 1e-3.
-The number needs crops and flip shift as OpenMMLab has them, which is what this config does.
+Scored on val2017 with the flip test and boxes of the detector with person AP 56.4; trained from ImageNet weights, 32
+people on each of 4 GPUs, Adam 1e-3. The number needs crops and flip shift as OpenMMLab has them, which is what this
+config does.
 
     python tools/train.py configs/pose/hrnet_w32_coco_dark.py --set load_from=timm/hrnet_w32.ms_in1k
-    python tools/test.py configs/pose/hrnet_w32_coco_dark.py CHECKPOINT --flip --boxes DETECTIONS.json
+    python tools/test.py configs/pose/hrnet_w32_coco_dark.py openmmlab --flip --boxes DETECTIONS.json
 """
+
+published = {
+    "openmmlab": {
+        "AP": 75.7,
+        "file": "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/td-hm_hrnet-w32_dark-8xb64-210e_coco-256x192-0e00bf12_20220914.pth",
+    },
+    "paper": {"AP": 75.6, "source": "arXiv:1910.06278"},
+}
 
 _base_ = "hrnet_w32_coco.py"
 

@@ -1,6 +1,6 @@
 """HRNetV2-W18-small-v2 on Cityscapes.
 
-Published: 76.2 mIoU on val, whole images, one scale (HRNet-Semantic-Segmentation, master); 3.9 M parameters.
+Scored on whole images of val, at one scale.
 
     python tools/train.py configs/segmentation/hrnetv2_w18_small_v2_cityscapes.py \\
         --set load_from=timm/hrnet_w18_small_v2.ms_in1k
@@ -8,6 +8,10 @@ Published: 76.2 mIoU on val, whole images, one scale (HRNet-Semantic-Segmentatio
     python tools/test.py configs/segmentation/hrnetv2_w18_small_v2_cityscapes.py CHECKPOINT --flip \\
         --set model.inference.scales=[0.5,0.75,1.0,1.25,1.5,1.75]
 """
+
+published = {
+    "official": {"mIoU": 76.2, "source": "HRNet-Semantic-Segmentation, master"},
+}
 
 _base_ = "../_base_/segmentation_cityscapes.py"
 

@@ -1,12 +1,20 @@
 """HRNetV2-W48 with object-contextual representations (arXiv:1909.11065) on Cityscapes.
 
-Published: 81.6 mIoU on val, whole images, one scale (HRNet-Semantic-Segmentation, HRNet-OCR); 70.4 M parameters.
+Scored on whole images of val, at one scale.
 
     python tools/train.py configs/segmentation/hrnetv2_w48_ocr_cityscapes.py --set load_from=timm/hrnet_w48.ms_in1k
-    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_cityscapes.py CHECKPOINT
-    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_cityscapes.py CHECKPOINT --flip \\
+    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_cityscapes.py official
+    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_cityscapes.py official --flip \\
         --set model.inference.scales=[0.5,0.75,1.0,1.25,1.5,1.75]
 """
+
+published = {
+    "official": {
+        "mIoU": 81.6,
+        "source": "HRNet-Semantic-Segmentation, HRNet-OCR",
+        "file": "https://github.com/hsfzxjy/models.storage/releases/download/HRNet-OCR/hrnet_ocr_cs_8162_torch11.pth",
+    },
+}
 
 _base_ = "../_base_/segmentation_cityscapes.py"
 

@@ -1,12 +1,21 @@
 """HRNetV2-W48 with object-contextual representations (arXiv:1909.11065) on PASCAL-Context, 59 classes.
 
-Published: 56.2 mIoU with all scales and mirroring (50.1 with 60 classes; HRNet-Semantic-Segmentation, HRNet-OCR).
+Scored with all scales and mirroring.
 
     python tools/train.py configs/segmentation/hrnetv2_w48_ocr_pascal_context.py --set load_from=timm/hrnet_w48.ms_in1k
-    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_pascal_context.py CHECKPOINT
-    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_pascal_context.py CHECKPOINT --flip \\
+    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_pascal_context.py official
+    python tools/test.py configs/segmentation/hrnetv2_w48_ocr_pascal_context.py official --flip \\
         --set model.inference.scales=[0.5,0.75,1.0,1.25,1.5,1.75,2.0]
 """
+
+published = {
+    "official": {
+        "mIoU_all_scales": 56.2,
+        "source": "HRNet-Semantic-Segmentation, HRNet-OCR",
+        "note": "50.1 with 60 classes",
+        "file": "https://github.com/hsfzxjy/models.storage/releases/download/HRNet-OCR/hrnet_ocr_pascal_ctx_5618_torch11.pth",
+    },
+}
 
 _base_ = "../_base_/segmentation_pascal_context.py"
 

@@ -120,8 +120,10 @@ def read_config(args: argparse.Namespace, source: str | None = None, training: b
     from hrtoolkit.engine.own_data import use_own_data
 
     start_distributed()
-    plain = load_config(source, [text for text in changes if text.startswith("load_from")])
-    return load_config(use_own_data(plain, expand_path(args.data), work_dir(args, config) / "data", training), changes)
+    start = [text for text in changes if text.startswith("load_from")]
+    folder = work_dir(args, config) / "data"
+    own = use_own_data(load_config(source, start), expand_path(args.data), folder, training, start_asked=bool(start))
+    return load_config(own, changes)
 
 
 def work_dir(args: argparse.Namespace, config: Config) -> Path:

@@ -2,7 +2,7 @@
 
 hrtoolkit predict work_dirs/hrnet_toy/best.pth photos/ --out found --boxes whole
 hrtoolkit predict best.pth film.mp4 --out found --detector fasterrcnn_resnet50_fpn_v2 --save csv
-hrtoolkit predict pose/hrnet_w32_coco photo.jpg --weights pose_hrnet_w32_256x192.pth --boxes boxes.json --out found
+hrtoolkit predict pose/hrnet_w32_coco photo.jpg --weights official --boxes boxes.json --out found
 
 The same command again goes on where a run was stopped. Exit status: 0 all done, 3 some sources could not be read.
 """
@@ -18,11 +18,13 @@ SOME_FAILED = 3  # exit status
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit predict` takes."""
-    parser.add_argument("model", metavar="MODEL", help="a checkpoint of hrtoolkit, or with --weights a config")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a checkpoint or folder of hrtoolkit, or with --weights a config"
+    )
     parser.add_argument(
         "source", metavar="SOURCE", nargs="+", help="picture, video, folder, pattern, text file of paths, URL or camera"
     )
-    parser.add_argument("--weights", metavar="FILE", help="checkpoint of any known format, where MODEL is a config")
+    parser.add_argument("--weights", metavar="FILE|official|timm|openmmlab", help="checkpoint, where MODEL is a config")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for everything")
     parser.add_argument(
         "--boxes",

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint: prints the metrics, the last line as json.
 
 hrtoolkit test pose/hrnet_toy work_dirs/pose/hrnet_toy/best.pth --flip
-hrtoolkit test pose/hrnet_w32_coco pose_hrnet_w32_256x192.pth --data-root /data/coco --flip \\
+hrtoolkit test pose/hrnet_w32_coco official --data-root /data/coco --flip \\
     --boxes COCO_val2017_detections_AP_H_56_person.json --out results.json
 """
 
@@ -16,7 +16,9 @@ from hrtoolkit.commands import options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit test` takes."""
     options.add_config(parser)
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="of ours, an official release, or OpenMMLab")
+    parser.add_argument(
+        "checkpoint", metavar="CHECKPOINT", help="file, address, or official, timm, openmmlab for published ones"
+    )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored images")
     parser.add_argument("--boxes", metavar="FILE", help="detections in COCO's results format, not annotated boxes")
     parser.add_argument(

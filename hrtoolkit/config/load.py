@@ -25,8 +25,9 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from hrtoolkit.config.values import find_datasets
-from hrtoolkit.errors import ConfigError, UserError, suggest
-from hrtoolkit.files import expand_path, shipped_configs
+from hrtoolkit.errors import CheckpointError, ConfigError, UserError, suggest
+from hrtoolkit.files import expand_path, list_shipped
+from hrtoolkit.published import name_weights
 
 PYTHON_ONLY = "a config is a Python file that ends with .py, such as those in configs/; write it as one"
 
@@ -47,7 +48,7 @@ def load_config(
     Raises:
         ConfigError: the file is missing or cannot be run, an import fails, or an override does not fit.
     """
-    config, finish = (copy.deepcopy(source), None) if isinstance(source, Config) else _read_any(_find_file(source))
+    config, finish = (copy.deepcopy(source), None) if isinstance(source, Config) else _read_any(find_config(source))
     if problems := [problem for text in overrides if (problem := _override_(config, text))]:
         raise ConfigError(config_name(config), problems)
     if problems := list(_import_custom(config)):
@@ -56,7 +57,7 @@ def load_config(
         for _, options, parameters in find_datasets(config):
             if "data_root" in options or "data_root" in parameters:
                 options["data_root"] = str(data_root)
-    if problems := list(_expand_paths_(config)):
+    if problems := [*_expand_paths_(config), *_name_weights_(config)]:
         raise ConfigError(config_name(config), problems)
     if finish is not None:
         finish(config)
@@ -116,7 +117,12 @@ def config_name(config: Config) -> str:
     return config.filename or "config"
 
 
-def _find_file(source: str | Path) -> Path:
+def find_config(source: str | Path) -> Path:
+    """The file of a config: a path, with or without .py, or the name of a shipped one, or the end of it.
+
+    Raises:
+        ConfigError: there is none, or there are several.
+    """
     path = Path(expand_path(source))
     for candidate in (path, Path(f"{path}.py")):
         if candidate.is_file():
@@ -132,13 +138,6 @@ def _find_file(source: str | Path) -> Path:
         raise ConfigError(source, [f"no such file, and several shipped configs end so: {', '.join(matches)}"])
     known = {Path(name).name: name for name in shipped} | {p.stem: str(p) for p in path.parent.glob("*.py")}
     raise ConfigError(source, ["no such file" + suggest(Path(wanted).name, known)])
-
-
-def list_shipped() -> dict[str, Path]:
-    """The files of the shipped configs by their names, such as "pose/hrnet_w32_coco"."""
-    folder = shipped_configs()
-    files = [file for file in sorted(folder.rglob("*.py")) if file.name != "__init__.py"]
-    return {file.relative_to(folder).with_suffix("").as_posix(): file for file in files}
 
 
 def _find_base(base: str, folder: Path) -> Path:
@@ -180,6 +179,7 @@ def _read_file(path: Path) -> Config:
         raise ConfigError(path, [f"{where}{type(error).__name__}: {error}"]) from error
     for name in [name for name, value in config.items() if name.startswith("_") or callable(value)]:
         config.pop(name)
+    config.pop("published", None)  # of a file, not of what is based on it: see `hrtoolkit.published`
     return config
 
 
@@ -278,6 +278,18 @@ def _expand_paths_(config: Config) -> Iterator[str]:
                     options[key] = expand_path(options[key])
                 except UserError as error:
                     yield f"{path}{key}: {error}"
+
+
+def _name_weights_(config: Config) -> Iterator[str]:
+    """Write out a word for weights: what is based on this config, or holds it, has another file."""
+    start = config.get("load_from")
+    try:
+        if isinstance(start, dict):
+            start["checkpoint"] = name_weights(start.get("checkpoint"), config.filename)
+        elif start is not None:
+            config.load_from = name_weights(start, config.filename)
+    except CheckpointError as error:
+        yield f"load_from: {error}"
 
 
 def _to_literals(value: Any) -> Any:

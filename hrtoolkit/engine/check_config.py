@@ -21,6 +21,8 @@ from hrtoolkit.data.loading import build_dataloader
 from hrtoolkit.engine.check_optim import check_optim
 from hrtoolkit.engine.loop import TrainLoop
 from hrtoolkit.errors import suggest
+from hrtoolkit.files import CONFIG_FILE
+from hrtoolkit.published import NAME
 from hrtoolkit.ranges import Count, Seed
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
 from hrtoolkit.views import replace_transform
@@ -210,7 +212,8 @@ def _check_files(config: Config) -> Iterator[Problem]:
                 yield from _check_file(f"{path}.{key}", root, value, how_to_get)
     start = config.get("load_from")
     start = start.get("checkpoint") if isinstance(start, Mapping) else start
-    if isinstance(start, str) and not start.startswith("timm/") and "://" not in start:
+    elsewhere = isinstance(start, str) and (start.startswith("timm/") or "://" in start or NAME.fullmatch(start))
+    if isinstance(start, str) and not elsewhere and not Path(start, CONFIG_FILE).is_file():
         yield from _check_file("load_from", Path(), start)
 
 

@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 VALIDATION = 0.2  # of the pictures, where the data is one part
 
 
-def use_own_data(config: Config, data: str | Path, folder: str | Path, training: bool = True) -> Config:
+def use_own_data(
+    config: Config, data: str | Path, folder: str | Path, training: bool = True, start_asked: bool = False
+) -> Config:
     """Point a config at data of one's own, and fit it to how much there is; what is chosen is logged.
 
     Args:
@@ -38,9 +40,11 @@ def use_own_data(config: Config, data: str | Path, folder: str | Path, training:
         data: an export of a labelling tool, a file in COCO's format, or what `hrtoolkit import` wrote.
         folder: gets the annotations in COCO's format.
         training: also choose the weights to start from and the recipe.
+        start_asked: `load_from` is the caller's: without these weights nothing is trained.
 
     Raises:
-        UserError: the data cannot be read, or the config's datasets read no annotation file.
+        UserError: the data cannot be read, the config's datasets read no annotation file, or weights that were asked
+            for are not to be had.
     """
     for path, options, parameters in find_datasets(config):
         if "ann_file" not in parameters:
@@ -51,7 +55,7 @@ def use_own_data(config: Config, data: str | Path, folder: str | Path, training:
     log.info("%s", imported)
     choices = list(_point(config, imported))
     if training:
-        choices += _choose_start(config)
+        choices += _choose_start(config, start_asked)
         choices += _choose_recipe(config, imported.parts[_training_part(imported)].total())
     log.info("chosen for this data\n%s", "\n".join(f"  {choice}" for choice in choices))
     return config
@@ -127,8 +131,8 @@ def _choose_flip(config: Config, scheme: KeypointScheme) -> Iterator[str]:
         yield "no mirrored images: no keypoints are known to change places (train_dataloader.augmentation.flip)"
 
 
-def _choose_start(config: Config) -> Iterator[str]:
-    """Start from the config's weights if they are to be had."""
+def _choose_start(config: Config, asked: bool) -> Iterator[str]:
+    """Start from the config's weights if they are to be had; from those that were asked for in any case."""
     start = config.get("load_from")
     if not start:
         yield "starting from random weights (load_from)"
@@ -137,6 +141,8 @@ def _choose_start(config: Config) -> Iterator[str]:
         read_checkpoint(start if isinstance(start, str) else start["checkpoint"])
         yield f"starting from {start} (load_from)"
     except CheckpointError as error:
+        if asked:
+            raise
         config.load_from = None
         config.model.pop("frozen", None)
         log.warning("%s", error)

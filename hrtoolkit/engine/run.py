@@ -37,6 +37,7 @@ from hrtoolkit.errors import CheckpointError, DataError, OptionError, TrainingEr
 from hrtoolkit.files import FolderLock, check_writable, expand_path, remove_unfinished
 from hrtoolkit.metric import Metric
 from hrtoolkit.model import Model
+from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
@@ -313,7 +314,8 @@ def test(
 
     Args:
         config: a file or what was loaded from it; it is checked whole before anything is built.
-        checkpoint: a file of any known format that fits the model.
+        checkpoint: a file of any known format that fits the model, or "official", "timm" or "openmmlab" for one
+            that the config publishes.
         flip: average with the mirrored images.
         pictures: folder for a few images with predictions beside the truth.
         boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
@@ -339,7 +341,7 @@ def test(
     model, samples = run.model, run.samples["test"]
     # The truth of label maps is read with the images: to score it first would take as long as testing.
     check_before_run(run.samples, None if samples.truth_files else run.metrics[0], model.branch().finish)
-    load_fitting(model, checkpoint)
+    load_fitting(model, name_weights(checkpoint, run.config.filename))
     if folded or amp:
         model = fold(model, getattr(torch, choose_precision(amp)))
     if compile:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from hrtoolkit.addresses import scheme_of, without_secrets
 from hrtoolkit.data.listing import is_system_file
 from hrtoolkit.data.paths import near_path
 from hrtoolkit.errors import DataError, shorten
-from hrtoolkit.predict.addresses import scheme_of, without_secrets
 from hrtoolkit.predict.live import is_live
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from hrtoolkit.addresses import LIVE, scheme_of, without_secrets
 from hrtoolkit.errors import DataError
-from hrtoolkit.predict.addresses import LIVE, scheme_of, without_secrets
 from hrtoolkit.predict.video import Frame, ToUprightRGB, import_av
 
 logger = logging.getLogger(__name__)

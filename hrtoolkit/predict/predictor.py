@@ -22,12 +22,11 @@ from hrtoolkit.build import build_model
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import load_fitting
 from hrtoolkit.config import ConfigError, load_config
-from hrtoolkit.config.load import list_shipped
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
-from hrtoolkit.files import is_checkpoint
+from hrtoolkit.files import is_checkpoint, list_shipped
 from hrtoolkit.geometry import to_xywh
 from hrtoolkit.model import UNNAMED, Branch, Model
 from hrtoolkit.predict.boxes import Find, check_inside, use_boxes, use_detector
@@ -36,6 +35,7 @@ from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Picture, Source, count_pictures, open_source
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
+from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
@@ -68,7 +68,8 @@ def load(
     Args:
         model: what holds its config: a checkpoint or a folder that this toolkit wrote, or the name of such a folder on
             the Hugging Face Hub; or, with `checkpoint`, a config: file, name of a shipped one, or object.
-        checkpoint: of any known format.
+        checkpoint: of any known format: path, address, or "official", "timm" or "openmmlab" for those that the config
+            publishes.
         device: "auto" takes a GPU where there is one.
         batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
             once are of one size. "auto" measures what is fastest.
@@ -127,7 +128,9 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
     if checkpoint is not None:
         if is_checkpoint(model):
             raise OptionError(f"{model} is a checkpoint, where the config belongs; give the config first")
-        return load_config(model), read_checkpoint(checkpoint), str(checkpoint)
+        config = load_config(model)
+        checkpoint = name_weights(checkpoint, config.filename)
+        return config, read_checkpoint(checkpoint), str(checkpoint)
     if not is_checkpoint(model):
         folder = not isinstance(model, Config) and (Path(model).is_dir() or HUB_NAME.fullmatch(str(model)))
         if not folder or str(model) in list_shipped():

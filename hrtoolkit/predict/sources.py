@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from hrtoolkit.addresses import fetch
 from hrtoolkit.data.images import DAMAGE, decode_image, open_picture, recognise
 from hrtoolkit.data.paths import MAX_BYTES, open_file
 from hrtoolkit.errors import DataError, OptionError, UserError
-from hrtoolkit.predict.addresses import fetch
 from hrtoolkit.predict.arrays import count_frames_of, pil_to_rgb, read_frames, to_images
 from hrtoolkit.predict.finding import PICTURE, Address, find_paths, printable
 from hrtoolkit.predict.live import LIMIT_SECONDS, is_live, live_name, read_live

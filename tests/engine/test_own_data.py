@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+from hrtoolkit.commands import options
 from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.loop import TrainLoop
 from hrtoolkit.engine.own_data import use_own_data
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import CheckpointError, DataError
+from tests.test_commands import parse
 
 PEOPLE = ["left_eye", "right_eye", "nose"]
 
@@ -65,6 +67,13 @@ def test_the_first_stages_are_frozen_where_they_have_learnt_something(own, tmp_p
     config = use_own_data(config, own(10), tmp_path / "data")
     assert config.load_from is None and "frozen" not in config.model
     assert "nowhere.pth" in said() and "--weights" in said()
+
+
+def test_weights_that_were_asked_for_are_had_or_nothing_is_trained(own, tmp_path):
+    args = parse("train", "pose/hrnet_w32_custom", "--data", str(own(10)), "--weights", "nowhere.pth")
+    args.work_dir = str(tmp_path / "work")
+    with pytest.raises(CheckpointError, match=r"nowhere\.pth: no such checkpoint file"):
+        options.read_config(args, training=True)
 
 
 def test_keypoints_without_partners_are_not_mirrored(own, tmp_path, said):

@@ -1,0 +1,205 @@
+"""Words for published weights: understood wherever a checkpoint is named with a config, fetched, checked, kept."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import hrtoolkit
+from hrtoolkit import build_model, weights
+from hrtoolkit.checkpoint_files import read_checkpoint
+from hrtoolkit.config import ConfigError, load_config
+from hrtoolkit.engine.check_config import check_config
+from hrtoolkit.engine.run import start_from
+from hrtoolkit.errors import CheckpointError
+from hrtoolkit.files import list_shipped
+from hrtoolkit.published import TEXTS, WEIGHTS, name_weights, read_published
+from hrtoolkit.weights import expected_hash, find_weights
+
+from .hub import serve
+from .test_downloads import Server
+
+OFFICIAL = "pose/hrnet_w32_coco@official"
+FILE = "pose_hrnet_w32_256x192.pth"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("HRTOOLKIT_WEIGHTS", raising=False)
+    monkeypatch.setattr(weights, "_find_in_hub_cache", lambda *_: None)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """A file as the pose authors write them: bare names."""
+    torch.manual_seed(0)
+    model = build_model("pose/hrnet_w32_coco")
+    tensors = {name.partition(".")[2]: tensor for name, tensor in model.state_dict().items()}
+    path = tmp_path_factory.mktemp("official") / FILE
+    torch.save(tensors, path)
+    return path
+
+
+@pytest.fixture
+def server(monkeypatch):
+    handler = type("Handler", (Server,), {"asked": []})
+    with serve(handler) as address:
+        monkeypatch.setenv("HRTOOLKIT_WEIGHTS", address)
+        yield handler
+
+
+def test_what_is_published_is_well_formed():
+    published = {name: read_published(path) for name, path in list_shipped().items() if not name.startswith("_")}
+    files = []
+    for name, sources in published.items():
+        for source, entry in sources.items():
+            numbers = {key: value for key, value in entry.items() if key not in TEXTS}
+            assert numbers or "file" in entry, name
+            assert all(isinstance(value, float) and 0 < value < 100 for value in numbers.values()), name
+            assert all(isinstance(entry[key], str) for key in TEXTS if key in entry), name
+            if "file" in entry:
+                assert source in WEIGHTS, name
+                files.append(entry["file"])
+            if source == "openmmlab" and "file" in entry:
+                assert len(expected_hash(entry["file"])) == 8, name
+    # One of 300W's files belongs to two configs: the data is in two formats.
+    own = [file.rpartition("/")[2] for file in files]
+    assert len(files) > 70 and len(own) - len(set(own)) == 1
+    for task in ("pose", "face", "detection", "segmentation", "classification"):
+        assert any(sources for name, sources in published.items() if name.startswith(task))
+
+
+def test_hashes_are_told_by_names_of_hosts_that_put_them_there():
+    host = "https://download.openmmlab.com/"
+    assert expected_hash(f"{host}a/td-hm_hrnet-w32_8xb64-210e_coco-256x192-81c58e40_20220909.pth") == "81c58e40"
+    assert expected_hash(f"{host}b/faster_rcnn_hrnetv2p_w18_2x_coco_20200702_085731-a4ec0611.pth") == "a4ec0611"
+    assert expected_hash(f"{host}b/faster_rcnn_hrnetv2p_w18_1x_coco_20200130-56651a6d.pth") == "56651a6d"
+    assert expected_hash(f"{host}c/dekr_hrnet-w32_8xb10-140e_coco-512x512_ac7c17bf-20221228.pth") == "ac7c17bf"
+    assert expected_hash(f"{host}d/hrnetv2_w18-00eb2006.pth") == "00eb2006"
+    assert expected_hash(f"{host}d/hrnetv2_w18_20190810.pth") == ""
+    assert expected_hash("https://example.org/run-deadbeef.pth") == ""
+    assert expected_hash(None) == ""
+
+
+def test_a_word_is_written_out_and_goes_to_nothing_that_is_based_on_the_config(tmp_path):
+    assert load_config("pose/hrnet_w32_coco", ["load_from=official"]).load_from == OFFICIAL
+    config = load_config("classification/hrnet_w18_imagenet", ['load_from={"checkpoint": "timm"}'])
+    assert config.load_from.checkpoint == "classification/hrnet_w18_imagenet@timm"
+    assert "published" not in config
+    with pytest.raises(ConfigError, match=r"load_from: pose/hrnet_w32_coco_dark has no weights called 'official'; it"):
+        load_config("pose/hrnet_w32_coco_dark", ["load_from=official"])
+    own = tmp_path / "own.py"
+    own.write_text('_base_ = "pose/hrnet_w32_coco"\nload_from = "official"')
+    with pytest.raises(ConfigError, match=r"own\.py has no weights called 'official'; name a file, or those of"):
+        load_config(own)
+    own.write_text(f'_base_ = "pose/hrnet_w32_coco"\nload_from = "{OFFICIAL}"')
+    check_config(load_config(own), files=False)
+    own.write_text('_base_ = "pose/hrnet_w32_coco"\npublished = {"official": {"file": "mine.pth"}}')
+    assert name_weights("official", own) == f"{own}@official"
+
+
+def test_a_file_put_by_hand_is_found_and_else_one_sentence_says_which_and_where(official, cache, monkeypatch, tmp_path):
+    sentence = (
+        rf"{OFFICIAL} is not here; fetch {FILE} from https://github\.com/leoxiaobin/.* put it here: {cache}/{FILE}"
+    )
+    with pytest.raises(CheckpointError, match=sentence) as refused:
+        hrtoolkit.load("pose/hrnet_w32_coco", "official")
+    assert "\n" not in str(refused.value)
+    cache.mkdir(parents=True)
+    (cache / FILE).write_bytes(official.read_bytes())
+    expected = read_checkpoint(official)
+    report = hrtoolkit.load_checkpoint(build_model("pose/hrnet_w32_coco"), OFFICIAL)
+    assert report.ok and report.source == OFFICIAL and len(report.loaded) == len(expected)
+    (cache / FILE).unlink()
+    monkeypatch.setenv("HRTOOLKIT_WEIGHTS", str(official.parent))
+    assert find_weights(OFFICIAL) == official
+    monkeypatch.setenv("HRTOOLKIT_WEIGHTS", str(tmp_path / "empty"))
+    with pytest.raises(CheckpointError, match=f"put it here: {tmp_path}/empty/{FILE}"):
+        find_weights(OFFICIAL)
+
+
+def test_a_server_with_copies_serves_what_has_no_address(official, server, cache):
+    server.content = official.read_bytes()
+    image = np.zeros((256, 192, 3), np.uint8)
+    first = hrtoolkit.load("pose/hrnet_w32_coco", "official")
+    again = hrtoolkit.load("pose/hrnet_w32_coco", OFFICIAL)
+    np.testing.assert_array_equal(first.find(image, boxes="whole").points, again.find(image, boxes="whole").points)
+    assert server.asked == [None] and (cache / FILE).read_bytes() == server.content
+
+
+@pytest.mark.parametrize("kind", ["another network", "a picture", "a text", "half of it"])
+def test_what_turns_out_to_be_something_else_is_told_and_not_kept(kind, official, server, cache, tmp_path):
+    if kind == "another network":
+        torch.save(build_model("pose/hrnet_toy").state_dict(), tmp_path / "other.pth")
+        server.content, sentence = (tmp_path / "other.pth").read_bytes(), "does not fit the model"
+    elif kind == "half of it":
+        server.content, sentence = official.read_bytes()[:100_000], "cut off or damaged"
+    else:
+        content = {"a picture": b"\x89PNG\r\n\x1a\n" + bytes(100), "a text": b"moved to another place, ask the authors"}
+        server.content, sentence = content[kind], kind
+    with pytest.raises(CheckpointError, match=sentence):
+        hrtoolkit.load("pose/hrnet_w32_coco", "official")
+    assert not (cache / FILE).exists()
+    server.content = official.read_bytes()
+    hrtoolkit.load("pose/hrnet_w32_coco", "official")
+
+
+def test_training_starts_from_them_and_never_from_nothing(official, server):
+    config = load_config("pose/hrnet_w32_custom", [f"load_from={OFFICIAL}"])
+    model = build_model(config, scheme=["nose", "left_eye"])
+    server.do_GET = lambda self: self.send_error(404)
+    with pytest.raises(CheckpointError, match=f"{OFFICIAL} is not here; .*the server says 404"):
+        start_from(model, config.load_from)
+    server.do_GET, server.content = Server.do_GET, official.read_bytes()
+    del server.do_GET
+    report = start_from(model, config.load_from)
+    assert report.part_fits("backbone")
+
+
+def test_openmmlab_s_hash_is_checked_wherever_the_file_comes_from(server, cache, monkeypatch):
+    server.content = b"another file"
+    name = "face/hrnetv2_w18_wflw_dark@openmmlab"
+    with pytest.raises(CheckpointError, match=r"sent another file: its SHA-256 .*published one with 3f8e0c2c"):
+        find_weights(name)
+    file = cache / "hrnetv2_w18_wflw_256x256_dark-3f8e0c2c_20210125.pth"
+    assert not file.exists()
+    file.write_bytes(b"put by hand")
+    with pytest.raises(CheckpointError, match=rf"{file.name}: not {name}, whose SHA-256 begins with 3f8e0c2c; remove"):
+        find_weights(name)
+    file.write_bytes(b"right")
+    digest = hashlib.sha256(b"right").hexdigest()
+    monkeypatch.setattr(weights, "expected_hash", lambda _: digest[:8])
+    assert find_weights(name) == file
+
+
+def test_timm_s_weights_come_by_its_names(server, cache, tmp_path):
+    network = timm.create_model("hrnet_w18_small")
+    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, tmp_path / "x")
+    server.content = (tmp_path / "x").read_bytes()
+    read = read_checkpoint("classification/hrnet_w18_small_v1_imagenet@timm")
+    assert (cache / "hrnet_w18_small.ms_in1k.safetensors").is_file()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(read["state_dict"][name], tensor)
+    assert read["args"]["crop_pct"] == 0.875
+    assert hrtoolkit.load_checkpoint(build_model("classification/hrnet_w18_small_v1_imagenet"), read).ok
+    with pytest.raises(CheckpointError, match=r"timm/hrnet_w32\.ms_in1k: not the weights of this network"):
+        read_checkpoint("timm/hrnet_w32.ms_in1k")  # the server gives the same file for all names
+    assert not (cache / "hrnet_w32.ms_in1k.safetensors").exists()
+
+
+def test_timm_without_a_network_is_one_quick_sentence(cache):
+    with pytest.raises(
+        CheckpointError, match=r"timm/hrnet_w18\.ms_in1k is not here; .*refused.*put it here: "
+    ) as error:
+        read_checkpoint("timm/hrnet_w18.ms_in1k")
+    assert "\n" not in str(error.value)
+    with pytest.raises(CheckpointError, match=r"timm has no such weights .*did you mean .*hrnet_w18\.ms_in1k"):
+        read_checkpoint("timm/hrnet_w18.ms_in")
+    with pytest.raises(CheckpointError, match="timm has no such weights"):
+        read_checkpoint("timm/nothing_of_the_kind")
