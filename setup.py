@@ -37,7 +37,7 @@ setup(
     # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
     # package `tasks` of their own.
     package_dir={"hrtoolkit.configs": "configs", "hrtoolkit.tasks": "tasks"},
-    package_data={"hrtoolkit.configs": ["*/*.py"]},
+    package_data={"hrtoolkit.configs": ["*/*.py", "model_zoo.json"]},
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19,<0.30",  # the detectors use some of its private parts
@@ -48,6 +48,7 @@ setup(
         "scipy",
         "numpy>=1.26",
         "rich",
+        "filelock",  # so that two processes do not download one file; torch itself needs it
         "Pillow",
         "matplotlib",
         "PyYAML",  # settings of annotation tools' projects

@@ -79,7 +79,7 @@ def fetch(address: str) -> IO[bytes]:
 def _download(address: str, name: str) -> IO[bytes]:
     deadline = time.monotonic() + LIMIT_SECONDS
     try:
-        with urllib.request.urlopen(_request(address), timeout=LIMIT_SECONDS) as response:
+        with urllib.request.urlopen(make_request(address), timeout=LIMIT_SECONDS) as response:
             promised = response.headers.get("Content-Length")
             promised = int(promised) if promised and promised.isdigit() else None
             if response.headers.get_content_type() == "multipart/x-mixed-replace":
@@ -89,17 +89,22 @@ def _download(address: str, name: str) -> IO[bytes]:
         what = "redirects in a loop" if 300 <= error.code < 400 else f"the server says {error.code} ({error.reason})"
         raise DataError(f"{name}: {what}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        reason = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-        raise DataError(f"{name}: the connection failed ({reason})") from None
+        raise DataError(f"{name}: the connection failed ({reason_of(error)})") from None
 
 
-def _request(address: str) -> urllib.request.Request:
+def reason_of(error: Exception) -> str:
+    """What a failed connection says of itself, in the words of the system."""
+    reason = getattr(error, "reason", None) or error
+    return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+
+
+def make_request(address: str) -> urllib.request.Request:
+    """A request for a file; its user and password are not sent to where a redirect leads."""
     parts = urlsplit(address.strip())
     login, _, host = parts.netloc.rpartition("@")
     plain = urlunsplit(parts._replace(netloc=host, fragment=""))
     request = urllib.request.Request(quote(plain, safe="%/:=&?~#+!$,;'@()*[]"), headers={"User-Agent": "hrtoolkit"})
-    if login:  # not sent to where a redirect leads
+    if login:
         token = base64.b64encode(unquote(login).encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
     return request

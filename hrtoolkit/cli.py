@@ -9,9 +9,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import torch
-from mmengine.dist import is_main_process
-
 from hrtoolkit.errors import TrainingStopped, UserError
 from hrtoolkit.memory import keep_freed_memory
 
@@ -25,6 +22,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
     try:
         code = main() or 0
     except TrainingStopped as stop:
+        from mmengine.dist import is_main_process  # here, because it imports torch, which some verbs need not
+
         if is_main_process():
             print(f"\n{stop}", file=sys.stderr)
         code = 143  # what a shell gives after SIGTERM
@@ -44,7 +43,8 @@ def run_tool(main: Callable[[], int | None]) -> None:
         code = 130
     with suppress(ValueError):  # outside the main thread
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is leaving: once more would only show a traceback
-    if torch.distributed.is_initialized():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_initialized():
         # Its threads must end before Python does, or a run that went well now and then aborts on its way out.
         torch.distributed.destroy_process_group()
     sys.exit(code)

@@ -67,7 +67,7 @@ def run_verb(verb: str, arguments: Sequence[str] | None = None, program: str | N
         except UserError as error:
             parser.error(str(error))
 
-    from hrtoolkit.cli import run_tool  # imports torch
+    from hrtoolkit.cli import run_tool
 
     run_tool(lambda: module.run(args))
 

@@ -1,13 +1,16 @@
-"""List the shipped configs, with their network, data, input size and published numbers.
+"""List the shipped configs: input, parameters, multiply-adds, published numbers, and words for weights that load.
 
 hrtoolkit configs
 hrtoolkit configs pose w32
+hrtoolkit test pose/hrnet_w32_coco official --data-root /data/coco
+
+docs/model_zoo.md has the same with all numbers, addresses and licences.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,30 +20,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    shown = 0
-    for name, text in list_configs():
-        if all(word.lower() in f"{name} {text}".lower() for word in args.words):
-            print(f"{name}\n    {text}")
-            shown += 1
-    if not shown:
+    from hrtoolkit.zoo import numbers_of, read_zoo
+
+    def matches(row: dict[str, Any]) -> bool:
+        text = f"{row['name']} {row['title']}".lower()
+        return all(word.lower() in text for word in args.words)
+
+    rows = [row for row in read_zoo()["configs"] if matches(row)]
+    if not rows:
         print(f"no shipped config has {' and '.join(args.words)}; `hrtoolkit configs` lists all")
-    return int(not shown)
-
-
-def list_configs() -> list[tuple[str, str]]:
-    """Names of the shipped configs, and the first two sentences of what they say of themselves."""
-    from hrtoolkit.files import shipped_configs
-
-    found = []
-    for path in sorted(shipped_configs().glob("*/*.py")):
-        if not path.parent.name.startswith("_"):
-            text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-            found.append((f"{path.parent.name}/{path.stem}", _shorten(text)))
-    return found
-
-
-def _shorten(text: str) -> str:
-    """The first line of a docstring, and the line that begins with the published numbers."""
-    lines = text.splitlines()
-    numbers = [line for line in lines[1:] if line.startswith(("Published", "Top-1", "mIoU", "Box AP"))]
-    return " ".join([*lines[:1], *numbers[:1]])
+        return 1
+    width = max(len(row["name"]) for row in rows)
+    print(f"{'config':{width}}  {'input':>9}  {'param.':>7}  {'MACs':>7}  published [weights]")
+    for row in rows:
+        size = "x".join(map(str, row["input_hw"]))
+        found = []
+        for source, entry in row["published"].items():
+            numbers = numbers_of(entry).partition(",")[0]
+            found.append(" ".join(filter(None, (numbers, f"[{source}]" if "file" in entry else source))))
+        cost = f"{row['parameters'] / 1e6:5.1f} M  {row['macs'] / 1e9:5.1f} G"
+        print(f"{row['name']:{width}}  {size:>9}  {cost}  {', '.join(found)}".rstrip())
+    return 0

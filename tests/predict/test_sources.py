@@ -15,9 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from hrtoolkit import addresses
+from hrtoolkit.addresses import without_secrets
 from hrtoolkit.errors import DataError, OptionError
-from hrtoolkit.predict import addresses, live
-from hrtoolkit.predict.addresses import without_secrets
+from hrtoolkit.predict import live
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.sources import count_pictures, open_source
 
