@@ -19,7 +19,7 @@ from hrtoolkit.config.values import find_datasets
 from hrtoolkit.errors import ConfigError, shorten
 from hrtoolkit.foreign import official, openmmlab
 from hrtoolkit.foreign.python_file import ForeignError, parse, read_python
-from hrtoolkit.foreign.settings import NO_EFFECT, Settings, find_leftovers, list_left_out
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Settings, find_leftovers, list_left_out
 from hrtoolkit.foreign.yaml_file import read_yaml
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Converted(NamedTuple):
     config: Config
     title: str
     left_out: dict[str, str]  # path -> why
-    optional: dict[str, str]  # settings of ours that name a file which may be missing, and what that means
+    choices: dict[str, list[tuple[dict[str, Any], str]]]  # see `hrtoolkit.foreign.settings.Told`
 
 
 DIALECTS: list[Dialect] = []
@@ -86,30 +86,37 @@ def read_foreign(path: Path) -> tuple[Config, Callable[[Config], None]]:
         path: of the file.
 
     Returns:
-        the config, and what leaves out of it files of its data that may be missing and are.
+        the config, and what chooses its data sets once their folder is known.
 
     Raises:
         ConfigError: it cannot be read, or changes results in a way that cannot be had here.
     """
     converted = convert_foreign(path)
-    losses = [key for key, why in converted.left_out.items() if why != NO_EFFECT]
-    what = f"; left out: {shorten(losses)} (hrtoolkit convert-config {path} says why)" if losses else ""
+    losses = [key for key, why in converted.left_out.items() if why not in (NO_EFFECT, REPEATED)]
+    what = f"; left out: {shorten(losses, 4)} (hrtoolkit convert-config says why)" if losses else ""
     log.info("%s: taken for a config of the %s code%s", path, converted.title, what)
-    return converted.config, partial(drop_missing_files, optional=converted.optional)
+    return converted.config, partial(choose_data, choices=converted.choices)
 
 
-def drop_missing_files(config: Config, optional: dict[str, str]) -> None:
-    """Leave out files of the data that may be missing and are, and say what follows.
+def choose_data(config: Config, choices: dict[str, list[tuple[dict[str, Any], str]]]) -> None:
+    """Take of the data sets that stand for each other the first whose files are there, else the last one.
 
     Args:
         config: changed.
-        optional: see `Converted`.
+        choices: see `hrtoolkit.foreign.settings.Told`.
     """
     for path, options, _ in find_datasets(config):
-        for key in list(options):
-            why = optional.get(f"{path}.{key}")
-            if why and not Path(options.get("data_root", ""), options[key]).is_file():
-                log.info("%s: no file %s: %s", path, Path(options.get("data_root", ""), options.pop(key)), why)
+        root, candidates = Path(options.get("data_root", "")), choices.get(path, ())
+        for candidate, what in candidates:
+            last = candidates[-1][0]
+            files = [
+                root / value for key, value in candidate.items() if key.endswith("_file") and last.get(key) != value
+            ]
+            if candidate is last or all(file.is_file() for file in files):
+                options.clear()
+                options.update(candidate, data_root=str(root))
+                log.info("%s: %s", path, what or ", ".join(map(str, files)))
+                break
 
 
 def convert_foreign(path: Path) -> Converted:
@@ -132,7 +139,12 @@ def convert_foreign(path: Path) -> Converted:
         raise ConfigError(path, [str(error).removeprefix(f"{path}: ")]) from None
     settings.told.file = path
     dialect = _find_dialect(settings, form, key, path)
-    config = dialect.convert(settings)
+    try:
+        config = dialect.convert(settings)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        what = f"something in it is of another kind than such configs have ({type(error).__name__}: {error})"
+        problems = [f"{name}: {why}" for name, why in settings.told.refused.items()]
+        raise ConfigError(path, [f"taken for a config of the {dialect.title} code", *problems, what]) from error
     settings.told.understood.add(".".join(key))
     code = official if form == "official" else openmmlab
     leftovers = find_leftovers(settings, code.why_harmless)
@@ -141,7 +153,7 @@ def convert_foreign(path: Path) -> Converted:
     if problems:
         raise ConfigError(path, [f"taken for a config of the {dialect.title} code", *problems])
     left_out = list_left_out(settings) | dict.fromkeys(missing, "a base that is missing and changes no result")
-    return Converted(Config(config, filename=str(path)), dialect.title, left_out, settings.told.optional)
+    return Converted(Config(config, filename=str(path)), dialect.title, left_out, settings.told.choices)
 
 
 def _find_dialect(settings: Settings, form: str, key: tuple[str, str], path: Path) -> Dialect:

@@ -90,25 +90,30 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000
 
 
-def read_openmmlab(backbone: Settings, default_outputs: int, mode: str) -> dict[str, Any]:
+def read_openmmlab(backbone: Settings, maps: int, several: bool = True, mode: str = "nearest") -> dict[str, Any]:
     """The backbone of mmpose, mmdet, mmseg or mmpretrain as arguments of ours.
 
     Args:
         backbone: its section.
-        default_outputs: maps of the last module, where the config does not say.
+        maps: that the head reads, 1 or 4; another number in the config is refused.
+        several: whether the last module gives all four maps, where the config does not say.
         mode: of enlarging, where the config does not say.
     """
     if str(backbone.get("type")).rsplit(".", 1)[-1] != "HRNet":
         backbone.refuse_part("there is HRNet here, as mmpose, mmdet, mmseg and mmpretrain have it")
-        return {"type": "HRNet", "num_outputs": default_outputs}
+        return {"type": "HRNet"}
     extra = backbone.section("extra")
     if "arch" in backbone:
         return {"type": "HRNet", **_read_arch(backbone)}
     size = read_stages(extra, OPENMMLAB)
-    several = extra.section("stage4").get("multiscale_output", default_outputs == 4, bool)
+    several = extra.section("stage4").get("multiscale_output", several, bool)
     if "multiscale_output" in backbone:
         several = backbone.get("multiscale_output", several, bool)
-    if not several:
+    if several != (maps == 4):
+        extra.section("stage4").refuse(
+            "multiscale_output", f"{several} is not had here: the head reads {maps} of the maps"
+        )
+    if maps == 1:
         size["num_outputs"] = 1
     upsample = extra.section("upsample")
     mode = upsample.only("mode", mode, "nearest", "bilinear")

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from hrtoolkit.config.values import is_sequence
-from hrtoolkit.foreign.settings import NO_EFFECT, TRAINING, Settings, matcher
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, matcher
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD
 
 # All names at the top of a config that OpenMMLab's runners read; others only help to write the config.
@@ -30,6 +30,11 @@ _TRAINING = matcher(
     *("train_dataloader", "optim_wrapper", "param_scheduler", "train_cfg", "data.train", "data.train_dataloader"),
     *("optimizer", "optimizer_config", "lr_config", "momentum_config", "total_epochs", "runner", "fp16"),
     *("custom_hooks", "auto_scale_lr", "sync_bn"),
+)
+# Steps of pipelines that change no pixel of a picture that is tested.
+PLAIN_STEPS = (
+    *("LoadImage", "LoadImageFromFile", "LoadAnnotations", "RandomFlip", "ImageToTensor", "ToTensor", "Collect"),
+    *("PackPoseInputs", "PackDetInputs", "PackSegInputs", "PackInputs", "PackClsInputs", "DefaultFormatBundle"),
 )
 SCHEDULES = {"MultiStepLR": "MultiStepLR", "CosineAnnealingLR": "CosineAnnealingLR", "PolyLR": "PolynomialLR"}
 
@@ -117,6 +122,19 @@ def read_normalisation(preprocessor: Settings, step: Settings | None, rgb: bool 
     return {} if same else {"mean": tuple(mean), "std": tuple(std)}
 
 
+def find_preprocessor(settings: Settings) -> Settings:
+    """What normalises images in 1.x: of the model, or else of the whole config.
+
+    Args:
+        settings: the config.
+    """
+    inner = settings.section("model").section("data_preprocessor")
+    if not inner.values:
+        return settings.section("data_preprocessor")
+    settings.leave_out("data_preprocessor", why="the model's own is taken")
+    return inner
+
+
 def _are_numbers(values: Any) -> bool:
     numbers = is_sequence(values) and len(values) == 3
     return numbers and all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
@@ -152,7 +170,7 @@ def read_schedule(settings: Settings, iterations: float | None = None) -> dict[s
         settings: the config.
         iterations: steps of an epoch, where the data's size is known; for lengths that are counted in steps.
     """
-    old = "data" in settings or "optimizer" in settings
+    old = "optim_wrapper" not in settings
     epochs = _read_epochs(settings, old, iterations)
     wrapper = settings if old else settings.section("optim_wrapper")
     if epochs is None or "optimizer" not in wrapper:
@@ -263,11 +281,11 @@ def batch_size(settings: Settings, name: str, default: int) -> int:
 
 
 def leave_metric(settings: Settings, name: str) -> None:
-    """Leave out the metric of data that are not had, or that repeat others.
+    """Leave out the metric of data that repeat others, or that are not had and left out themselves.
 
     Args:
         settings: the config.
         name: of the data.
     """
     for metric in settings.sections(f"{name}_evaluator"):
-        metric.leave_rest("for predicting only, or the same as the validation's")
+        metric.leave_rest(REPEATED)

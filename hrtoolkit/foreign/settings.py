@@ -13,6 +13,7 @@ from hrtoolkit.config.values import fits, is_sequence, spell
 
 TRAINING = "training only"
 NO_EFFECT = "no effect on results"
+REPEATED = "the same once more"
 LARGEST = 200_000  # values of one config
 
 
@@ -25,14 +26,15 @@ class Told:
         understood: paths of what was mapped; what lies below them is understood too.
         refused: what changes the results and cannot be had, and why.
         left_out: what is not mapped, and why nothing is lost.
-        optional: settings of ours that name a file which may be missing, and what that means.
+        choices: by the path of a data set of ours, those that stand for it, the first whose files are there, each with
+            what the log says of it.
     """
 
     file: Path | None = None
     understood: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    optional: dict[str, str] = field(default_factory=dict)
+    choices: dict[str, list[tuple[dict[str, Any], str]]] = field(default_factory=dict)
 
 
 class Settings:

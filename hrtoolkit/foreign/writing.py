@@ -45,16 +45,20 @@ def find_nearest(wanted: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     Args:
         wanted: the whole config.
     """
-    nearest, fewest = "", dict(wanted)
+    nearest, fewest = "", None
     tasks = [name.rpartition(".")[2] for name in wanted["custom_imports"]["imports"]]
     for name in list_shipped():
         if name.split("/")[0] not in tasks:
             continue
         shipped = load_config(name).to_dict()
         changes = _find_changes(shipped, wanted)
-        if sum(1 for _ in leaves(changes)) < sum(1 for _ in leaves(fewest)):
+        if fewest is None or _count(changes) < _count(fewest):
             nearest, fewest = name, changes
-    return nearest, fewest
+    return nearest, dict(wanted) if fewest is None else fewest
+
+
+def _count(changes: Mapping[str, Any]) -> int:
+    return sum(1 for _ in leaves(changes))
 
 
 def _find_changes(base: Mapping[str, Any], wanted: Mapping[str, Any], top: bool = True) -> dict[str, Any]:

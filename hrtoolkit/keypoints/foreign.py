@@ -10,11 +10,10 @@ from hrtoolkit.config.values import is_sequence
 from hrtoolkit.foreign import openmmlab
 from hrtoolkit.foreign.hrnet import read_openmmlab
 from hrtoolkit.foreign.python_file import ForeignError, read_python
-from hrtoolkit.foreign.settings import NO_EFFECT, Settings
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Settings
 from hrtoolkit.schemes import KeypointScheme, scheme_fields
 from hrtoolkit.schemes.known import KNOWN
 
-PLAIN_STEPS = ("LoadImage", "LoadImageFromFile", "ToTensor", "Collect", "PackPoseInputs", "DeleteKey", "ToDevice")
 WINDOWS = ("GetBBoxCenterScale", "TopDownGetBboxCenterScale")
 WARPS = ("TopdownAffine", "TopDownAffine")
 NORMALISING = ("NormalizeTensor", "Normalize")
@@ -64,11 +63,7 @@ def read_model(settings: Settings, default_scheme: Any = None) -> dict[str, Any]
         neck.only("scale_factor", 1.0)
         neck.only("align_corners", False)
         neck.only("select_index", None, [0, 1, 2, 3])
-    backbone = read_openmmlab(model.section("backbone"), 1, "nearest")
-    if not joins_maps(settings) and backbone.get("num_outputs") != 1:
-        model.section("backbone").section("extra").section("stage4").refuse(
-            "multiscale_output", "a head that reads one map takes the coarsest of several there, at stride 32"
-        )
+    backbone = read_openmmlab(model.section("backbone"), 4 if joins_maps(settings) else 1, several=False)
     view = {"type": "TopDown", "input_size": size, **_read_view(settings, old, codec["type"] == "UDPHeatmap")}
     found: dict[str, Any] = {
         "backbone": backbone,
@@ -210,23 +205,20 @@ def _read_view(settings: Settings, old: bool, udp: bool) -> dict[str, Any]:
                 step.refuse("use_udp", "crops and codec go by the same convention here")
         elif kind in NORMALISING:
             normalise = step
-        elif kind in PLAIN_STEPS:
+        elif kind in openmmlab.PLAIN_STEPS:
             step.leave_rest(NO_EFFECT)
             if step.peek("color_type") == "grayscale" or step.peek("channel_order") == "bgr":
                 step.refuse("channel_order", "images are RGB here")
         else:
             step.refuse("type", f"the step {kind} is not had here")
-    model = settings.section("model")
-    preprocessor = model.section("data_preprocessor" if "data_preprocessor" in model else "nothing")
-    if not old and "data_preprocessor" not in model:
-        preprocessor = settings.section("data_preprocessor")
+    preprocessor = openmmlab.find_preprocessor(settings)
     if not old or normalise is not None:
         view |= openmmlab.read_normalisation(preprocessor, normalise, rgb=old)
     preprocessor.get("type")
     preprocessor.leave_rest()
     if name == "test":
         for step in openmmlab.pipeline(settings, "val"):
-            step.leave_rest("the pipeline of the test data is taken")
+            step.leave_rest(REPEATED)
     return view
 
 
@@ -241,10 +233,14 @@ def read_scheme(settings: Settings, count: int) -> Any:
         data = openmmlab.dataset(settings, name)
         if not data.values:
             continue
-        info = data.peek("dataset_info") or data.peek("metainfo")
-        for found in (_read_info(info, settings), _known_scheme(data, count), _find_info(data, settings)):
-            if found is not None and _count(found) == count:
-                return found
+        info = _find_file(data.peek("dataset_info") or data.peek("metainfo"), settings)
+        known = _known_scheme(data, count)
+        if known and (info is None or info.get("dataset_name") == known):
+            return known
+        info = info or _find_file({"from_file": f"configs/_base_/datasets/{dataset_name(data)}.py"}, settings)
+        found = _read_info(info)
+        if found is not None and _count(found) == count:
+            return found
     return None
 
 
@@ -268,24 +264,25 @@ def _known_scheme(data: Settings, count: int) -> str | None:
     return name if known is not None and len(known.names) == count else None
 
 
-def _find_info(data: Settings, settings: Settings) -> Any:
-    """The keypoints of a data set of mmpose by the file that describes it, beside the config or above it."""
-    return _read_info({"from_file": f"configs/_base_/datasets/{dataset_name(data)}.py"}, settings)
-
-
-def _read_info(info: Any, settings: Settings) -> Any:
-    """A scheme of mmpose's `dataset_info`, which may lie in a file of its own."""
-    if not isinstance(info, dict):
+def _find_file(info: Any, settings: Settings) -> dict[str, Any] | None:
+    """What mmpose says of the keypoints of a data set, which may lie in a file beside the config or above it."""
+    name = info.get("from_file") if isinstance(info, dict) else None
+    if not isinstance(name, str):
+        return info if isinstance(info, dict) and "keypoint_info" in info else None
+    folders = settings.told.file.resolve().parents if settings.told.file else ()
+    tails = [Path(name), Path(name.removeprefix("configs/"))]
+    file = next((folder / tail for folder in folders for tail in tails if (folder / tail).is_file()), None)
+    try:
+        found = read_python(file)[0].get("dataset_info") if file else None
+    except ForeignError:
         return None
-    if isinstance(name := info.get("from_file"), str):
-        folders = settings.told.file.resolve().parents if settings.told.file else ()
-        tails = [Path(name), Path(name.removeprefix("configs/"))]
-        file = next((folder / tail for folder in folders for tail in tails if (folder / tail).is_file()), None)
-        try:
-            info = read_python(file)[0].get("dataset_info") if file else None
-        except ForeignError:
-            info = None
-    points = info.get("keypoint_info") if isinstance(info, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _read_info(info: dict[str, Any] | None) -> Any:
+    """The scheme of mmpose's `dataset_info`."""
+    info = info or {}
+    points = info.get("keypoint_info")
     if not isinstance(points, dict) or not points:
         return None
     try:
@@ -318,19 +315,28 @@ def read_augmentation(settings: Settings, name: str) -> dict[str, Any]:
         name: of our augmentation.
     """
     found: dict[str, Any] = {"type": name}
+    # What stands here is the deviation of a normal clipped at two, of faces the largest angle of a uniform draw; theirs
+    # is such a normal in 0.x, and in 1.x one that is cut off at the angle that the config names.
+    widest = 2.0 if name == "FaceAugmentation" else 1.0
     for step in openmmlab.pipeline(settings, "train"):
         kind = openmmlab.kind(step)
         if kind in ("TopDownRandomFlip", "RandomFlip"):
             found["flip"] = step.get("flip_prob") or step.get("prob") or 0.5
         elif kind == "TopDownGetRandomScaleRotation":
             found["scale"] = float(step.get("scale_factor", 0.5))
-            found["rotation"] = float(step.get("rot_factor", 40))
+            found["rotation"] = float(step.get("rot_factor", 40)) * widest
         elif kind == "RandomBBoxTransform":
             low, high = step.get("scale_factor") or (0.5, 1.5)
-            # Theirs is a normal cut off at one of its units, ours one that is clipped at two deviations.
-            found |= {"scale": (high - low) / 2, "rotation": float(step.get("rotate_factor", 80)) / 2}
+            found |= {"scale": (high - low) / 2, "rotation": float(step.get("rotate_factor", 80)) / 2 * widest}
         elif kind in ("RandomHalfBody", "TopDownHalfBodyTransform") and name == "PoseAugmentation":
             found["half_body"] = step.get("prob_half_body") or step.get("prob") or 0.3
-        elif kind not in (*PLAIN_STEPS, *WINDOWS, *WARPS, *NORMALISING, "GenerateTarget", "TopDownGenerateTarget"):
+        elif kind not in (
+            *openmmlab.PLAIN_STEPS,
+            *WINDOWS,
+            *WARPS,
+            *NORMALISING,
+            "GenerateTarget",
+            "TopDownGenerateTarget",
+        ):
             step.leave_out("type", why=f"training only: no {kind} here")
     return found

@@ -7,7 +7,7 @@ from typing import Any
 from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import OFFICIAL, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
-from hrtoolkit.foreign.settings import NO_EFFECT, TRAINING, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, unusual
 from hrtoolkit.keypoints.foreign import dataset_name, is_mmpose, joins_maps, read_augmentation, read_model
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.pose"]}
@@ -90,8 +90,7 @@ def _read_official_data(settings: Settings, config: dict[str, Any], name: str) -
     if name == "coco":
         config["model"]["finish"] = unusual(finish, FINISH)
         if not own_boxes and boxes and "val" in found:
-            found["val"]["box_file"] = openmmlab.below(boxes, root)
-            settings.told.optional["val_dataloader.dataset.box_file"] = NO_BOXES
+            found["val"] = _with_boxes(settings, "val", found["val"], boxes)
     for key, dataset in found.items():
         config[f"{key}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": dataset}
     if "train" in found:
@@ -99,6 +98,14 @@ def _read_official_data(settings: Settings, config: dict[str, Any], name: str) -
         config["train_dataloader"]["augmentation"] = augmentation
         config |= schedule | {"base_batch_size": batch * count_gpus(settings)}
     config["val_evaluator"] = {"type": "CocoKeypointMetric" if name == "coco" else "MpiiPckMetric"}
+
+
+def _with_boxes(settings: Settings, name: str, samples: dict[str, Any], boxes: str) -> dict[str, Any]:
+    """Data with a detector's boxes, for which annotated ones stand where the file is missing."""
+    file = openmmlab.below(boxes, samples["data_root"])
+    found = samples | {"box_file": file}
+    settings.told.choices[f"{name}_dataloader.dataset"] = [(found, ""), (samples, f"no {file}: {NO_BOXES}")]
+    return found
 
 
 def _official_samples(name: str, root: str, split: str) -> dict[str, Any]:
@@ -138,7 +145,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str, known: str
     """Data and metric of "train", "val" or "test"; test data that are the validation's are left out."""
     data = openmmlab.dataset(settings, name)
     if name == "test" and dict(data.values) == dict(openmmlab.dataset(settings, "val").values):
-        data.leave_rest("the validation's once more")
+        data.leave_rest(REPEATED)
     elif not known or dataset_name(data) != known:
         data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not had")
     else:
@@ -172,8 +179,7 @@ def _read_truth(settings: Settings, config: dict[str, Any], data: Settings, name
         return
     boxes = data.get("bbox_file") or (old.peek("bbox_file") if old.peek("use_gt_bbox") is False else None)
     if isinstance(boxes, str) and boxes:
-        samples["box_file"] = openmmlab.below(boxes, root)
-        settings.told.optional[f"{name}_dataloader.dataset.box_file"] = NO_BOXES
+        config[f"{name}_dataloader"]["dataset"] = _with_boxes(settings, name, samples, boxes)
     metric = settings.section(f"{name}_evaluator")
     finish: dict[str, Any] = {"type": "PoseFinish"}
     if "data" in settings:

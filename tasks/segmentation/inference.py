@@ -38,6 +38,8 @@ class MultiScale:
         edge: "pad" or "shift".
         whole_up_to: the network sees the whole image at scales up to this one, whatever its shape; 0 keeps to the
             window at all of them. With a base_size that bounds memory too.
+        scores: what is averaged over windows and scales and enlarged to the image: the "exponential" of the logits as
+            in the official code, or the "logits" as in mmsegmentation.
 
     Raises:
         OptionError: there are no scales, one of the numbers is not positive, or windows would leave gaps.
@@ -52,7 +54,10 @@ class MultiScale:
         stride: tuple[Count, Count] | None = None,
         edge: Literal["pad", "shift"] = "shift",
         whole_up_to: NotNegative = 0.0,
+        scores: Literal["exponential", "logits"] = "exponential",
     ):
+        if scores not in ("exponential", "logits"):
+            raise OptionError(f"MultiScale: scores must be 'exponential' or 'logits', got {scores!r}")
         if edge not in ("pad", "shift"):
             raise OptionError(f"MultiScale: edge must be 'pad' or 'shift', got {edge!r}")
         numbers = [*scales, *(window or ()), *(stride or ()), *([base_size] if base_size is not None else [])]
@@ -66,6 +71,7 @@ class MultiScale:
         self.stride = stride or window
         self.edge = edge
         self.whole_up_to = whole_up_to
+        self.exponential = scores == "exponential"
 
     def __call__(self, model: Model, branch: Branch, images: Tensor, frames: Frame) -> list[LabelMap]:
         """Label each image.
@@ -88,9 +94,9 @@ class MultiScale:
                 copies = F.interpolate(images, size=(new_height, new_width), mode="bilinear", align_corners=False)
             windows = self.plan_windows(new_height, new_width, scale)
             seen = [_see_window(model, branch, copies, *window, black) for window in windows]
-            scaled.append(ScaleScores((new_height, new_width), seen))
+            scaled.append(ScaleScores((new_height, new_width), seen, self.exponential))
         scores = [
-            [ScaleScores(size, [one._replace(logits=one.logits[i]) for one in windows]) for size, windows in scaled]
+            [s._replace(windows=[one._replace(logits=one.logits[i]) for one in s.windows]) for s in scaled]
             for i in range(len(images))
         ]
         return branch.head.read_labels(scores, frames)

@@ -41,6 +41,7 @@ class ScaleScores(NamedTuple):
 
     size_hw: tuple[int, int]
     windows: list[WindowScores]
+    exponential: bool = True  # exponentials of the logits are averaged and enlarged, not the logits themselves
 
 
 def whole_image(logits: Tensor, size_hw: tuple[int, int]) -> list[ScaleScores]:
@@ -58,13 +59,14 @@ def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, in
         align_corners: of every bilinear enlarging.
 
     Returns:
-        [c, H, W], sums of exponentials, not probabilities.
+        [c, H, W], sums of exponentials (or of logits), not probabilities.
     """
     total = None
     for scale in scales:
         covered = None
         for scores, (top, left, height, width), padded_hw in scale.windows:
-            part = _resize(scores[classes].float(), padded_hw, align_corners)[:, :height, :width].exp()
+            part = _resize(scores[classes].float(), padded_hw, align_corners)[:, :height, :width]
+            part = part.exp() if scale.exponential else part
             if (height, width) == scale.size_hw:
                 covered = part
                 continue

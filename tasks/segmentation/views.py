@@ -35,6 +35,7 @@ class WholeImage(BaseView):
 
     Args:
         short_side: length of the shorter side; None keeps the image's size.
+        fit: longest and shortest side; an image becomes as large as both allow (mmsegmentation). None keeps its size.
         squash: width and height that every image is brought to, whatever its aspect (LIP); None keeps it.
         pad_to: pad both sides with the mean color to multiples of this.
         crop_padding: cut the padding off the prediction. The official ADE20K evaluation does not, and squeezes the
@@ -43,13 +44,14 @@ class WholeImage(BaseView):
         std: see `BaseView`.
 
     Raises:
-        OptionError: both `short_side` and `squash` are given.
+        OptionError: more than one of `short_side`, `fit` and `squash` is given.
     """
 
     def __init__(
         self,
         *,
         short_side: Count | None = None,
+        fit: tuple[Count, Count] | None = None,
         squash: tuple[Count, Count] | None = None,
         pad_to: Count = 1,
         crop_padding: bool = True,
@@ -57,9 +59,10 @@ class WholeImage(BaseView):
         std: tuple[float, float, float] = IMAGENET_STD,
     ):
         super().__init__(mean, std)
-        if short_side is not None and squash is not None:
-            raise OptionError("WholeImage: give short_side or squash, not both")
+        if sum(one is not None for one in (short_side, fit, squash)) > 1:
+            raise OptionError("WholeImage: give one of short_side, fit and squash")
         self.short_side = short_side
+        self.fit = None if fit is None else (max(fit), min(fit))
         self.squash = None if squash is None else tuple(squash)
         self.pad_to = pad_to
         self.crop_padding = crop_padding
@@ -71,6 +74,9 @@ class WholeImage(BaseView):
         image_hw, size = image.shape[:2], self.squash or image.shape[1::-1]
         if self.short_side is not None:
             size = _resize_sides(size, self.short_side, short=True)
+        if self.fit is not None:
+            factor = min(self.fit[0] / max(size), self.fit[1] / min(size))
+            size = tuple(max(int(side * factor + 0.5), 1) for side in size)
         if size != image.shape[1::-1]:
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         width, height = size

@@ -206,6 +206,5 @@ def test_official_files_are_built_or_refused_by_key(path, tmp_path):
         with pytest.raises(ConfigError, match=r"MODEL\.NAME: 'pose_resnet'"):
             load_config(path)
         return
-    if path.parts[-2] == "hrnet":
-        check_config(load_config(path), files=False)
-        assert_same_when_written(path, tmp_path)
+    check_config(load_config(path), files=False)
+    assert_same_when_written(path, tmp_path)

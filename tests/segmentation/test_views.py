@@ -158,7 +158,7 @@ def test_unless_something_is_asked_the_image_stays_whole():
 
 
 def test_contradictory_arguments_are_refused():
-    with pytest.raises(OptionError, match="short_side or squash, not both"):
+    with pytest.raises(OptionError, match="give one of short_side, fit and squash"):
         WholeImage(short_side=520, squash=(473, 473))
     with pytest.raises(OptionError, match="smallest, largest"):
         ScaleCropFlip(crop_size=(10, 10), base_size=100, scale=(2, 0.5))
