@@ -106,7 +106,7 @@ def choose_data(config: Config, choices: dict[str, list[tuple[dict[str, Any], st
         choices: see `hrtoolkit.foreign.settings.Told`.
     """
     for path, options, _ in find_datasets(config):
-        root, candidates = Path(options.get("data_root", "")), choices.get(path, ())
+        root, candidates = Path(options.get("data_root", "")), choices.get(path, [])
         for candidate, what in candidates:
             last = candidates[-1][0]
             files = [
@@ -163,6 +163,7 @@ def _find_dialect(settings: Settings, form: str, key: tuple[str, str], path: Pat
             importlib.import_module(f"{task.name}.foreign")
     known = [one for one in DIALECTS if one.form == form]
     name = settings.peek(*key)
+    name = name.rsplit(".", 1)[-1] if isinstance(name, str) and form == "openmmlab" else name
     for one in known:
         if name in one.names and one.recognises(settings):
             return one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hrtoolkit.config.values import is_sequence
-from hrtoolkit.foreign.settings import NO_EFFECT, Settings
+from hrtoolkit.foreign.settings import NO_EFFECT, Outputs, Settings
 
 
 class Keys(NamedTuple):
@@ -76,7 +76,7 @@ def _read_stage(extra: Settings, keys: Keys, number: int) -> dict[str, Any] | No
     stage.only(keys.fuse, "SUM", "sum")
     stage.get("NUM_RANCHES")  # as the official files of three tasks spell it; nobody reads it
     branches = stage.only(keys.branches, number)
-    found: dict[str, Any] = {"modules": stage.get(keys.modules, 1, int)}
+    found: dict[str, Any] = {"modules": stage.get(keys.modules, 1, Outputs)}
     for key in (keys.blocks, keys.channels):
         values = stage.get(key)
         if not is_sequence(values) or len(values) != branches or not all(_is_count(one) for one in values):
@@ -87,7 +87,7 @@ def _read_stage(extra: Settings, keys: Keys, number: int) -> dict[str, Any] | No
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 5_000
 
 
 def read_openmmlab(backbone: Settings, maps: int, several: bool = True, mode: str = "nearest") -> dict[str, Any]:
@@ -130,17 +130,26 @@ def read_plain_options(backbone: Settings) -> None:
     """What every OpenMMLab backbone has besides its stages."""
     backbone.only("in_channels", 3, why="images are RGB")
     backbone.only("zero_init_residual", False, True)
-    norm = backbone.section("norm_cfg")
-    norm.only("type", "BN", "SyncBN", "BN2d", why="HRNet here has BatchNorm")
-    norm.only("eps", 1e-5)
-    norm.get("requires_grad")
-    norm.get("momentum")
+    check_norm(backbone)
     if "conv_cfg" in backbone:
         backbone.refuse("conv_cfg", "other convolutions than plain ones are not had here")
     if "plugins" in backbone:
         backbone.refuse("plugins", "plugins are not had here")
     backbone.leave_out("frozen_stages", "norm_eval", "with_cp", "init_cfg", "pretrained")
     backbone.leave_out("_scope_", why=NO_EFFECT)
+
+
+def check_norm(part: Settings) -> None:
+    """That a part normalises as ours do.
+
+    Args:
+        part: with `norm_cfg`, where it does not leave that out.
+    """
+    norm = part.section("norm_cfg")
+    norm.only("type", "BN", "SyncBN", "BN2d", "MMSyncBN", why="networks here have BatchNorm")
+    norm.only("eps", 1e-5)
+    norm.get("requires_grad")
+    norm.get("momentum")
 
 
 def _read_arch(backbone: Settings) -> dict[str, Any]:

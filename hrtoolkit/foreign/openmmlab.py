@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -107,8 +107,8 @@ def read_normalisation(preprocessor: Settings, step: Settings | None, rgb: bool 
     source = step if step is not None else preprocessor
     mean, std = source.get("mean"), source.get("std")
     key = "to_rgb" if step is not None else "bgr_to_rgb"
-    turned = source.get(key, rgb or "to_rgb" in source, bool) or bool(source.get("to_rgb", False))
-    source.get("rgb_to_bgr")
+    turned = source.get(key, rgb, bool) or source.get("to_rgb", False, bool)
+    source.only("rgb_to_bgr", False)
     if not (_are_numbers(mean) and _are_numbers(std)):
         source.refuse("mean", f"expected three numbers for mean and std, got {mean!r} and {std!r}")
         return {}
@@ -280,12 +280,69 @@ def batch_size(settings: Settings, name: str, default: int) -> int:
     return value if isinstance(value, int) and value > 0 else default
 
 
-def leave_metric(settings: Settings, name: str) -> None:
+def leave_step(step: Settings) -> None:
+    """Leave out a step of `PLAIN_STEPS`.
+
+    Args:
+        step: of the pipeline of pictures that are tested.
+    """
+    step.only("color_type", "color", "unchanged", why="images are RGB here")
+    step.only("channel_order", "bgr", "rgb")
+    step.leave_rest(NO_EFFECT)
+
+
+def leave_validation(settings: Settings, taken: str) -> None:
+    """Leave out the pipeline of the validation data, for which that of the test data stands.
+
+    Args:
+        settings: the config.
+        taken: "test", or "val" where there is no other.
+    """
+    if taken == "test":
+        ours, others = (dataset(settings, name).peek("pipeline") for name in ("test", "val"))
+        why = REPEATED if ours == others else "training only: the pipeline of the test data stands for it"
+        for step in pipeline(settings, "val"):
+            step.leave_rest(why)
+
+
+def leave_preprocessor(preprocessor: Settings) -> None:
+    """Leave out what changes nothing of pictures that are tested one by one.
+
+    Args:
+        preprocessor: of the model.
+    """
+    preprocessor.leave_out("type", "_scope_", "non_blocking", "num_classes", "to_onehot", why=NO_EFFECT)
+    preprocessor.leave_out("pad_val", "seg_pad_val", "size", "size_divisor", "pad_mask", "mask_pad_value", "pad_seg")
+    preprocessor.leave_out("batch_augments", "boxtype2tensor")
+
+
+def leave_data(data: Settings, name: str) -> None:
+    """Leave out what changes nothing of a data set, of training data all that was not asked for.
+
+    Args:
+        data: the data set.
+        name: of the data.
+    """
+    if name == "train":
+        data.leave_rest(TRAINING)
+    harmless = ("type", "pipeline", "data_mode", "metainfo", "dataset_info", "test_mode", "backend_args", "lazy_init")
+    data.leave_out(*harmless, "serialize_data", "max_refetch", "_scope_", "classes", "file_client_args", why=NO_EFFECT)
+
+
+def leave_metric(settings: Settings, name: str, config: Mapping[str, Any]) -> None:
     """Leave out the metric of data that repeat others, or that are not had and left out themselves.
 
     Args:
         settings: the config.
         name: of the data.
+        config: ours.
     """
+    names = ("ann_file", "outfile_prefix", "collect_device", "prefix", "backend_args")
+    here, validated = (
+        [{key: value for key, value in one.values.items() if key not in names} for one in settings.sections(key)]
+        for key in (f"{name}_evaluator", "val_evaluator")
+    )
+    if name == "test" and here != validated and "val_dataloader" in config:
+        settings.refuse("test_evaluator", "not the metric of the validation; a config of ours has one for both")
     for metric in settings.sections(f"{name}_evaluator"):
         metric.leave_rest(REPEATED)

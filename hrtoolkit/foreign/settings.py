@@ -7,13 +7,15 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hrtoolkit.config.values import fits, is_sequence, spell
+from hrtoolkit.ranges import Range
 
 TRAINING = "training only"
 NO_EFFECT = "no effect on results"
 REPEATED = "the same once more"
+Outputs = Annotated[int, Range("a whole number from 1 to 100000", 1, 100_000)]  # of a network, or sizes of its parts
 LARGEST = 200_000  # values of one config
 
 
@@ -110,6 +112,8 @@ class Settings:
         """
         value = self.get(key, allowed[0] if default is None else default)
         value = list(value) if isinstance(value, tuple) else value
+        if key == "type" and isinstance(value, str):
+            value = value.rsplit(".", 1)[-1]  # without the scope before it
         if value in [list(one) if isinstance(one, tuple) else one for one in allowed]:
             return value
         known = " or ".join(map(repr, allowed))

@@ -10,7 +10,7 @@ from hrtoolkit.config.values import is_sequence
 from hrtoolkit.foreign import openmmlab
 from hrtoolkit.foreign.hrnet import read_openmmlab
 from hrtoolkit.foreign.python_file import ForeignError, read_python
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Settings
+from hrtoolkit.foreign.settings import Outputs, Settings
 from hrtoolkit.schemes import KeypointScheme, scheme_fields
 from hrtoolkit.schemes.known import KNOWN
 
@@ -26,7 +26,7 @@ def is_mmpose(settings: Settings) -> bool:
     Args:
         settings: the config.
     """
-    return settings.peek("model", "type") in ("TopDown", "TopdownPoseEstimator")
+    return openmmlab.kind(settings.section("model")) in ("TopDown", "TopdownPoseEstimator")
 
 
 def joins_maps(settings: Settings) -> bool:
@@ -36,7 +36,7 @@ def joins_maps(settings: Settings) -> bool:
         settings: the config.
     """
     old = settings.peek("model", "keypoint_head", "input_transform") == "resize_concat"
-    return old or settings.peek("model", "neck", "type") == "FeatureMapProcessor"
+    return old or str(settings.peek("model", "neck", "type")).endswith("FeatureMapProcessor")
 
 
 def read_model(settings: Settings, default_scheme: Any = None) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def read_model(settings: Settings, default_scheme: Any = None) -> dict[str, Any]
     old = "keypoint_head" in model
     codec, size, flip = _read_old_codec(settings) if old else _read_codec(settings)
     head = model.section("keypoint_head" if old else "head")
-    count = head.get("out_channels", 17, int)
+    count = head.get("out_channels", 17, Outputs)
     scheme = read_scheme(settings, count) or default_scheme
     _check_head(head, old, joins_maps(settings))
     if not old and "neck" in model:
@@ -64,7 +64,7 @@ def read_model(settings: Settings, default_scheme: Any = None) -> dict[str, Any]
         neck.only("align_corners", False)
         neck.only("select_index", None, [0, 1, 2, 3])
     backbone = read_openmmlab(model.section("backbone"), 4 if joins_maps(settings) else 1, several=False)
-    view = {"type": "TopDown", "input_size": size, **_read_view(settings, old, codec["type"] == "UDPHeatmap")}
+    view = {"type": "TopDown", "input_size": size, **_read_view(settings, old, codec["type"] == "UDPHeatmap", size)}
     found: dict[str, Any] = {
         "backbone": backbone,
         "head": {"scheme": scheme, "codec": codec},
@@ -105,9 +105,7 @@ def _read_old_codec(settings: Settings) -> tuple[dict[str, Any], SIZE, bool]:
     target = next(
         (s for s in openmmlab.pipeline(settings, "train") if openmmlab.kind(s) == "TopDownGenerateTarget"), None
     )
-    data = settings.section("data_cfg")
-    size = _read_sizes(data, "image_size", "heatmap_size")
-    data.told.understood.add("data_cfg")
+    size = _read_sizes(old_data_options(settings), "image_size", "heatmap_size")
     sigma = 2.0 if target is None else _read_sigma(target, "sigma")
     flip = test.get("flip_test", True, bool)
     shift = test.get("shift_heatmap", True, bool)
@@ -121,6 +119,20 @@ def _read_old_codec(settings: Settings) -> tuple[dict[str, Any], SIZE, bool]:
     if udp and shift and flip:
         test.refuse("shift_heatmap", "mirrored maps of UDPHeatmap are aligned without a shift")
     return _make_codec(name, sigma, kernel, shift), size, flip
+
+
+def old_data_options(settings: Settings) -> Settings:
+    """What mmpose 0.x says of data, `data_cfg`: of the test data, else of the validation data.
+
+    Args:
+        settings: the config.
+    """
+    found = [openmmlab.dataset(settings, name).section("data_cfg") for name in ("test", "val")]
+    options = next((one for one in found if one.values), settings.section("data_cfg"))
+    # Channels are picked where several people are looked for at once, and never here.
+    for key in ("num_output_channels", "num_joints", "dataset_channel", "inference_channel", "max_num_joints"):
+        options.get(key)
+    return options
 
 
 def _make_codec(name: str, sigma: float, kernel: int, shift: bool) -> dict[str, Any]:
@@ -187,7 +199,7 @@ def _check_head(head: Settings, old: bool, joined: bool) -> None:
     final.only("padding", 0)
 
 
-def _read_view(settings: Settings, old: bool, udp: bool) -> dict[str, Any]:
+def _read_view(settings: Settings, old: bool, udp: bool, size: SIZE) -> dict[str, Any]:
     """Padding and normalisation of the pictures that are tested."""
     name = "test" if openmmlab.pipeline(settings, "test") else "val"
     view: dict[str, Any] = {}
@@ -200,25 +212,20 @@ def _read_view(settings: Settings, old: bool, udp: bool) -> dict[str, Any]:
             if padding != 1.25:
                 view["padding"] = padding
         elif kind in WARPS:
-            step.get("input_size")
+            step.only("input_size", list(size), why="the size of the heatmaps' codec")
             if step.get("use_udp", False, bool) != udp:
                 step.refuse("use_udp", "crops and codec go by the same convention here")
         elif kind in NORMALISING:
             normalise = step
         elif kind in openmmlab.PLAIN_STEPS:
-            step.leave_rest(NO_EFFECT)
-            if step.peek("color_type") == "grayscale" or step.peek("channel_order") == "bgr":
-                step.refuse("channel_order", "images are RGB here")
+            openmmlab.leave_step(step)
         else:
             step.refuse("type", f"the step {kind} is not had here")
     preprocessor = openmmlab.find_preprocessor(settings)
     if not old or normalise is not None:
         view |= openmmlab.read_normalisation(preprocessor, normalise, rgb=old)
-    preprocessor.get("type")
-    preprocessor.leave_rest()
-    if name == "test":
-        for step in openmmlab.pipeline(settings, "val"):
-            step.leave_rest(REPEATED)
+    openmmlab.leave_preprocessor(preprocessor)
+    openmmlab.leave_validation(settings, name)
     return view
 
 

@@ -9,7 +9,7 @@ from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import OFFICIAL, read_openmmlab, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
 from hrtoolkit.foreign.python_file import merge
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.classification"]}
 IMAGENET = 1000  # classes
@@ -18,7 +18,7 @@ RESIZING = ("Resize", "ResizeEdge")
 
 def _from_official(settings: Settings) -> dict[str, Any]:
     model, data, train = (settings.section(name) for name in ("MODEL", "DATASET", "TRAIN"))
-    count = model.get("NUM_CLASSES", IMAGENET, int)
+    count = model.get("NUM_CLASSES", IMAGENET, Outputs)
     size = tuple(model.get("IMAGE_SIZE", [224, 224], tuple[int, int]))
     extra = model.section("EXTRA")
     extra.only("WITH_HEAD", True, False)
@@ -71,7 +71,7 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
     head = model.section("head")
     if openmmlab.kind(head) != "LinearClsHead":
         head.refuse_part("of the heads of mmpretrain there is LinearClsHead here")
-    count = head.get("num_classes", IMAGENET, int)
+    count = head.get("num_classes", IMAGENET, Outputs)
     for key in ("type", "in_channels", "topk", "cal_acc"):
         head.get(key)
     smoothing = _read_smoothing(head)
@@ -83,7 +83,7 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
     )
     for name in ("train", "val", "test"):
         _read_data(settings, config, name)
-    openmmlab.leave_metric(settings, "test")
+    openmmlab.leave_metric(settings, "test", config)
     for metric in settings.sections("val_evaluator"):
         metric.only("type", "Accuracy", why="other metrics are not had")
         metric.only("thrs", None, 0.0, [0.0])
@@ -97,6 +97,8 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
 def _read_smoothing(head: Settings) -> dict[str, Any]:
     """Label smoothing of the loss, which is all that is kept of it."""
     loss = head.section("loss")
+    if loss.peek("use_sigmoid"):
+        head.refuse("loss", "pictures have one class each here, not several")
     value = loss.peek("label_smooth_val")
     return {"label_smoothing": value} if isinstance(value, float) else {}
 
@@ -121,7 +123,7 @@ def _read_view(settings: Settings) -> dict[str, Any]:
         elif kind == "Normalize":
             normalise = step
         elif kind in openmmlab.PLAIN_STEPS:
-            step.leave_rest(NO_EFFECT)
+            openmmlab.leave_step(step)
         else:
             step.refuse("type", f"the step {kind} is not had here")
     if not (isinstance(edge, int) and isinstance(crop, int) and 0 < crop <= edge):
@@ -132,10 +134,8 @@ def _read_view(settings: Settings) -> dict[str, Any]:
     view |= {"input_size": (crop, crop), "crop": crop / edge}
     preprocessor = openmmlab.find_preprocessor(settings)
     view |= openmmlab.read_normalisation(preprocessor, normalise)
-    preprocessor.leave_rest()
-    if name == "test":
-        for step in openmmlab.pipeline(settings, "val"):
-            step.leave_rest(REPEATED)
+    openmmlab.leave_preprocessor(preprocessor)
+    openmmlab.leave_validation(settings, name)
     return unusual(view, {"input_size": (224, 224), "crop": 0.875, "interpolation": "bilinear"})
 
 
@@ -157,7 +157,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
     loader["batch_size"] = openmmlab.batch_size(settings, name, 32)
     loader["dataset"] |= {"data_root": root, "image_dir": openmmlab.below(prefix, root)}
     data.leave_out("ann_file", why="folders of classes are read; for a flat folder take the dataset ImageList")
-    data.leave_rest(TRAINING if name == "train" else NO_EFFECT)
+    openmmlab.leave_data(data, name)
 
 
 def _read_augmentation(settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import read_openmmlab
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.known import KNOWN
 
@@ -18,7 +18,7 @@ CLASSES = {"CocoDataset": "coco", "VOCDataset": "voc"}
 
 def _from_mmdet(settings: Settings) -> dict[str, Any]:
     model = settings.section("model")
-    kind = str(model.get("type"))
+    kind = str(model.get("type")).rsplit(".", 1)[-1]
     model.leave_out("pretrained", "train_cfg", "init_cfg")
     backbone = read_openmmlab(model.section("backbone"), 4)
     neck = _read_neck(model.section("neck"))
@@ -31,7 +31,7 @@ def _from_mmdet(settings: Settings) -> dict[str, Any]:
     for name in ("train", "val", "test"):
         _read_data(settings, config, name)
         if name != "train" and f"{name}_dataloader" not in config:
-            openmmlab.leave_metric(settings, name)
+            openmmlab.leave_metric(settings, name, config)
     if "val_dataloader" in config:
         config["val_evaluator"] = {"type": "CocoDetectionMetric"}
         _check_metric(settings)
@@ -55,7 +55,7 @@ def _read_neck(neck: Settings) -> dict[str, Any]:
     neck.only("norm_cfg", None)
     neck.only("conv_cfg", None)
     neck.leave_out("init_cfg")
-    size = {"channels": neck.get("out_channels", 256, int), "levels": neck.get("num_outs", 5, int)}
+    size = {"channels": neck.get("out_channels", 256, Outputs), "levels": neck.get("num_outs", 5, Outputs)}
     if size["levels"] != 5:
         neck.refuse("num_outs", "proposals are made on five levels here")
     own = unusual(size, {"channels": 256, "levels": 5})
@@ -179,9 +179,9 @@ def _check_box_head(head: Settings, channels: int, deviations: list[float], agno
     head.only("with_avg_pool", False)
     _check_coder(head.section("bbox_coder"), deviations)
     head.leave_out("loss_cls", "loss_bbox", "init_cfg", "norm_cfg")
-    if head.peek("loss_cls", "use_sigmoid"):
-        head.refuse("loss_cls", "scores come of a softmax here, not of sigmoids")
-    return head.get("num_classes", 80, int)
+    if head.peek("loss_cls", "use_sigmoid") or head.peek("loss_cls", "type") not in (None, "CrossEntropyLoss"):
+        head.refuse("loss_cls", "scores come of a softmax here, as CrossEntropyLoss has it")
+    return head.get("num_classes", 80, Outputs)
 
 
 def _check_mask_head(head: Settings, channels: int) -> int:
@@ -195,7 +195,7 @@ def _check_mask_head(head: Settings, channels: int) -> int:
     head.only("class_agnostic", False)
     head.only("roi_feat_size", 14)
     head.leave_out("loss_mask", "init_cfg")
-    return head.get("num_classes", 80, int)
+    return head.get("num_classes", 80, Outputs)
 
 
 def _read_scheme(settings: Settings, count: int) -> Any:
@@ -247,16 +247,14 @@ def _read_view(settings: Settings) -> dict[str, Any]:
             "Collect",
             "PackDetInputs",
         ):
-            step.leave_rest(NO_EFFECT)
+            openmmlab.leave_step(step)
         else:
             step.refuse("type", f"the step {kind} is not had here")
     preprocessor = openmmlab.find_preprocessor(settings)
     view |= openmmlab.read_normalisation(preprocessor, normalise)
     preprocessor.only("pad_size_divisor", 32, default=32)
-    preprocessor.leave_rest()
-    if name == "test":
-        for step in openmmlab.pipeline(settings, "val"):
-            step.leave_rest(REPEATED)
+    openmmlab.leave_preprocessor(preprocessor)
+    openmmlab.leave_validation(settings, name)
     return view
 
 
@@ -285,7 +283,8 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
         samples["keep_empty"] = keeps
     batch = openmmlab.batch_size(settings, name, 2) if name == "train" else 1
     config[f"{name}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": samples}
-    data.leave_rest(TRAINING if name == "train" else NO_EFFECT)
+    data.leave_out("filter_cfg", "filter_empty_gt", why="training only")
+    openmmlab.leave_data(data, name)
 
 
 def _check_metric(settings: Settings) -> None:

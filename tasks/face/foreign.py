@@ -10,7 +10,7 @@ from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import OFFICIAL, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
 from hrtoolkit.foreign.python_file import merge
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings
 from hrtoolkit.keypoints.foreign import dataset_name, is_mmpose, joins_maps, read_augmentation, read_model
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.face"]}
@@ -21,7 +21,7 @@ RELEASE = "the release's own files are read"
 
 def _from_official(settings: Settings) -> dict[str, Any]:
     model, data, train = (settings.section(name) for name in ("MODEL", "DATASET", "TRAIN"))
-    name, count = str(data.get("DATASET", "300W")).lower(), model.get("NUM_JOINTS", 68, int)
+    name, count = str(data.get("DATASET", "300W")).lower(), model.get("NUM_JOINTS", 68, Outputs)
     known = COUNTS.get(name) == count
     size = model.get("IMAGE_SIZE", [256, 256], tuple[int, int])
     heatmap = model.get("HEATMAP_SIZE", [64, 64], tuple[int, int])
@@ -104,10 +104,10 @@ def _from_mmpose(settings: Settings) -> dict[str, Any]:
             config.pop(f"{split}_dataloader", None)
     if "val_dataloader" not in config:
         config.pop("val_evaluator", None)
-        openmmlab.leave_metric(settings, "val")
+        openmmlab.leave_metric(settings, "val", config)
     else:
         _check_metric(settings, "keypoint_distance" if name != "aflw" else "use_norm_item")
-    openmmlab.leave_metric(settings, "test")
+    openmmlab.leave_metric(settings, "test", config)
     if "train_dataloader" in config:
         config["train_dataloader"]["augmentation"] = read_augmentation(settings, "FaceAugmentation")
         config |= openmmlab.read_schedule(settings)
@@ -135,7 +135,9 @@ def _read_data(settings: Settings, config: dict[str, Any], split: str, name: str
         if split == "val":
             own["dataset"]["folders"] = next((ours for theirs, ours in SPLITS.items() if theirs in file), "full")
     data.leave_out("ann_file", "data_prefix", "img_prefix", why=RELEASE)
-    data.leave_rest(TRAINING if split == "train" else NO_EFFECT)
+    if "data_cfg" in data and split == "val":
+        data.section("data_cfg").leave_rest(REPEATED)
+    openmmlab.leave_data(data, split)
     return True
 
 

@@ -7,8 +7,15 @@ from typing import Any
 from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import OFFICIAL, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, unusual
-from hrtoolkit.keypoints.foreign import dataset_name, is_mmpose, joins_maps, read_augmentation, read_model
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
+from hrtoolkit.keypoints.foreign import (
+    dataset_name,
+    is_mmpose,
+    joins_maps,
+    old_data_options,
+    read_augmentation,
+    read_model,
+)
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.pose"]}
 COUNTS = {"coco": 17, "mpii": 16}
@@ -21,7 +28,7 @@ SUPPRESSION = {"oks_nms": "oks", "soft_oks_nms": "soft", "none": None}
 def _from_official(settings: Settings) -> dict[str, Any]:
     model, test, data = (settings.section(name) for name in ("MODEL", "TEST", "DATASET"))
     name = str(data.get("DATASET", "coco")).lower()
-    count = model.get("NUM_JOINTS", 17, int)
+    count = model.get("NUM_JOINTS", 17, Outputs)
     known = COUNTS.get(name) == count
     scheme: Any = name if known else [f"keypoint {i}" for i in range(count)]
     size = model.get("IMAGE_SIZE", [256, 256], tuple[int, int])
@@ -73,11 +80,11 @@ def _read_official_data(settings: Settings, config: dict[str, Any], name: str) -
     augmentation = {
         "type": "PoseAugmentation",
         "half_body": max(float(data.get("PROB_HALF_BODY", 0.0, float)), 0.0),
+        "half_body_keypoints": data.get("NUM_JOINTS_HALF_BODY", 8, int),
         "scale": float(data.get("SCALE_FACTOR", 0.25, float)),
         "rotation": float(data.get("ROT_FACTOR", 30, float)),
         "flip": 0.5 if data.get("FLIP", True, bool) else 0.0,
     }
-    data.get("NUM_JOINTS_HALF_BODY")
     data.leave_out("SELECT_DATA", "HYBRID_JOINTS_TYPE")
     settings.leave_out("LOSS")
     root = str(data.get("ROOT") or f"data/{name}").rstrip("/")
@@ -94,7 +101,7 @@ def _read_official_data(settings: Settings, config: dict[str, Any], name: str) -
     for key, dataset in found.items():
         config[f"{key}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": dataset}
     if "train" in found:
-        augmentation = {key: value for key, value in augmentation.items() if key != "half_body" or value}
+        augmentation = unusual(augmentation, {"half_body": 0.0, "half_body_keypoints": 8})
         config["train_dataloader"]["augmentation"] = augmentation
         config |= schedule | {"base_batch_size": batch * count_gpus(settings)}
     config["val_evaluator"] = {"type": "CocoKeypointMetric" if name == "coco" else "MpiiPckMetric"}
@@ -129,7 +136,7 @@ def _from_mmpose(settings: Settings) -> dict[str, Any]:
         _read_data(settings, config, name, known)
     for name in ("val", "test"):
         if f"{name}_dataloader" not in config:
-            openmmlab.leave_metric(settings, name)
+            openmmlab.leave_metric(settings, name, config)
     if not known:
         return config
     if "train_dataloader" in config:
@@ -160,8 +167,9 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str, known: str
         batch = openmmlab.batch_size(settings, name, 32)
         config[f"{name}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": samples}
         _read_truth(settings, config, data, name, known)
-        data.get("type")
-        data.leave_rest(TRAINING if name == "train" else NO_EFFECT)
+        if name == "val" and "data_cfg" in data:
+            data.section("data_cfg").leave_rest(REPEATED)  # that of the test data is taken
+        openmmlab.leave_data(data, name)
 
 
 def _read_truth(settings: Settings, config: dict[str, Any], data: Settings, name: str, known: str) -> None:
@@ -170,14 +178,15 @@ def _read_truth(settings: Settings, config: dict[str, Any], data: Settings, name
         return
     samples = config[f"{name}_dataloader"]["dataset"]
     root = samples["data_root"]
-    old = settings.section("data_cfg")
+    old = old_data_options(settings)
     if known == "mpii":
         sizes = data.get("headbox_file") or f"{samples['ann_file'].rpartition('/')[0]}/mpii_gt_val.mat"
         samples["gt_file"] = openmmlab.below(sizes, root)
         config[f"{name}_evaluator"] = {"type": "MpiiPckMetric"}
         settings.section(f"{name}_evaluator").leave_rest(NO_EFFECT)
         return
-    boxes = data.get("bbox_file") or (old.peek("bbox_file") if old.peek("use_gt_bbox") is False else None)
+    own_boxes, file = old.get("use_gt_bbox"), old.get("bbox_file")
+    boxes = data.get("bbox_file") or (file if own_boxes is False else None)
     if isinstance(boxes, str) and boxes:
         config[f"{name}_dataloader"]["dataset"] = _with_boxes(settings, name, samples, boxes)
     metric = settings.section(f"{name}_evaluator")
@@ -191,7 +200,7 @@ def _read_truth(settings: Settings, config: dict[str, Any], data: Settings, name
         if old.peek("det_bbox_thr"):
             old.refuse("det_bbox_thr", "boxes of all scores are looked at")
     else:
-        metric.only("type", "CocoMetric", "mmpose.CocoMetric")
+        metric.only("type", "CocoMetric")
         finish["keypoint_threshold"] = float(metric.get("keypoint_score_thr", 0.2, float))
         finish["nms_threshold"] = float(metric.get("nms_thr", 0.9, float))
         finish["score"] = SCORES[metric.only("score_mode", *SCORES)]

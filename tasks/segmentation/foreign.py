@@ -6,10 +6,10 @@ from typing import Any
 
 from hrtoolkit.config.load import load_config
 from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
-from hrtoolkit.foreign.hrnet import OFFICIAL, read_openmmlab, read_stages
+from hrtoolkit.foreign.hrnet import OFFICIAL, check_norm, read_openmmlab, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
 from hrtoolkit.foreign.python_file import merge
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, TRAINING, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.known import KNOWN
 
@@ -39,7 +39,7 @@ SUFFIXES = {"CityscapesDataset": {"image_suffix": "_leftImg8bit.png", "label_suf
 
 def _from_official(settings: Settings) -> dict[str, Any]:
     model, data = settings.section("MODEL"), settings.section("DATASET")
-    count, ocr = data.get("NUM_CLASSES", 19, int), model.peek("NAME") == "seg_hrnet_ocr"
+    count, ocr = data.get("NUM_CLASSES", 19, Outputs), model.peek("NAME") == "seg_hrnet_ocr"
     name = OFFICIAL_DATA.get((str(data.get("DATASET", "cityscapes")).lower(), count))
     # The branch HRNet-OCR has keys that the others lack, and aligns corners where a file does not say.
     newer = ocr or "NUM_OUTPUTS" in model or "ALIGN_CORNERS" in model
@@ -165,7 +165,7 @@ def _from_mmseg(settings: Settings) -> dict[str, Any]:
             metric.leave_rest(NO_EFFECT)
     for name in ("val", "test"):
         if f"{name}_dataloader" not in config:
-            openmmlab.leave_metric(settings, name)
+            openmmlab.leave_metric(settings, name, config)
     if "train_dataloader" in config:
         batch = settings.peek("auto_scale_lr", "base_batch_size") or config["train_dataloader"]["batch_size"] * 4
         schedule = openmmlab.read_schedule(settings, sizes[0] / batch if sizes[0] else None)
@@ -189,9 +189,11 @@ def _read_heads(settings: Settings) -> dict[str, Any]:
         return {"head": {"type": "SegmentationHead", "scheme": 2}}
     ours: dict[str, Any] = {}
     for head in heads:
-        count, corners = head.get("num_classes", 19, int), head.get("align_corners", False, bool)
-        for key in ("type", "in_channels", "norm_cfg", "dropout_ratio", "act_cfg"):
+        count, corners = head.get("num_classes", 19, Outputs), head.get("align_corners", False, bool)
+        for key in ("type", "in_channels", "dropout_ratio"):
             head.get(key)
+        check_norm(head)
+        head.section("act_cfg").only("type", "ReLU")
         head.only("in_index", [0, 1, 2, 3])
         head.only("input_transform", "resize_concat")
         head.only("out_channels", count)
@@ -204,8 +206,8 @@ def _read_heads(settings: Settings) -> dict[str, Any]:
             if not isinstance(maps, list | tuple) or head.get("channels") != sum(maps):
                 head.refuse("channels", "as many as the joined maps have, as in HRNet")
         else:
-            ours["channels"] = head.get("channels", 512, int)
-            ours["key_channels"] = head.get("ocr_channels", 256, int)
+            ours["channels"] = head.get("channels", 512, Outputs)
+            ours["key_channels"] = head.get("ocr_channels", 256, Outputs)
             head.only("scale", 1)
     scheme = _read_scheme(settings, count)
     if len(heads) == 1:
@@ -267,15 +269,17 @@ def _read_test(settings: Settings) -> dict[str, Any]:
             "Collect",
             "PackSegInputs",
         ):
-            step.leave_rest(NO_EFFECT)
+            openmmlab.leave_step(step)
         else:
             step.refuse("type", f"the step {kind} is not had here")
     preprocessor = openmmlab.find_preprocessor(settings)
     view |= openmmlab.read_normalisation(preprocessor, normalise)
-    preprocessor.leave_rest()
-    if name == "test":
-        for step in openmmlab.pipeline(settings, "val"):
-            step.leave_rest(REPEATED)
+    padded = preprocessor.section("test_cfg")
+    padded.only("size", None, why="pictures are tested at their own sizes")
+    if padded.get("size_divisor", 1, Outputs) > 1:
+        view["pad_to"] = padded.peek("size_divisor")
+    openmmlab.leave_preprocessor(preprocessor)
+    openmmlab.leave_validation(settings, name)
     flip = {"flip_test": view.pop("flip_test")} if "flip_test" in view else {}
     test = settings.section("model").section("test_cfg")
     inference: dict[str, Any] = {"type": "MultiScale", "scores": "logits"}
@@ -312,7 +316,8 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> int:
     config[f"{name}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": samples}
     if name == "train":
         config["train_dataloader"]["augmentation"] = _read_augmentation(settings)
-    data.leave_rest(TRAINING if name == "train" else NO_EFFECT)
+    data.leave_out("reduce_zero_label", "img_suffix", "seg_map_suffix", why=NO_EFFECT)
+    openmmlab.leave_data(data, name)
     return size
 
 

@@ -82,6 +82,7 @@ def test_boxes_of_a_detector_are_taken_where_they_are(mmpose, tmp_path, caplog):
         ("FINAL_CONV_KERNEL: 1", "FINAL_CONV_KERNEL: 3", "MODEL.EXTRA.FINAL_CONV_KERNEL"),
         ("SIGMA: 2", "SIGMA: two", "MODEL.SIGMA"),
         ("IN_VIS_THRE", "BLUR_KERNEL: 11, IN_VIS_THRE", "TEST.BLUR_KERNEL"),
+        ("NUM_JOINTS: 17", "NUM_JOINTS: 1000000000", "MODEL.NUM_JOINTS"),
         ("IN_VIS_THRE", "IMAGE_THRE: 0.5, IN_VIS_THRE", "TEST.IMAGE_THRE"),
     ],
 )
@@ -111,6 +112,16 @@ def test_what_changes_results_and_is_not_had_is_refused_by_its_key(official_pose
         ("type='CocoMetric'", "type='CocoMetric', iou_type='keypoints_crowd'", "val_evaluator.iou_type"),
         ("type='TopdownPoseEstimator'", "type='BottomupPoseEstimator'", "model.type"),
         ("flip_test=True", "flip_test=True, new_switch=1", "model.test_cfg.new_switch"),
+        ("input_size=codec['input_size']", "input_size=(96, 128)", "test_dataloader.dataset.pipeline.2.input_size"),
+        ("test_mode=True", "test_mode=True, indices=10", "val_dataloader.dataset.indices"),
+        ("test_evaluator = val_evaluator", "test_evaluator = dict(type='CocoMetric', nms_thr=.5)", "test_evaluator"),
+        ("type='PoseDataPreprocessor'", "type='PoseDataPreprocessor', sharpen=1", "model.data_preprocessor.sharpen"),
+        (
+            "dict(type='LoadImage')",
+            "dict(type='LoadImage', color_type='grayscale')",
+            "test_dataloader.dataset.pipeline.0.color_type",
+        ),
+        ("out_channels=17", "out_channels=10**9", "model.head.out_channels"),
     ],
 )
 def test_mmpose_keys_are_refused_by_their_names(mmpose, old, new, key):
