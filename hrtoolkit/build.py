@@ -152,7 +152,7 @@ def check_call(
         elif key not in allowed and (not takes_any or key in hidden):
             known = suggest(key, allowed) or f"; it takes {', '.join(allowed) or 'none'}"
             problems.append(Problem(where, f"{name} has no argument {key!r}{known}"))
-        elif key in roles and key in parameters and isinstance(value, Mapping):
+        elif key in roles and key in parameters and isinstance(value, Mapping | str | int | float | list | tuple):
             if inner := find_part(where, value, roles[key], problems):
                 part.parts[key] = inner
         elif isinstance(value, Mapping) and "type" in value and not takes_any:

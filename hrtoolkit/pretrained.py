@@ -57,9 +57,11 @@ def own_config(content: Mapping, label: str) -> Config:
     if not isinstance(text, str):
         raise CheckpointError(f"{label} holds no config, because another toolkit wrote it; give the config as well")
     stored = read_stored_config(text)
-    imports = (stored.get("custom_imports") or {}).get("imports", ())
+    custom = stored.get("custom_imports")
+    imports = custom.get("imports") if isinstance(custom, Mapping) else None
+    imports = imports if isinstance(imports, list | tuple) else [imports] if imports else []
     # Earlier versions called ours "tasks.pose" and so on.
-    imports = [f"hrtoolkit.{name}" if name.startswith("tasks.") else name for name in imports]
+    imports = [re.sub(r"^tasks\.", "hrtoolkit.tasks.", str(name)) for name in imports]
     for name in imports:
         # Importing runs code: what a file names is imported only where it is ours, or was imported already.
         if not name.startswith("hrtoolkit.") and name not in sys.modules:
@@ -145,7 +147,7 @@ def save_pretrained(model: Model, folder: str | Path, known: Mapping[str, Any], 
     folder = Path(folder).expanduser()
     if model.config is None:
         raise OptionError("this model was not built from a config, which is saved with it: use hrtoolkit.build_model")
-    _check_whole(model)
+    _check_whole(model, model.config)
     if (folder / CONFIG_FILE).exists() and not _is_ours(folder / CONFIG_FILE):
         raise OptionError(f"{folder}: holds a {CONFIG_FILE} of something else; name another folder")
     weights = safetensors.torch.save(
@@ -169,10 +171,10 @@ def save_pretrained(model: Model, folder: str | Path, known: Mapping[str, Any], 
             file.write(_write_card(model, content, folder.resolve().name))
 
 
-def _check_whole(model: Model) -> None:
+def _check_whole(model: Model, config: str) -> None:
     """Refuse what `fold` and the like made of a model: its config would not build it again."""
     with torch.device("meta"):
-        built = build_model(read_stored_config(model.config)).state_dict()
+        built = build_model(read_stored_config(config)).state_dict()
     saved = model.state_dict()
     other = {name for name in {*built, *saved} if name not in built or name not in saved}
     other |= {n for n in built if n in saved and (built[n].shape, built[n].dtype) != (saved[n].shape, saved[n].dtype)}
@@ -227,7 +229,8 @@ def _card_rows(model: Model, content: Mapping[str, Any]) -> Iterator[tuple[str, 
         yield f"{lead}view", ", ".join(f"{key} {value}" for key, value in view.items()) or "not told"
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in (content.get("metrics") or {}).items())
     epoch = f", in epoch {content['epoch']} of the training" if content.get("epoch") else ""
-    yield "metric", f"{metrics}{epoch}" if metrics else "not known"
+    published = f"{content['published']} (published)" if content.get("published") else "not known"
+    yield "metric", f"{metrics}{epoch}" if metrics else published
     if content.get("from"):
         yield "made from", str(content["from"])
     yield "licence", content["license"] or "not stated: `save_pretrained(folder, license=...)` states it"

@@ -92,7 +92,7 @@ def read_stored_config(text: str) -> Config:
     """
     try:
         return Config(json.loads(text))
-    except ValueError:
+    except (TypeError, ValueError):
         pass
     try:
         return Config({node.targets[0].id: _literal(node.value) for node in ast.parse(text).body})
