@@ -20,6 +20,11 @@ NAME = re.compile(rf"(.+)@({'|'.join(WEIGHTS)})")
 TEXTS = ("file", "source", "note")  # what is no number
 
 
+def numbers_of(entry: dict[str, Any]) -> str:
+    """The numbers of a source: "AP 74.4", "AP 37.3, mask AP 34.2"."""
+    return ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in entry.items() if key not in TEXTS)
+
+
 def read_published(path: str | Path) -> dict[str, dict[str, Any]]:
     """What a config's own file publishes, by source; nothing in the file is run.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,7 +19,8 @@ import torch
 from hrtoolkit.config.load import find_config
 from hrtoolkit.downloads import NotThere, download, hash_file
 from hrtoolkit.errors import CheckpointError, suggest
-from hrtoolkit.published import NAME, read_published
+from hrtoolkit.files import write_atomically
+from hrtoolkit.published import NAME, numbers_of, read_published
 
 TIMM_PREFIX = "timm/"
 COPIES = "HRTOOLKIT_WEIGHTS"
@@ -61,9 +63,33 @@ def find_weights(name: str) -> Path:
         task = find_config(named[1]).parent.name
         return _find(name, file, None, PAGES.get((named[2], task), "its authors' page"))
     path = PurePosixPath(unquote(urlsplit(name).path))
+    if expected_hash(name):
+        return _find(name, path.name, name)
     # Releases share names such as model_best.pth: the address tells them apart.
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return _find(name, f"{path.stem}-{digest}{path.suffix}", name, copies=False)
+
+
+def copy_to_cache(address: str) -> None:
+    """Put the file of an address where torch's own loaders find it.
+
+    Args:
+        address: with a hash in its name, as torchvision's have.
+
+    Raises:
+        CheckpointError: it cannot be fetched.
+    """
+    path = find_weights(address)
+    kept = _cache() / path.name
+    if path != kept:
+        with path.open("rb") as file, write_atomically(kept, "wb") as copy:
+            shutil.copyfileobj(file, copy)
+
+
+def published_numbers(name: str) -> str:
+    """What is published of "CONFIG@official" and the like; "" of any other name."""
+    named = NAME.fullmatch(name)
+    return numbers_of(read_published(find_config(named[1]))[named[2]]) if named else ""
 
 
 def forget(name: str) -> None:
@@ -88,13 +114,18 @@ def _find_timm(name: str) -> Path:
         near = suggest(plain, known) or "; timm.list_pretrained() lists all"
         raise CheckpointError(f"{name}: timm has no such weights that are read here{near}")
     if not config.hf_hub_id:
-        return _find(name, PurePosixPath(urlsplit(config.url).path).name, config.url)
+        address = str(config.url)
+        return _find(name, PurePosixPath(urlsplit(address).path).name, address)
     file = config.hf_hub_filename or "model.safetensors"
     if cached := _find_in_hub_cache(config.hf_hub_id, file):
         return Path(cached)
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     address = f"{hub}/{config.hf_hub_id}/resolve/main/{file}"
     return _find(name, f"{config.hf_hub_id.rpartition('/')[2]}{PurePosixPath(file).suffix}", address)
+
+
+def _cache() -> Path:
+    return Path(torch.hub.get_dir(), "checkpoints")
 
 
 def _find_in_hub_cache(repository: str, file: str) -> str | None:
@@ -116,7 +147,7 @@ def _find(name: str, file: str, address: str | None, page: str = "", copies: boo
         page: that one.
         copies: whether there may be some.
     """
-    cache, sha256 = Path(torch.hub.get_dir(), "checkpoints"), expected_hash(address)
+    cache, sha256 = _cache(), expected_hash(address)
     place = os.environ.get(COPIES, "") if copies else ""
     folder = Path(place).expanduser() if place and "://" not in place else cache
     for path in (folder / file, cache / file):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hrtoolkit.files import list_shipped, shipped_configs
-from hrtoolkit.published import TEXTS, read_published
+from hrtoolkit.published import numbers_of, read_published
 
 ZOO = "model_zoo.json"  # in the folder of the configs
 # For configs that leave their outputs to the data.
@@ -142,11 +142,6 @@ def _run_detector(head: Any, maps: Any) -> None:
         stage.box_predictor(stage.box_head(torch.empty(ROIS["box_head"], channels, 7, 7)))
         if stage.has_mask():
             stage.mask_predictor(stage.mask_head(torch.empty(ROIS["mask_head"], channels, 14, 14)))
-
-
-def numbers_of(entry: dict[str, Any]) -> str:
-    """The numbers of a source: `AP 74.4`, `AP 37.3, mask AP 34.2`."""
-    return ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in entry.items() if key not in TEXTS)
 
 
 def write_markdown(zoo: dict[str, Any]) -> str:

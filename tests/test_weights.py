@@ -1,27 +1,32 @@
 """Words for published weights: understood wherever a checkpoint is named with a config, fetched, checked, kept."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 import hrtoolkit
 from hrtoolkit import build_model, weights
 from hrtoolkit.checkpoint_files import read_checkpoint
+from hrtoolkit.commands import main
 from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import start_from
 from hrtoolkit.errors import CheckpointError
 from hrtoolkit.files import list_shipped
+from hrtoolkit.predict.boxes import use_detector
 from hrtoolkit.published import TEXTS, WEIGHTS, name_weights, read_published
 from hrtoolkit.weights import expected_hash, find_weights
 
 from .hub import serve
 from .test_downloads import Server
 
+DATA = ("ann_file=people.json", "image_dir=images")
 OFFICIAL = "pose/hrnet_w32_coco@official"
 FILE = "pose_hrnet_w32_256x192.pth"
 
@@ -44,6 +49,12 @@ def official(tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / FILE
     torch.save(tensors, path)
     return path
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    return leaving.value.code
 
 
 @pytest.fixture
@@ -191,6 +202,61 @@ def test_timm_s_weights_come_by_its_names(server, cache, tmp_path):
     with pytest.raises(CheckpointError, match=r"timm/hrnet_w32\.ms_in1k: not the weights of this network"):
         read_checkpoint("timm/hrnet_w32.ms_in1k")  # the server gives the same file for all names
     assert not (cache / "hrnet_w32.ms_in1k.safetensors").exists()
+
+
+def test_torchvision_s_detectors_come_the_same_way(server, cache, monkeypatch, tmp_path):
+    name = "fasterrcnn_mobilenet_v3_large_320_fpn"
+    known = torchvision.models.get_model_weights(name).DEFAULT.url
+    with pytest.raises(CheckpointError, match=r"sent another file: its SHA-256"):
+        use_detector(name, torch.device("cpu"))
+    network = torchvision.models.get_model(name, weights=None, weights_backbone=None)
+    torch.save(network.state_dict(), tmp_path / known.rpartition("/")[2])
+    monkeypatch.setattr(weights, "expected_hash", lambda _: weights.hash_file(tmp_path / known.rpartition("/")[2])[:8])
+    monkeypatch.setenv("HRTOOLKIT_WEIGHTS", str(tmp_path))
+    use_detector(name, torch.device("cpu"))
+    assert (cache / known.rpartition("/")[2]).is_file()
+
+
+def test_the_same_file_is_one_by_its_word_and_by_its_address(cache):
+    cache.mkdir(parents=True)
+    entry = read_published(list_shipped()["pose/hrnet_w32_coco"])["openmmlab"]
+    (cache / entry["file"].rpartition("/")[2]).write_bytes(b"not it")
+    for name in ("pose/hrnet_w32_coco@openmmlab", entry["file"]):
+        with pytest.raises(CheckpointError, match=r"81c58e40_20220909\.pth: not .*SHA-256 begins with 81c58e40"):
+            find_weights(name)
+
+
+def test_what_is_published_is_in_the_card_of_a_model(official, cache, tmp_path):
+    cache.mkdir(parents=True)
+    (cache / FILE).symlink_to(official)
+    hrtoolkit.load("pose/hrnet_w32_coco", "official").save_pretrained(tmp_path / "a", license="mit")
+    hrtoolkit.load(tmp_path / "a").save_pretrained(tmp_path / "b", license="mit")
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        card = (folder / "README.md").read_text()
+        assert "AP 74.4 (published)" in card and f"| made from | {OFFICIAL} |" in card
+
+
+def test_the_commands_know_the_words(cache, coco_folder, tmp_path, capsys):
+    """By a small config, which publishes a file of its own."""
+    own = tmp_path / "own.py"
+    own.write_text('_base_ = "pose/hrnet_toy"\npublished = {"official": {"file": "mine.pth"}}')
+    cache.mkdir(parents=True)
+    torch.save(build_model("pose/hrnet_toy").state_dict(), cache / "mine.pth")
+    data = ["--data-root", str(coco_folder), "--set"]
+    data += [f"{part}_dataloader.dataset.{key}" for part in ("train", "val") for key in DATA]
+    data += ["train_dataloader.num_workers=0", "val_dataloader.num_workers=0", "val_dataloader.batch_size=1"]
+    assert run("test", str(own), "official", "--pictures", str(tmp_path / "drawn"), *data) == 0
+    assert "AP" in json.loads(capsys.readouterr().out.splitlines()[-1])
+    predict = ["predict", str(own), str(coco_folder / "images"), "--boxes", "whole", "--out", str(tmp_path / "found")]
+    assert run(*predict, "--weights", "official") == 0
+    assert run(*predict, "--weights", "timm") == 1
+    assert "own.py has no weights called 'timm'; it has official" in capsys.readouterr().err
+    training = [*data, "train_cfg.max_epochs=1", "train_dataloader.batch_size=2"]
+    assert run("train", str(own), "--weights", "official", "--work-dir", str(tmp_path / "work"), *training) == 0
+    assert f"load_from = '{own}@official'" in (tmp_path / "work" / "config.py").read_text()
+    wrong = ["pose/hrnet_w32_custom", "--set", "load_from=face/hrnetv2_w18_cofw@timm"]
+    assert run("check", "--config-only", "--no-files", *wrong) == 1
+    assert "face/hrnetv2_w18_cofw@timm: this config has no weights called 'timm'" in "".join(capsys.readouterr())
 
 
 def test_timm_without_a_network_is_one_quick_sentence(cache):

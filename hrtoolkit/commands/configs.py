@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print them."""
-    from hrtoolkit.zoo import numbers_of, read_zoo
+    from hrtoolkit.published import numbers_of
+    from hrtoolkit.zoo import read_zoo
 
     def matches(row: dict[str, Any]) -> bool:
         text = f"{row['name']} {row['title']}".lower()

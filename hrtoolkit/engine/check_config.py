@@ -20,12 +20,13 @@ from hrtoolkit.config.values import DATALOADERS, find_datasets, fits, is_sequenc
 from hrtoolkit.data.loading import build_dataloader
 from hrtoolkit.engine.check_optim import check_optim
 from hrtoolkit.engine.loop import TrainLoop
-from hrtoolkit.errors import suggest
+from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.files import CONFIG_FILE
 from hrtoolkit.published import NAME
 from hrtoolkit.ranges import Count, Seed
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
 from hrtoolkit.views import replace_transform
+from hrtoolkit.weights import stands_for
 
 TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 EVALUATORS = ("val_evaluator", "test_evaluator")
@@ -187,6 +188,11 @@ def _check_start(path: str, value: Any, problems: list[Problem]) -> None:
         value = value.get("checkpoint")
     if not isinstance(value, str):
         problems.append(Problem(path, f"expected str, or dict(checkpoint=..., scheme=...), got {value!r}"))
+    elif NAME.fullmatch(value):
+        try:
+            stands_for(value)
+        except UserError as error:
+            problems.append(Problem(path, str(error)))
 
 
 def _check_recipes(path: str, value: Any, known: Sequence[str], problems: list[Problem]) -> None:

@@ -18,6 +18,7 @@ from hrtoolkit.errors import DataError, OptionError, suggest
 from hrtoolkit.predict.sources import Picture
 from hrtoolkit.records import Record
 from hrtoolkit.schemes import Scheme
+from hrtoolkit.weights import copy_to_cache
 
 LEAST_SCORE = 0.5  # of a detection that is looked at
 WHOLE = "whole"  # in place of boxes: the whole picture is one crop
@@ -84,7 +85,8 @@ def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torc
         device: that torchvision's detector runs on.
 
     Raises:
-        OptionError: the name is not known, the predictor finds no boxes, or weights cannot be fetched.
+        OptionError: the name is not known, or the predictor finds no boxes.
+        CheckpointError: weights cannot be fetched.
     """
     if isinstance(detector, (str, os.PathLike)):
         name = os.fspath(detector)
@@ -185,13 +187,8 @@ def _torchvision(name: str, device: torch.device) -> Callable[[ndarray], ndarray
     if name not in known:
         raise OptionError(f"no detector is called {name!r}{suggest(name, known)}; torchvision has {', '.join(known)}")
     weights = torchvision.models.get_model_weights(name).DEFAULT
-    try:
-        model = torchvision.models.get_model(name, weights=weights).eval().to(device)
-    except OSError as error:
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        raise OptionError(
-            f"the weights of {name} cannot be fetched ({error}); put {weights.url} into {folder}"
-        ) from None
+    copy_to_cache(weights.url)  # where torchvision finds it
+    model = torchvision.models.get_model(name, weights=weights).eval().to(device)
     person = weights.meta["categories"].index("person")
 
     @torch.inference_mode()

@@ -40,6 +40,7 @@ from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.weights import published_numbers
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,10 @@ def load(
         compile_blocks(network.backbone)
     settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp)}
     meta = content.get("meta")
-    known = {"from": label} if checkpoint is not None else {k: meta[k] for k in ("metrics", "epoch") if meta.get(k)}
+    if checkpoint is None:
+        known = {key: meta[key] for key in ("metrics", "epoch", "published", "from") if meta.get(key)}
+    else:
+        known = {"from": label, "published": published_numbers(label)}
     return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings, known=known)
 
 
