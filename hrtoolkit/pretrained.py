@@ -51,7 +51,7 @@ def own_config(content: Mapping, label: str) -> Config:
         label: what messages call it.
 
     Raises:
-        ConfigError: OpenMMLab wrote it, with a config that changes results in a way that cannot be had here.
+        ConfigError: OpenMMLab wrote it, with a config that changes results in a way that is not supported here.
         CheckpointError: it has none, or one that names code which is neither ours nor imported and registered.
     """
     meta = content.get("meta")

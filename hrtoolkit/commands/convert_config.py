@@ -3,8 +3,8 @@
 hrtoolkit convert-config w32_256x192_adam_lr1e-3.yaml
 hrtoolkit convert-config td-hm_hrnet-w32_8xb64-210e_coco-256x192.py --out mine.py
 
-Nothing in the file is run. What changes results and is not had here is listed, and refused (exit status 1). The other
-verbs take such a file as it is: train, test, predict, check.
+Nothing in the file is run. What changes results and is not supported here is listed, and refused (exit status 1). The
+other verbs take such a file as it is: train, test, predict, check.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def read_foreign(path: Path) -> tuple[Config, Callable[[Config], None]]:
         the config, and what chooses its data sets once their folder is known.
 
     Raises:
-        ConfigError: it cannot be read, or changes results in a way that cannot be had here.
+        ConfigError: it cannot be read, or changes results in a way that is not supported here.
     """
     converted = convert_foreign(path)
     losses = [key for key, why in converted.left_out.items() if why not in (NO_EFFECT, REPEATED)]
@@ -127,7 +127,7 @@ def convert_foreign(path: Path) -> Converted:
         path: of the file, yaml of the official code or Python of OpenMMLab.
 
     Raises:
-        ConfigError: it cannot be read, or changes results in a way that cannot be had here; with all such keys.
+        ConfigError: it cannot be read, or changes results in a way that is not supported here; with all such keys.
     """
     missing: list[str] = []
     try:

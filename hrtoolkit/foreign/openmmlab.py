@@ -336,7 +336,7 @@ def leave_data(data: Settings, name: str) -> None:
 
 
 def leave_metric(settings: Settings, name: str, config: Mapping[str, Any]) -> None:
-    """Leave out the metric of data that repeat others, or that are not had and left out themselves.
+    """Leave out the metric of data that repeat others, or that are not supported and left out themselves.
 
     Args:
         settings: the config.
