@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,20 +16,19 @@ from typing import Any, NamedTuple
 
 import mmengine.registry as mm
 from mmengine.config import Config
-from torch import nn
 
 from hrtoolkit.config.load import ConfigError, config_json, config_name, load_config
 from hrtoolkit.config.values import Parameter, find_parameters, fits, resolve_type
-from hrtoolkit.errors import OptionError, suggest
-from hrtoolkit.model import UNNAMED, Branch, Model
+from hrtoolkit.errors import Moved, OptionError, suggest
+from hrtoolkit.model import UNNAMED, Backbone, Branch, Model, Neck
 from hrtoolkit.registry import BACKBONES, BATCH_AUGMENTATIONS, DATASETS, HEADS, METRICS, ROLES, VIEWS
-from hrtoolkit.schemes import Scheme, SchemeLike, scheme_fields
+from hrtoolkit.schemes import SchemeLike, scheme_fields
 
 TELLING = (VIEWS, DATASETS)  # roles whose classes say by `told` what they are told
 RENAMED = (HEADS, DATASETS, METRICS)  # roles whose classes say by `moved` what became of earlier arguments
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Moved = MappingProxyType({})
 BRANCH_PARTS = ("neck", "head", "view", "finish", "inference")
-MOVED = {"mean": "model.view.mean", "std": "model.view.std"}
+MOVED: Moved = {"mean": "model.view.mean", "std": "model.view.std"}
 WIRING = ("in_channels", "in_strides")  # what the part before tells a part
 
 
@@ -121,7 +120,7 @@ def check_call(
     extra: Collection[str] = (),
     roles: Mapping[str, mm.Registry] = ROLES,
     told: Collection[str] = (),
-    moved: Mapping[str, Any] = NOTHING,
+    moved: Moved = NOTHING,
     name: str | None = None,
 ) -> Part:
     """Check arguments against the signature of what will be called with them, and find the parts among them.
@@ -169,7 +168,7 @@ def check_call(
     return part
 
 
-def explain(replacement: Any, value: Any) -> str:
+def explain(replacement: str | Callable[[object], str], value: object) -> str:
     """What to write instead of an option that was moved: a text, or what a function says of its value."""
     return replacement(value) if callable(replacement) else f"write {replacement}={value!r}"
 
@@ -193,7 +192,7 @@ class ModelPlan:
         name = next(iter(self.branches)) if branch is None else branch
         return self.branches[name]["head"]
 
-    def build(self, schemes: Mapping[str, Scheme] | None = None) -> Model:
+    def build(self, schemes: Mapping[str, SchemeLike] | None = None) -> Model:
         """Build the model on the CPU (or torch's current default device), with random weights.
 
         Args:
@@ -215,9 +214,9 @@ class ModelPlan:
             raise ConfigError("model", [str(error)]) from error
 
     @staticmethod
-    def _build_branch(parts: Mapping[str, Part], backbone: nn.Module, scheme: Scheme | None) -> Branch:
+    def _build_branch(parts: Mapping[str, Part], backbone: Backbone, scheme: SchemeLike | None) -> Branch:
         built: dict[str, Any] = dict.fromkeys(BRANCH_PARTS)
-        last = backbone
+        last: Backbone | Neck = backbone
         if "neck" in parts:
             last = built["neck"] = parts["neck"].build(**_wires(last))
         head = built["head"] = parts["head"].build(**_wires(last), scheme=scheme)
@@ -232,7 +231,7 @@ class ModelPlan:
         return Branch(**built)
 
 
-def _wires(source: nn.Module) -> dict:
+def _wires(source: Backbone | Neck) -> dict[str, Sequence[int]]:
     return {"in_channels": source.out_channels, "in_strides": source.out_strides}
 
 
@@ -278,7 +277,9 @@ def plan_model(options: Any, problems: list[Problem]) -> ModelPlan | None:
         moved=MOVED,
         name="model",
     )
-    return ModelPlan(backbone, branches, known) if len(problems) == count else None
+    if backbone is None or len(problems) > count:
+        return None
+    return ModelPlan(backbone, branches, known)
 
 
 def _plan_branch(path: str, parts: Mapping[str, Any], problems: list[Problem]) -> dict[str, Part]:
@@ -310,6 +311,7 @@ def build_model(config: str | Path | Config, scheme: SchemeLike | None = None) -
     problems: list[Problem] = []
     plan = plan_model(config.get("model"), problems)
     raise_problems(config_name(config), problems)
+    assert plan is not None, "without problems there is a plan"
     schemes = {} if scheme is None else {next(iter(plan.branches)): scheme}
     try:
         model = plan.build(schemes)

@@ -317,7 +317,7 @@ def _read_timm(name: str) -> Mapping:
     """Weights of timm by the names that its network gives them."""
     weights = _read_fetched(name, find_weights(name))
     try:
-        network = timm.create_model(
+        network: Any = timm.create_model(
             name.removeprefix(TIMM_PREFIX), pretrained=True, pretrained_cfg_overlay={"state_dict": weights}
         )
     except (RuntimeError, KeyError) as error:
@@ -330,7 +330,7 @@ def _read_timm(name: str) -> Mapping:
 class _Ordered(OrderedDict):
     """Makes a plain OrderedDict, in place of dictionaries of other packages: torch fills no other kind."""
 
-    def __new__(cls, *args):
+    def __new__(cls, *args: Any) -> OrderedDict:  # type: ignore[misc]  # not of this class, on purpose
         return OrderedDict(*args)
 
 
@@ -357,10 +357,10 @@ _UNWANTED = (
 )
 
 
-def _safe_globals() -> list[Callable]:
+def _safe_globals() -> list[Callable | tuple[Callable, str]]:
     """What checkpoints may name besides tensors, all of it data: arrays, numbers, options, paths, loss histories."""
     plain_dtypes = np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?SU"
-    plain = [Counter, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in plain_dtypes}]
+    plain: list[Callable] = [Counter, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in plain_dtypes}]
     plain += [argparse.Namespace, SimpleNamespace, torch.torch_version.TorchVersion, list, dict, int, float, str, tuple]
     core = np._core if hasattr(np, "_core") else np.core  # renamed in NumPy 2, and both kinds of file exist
     functions = {
@@ -387,7 +387,7 @@ def _join_path(*parts: str) -> str:
 def _stand_in(name: str, function: Callable) -> Callable:
     """A function that torch finds under that name: it knows what is allowed by module and name."""
 
-    def call(*args):
+    def call(*args: object) -> object:
         return function(*args)
 
     call.__module__, call.__qualname__ = name.rsplit(".", 1)

@@ -169,7 +169,8 @@ def load_checkpoint(
     """
     checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
     label = label or ("checkpoint" if isinstance(source, Mapping) else str(source))
-    target, values = model.state_dict(), {}
+    target: dict[str, Tensor] = model.state_dict()
+    values: dict[str, Tensor] = {}
     tensors, notes = _find_tensors(checkpoint, label)
     tensors = _unwrap(tensors, {*PARTS, *(name.split(".")[0] for name in target)}, notes)
     form = _recognise(checkpoint, tensors)
@@ -452,7 +453,7 @@ def _shared_outputs(
     each = _rows_each(head, name, ours, len(names))
     if not each or not theirs.ndim or theirs.shape[1:] != ours.shape[1:]:
         return None
-    known = told.by_branch and told.by_branch.get(branch, told.by_branch.get(UNNAMED))
+    known = told.by_branch.get(branch, told.by_branch.get(UNNAMED)) if told.by_branch else None
     if known is None and told.scheme is not None:
         known = _row_names(head, resolve_scheme(told.scheme, type(head.scheme)))
     elif known is not None and told.foreign:
@@ -472,7 +473,11 @@ def _shared_outputs(
         report.adopted[name] = [names[i] for _, i in pairs]
     else:
         _note(report, f"its {len(known)} outputs have another order or number: all {len(names)} were found by name")
-    return tuple([row * each + i for row in rows for i in range(each)] for rows in zip(*pairs, strict=True)) or ([], [])
+    return _rows([there for there, _ in pairs], each), _rows([here for _, here in pairs], each)
+
+
+def _rows(outputs: list[int], each: int) -> list[int]:
+    return [output * each + i for output in outputs for i in range(each)]
 
 
 def _note(report: LoadReport, note: str) -> None:

@@ -153,7 +153,9 @@ def _accumulate(
     return evaluation.eval["precision"], evaluation.eval["recall"]
 
 
-def _summarise(precision: np.ndarray, recall: np.ndarray, name: str, overlap: int | None, size: int, limit: int):
+def _summarise(
+    precision: np.ndarray, recall: np.ndarray, name: str, overlap: int | None, size: int, limit: int
+) -> float:
     """One number of what COCO's code accumulates, as its own summary does, which knows no other limits than its own.
 
     Args:
@@ -181,6 +183,7 @@ def _are_finite(found: Objects, kind: str, with_boxes: bool) -> np.ndarray:
     """Which predictions [N] are finite, in what is looked at."""
     finite = np.isfinite(np.asarray(found.scores, np.float64))
     if kind == "keypoints":
+        assert found.points is not None
         finite &= np.isfinite(found.points).all(axis=(1, 2))
     if kind != "keypoints" or with_boxes:
         finite &= np.isfinite(found.boxes_xyxy).all(axis=1)
@@ -190,6 +193,7 @@ def _are_finite(found: Objects, kind: str, with_boxes: bool) -> np.ndarray:
 def _describe_truth(truth: Objects, image: int, kind: str, classes: ClassScheme) -> list[dict]:
     nobody = np.zeros(len(truth.labels), dtype=bool)
     crowd, ignored = (nobody if flags is None else flags for flags in (truth.crowd, truth.ignored))
+    assert truth.areas is not None, "data that COCO's code scores say areas"
     columns = {
         "area": truth.areas.tolist(),
         "bbox": to_xywh(truth.boxes_xyxy.astype(np.float64)).tolist(),
@@ -197,8 +201,10 @@ def _describe_truth(truth: Objects, image: int, kind: str, classes: ClassScheme)
     }
     if kind == "keypoints":
         columns["num_keypoints"] = (~ignored).astype(int).tolist()
+        assert truth.points is not None and truth.visible is not None
         columns["keypoints"] = _triplets(truth.points, truth.visible)
     elif kind == "segm":
+        assert truth.masks is not None
         columns["segmentation"] = truth.masks.run_lengths()
     return _records(truth, image, classes, columns)
 
@@ -208,8 +214,10 @@ def _describe_prediction(found: Objects, image: int, kind: str, classes: ClassSc
     if kind == "bbox" or with_boxes:  # those of masks have no box, or it would decide their size
         columns["bbox"] = to_xywh(found.boxes_xyxy.astype(np.float64)).tolist()
     if kind == "keypoints":
+        assert found.points is not None and found.point_scores is not None
         columns["keypoints"] = _triplets(found.points, found.point_scores)
     elif kind == "segm":
+        assert found.masks is not None
         columns["segmentation"] = found.masks.run_lengths()
     return _records(found, image, classes, columns)
 

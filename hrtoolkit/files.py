@@ -24,7 +24,7 @@ CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar")  # suffix
 
 
 @contextmanager
-def write_atomically(path: str | Path, mode: str = "w", size: int | None = None) -> Iterator[IO]:
+def write_atomically(path: str | os.PathLike[str], mode: str = "w", size: int | None = None) -> Iterator[IO]:
     """Open a file beside `path` for writing and rename it when all is on disk.
 
     A kill or a full disk leaves the previous file as it was; the unfinished one is removed where that is possible.
@@ -206,7 +206,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
         self.file.close()

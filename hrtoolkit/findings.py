@@ -12,6 +12,7 @@ import numpy as np
 from hrtoolkit.errors import DataError, printable
 
 SHOWN_IDS = 10
+Level = Literal["stop", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Finding:
         remedy: what follows from it, and the next move.
     """
 
-    level: Literal["stop", "warning", "note"]
+    level: Level
     where: str
     what: str
     ids: tuple
@@ -51,7 +52,7 @@ class Findings(list[Finding]):
         super().__init__()
         self.where = str(where)
 
-    def add(self, level: str, what: str, ids: Sequence | np.ndarray, remedy: str) -> None:
+    def add(self, level: Level, what: str, ids: Sequence | np.ndarray, remedy: str) -> None:
         """Note a fault of the records with these ids; without any there is none."""
         if len(ids):
             first = ids[:SHOWN_IDS].tolist() if isinstance(ids, np.ndarray) else ids[:SHOWN_IDS]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from hrtoolkit.records import LabelMap, Objects, Record
 from hrtoolkit.schemes import IGNORED, Scheme
 
 Size = tuple[int, int]
+Settings = dict[str, object]  # of a part, in plain values that json can hold
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,11 @@ class Frame:
         """The frame of a batch from those of its inputs, which are all of one kind."""
         kind = type(frames[0])
         columns = {f.name: [getattr(frame, f.name) for frame in frames] for f in dataclasses.fields(kind)}
-        return kind(**{name: kind._join(values) for name, values in columns.items()})
+        joined: dict[str, Any] = {name: kind._join(values) for name, values in columns.items()}
+        return kind(**joined)
 
     @staticmethod
-    def _join(values: list):
+    def _join(values: list) -> ndarray | None:
         return None if values[0] is None else np.array(values)
 
     # Rules of a kind of frame, for one input
@@ -128,31 +131,31 @@ class Warp(Frame):
     score: float | ndarray = 1.0
     area: float | ndarray = 0.0
 
-    def points_to_input(self, points):
+    def points_to_input(self, points: ndarray) -> ndarray:
         return geometry.transform_points(points.astype(np.float64), self.matrix).astype(np.float32)
 
-    def points_to_image(self, points):
+    def points_to_image(self, points: ndarray) -> ndarray:
         return geometry.transform_points(points, geometry.invert_affine(self.matrix))
 
-    def boxes_to_input(self, boxes_xyxy):
+    def boxes_to_input(self, boxes_xyxy: ndarray) -> ndarray:
         return _surround(boxes_xyxy, self.matrix).astype(np.float32)
 
-    def boxes_to_image(self, boxes_xyxy):
+    def boxes_to_image(self, boxes_xyxy: ndarray | Tensor) -> ndarray:
         return _surround(np.asarray(boxes_xyxy), geometry.invert_affine(self.matrix))
 
-    def masks_to_input(self, masks):
+    def masks_to_input(self, masks: Masks) -> ndarray:
         drawn = masks.draw()
         return (
             np.stack([self._warp(mask, 0) for mask in drawn]) if len(drawn) else np.zeros((0, *self.input_hw), np.uint8)
         )
 
-    def labels_to_input(self, label_map, flip_order):
+    def labels_to_input(self, label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
         warped = self._warp(label_map, IGNORED)
         return exchange_classes(warped, flip_order) if self.mirror else warped
 
     def _warp(self, picture: ndarray, beyond: int) -> ndarray:
-        flags = cv2.INTER_NEAREST
-        return cv2.warpAffine(picture, self.matrix, self.input_hw[::-1], flags=flags, borderValue=beyond)
+        height, width = self.input_hw
+        return cv2.warpAffine(picture, self.matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=beyond)
 
 
 @dataclass(frozen=True)
@@ -175,27 +178,27 @@ class Resized(Frame):
     last_pixel: bool | ndarray = False
 
     @property
-    def content_hw(self):
+    def content_hw(self) -> Size | ndarray:
         return self.content
 
     def _factors(self) -> ndarray:
         """Of x and y, image to resized pixels."""
         return np.array([self.scaled_hw[1] / self.image_hw[1], self.scaled_hw[0] / self.image_hw[0]])
 
-    def points_to_input(self, points):
+    def points_to_input(self, points: ndarray) -> ndarray:
         mapped = np.array(points, dtype=np.float32)
         mapped[...] = (mapped + 0.5) * self._factors() - 0.5 - np.array(self.window[:2])
         if self.mirror:
             mapped[..., 0] = self.window[2] - 1 - mapped[..., 0]
         return mapped
 
-    def points_to_image(self, points):
+    def points_to_image(self, points: ndarray) -> ndarray:
         points = np.array(points, dtype=np.float64)
         if self.mirror:
             points[..., 0] = self.window[2] - 1 - points[..., 0]
         return (points + np.array(self.window[:2]) + 0.5) / self._factors() - 0.5
 
-    def boxes_to_input(self, boxes_xyxy):
+    def boxes_to_input(self, boxes_xyxy: ndarray) -> ndarray:
         factors = np.array(self._factors().tolist() * 2)
         end = np.array([0, 0, 1, 1]) if self.last_pixel else 0
         mapped = (boxes_xyxy - end) * factors + end
@@ -205,7 +208,7 @@ class Resized(Frame):
             mapped[:, [0, 2]] = self.window[2] - mapped[:, [2, 0]]
         return mapped.astype(np.float32)
 
-    def boxes_to_image(self, boxes_xyxy):
+    def boxes_to_image(self, boxes_xyxy: ndarray | Tensor) -> ndarray | Tensor:
         if self.mirror or any(self.window[:2]):
             raise NotImplementedError("boxes of an augmented input are not mapped back")
         factors = [image / size for image, size in zip(self.image_hw[::-1], self.scaled_hw[::-1], strict=True)]
@@ -213,12 +216,13 @@ class Resized(Frame):
         end = like([0, 0, 1, 1] if self.last_pixel else [0, 0, 0, 0])
         return (boxes_xyxy - end) * like(factors * 2) + end
 
-    def masks_to_input(self, masks):
-        if tuple(self.window) != (0, 0, *self.scaled_hw[::-1]):
+    def masks_to_input(self, masks: Masks) -> ndarray:
+        height, width = self.scaled_hw
+        if tuple(self.window) != (0, 0, width, height):
             raise NotImplementedError("masks in a window of a resized image")
-        return masks.draw(self.scaled_hw, self.mirror)
+        return masks.draw((height, width), bool(self.mirror))
 
-    def labels_to_input(self, label_map, flip_order):
+    def labels_to_input(self, label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
         left, top, width, height = self.window
         column, step = (left + width - 1, -1) if self.mirror else (left, 1)
         columns = (column + step * np.arange(width)) * self.image_hw[1] // self.scaled_hw[1]
@@ -249,14 +253,17 @@ def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
     points, visible = record.points, record.visible
     if points is not None:
         if frame.mirror:
+            assert visible is not None, "truth says which points are labelled"
             order = scheme.flip_order()
             points, visible = points[:, order], visible[:, order]
         points = frame.points_to_input(points)
+    unread = points is not None and isinstance(frame, Warp)
+    # Only here boxes may be none and masks an array: targets are made of it, and nobody else sees it.
     return record._replace(
-        boxes_xyxy=None if points is not None and isinstance(frame, Warp) else frame.boxes_to_input(record.boxes_xyxy),
+        boxes_xyxy=None if unread else frame.boxes_to_input(record.boxes_xyxy),  # type: ignore[arg-type]
         points=points,
         visible=visible,
-        masks=None if record.masks is None else frame.masks_to_input(record.masks),
+        masks=None if record.masks is None else frame.masks_to_input(record.masks),  # type: ignore[arg-type]
     )
 
 

@@ -187,10 +187,10 @@ def find_segmentation_faults(
     return found
 
 
-def _read_size(size) -> tuple[float, float]:
+def _read_size(size: object) -> tuple[float, float]:
     """Height and width of run lengths; NaN where they are something else than two numbers."""
     if isinstance(size, list) and len(size) == 2 and all(type(side) in (int, float) and side < 2**53 for side in size):
-        return tuple(size)
+        return size[0], size[1]
     return np.nan, np.nan
 
 

@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
+from hrtoolkit.errors import Moved
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import Scheme
 
+Truth = TypeVar("Truth", bound=Record, contravariant=True)  # the kind of record that a metric measures
+Named = TypeVar("Named", bound=Scheme, contravariant=True)  # and of its scheme
+Measure = TypeVar("Measure")  # what it keeps of a sample
 
-class Metric(Protocol):
+
+class Metric(Protocol[Truth, Named, Measure]):
     """The protocol of a benchmark. Required are `headline`, `measure` and `score`.
 
     It reads no file, gathers nothing and knows nothing of processes: `hrtoolkit.engine.evaluation` does that for all.
     """
 
-    headline: str  # which of the scores decides what weights are best
-    best: Callable  # chooses the best of several: `max` by default, `min` where the headline is an error
-    perfect: float | None  # headline of the annotations themselves, 1 by default; None where that says nothing
-    most: int | None  # how many predictions of a sample count, the best ones; None for all
-    writer: Writer | None  # of the benchmark's result files; None where it has none
+    @property
+    def headline(self) -> str:
+        """Which of the scores decides what weights are best."""
+        ...
 
-    def measure(self, prediction: Record | None, truth: Record, scheme: Scheme) -> Any:
+    @property
+    def best(self) -> Callable:
+        """Chooses the best of several: `max` by default, `min` where the headline is an error."""
+        ...
+
+    @property
+    def perfect(self) -> float | None:
+        """Headline of the annotations themselves, 1 by default; None where that says nothing."""
+        ...
+
+    @property
+    def most(self) -> int | None:
+        """How many predictions of a sample count, the best ones; None for all."""
+        ...
+
+    @property
+    def writer(self) -> Writer | None:
+        """Of the benchmark's result files; None where it has none."""
+        ...
+
+    def measure(self, prediction: Truth | None, truth: Truth, scheme: Named) -> Measure:
         """What scoring needs of one sample; small, because it is kept and sent between processes.
 
         Args:
@@ -35,7 +59,7 @@ class Metric(Protocol):
         """
         ...
 
-    def score(self, measures: list[Any], scheme: Scheme) -> dict[str, float]:
+    def score(self, measures: list[Measure], scheme: Named) -> dict[str, float]:
         """The numbers of some samples, all of a data set or a subset of it.
 
         Args:
@@ -50,7 +74,7 @@ class Metric(Protocol):
         """
         ...
 
-    def draw(self, measures: Mapping[str, list[Any]], scheme: Scheme) -> dict[str, ndarray]:
+    def draw(self, measures: Mapping[str, list[Measure]], scheme: Named) -> dict[str, ndarray]:
         """Pictures by name, RGB uint8 [H, W, 3], such as a confusion matrix; none by default.
 
         Args:
@@ -60,23 +84,26 @@ class Metric(Protocol):
         ...
 
 
-class BaseMetric:
+class BaseMetric(Generic[Measure]):
     """Defaults of a metric."""
 
-    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
+    moved: ClassVar[Moved] = {}
     best: Callable = max
     perfect: float | None = 1.0
     most: int | None = None
     writer: Writer | None = None
 
-    def draw(self, measures, scheme):
+    def draw(self, measures: Mapping[str, list[Measure]], scheme: Scheme) -> dict[str, ndarray]:
         return {}
 
 
 class Writer(Protocol):
     """Writes finished records in a benchmark's result format. Required are `pack` and `write`."""
 
-    folder: bool  # whether results are a folder with a file a sample; by default they are one file
+    @property
+    def folder(self) -> bool:
+        """Whether results are a folder with a file a sample; by default they are one file."""
+        ...
 
     def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list:
         """What the file will say of one sample, a list of what json can hold.
@@ -106,8 +133,8 @@ class BaseWriter:
 
 
 def score_subsets(
-    metric: Metric, samples: Samples, measures: Mapping[int, Any]
-) -> tuple[dict[str, float], dict[str, list]]:
+    metric: Metric[Record, Scheme, Measure], samples: Samples, measures: Mapping[int, Measure]
+) -> tuple[dict[str, float], dict[str, list[Measure]]]:
     """Score the measures of all samples, and those of each subset apart.
 
     Args:
@@ -124,7 +151,7 @@ def score_subsets(
     for name, chosen in samples.subsets.items():
         by_subset[name] = [measures[sample] for sample in order if chosen[sample]]
     by_subset = {name: some for name, some in by_subset.items() if some}
-    numbers = {}
+    numbers: dict[str, float] = {}
     for name, some in by_subset.items():
         scores = {key: float(value) for key, value in metric.score(some, samples.scheme).items()}
         numbers |= scores if name == "all" else {f"{key} {name}": value for key, value in scores.items()}
@@ -146,11 +173,11 @@ def score_truth(
     Returns:
         the headline, None where nothing can be scored, and the ids of the samples with more objects than count.
     """
-    measures, crowded = {}, np.zeros(len(samples), dtype=bool)
+    measures, crowded = {}, np.zeros(len(samples), dtype=np.bool_)
     for sample in range(len(samples)):
         whole = samples.truth(sample)
         if whole is not None:
-            truth = whole if metric.most is None else _cut(whole, metric.most)
+            truth = _cut(whole, metric.most) if isinstance(whole, Objects) and metric.most is not None else whole
             crowded[sample] = truth is not whole
             measures[sample] = metric.measure(finish([truth.as_prediction()]), truth, samples.scheme)
     score = score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None

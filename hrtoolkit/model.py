@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import torch
 from mmengine.model import BaseModel
+from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_map_only
 
-from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame
+from hrtoolkit.errors import Moved, OptionError
+from hrtoolkit.frames import Frame, Settings
 from hrtoolkit.records import Record, join
 from hrtoolkit.schemes import ClassScheme, Scheme
-from hrtoolkit.views import View
+from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, View
 
 UNNAMED = ""  # the name of a model's only branch
+Stacked = dict[str, Tensor]  # targets of a batch whose inputs are of one size, by name
+Listed = list[Stacked]  # and of a padded batch: those of each input
+Targets = TypeVar("Targets", contravariant=True)  # which of both a head compares with
+Truth = TypeVar("Truth", bound=Record, contravariant=True)  # the kind of record that it learns
+BatchTargets = Stacked | Listed
+Output = Tensor | Sequence[Tensor] | Mapping[str, Tensor]  # what a head makes of maps
+Answer = Output | dict[str, Tensor] | Sequence[Record]  # what a model says of one task: outputs, losses or records
 
 
 class Backbone(Protocol):
     """From images to maps: an nn.Module. Required are `forward`, `out_channels` and `out_strides`."""
 
-    out_channels: Sequence[int]  # of the maps, finest first
-    out_strides: Sequence[int]  # in input pixels
-    optional_parts: tuple[str, ...]  # beginnings of names that weights may lack or have besides; default none
+    @property
+    def out_channels(self) -> Sequence[int]:
+        """Of the maps, finest first."""
+        ...
+
+    @property
+    def out_strides(self) -> Sequence[int]:
+        """In input pixels."""
+        ...
+
+    @property
+    def optional_parts(self) -> tuple[str, ...]:
+        """Beginnings of names that weights may lack or have besides; default none."""
+        ...
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Maps [B, C, H, W], finest first, of normalised images [B, 3, H, W]."""
@@ -35,35 +54,88 @@ class Backbone(Protocol):
 class Neck(Protocol):
     """From maps to maps: an nn.Module built with `in_channels` and `in_strides`; what it must have is a backbone's."""
 
-    out_channels: Sequence[int]
-    out_strides: Sequence[int]
+    @property
+    def out_channels(self) -> Sequence[int]:
+        """Of the maps, finest first."""
+        ...
+
+    @property
+    def out_strides(self) -> Sequence[int]:
+        """In input pixels."""
+        ...
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps, finest first, of maps."""
         ...
 
+    def __call__(self, maps: list[Tensor]) -> list[Tensor]:
+        """As `forward`."""
+        ...
 
-class Head(Protocol):
+    def describe(self) -> Settings:
+        """What predictions depend on, see `BasePart`."""
+        ...
+
+
+class Head(Protocol[Truth, Targets]):
     """What a task reads off maps: an nn.Module built with `in_channels` and `in_strides`, finest first.
 
-    Required are `scheme`, `targets`, `forward`, `loss` and `predict`.
+    Required are `scheme`, `targets`, `forward`, `loss` and `predict`; `BaseHead` has the rest.
     """
 
-    scheme: Scheme  # of the outputs
-    targets: Callable[[Record], dict]  # of a record in input pixels, arrays by name; runs in loader processes, so it is
-    # a plain function or a small object: a bound method would carry the network there
-    needs: Mapping[str, Any]  # of its view, which is built with them; default none
-    reads: tuple[str, ...]  # constructor arguments that data sets are told too, such as "masks"; default none
-    flips: bool  # whether `predict` can average with mirrored images; default true
-    kind: type[Scheme]  # of its scheme; default `ClassScheme`
-    output_layers: Mapping[str, int] | None  # which layers have rows for each output, and how many; default None, all
-    # with as many rows as outputs
+    @property
+    def needs(self) -> Mapping[str, object]:
+        """Arguments that its view is built with; default none."""
+        ...
 
-    def forward(self, maps: list[Tensor]) -> Any:
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Constructor arguments that data sets are told too, such as "masks"; default none."""
+        ...
+
+    @property
+    def flips(self) -> bool:
+        """Whether `predict` can average with mirrored images; default true."""
+        ...
+
+    @property
+    def kind(self) -> type[Scheme]:
+        """The kind of its scheme; default `ClassScheme`."""
+        ...
+
+    @property
+    def output_layers(self) -> Mapping[str, int] | None:
+        """Which layers have rows for each output, and how many; default None, all with as many rows as outputs."""
+        ...
+
+    @property
+    def extra_outputs(self) -> tuple[str, ...]:
+        """Rows of the last layers before those of the scheme, such as "background"."""
+        ...
+
+    @property
+    def scheme(self) -> Scheme:
+        """What the outputs stand for."""
+        ...
+
+    @property
+    def targets(self) -> Callable[[Truth], dict[str, ndarray]]:
+        """Makes arrays by name of a record in input pixels.
+
+        It runs in loader processes, so it is a plain function or a small object: a bound method would carry the network
+        there.
+        """
+        ...
+
+    def forward(self, maps: list[Tensor]) -> Output:
         """The raw output."""
         ...
 
-    def loss(self, maps: list[Tensor], targets: Any, frames: Frame) -> dict[str, Tensor]:
+    def __call__(self, maps: list[Tensor]) -> Output:
+        """As `forward`."""
+        ...
+
+    def loss(self, maps: list[Tensor], targets: Targets, frames: Frame) -> dict[str, Tensor]:
         """Compare with the truth; `loss_*` are summed, other names are logged only.
 
         Args:
@@ -73,7 +145,7 @@ class Head(Protocol):
         """
         ...
 
-    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Record]:
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> Sequence[Record]:
         """One record an input, in pixels of its image, as NumPy arrays.
 
         Args:
@@ -83,11 +155,23 @@ class Head(Protocol):
         """
         ...
 
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
+        """Take over weights of a related head, see `BaseHead`."""
+        ...
+
+    def draw_targets(self, images: Tensor, targets: Targets, frames: Frame) -> list[ndarray]:
+        """What `loss` compares with over its images, see `BaseHead`."""
+        ...
+
+    def describe(self) -> Settings:
+        """What predictions depend on, see `BasePart`."""
+        ...
+
 
 class BasePart(nn.Module):
     """Defaults of every part of a network."""
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
         return {}
 
@@ -95,23 +179,28 @@ class BasePart(nn.Module):
 class BaseBackbone(BasePart):
     """Defaults of a backbone."""
 
+    out_channels: Sequence[int]
+    out_strides: Sequence[int]
     optional_parts: tuple[str, ...] = ()
 
 
 class BaseNeck(BasePart):
     """Defaults of a neck."""
 
+    out_channels: Sequence[int]
+    out_strides: Sequence[int]
 
-class BaseHead(BasePart):
+
+class BaseHead(BasePart, Generic[Targets]):
     """Defaults of a head."""
 
-    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
-    needs: Mapping[str, Any] = {}
+    moved: ClassVar[Moved] = {}
+    needs: Mapping[str, object] = {}
     reads: tuple[str, ...] = ()
     flips: bool = True
     kind: type[Scheme] = ClassScheme
     output_layers: Mapping[str, int] | None = None
-    extra_outputs: tuple[str, ...] = ()  # rows of the last layers before those of the scheme, such as "background"
+    extra_outputs: tuple[str, ...] = ()
 
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Take over weights of a related head; as they are by default.
@@ -125,7 +214,7 @@ class BaseHead(BasePart):
         """
         return tensors, []
 
-    def draw_targets(self, images: Tensor, targets: Any, frames: Frame) -> list:
+    def draw_targets(self, images: Tensor, targets: Targets, frames: Frame) -> list[ndarray]:
         """What `loss` compares with over its images, RGB uint8 [h, w, 3] each; the bare images by default.
 
         Args:
@@ -137,7 +226,10 @@ class BaseHead(BasePart):
 
 
 Finish = Callable[[Sequence[Record]], Record]  # the records of one sample, as the inputs gave them, to its record
-Inference = Callable[["Model", "Branch", Tensor, Frame], list[Record]]  # where a network sees an image several times
+Inference = Callable[
+    ["Model", "Branch", Tensor, Frame], Sequence[Record]
+]  # where a network sees an image several times
+Augment = Callable[[Tensor, Targets, int], tuple[Tensor, Targets]]  # of normalised images, see `Model`
 
 
 class Branch(nn.Module):
@@ -154,7 +246,7 @@ class Branch(nn.Module):
 
     def __init__(
         self,
-        neck: nn.Module | None,
+        neck: Neck | None,
         head: Head,
         view: View | None = None,
         finish: Finish | None = None,
@@ -171,7 +263,7 @@ class Branch(nn.Module):
         """The maps that the head reads, from those of the backbone."""
         return maps if self.neck is None else self.neck(maps)
 
-    def describe(self) -> dict[str, dict]:
+    def describe(self) -> dict[str, Settings]:
         """What predictions depend on besides the weights, by part."""
         parts = {"neck": self.neck, "head": self.head, "view": self.view}
         return {name: part.describe() for name, part in parts.items() if part is not None}
@@ -199,12 +291,14 @@ class Model(BaseModel):
             different ways, or a head cannot average with mirrored images.
     """
 
+    branches: Mapping[str, Branch]
+
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: BaseBackbone,
         branches: Branch | Mapping[str, Branch],
         flip_test: bool = False,
-        augment: Callable | None = None,
+        augment: Augment | None = None,
         frozen: Sequence[str] = (),
         norm_eval: Sequence[str] = (),
         norm_frozen: Sequence[str] = (),
@@ -213,15 +307,16 @@ class Model(BaseModel):
         norms = {(v.mean, v.std) for b in several.values() if (v := b.view) is not None}
         if len(norms) > 1:
             raise OptionError(f"the views of a model's branches normalise alike, got mean and std {sorted(norms)}")
-        super().__init__(data_preprocessor=BatchPreprocessor(*(norms.pop() if norms else ()), augment=augment))
+        mean, std = norms.pop() if norms else (IMAGENET_MEAN, IMAGENET_STD)
+        super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
         self.backbone = backbone
         self._named = not isinstance(branches, Branch)
-        if self._named:
-            self.branches = nn.ModuleDict(several)
-        else:
+        if isinstance(branches, Branch):
             # Registered by its parts, so that their tensors have the names of single-task weights.
             self.__dict__["branches"] = several
             self.neck, self.head = branches.neck, branches.head
+        else:
+            self.add_module("branches", nn.ModuleDict(several))
         if flip_test and (stiff := [type(b.head).__name__ for b in several.values() if not b.head.flips]):
             raise OptionError(
                 f"flip_test: {', '.join(stiff)} has no flip test, as no published model of its kind has; leave out "
@@ -264,7 +359,7 @@ class Model(BaseModel):
         """
         if name is None and len(self.branches) == 1:
             return next(iter(self.branches.values()))
-        if name not in self.branches:
+        if name is None or name not in self.branches:
             known = ", ".join(self.branches) or "one without a name"
             raise OptionError(f"name one of the model's branches ({known}), got {name!r}")
         return self.branches[name]
@@ -276,11 +371,11 @@ class Model(BaseModel):
     def forward(
         self,
         images: Tensor,
-        targets: Any = None,
+        targets: BatchTargets | Mapping[str, BatchTargets] | None = None,
         frames: Frame | None = None,
         mode: Literal["tensor", "loss", "predict"] = "tensor",
         branches: Sequence[str] | None = None,
-    ):
+    ) -> Answer | Mapping[str, Answer]:
         """Run the model.
 
         Args:
@@ -297,29 +392,29 @@ class Model(BaseModel):
         if mode not in ("tensor", "loss", "predict"):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
         chosen = {name: self.branch(name) for name in (self.branches if branches is None else branches)}
+        if mode == "tensor":
+            maps = self.backbone_maps(images)
+            outputs = {name: b.head(self._read(b, maps, images.dtype)) for name, b in chosen.items()}
+            return outputs if self._named else outputs[UNNAMED]
+        seen: Any = frames  # in mode "loss" a head that does not read them goes without
         if mode == "predict":
-            results = self._predict(chosen, images, frames)
-        else:
-            maps = self.backbone_maps(images)
-            if mode == "tensor":
-                results = {name: b.head(self._read(b, maps, images.dtype)) for name, b in chosen.items()}
-            else:
-                by_name = targets if self._named else {UNNAMED: targets}
-                results = {
-                    name: b.head.loss(self._read(b, maps, images.dtype), by_name[name], frames)
-                    for name, b in chosen.items()
-                    if by_name.get(name) is not None
-                }
-                if self._named:
-                    return {f"{name}/{key}": value for name, losses in results.items() for key, value in losses.items()}
-        return results if self._named else results[UNNAMED]
+            records = self._predict(chosen, images, seen)
+            return records if self._named else records[UNNAMED]
+        maps = self.backbone_maps(images)
+        by_name: Any = targets if self._named else {UNNAMED: targets}
+        losses = {
+            name: b.head.loss(self._read(b, maps, images.dtype), by_name[name], seen)
+            for name, b in chosen.items()
+            if by_name.get(name) is not None
+        }
+        if not self._named:
+            return losses[UNNAMED]
+        return {f"{name}/{key}": value for name, some in losses.items() for key, value in some.items()}
 
-    def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Frame) -> dict[str, list[Record]]:
-        once = {name: branch for name, branch in branches.items() if branch.inference is None}
-        maps = flipped = None
-        if once:
-            flipped = self.backbone_maps(images.flip(-1)) if self.flip_test else None
-            maps = self.backbone_maps(images)
+    def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Frame) -> dict[str, Sequence[Record]]:
+        once = any(branch.inference is None for branch in branches.values())
+        flipped = self.backbone_maps(images.flip(-1)) if once and self.flip_test else None
+        maps = self.backbone_maps(images) if once else []
         results = {}
         for name, branch in branches.items():
             if branch.inference is not None:
@@ -342,7 +437,7 @@ class Model(BaseModel):
         """Maps that the head of a branch reads, from normalised images [B, 3, H, W] and of their dtype."""
         return self._read(self.branch() if branch is None else branch, self.backbone_maps(images), images.dtype)
 
-    def describe(self) -> dict[str, dict]:
+    def describe(self) -> dict[str, Settings]:
         """What predictions depend on besides the weights, by part, of named branches "NAME.part"."""
         parts = {"backbone": self.backbone.describe()}
         for name, branch in self.branches.items():
@@ -360,11 +455,14 @@ class BatchPreprocessor(nn.Module):
         augment: of training batches, see `Model`.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
-        mean: Sequence[float] = (123.675, 116.28, 103.53),
-        std: Sequence[float] = (58.395, 57.12, 57.375),
-        augment: Callable | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        augment: Augment | None = None,
     ):
         super().__init__()
         self.augment = augment

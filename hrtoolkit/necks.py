@@ -5,12 +5,13 @@ HighestResolution, Concat and Pyramid turn one backbone into HRNetV1, V2 and V2p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hrtoolkit.model import BaseNeck
@@ -88,12 +89,13 @@ class Pyramid(BaseNeck):
         super().__init__()
         self.reduction_conv = nn.Sequential(nn.Conv2d(sum(in_channels), channels, 1))
         self.fpn_conv = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(levels))
-        self.pool = {"average": F.avg_pool2d, "max": F.max_pool2d}[pool]
+        self.pool: Callable[..., Tensor] = F.avg_pool2d if pool == "average" else F.max_pool2d
         self.out_channels = (channels,) * levels
         self.out_strides = tuple(in_strides[0] * 2**level for level in range(levels))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
+                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
@@ -110,7 +112,7 @@ class Pyramid(BaseNeck):
         return [conv(x) for conv, x in zip(self.fpn_conv, pooled, strict=True)]
 
 
-def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.BatchNorm2d, align_corners: bool = False) -> Tensor:
+def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.Module, align_corners: bool = False) -> Tensor:
     """What `Concat`, a 1x1 convolution and a normalisation give, without joining the maps.
 
     Each map meets its own columns of the convolution at its own resolution, and the results are enlarged and added: a
@@ -132,8 +134,10 @@ def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.BatchNorm2d, a
     fused = not norm.training and not torch.is_grad_enabled()
     if fused:
         # Normalising that many channels at the finest resolution would cost as much as the convolution.
-        moments = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
-        weight, bias = fuse_conv_bn_weights(weight, bias, *moments)
+        assert isinstance(norm, _BatchNorm), "folding leaves this alone"
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None and variance is not None, "a normalisation that is no identity in eval mode"
+        weight, bias = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, norm.weight, norm.bias)
     weights = weight.split([x.shape[1] for x in maps], dim=1)
     total = F.conv2d(maps[0], weights[0], bias)
     for i in range(1, len(maps)):

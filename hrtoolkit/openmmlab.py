@@ -89,7 +89,7 @@ def read_classification(checkpoint: Mapping) -> dict[str, dict]:
     if args:
         view = read_normalisation({"img_norm_cfg": args})
         size = args.get("input_size") or (args.get("img_size") and [3, args["img_size"], args["img_size"]])
-        size = size[:0:-1] if _are_numbers(size) else None
+        size = size[:0:-1] if isinstance(size, list) and _are_numbers(size) else None
         method = args.get("interpolation") or None
         return {"view": view | _known({"crop": args.get("crop_pct"), "interpolation": method, "input_size": size})}
     config = read_config(checkpoint)

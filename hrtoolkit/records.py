@@ -32,7 +32,8 @@ class Objects(NamedTuple):
 
     def select(self, chosen: ndarray | slice) -> Objects:
         """The objects at some positions, or where a mask [N] is true."""
-        return Objects(*[None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self])
+        columns = (None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self)
+        return Objects._make(columns)
 
     def as_prediction(self) -> Objects:
         """The best prediction that there can be: what is not ignored, with the score 1.
@@ -45,7 +46,8 @@ class Objects(NamedTuple):
         if kept.points is not None:
             if kept.areas is not None:  # OKS divides by them: nobody finds somebody of the area 0
                 kept = kept.select(kept.areas > 0)
-            labelled = kept.visible[..., None] > 0
+            assert kept.points is not None and kept.visible is not None, "truth has both or neither"
+            labelled: ndarray = kept.visible[..., None] > 0
             middle = (kept.points * labelled).sum(axis=1, keepdims=True)
             middle = middle / np.maximum(labelled.sum(axis=1), 1)[:, None]
             points, point_scores = np.where(labelled, kept.points, middle), labelled[..., 0].astype(np.float32)
@@ -100,4 +102,4 @@ def join(records: Sequence[Record]) -> Record:
             return None
         return Masks.concatenate(values) if isinstance(values[0], Masks) else np.concatenate(values)
 
-    return Objects(*(together(values) for values in zip(*records, strict=True)))
+    return Objects._make(together(values) for values in zip(*records, strict=True))

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
+from torch.utils.data import Dataset
 
 from hrtoolkit.data.images import read_annotated_image
 from hrtoolkit.data.seeding import SampleKey, global_seed
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, Moved
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.frames import Frame, Size, to_input
 from hrtoolkit.records import Objects, Record
@@ -55,13 +56,44 @@ class Samples(Protocol):
     leaves it open, and what heads ask for (`Head.reads`), such as `masks`.
     """
 
-    scheme: Scheme
-    findings: Findings  # what is wrong with the files; those of level "stop" keep a run from starting
-    images: Images
-    subsets: Mapping[str, ndarray]  # name -> bool [M], scored apart as well; default none
-    told: tuple[str, ...]
-    how_to_get: str  # for messages about missing files
-    truth_files: bool  # whether the truth of a sample is a file of its own: it is read once, with the image
+    @property
+    def findings(self) -> Findings:
+        """What is wrong with the files; those of level "stop" keep a run from starting."""
+        ...
+
+    @property
+    def images(self) -> Images:
+        """The images of the samples."""
+        ...
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Constructor arguments that come from the model or the training data, see above; default `scheme`."""
+        ...
+
+    @property
+    def how_to_get(self) -> str:
+        """What messages about missing files say."""
+        ...
+
+    @property
+    def truth_files(self) -> bool:
+        """Whether the truth of a sample is a file of its own: it is read once, with the image."""
+        ...
+
+    @property
+    def scheme(self) -> Scheme:
+        """What truths are of."""
+        ...
+
+    @property
+    def subsets(self) -> Mapping[str, ndarray]:
+        """Name -> bool [M], scored apart as well; by default none."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of samples; by default that of the images."""
+        ...
 
     def size_wh(self, sample: int) -> Sequence[float]:
         """Width and height that a sample is annotated in, 0 where nobody says; by default those in `images`."""
@@ -112,7 +144,7 @@ class Samples(Protocol):
 class BaseSamples:
     """Defaults of a data set."""
 
-    moved: Mapping[str, Any] = {}  # what to write instead of arguments of earlier versions
+    moved: ClassVar[Moved] = {}
     scheme: Scheme
     findings: Findings
     images: Images
@@ -127,13 +159,16 @@ class BaseSamples:
     def __len__(self) -> int:
         return len(self.images.ids)
 
-    def size_wh(self, sample):
+    def size_wh(self, sample: int) -> Sequence[float]:
         return self.images.sizes_wh[sample].tolist()
 
-    def read(self, sample):
+    def read(self, sample: int) -> ndarray:
         return read_annotated_image(os.fsdecode(self.images.paths[sample]), self.size_wh(sample))
 
-    def to_learn(self, sample):
+    def truth(self, sample: int) -> Record | None:
+        raise NotImplementedError
+
+    def to_learn(self, sample: int) -> Record:
         truth = self.truth(sample)
         if truth is None:
             raise DataError(f"{os.fsdecode(self.images.paths[sample])}: there is nothing annotated to train on")
@@ -141,10 +176,10 @@ class BaseSamples:
             return truth.select(~truth.ignored)
         return truth
 
-    def crops(self):
+    def crops(self) -> Crops | None:
         return None
 
-    def check_labels(self, name, whole):
+    def check_labels(self, name: str, whole: bool) -> list[Finding]:
         def read(sample: int) -> str:
             try:
                 self.truth(sample)
@@ -158,14 +193,14 @@ class BaseSamples:
             findings.add("stop", "labels that cannot be used", errors, "correct the files")
         return findings
 
-    def files(self):
+    def files(self) -> list[str]:
         return [self.findings.where, *(os.fsdecode(path) for path in np.unique(self.images.paths) if path)]
 
 
 class Input(NamedTuple):
     """One input of a network, before it becomes part of a batch."""
 
-    index: int  # position among the inputs of its data set
+    index: int  # type: ignore[assignment]  # position among the inputs of its data set; hides `tuple.index`
     pixels: ndarray  # RGB [h, w, 3], uint8 or float32
     frame: Frame
     targets: dict[str, ndarray] | None = None
@@ -187,7 +222,7 @@ def compare_size(images: Images, sample: int, image_hw: Size) -> str:
     return f"{image_hw[1]} x {image_hw[0]}, annotated {width:g} x {height:g}"
 
 
-class Inputs:
+class Inputs(Dataset[Input]):
     """Samples as a branch looks at them: one input a crop, or one a sample. This is what a loader reads.
 
     Args:
@@ -203,7 +238,7 @@ class Inputs:
         samples: Samples,
         view: View,
         scheme: Scheme,
-        targets: Callable[[Record], dict[str, ndarray]] | None = None,
+        targets: Callable[..., dict[str, ndarray]] | None = None,
         augmentation: Augmentation | None = None,
     ):
         self.samples = samples
@@ -212,12 +247,15 @@ class Inputs:
         self.targets = targets
         self.augmentation = augmentation
         crops = samples.crops()
-        self.owners = self.objects = self.asks = self.labels = None
+        self.owners: ndarray | None = None
+        self.objects: ndarray | None = None
+        self.labels: ndarray | None = None
+        self.asks: Sequence[Crop] | None = None
         if crops is not None:
             # Padded for all at once: one by one they would take 13 us each.
             self.owners, self.objects, self.labels = crops.samples, crops.objects, crops.labels
             self.asks = view.crops(crops.windows_xywh, crops.boxes_xyxy, crops.scores)
-        self._last: tuple[bytes | int, ndarray | None] = (-1, None)
+        self._last: tuple[bytes | int, ndarray] = (-1, np.empty(0))
 
     def __len__(self) -> int:
         return len(self.samples) if self.owners is None else len(self.owners)
@@ -280,14 +318,14 @@ class Inputs:
                 pixels = augmentation.retouch(pixels, frame, rng)
         if seed is None:
             seed = int(rng.integers(2**32))
+        assert self.targets is not None, "inputs without targets are for testing"
         return Input(index, pixels, frame, self.targets(to_input(truth, frame, scheme)), seed=seed)
 
     def truth(self, index: int) -> Record:
         """What training compares an input with, in pixels of its image: of a crop the object that it shows."""
         sample = self.sample_of(index)
         if self.objects is None:
-            truth = self.samples.to_learn(sample)
-        else:
-            place = int(self.objects[index])
-            truth = self.samples.truth(sample).select(slice(place, place + 1))
-        return convert(truth, self.samples.scheme, self.scheme)
+            return convert(self.samples.to_learn(sample), self.samples.scheme, self.scheme)
+        place, truth = int(self.objects[index]), self.samples.truth(sample)
+        assert isinstance(truth, Objects), "crops show objects"
+        return convert(truth.select(slice(place, place + 1)), self.samples.scheme, self.scheme)

@@ -73,11 +73,14 @@ def fold_batchnorm_(net: nn.Module, maps: int | None = None) -> list[str]:
     folded = []
     for node in calls:
         norm, source = modules[node.target], next(iter(node.all_input_nodes), None)
-        if not _is_batchnorm(norm) or source.op != "call_module" or type(modules[source.target]) is not nn.Conv2d:
+        if source is None or source.op != "call_module" or not _is_batchnorm(norm):
+            continue
+        convolution = modules[source.target]
+        if type(convolution) is not nn.Conv2d:
             continue
         # One reader, one call each: nobody else sees what changes.
         if len(source.users) == 1 and times_called[node.target] == times_called[source.target] == 1:
-            _replace(net, source.target, fuse_conv_bn_eval(modules[source.target], norm))
+            _replace(net, source.target, fuse_conv_bn_eval(convolution, norm))
             _replace(net, node.target, nn.Identity())
             folded.append(node.target)
     return folded
@@ -99,7 +102,7 @@ def compile_blocks(net: nn.Module) -> None:
         on_cpu = all(parameter.device.type == "cpu" for parameter in net.parameters())
         _compile(net, {"freezing": True, "cpp_wrapper": on_cpu})
         return
-    blocks = [module for module in net.modules() if isinstance(module, Bottleneck | ExchangeModule)]
+    blocks: list[nn.Module] = [module for module in net.modules() if isinstance(module, Bottleneck | ExchangeModule)]
     for block in blocks or [net]:
         _compile(block, {})
 
@@ -107,8 +110,9 @@ def compile_blocks(net: nn.Module) -> None:
 def _compile(module: nn.Module, options: dict) -> None:
     module.compile(dynamic=False, options=options or None)
     compiled = module._compiled_call_impl
+    assert compiled is not None, "torch keeps what it compiled there"
 
-    def call(*args, **kwargs):
+    def call(*args: object, **kwargs: object) -> object:
         # Tracing reads the global settings, in the first call with each input size. All blocks of a kind are variants
         # of one code, by channels and sizes; torch gives up after eight by default.
         limit = max(torch._dynamo.config.cache_size_limit, 64)
@@ -122,7 +126,7 @@ def _compile(module: nn.Module, options: dict) -> None:
 
 
 def _is_batchnorm(module: nn.Module) -> bool:
-    return type(module) in (nn.BatchNorm2d, nn.SyncBatchNorm) and module.track_running_stats
+    return type(module) in (nn.BatchNorm2d, nn.SyncBatchNorm) and bool(module.track_running_stats)
 
 
 def _replace(net: nn.Module, name: str, module: nn.Module) -> None:

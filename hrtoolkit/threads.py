@@ -13,7 +13,8 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 WORTHWHILE = 2**20  # elements; to hand less than that to other threads takes longer than to do it
 
 

@@ -8,17 +8,19 @@ it never knows how to map back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.frames import Frame, Size
+from hrtoolkit.frames import Frame, Settings, Size
 from hrtoolkit.records import Record
 from hrtoolkit.schemes import Scheme
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+Ask = TypeVar("Ask", contravariant=True)  # what a view can be asked for, in its own terms
+Asked = TypeVar("Asked", covariant=True)  # what an augmentation makes of it
 
 
 class Crop(NamedTuple):
@@ -33,19 +35,38 @@ class Crop(NamedTuple):
     mirror: bool = False
 
 
-class View(Protocol):
+class View(Protocol[Ask]):
     """How a network looks at an image. Required is `__call__`, and `crops` of a view that sees crops.
 
     Constructor arguments that the head decides (such as `unbiased`) are named in `told`: a config leaves them out.
     """
 
-    mean: Sequence[float]  # of each RGB channel, 0 to 255, by which inputs are normalised
-    std: Sequence[float]
-    multiple: int | None  # None stacks the inputs of a batch, which are of one size; else a batch is padded to it
-    smallest: int  # height and width that a padded batch has at least
-    told: tuple[str, ...]
+    @property
+    def mean(self) -> Sequence[float]:
+        """Of each RGB channel, 0 to 255, by which inputs are normalised."""
+        ...
 
-    def __call__(self, image: ndarray, ask: Any = None) -> tuple[ndarray, Frame]:
+    @property
+    def std(self) -> Sequence[float]:
+        """Of each RGB channel."""
+        ...
+
+    @property
+    def multiple(self) -> int | None:
+        """None stacks the inputs of a batch, which are of one size; else a batch is padded to it."""
+        ...
+
+    @property
+    def smallest(self) -> int:
+        """Height and width that a padded batch has at least."""
+        ...
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Constructor arguments that the head decides."""
+        ...
+
+    def __call__(self, image: ndarray, ask: Ask | None = None) -> tuple[ndarray, Frame]:
         """Make the input of an image.
 
         Args:
@@ -56,6 +77,15 @@ class View(Protocol):
         Returns:
             the input, RGB uint8 or float32 [h, w, 3], and its frame.
         """
+        ...
+
+    @property
+    def sees_crops(self) -> bool:
+        """Whether it looks at windows of an image, and not at all of it; by default whether it has `crops`."""
+        ...
+
+    def describe(self) -> Settings:
+        """What predictions depend on; by default all attributes."""
         ...
 
     def crops(self, windows_xywh: ndarray, boxes_xyxy: ndarray, scores: ndarray) -> Sequence[Crop]:
@@ -80,6 +110,8 @@ class BaseView:
         std: of each RGB channel.
     """
 
+    mean: Sequence[float]
+    std: Sequence[float]
     multiple: int | None = None
     smallest: int = 1
     told: tuple[str, ...] = ()
@@ -87,7 +119,7 @@ class BaseView:
     def __init__(self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD):
         self.mean, self.std = tuple(mean), tuple(std)
 
-    def crops(self, windows_xywh, boxes_xyxy, scores):
+    def crops(self, windows_xywh: ndarray, boxes_xyxy: ndarray, scores: ndarray) -> Sequence[Crop]:
         raise TypeError(f"{type(self).__name__} looks at whole images")
 
     @property
@@ -95,24 +127,37 @@ class BaseView:
         """Whether it looks at windows of an image, and not at all of it."""
         return type(self).crops is not BaseView.crops
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         """What predictions depend on, in plain values; it is kept in every checkpoint and compared when testing."""
         return {"type": type(self).__name__, **vars(self)}
 
 
-class Augmentation(Protocol):
+class Augmentation(Protocol[Asked]):
     """Changes what a view is asked for in training. Required is `ask`.
 
     Everything random comes from `rng`, or, where `borrows` is true, from Python's, NumPy's and torch's own generators,
     which are then seeded around `ask` and `retouch` together.
     """
 
-    views: tuple[type, ...]  # whose terms it speaks
-    borrows: bool
+    @property
+    def views(self) -> tuple[type, ...]:
+        """The classes of views whose terms it speaks; default all."""
+        ...
+
+    @property
+    def borrows(self) -> bool:
+        """Whether it draws from Python's, NumPy's and torch's own generators, see above; default false."""
+        ...
 
     def ask(
-        self, view: View, image_hw: Size, truth: Record, crop: Crop | None, scheme: Scheme, rng: np.random.Generator
-    ) -> Any:
+        self,
+        view: View[Asked],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Asked | None:
         """What the view is asked for.
 
         Args:
@@ -136,7 +181,7 @@ class BaseAugmentation:
     views: tuple[type, ...] = (object,)
     borrows: bool = False
 
-    def retouch(self, pixels, frame, rng):
+    def retouch(self, pixels: ndarray, frame: Frame, rng: np.random.Generator) -> ndarray:
         return pixels
 
 
@@ -145,10 +190,10 @@ class BaseAugmentation:
 OLD_TRANSFORMS: dict[str, Callable[[dict], tuple[dict, dict]]] = {}
 
 
-def replace_transform(transform: Any) -> str:
+def replace_transform(transform: object) -> str:
     """Say what to write instead of a dataset's `transform`."""
     options = dict(transform) if isinstance(transform, Mapping) else {}
-    split = OLD_TRANSFORMS.get(options.pop("type", None))
+    split = OLD_TRANSFORMS.get(options.pop("type", ""))
     if split is None:
         return "how a model looks at images is said by model.view, and train_dataloader.augmentation changes it"
     view, augmentation = split(options)
@@ -156,5 +201,5 @@ def replace_transform(transform: Any) -> str:
     return text + (f" and train_dataloader.augmentation={_call(augmentation)}" if augmentation else "")
 
 
-def _call(options: Mapping[str, Any]) -> str:
+def _call(options: Mapping[str, object]) -> str:
     return f"dict({', '.join(f'{name}={value!r}' for name, value in options.items())})"

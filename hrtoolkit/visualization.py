@@ -45,13 +45,17 @@ def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
         scheme: of the record.
     """
     if isinstance(record, LabelMap):
+        assert isinstance(scheme, ClassScheme)
         return draw_label_map(image, record.label_map, scheme)
     if isinstance(record, Category):
+        assert isinstance(scheme, ClassScheme)
         return draw_category(image, record, scheme)
     if record.points is not None:
+        assert isinstance(scheme, KeypointScheme)
         if record.point_scores is None:
+            assert record.visible is not None, "points have scores where they are predicted, and are visible or not"
             return draw_keypoints(image, record.points, record.visible > 0, scheme)
-        every = np.ones(record.point_scores.shape, bool)
+        every = np.ones(record.point_scores.shape, np.bool_)
         faint = draw_keypoints(image, record.points, every, scheme)
         image = cv2.addWeighted(image, 1 - FAINT, faint, FAINT, 0)
         return draw_keypoints(image, record.points, record.point_scores > POINT_THRESHOLD, scheme)
@@ -68,8 +72,9 @@ def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
 
 def class_color(label: int) -> Color:
     """A bright color for the boxes of a class; those of neighbouring labels differ."""
-    hue = np.uint8([[[(25 + 77 * label) % 180, 190, 255]]])
-    return tuple(cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist())
+    hue = np.array([[[(25 + 77 * label) % 180, 190, 255]]], np.uint8)
+    red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
+    return red, green, blue
 
 
 def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassScheme, opacity: float = 0.6) -> np.ndarray:
@@ -231,7 +236,7 @@ def draw_instances(image: np.ndarray, masks: np.ndarray, opacity: float = 0.5) -
     canvas = _copy_image(image)
     for index, mask in enumerate(np.asarray(masks, dtype=bool)):
         # Hues a golden angle apart, so that neighbours in the list differ.
-        hue = np.uint8([[[index * 111 % 180, 200, 255]]])
+        hue = np.array([[[index * 111 % 180, 200, 255]]], np.uint8)
         color = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0]
         canvas[mask] = (canvas[mask] * (1 - opacity) + color * opacity).astype(np.uint8)
     return canvas
@@ -287,7 +292,7 @@ def write_image(path: str | os.PathLike, image: np.ndarray) -> None:
     _replace_file(path, data.tobytes())
 
 
-def write_label_map(path: str | os.PathLike, label_map: np.ndarray, scheme: ClassScheme) -> None:
+def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray, scheme: ClassScheme) -> None:
     """Write a label map uint8 [H, W] as a PNG of the values that stand for the classes in files, with their colors."""
     values = scheme.decode(label_map)
     image = Image.fromarray(values)

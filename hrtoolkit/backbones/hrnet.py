@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.model import BaseBackbone
 from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import BACKBONES
+
+Maps = TypeVar("Maps", Tensor, list[Tensor])
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ class HRNet(BaseBackbone):
             raise OptionError(f"HRNet: fuse_upsample must be 'nearest' or 'bilinear', got {fuse_upsample!r}")
         if init not in ("normal", "kaiming"):
             raise OptionError(f"HRNet: init must be 'normal' or 'kaiming', got {init!r}")
-        self.spec = HRNetSpec(width, tuple(modules), blocks, layer1_blocks, layer1_planes)
+        second, third, fourth = modules
+        self.spec = HRNetSpec(width, (second, third, fourth), blocks, layer1_blocks, layer1_planes)
         channels = self.spec.branch_channels
         upsample = Upsample(fuse_upsample, align_corners)
 
@@ -154,7 +157,7 @@ class HRNet(BaseBackbone):
         """What the maps of these weights depend on, in plain values; it is kept in every checkpoint."""
         return {"fuse_upsample": self.fuse_upsample, "align_corners": self.align_corners}
 
-    def _run(self, blocks: nn.Sequential, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+    def _run(self, blocks: nn.Sequential, x: Maps) -> Maps:
         for block in blocks:
             x = _checkpointed(block, x) if self.checkpoint_activations and self.training else block(x)
         return x
@@ -225,6 +228,7 @@ class ExchangeModule(nn.Module):
         nested = self.nest_sums and self._can_nest(maps)
         fused = []
         for target, layers in enumerate(self.fuse_layers):
+            assert isinstance(layers, nn.ModuleList)
             sent = [layer(x) for layer, x in zip(layers, maps, strict=True)]
             if nested:
                 while len(sent) > target + 1:
@@ -294,7 +298,7 @@ def _fuse_layer(channels: tuple[int, ...], source: int, target: int) -> nn.Modul
     return nn.Sequential(*keep, conv_bn(channels[source], channels[target], stride=2))
 
 
-def _checkpointed(block: nn.Module, x: Tensor | list[Tensor]) -> Tensor | list[Tensor]:
+def _checkpointed(block: nn.Module, x: Maps) -> Maps:
     """Run a block, keeping only its input for the backward pass, which runs it again."""
     return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _keeping_statistics(block)))
 
@@ -305,7 +309,8 @@ def _keeping_statistics(block: nn.Module) -> Iterator[None]:
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, norm.num_batches_tracked.clone()
+        batches = norm.num_batches_tracked
+        norm.momentum, norm.num_batches_tracked = 0.0, None if batches is None else batches.clone()
     try:
         yield
     finally:

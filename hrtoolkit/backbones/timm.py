@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
-from torch import Tensor, nn
+from torch import Tensor
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.model import BaseBackbone
@@ -24,7 +26,7 @@ class TimmBackbone(BaseBackbone):
         OptionError: timm knows no such model, or it gives no map of stride `min_stride` or coarser.
     """
 
-    def __init__(self, name: str, min_stride: int = 4, pretrained: bool = False, **options):
+    def __init__(self, name: str, min_stride: int = 4, pretrained: bool = False, **options: Any):
         super().__init__()
         if not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name.split('.')[0][:6]}*")[:5]) or "see timm.list_models()"
@@ -44,5 +46,6 @@ class TimmBackbone(BaseBackbone):
         return self.net(images)
 
 
-def _build(name: str, pretrained: bool, options: dict) -> nn.Module:
+def _build(name: str, pretrained: bool, options: dict) -> Any:
+    """The extractor, a module with `feature_info`; timm has several kinds."""
     return timm.create_model(name, pretrained=pretrained, features_only=True, **options)

@@ -154,8 +154,8 @@ def check_points(keypoints: np.ndarray, image_wh: np.ndarray, names: np.ndarray,
         whether the keypoints mean what they should, as far as can be told.
     """
     labelled, points = keypoints[..., 2] > 0, keypoints[..., :2]
-    seen = labelled.any(axis=1)
-    origin = (labelled & (points == 0).all(axis=-1)).any(axis=1)
+    seen = np.any(labelled, axis=1)
+    origin = np.any(labelled & (points == 0).all(axis=-1), axis=1)
     findings.add(
         "stop" if are_most(origin, seen) else "warning",
         "annotations with labelled keypoints at exactly (0, 0)",

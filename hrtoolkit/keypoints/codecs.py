@@ -11,7 +11,7 @@ Convention: points are (x, y) in pixels of the network input, pixel centres on i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -20,40 +20,49 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Settings, Size
 from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import CODECS
 from hrtoolkit.threads import map_bands
 
-Size = tuple[int, int]
-
 
 class Codec(Protocol):
-    """What a heatmap head needs of a codec. Required are `encode`, `decode` and `flip`."""
+    """What a heatmap head needs of a codec. Required are `encode`, `decode` and `flip`; `BaseCodec` has the rest."""
 
-    needs: Mapping[str, Any]  # of the view, see `hrtoolkit.model.Head`; default none
+    @property
+    def needs(self) -> Mapping[str, object]:
+        """What it needs of the view, see `hrtoolkit.model.Head`; default none."""
+        ...
 
     def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:
         """Draw points [B, K, 2] where visible [B, K] > 0; heatmaps [B, K, H, W] and weights [B, K].
 
         A weight is 0 where the point is not visible or its gaussian lies off the map.
         """
+        ...
 
     def decode(self, heatmaps: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         """Read one point per map [B, K, H, W]: points [B, K, 2] in input pixels, scores [B, K], the peak heights.
 
         A map without a positive value has no meaningful point: it gives cell (0, 0); callers threshold the score.
         """
+        ...
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
         """Turn heatmaps [B, K, H, W] of the mirrored input into heatmaps of the input itself."""
+        ...
+
+    def describe(self) -> Settings:
+        """What reading heatmaps depends on, in plain values."""
+        ...
 
 
 class BaseCodec:
     """Defaults of a codec."""
 
-    needs: Mapping[str, Any] = {}
+    needs: Mapping[str, object] = {}
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         """What reading heatmaps depends on, in plain values."""
         return {"type": type(self).__name__, **vars(self)}
 
@@ -176,7 +185,8 @@ class UDPHeatmap(BaseCodec):
         tiny = torch.finfo(torch.float32).eps
         step = _newton_step(0.5 * (right - left), 0.5 * (down - up), xx + tiny, xy, yy + tiny)
         points = cells + torch.where(scores[..., None] > 0, step, 0.0)
-        return points * _unit_distances(points, heatmaps.shape[-2:], stride), scores
+        height, width = heatmaps.shape[-2:]
+        return points * _unit_distances(points, (height, width), stride), scores
 
     def flip(self, heatmaps: Tensor, flip_order: list[int]) -> Tensor:
         return flip_heatmaps(heatmaps, flip_order, shift=False)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy import ndarray
 from torch import Tensor, nn
 
-from hrtoolkit.frames import Warp
+from hrtoolkit.errors import Moved
+from hrtoolkit.frames import Frame, Settings, Warp
 from hrtoolkit.keypoints.codecs import Codec, GaussianHeatmap, find_peaks
 from hrtoolkit.keypoints.loss import KeypointMSE, heatmap_accuracy
-from hrtoolkit.model import BaseHead
+from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
@@ -23,10 +24,11 @@ from hrtoolkit.visualization import draw_heatmap
 
 def keypoint_targets(record: Objects) -> dict[str, ndarray]:
     """The keypoints of the one object that a crop shows: `keypoints` [K, 2] (x, y) and `visible` [K], float32."""
+    assert record.points is not None and record.visible is not None
     return {"keypoints": record.points[0], "visible": (record.visible[0] > 0).astype(np.float32)}
 
 
-class KeypointHead(BaseHead):
+class KeypointHead(BaseHead[Stacked]):
     """What every heatmap head shares: targets, loss and reading keypoints; a subclass turns maps into heatmaps.
 
     Args:
@@ -40,7 +42,7 @@ class KeypointHead(BaseHead):
         OptionError: no scheme is given, or it is not known.
     """
 
-    moved: Mapping[str, Any] = {"layout": "scheme"}
+    moved: ClassVar[Moved] = {"layout": "scheme"}
     scheme: KeypointScheme
     kind = KeypointScheme
     targets = staticmethod(keypoint_targets)
@@ -65,7 +67,7 @@ class KeypointHead(BaseHead):
         """Heatmaps [B, K, H, W] at `stride`, contiguous: peaks are found five times as fast as in channels_last."""
         raise NotImplementedError
 
-    def loss(self, maps: list[Tensor], targets: dict[str, Tensor], frames: Warp) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
         """Compare with `keypoints` [B, K, 2] (x, y in input pixels) where `visible` [B, K] is above 0."""
         heatmaps = self(maps)
         heatmap_hw = heatmaps.shape[-2:]
@@ -76,7 +78,7 @@ class KeypointHead(BaseHead):
             "accuracy": heatmap_accuracy(cells, true_cells, weights, heatmap_hw),
         }
 
-    def predict(self, maps: list[Tensor], frames: Warp, flipped: list[Tensor] | None = None) -> list[Objects]:
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Objects]:
         """Read each crop's keypoints.
 
         Args:
@@ -88,19 +90,22 @@ class KeypointHead(BaseHead):
             one object a crop: its `points` in image pixels, `point_scores`, the peak heights, and the crop's box, score
             and area.
         """
+        assert isinstance(frames, Warp), "views of crops give such frames"
         heatmaps = self(maps)
         if flipped is not None:
             heatmaps = (heatmaps + self.codec.flip(self(flipped), self.flip_order)) / 2
         points, scores = (t.cpu().numpy() for t in self.codec.decode(heatmaps, self.stride))
         points = self.to_image(points, frames).astype(np.float32)
+        boxes, box_scores, areas = frames.box_xyxy, frames.score, frames.area
+        assert isinstance(boxes, ndarray) and isinstance(box_scores, ndarray) and isinstance(areas, ndarray)
         return [
             Objects(
-                boxes_xyxy=frames.box_xyxy[i : i + 1],
+                boxes_xyxy=boxes[i : i + 1],
                 labels=np.zeros(1, np.int64),
-                scores=frames.score[i : i + 1],
+                scores=box_scores[i : i + 1],
                 points=points[i : i + 1],
                 point_scores=scores[i : i + 1],
-                areas=frames.area[i : i + 1],
+                areas=areas[i : i + 1],
             )
             for i in range(len(points))
         ]
@@ -109,7 +114,7 @@ class KeypointHead(BaseHead):
         """Map points [B, K, 2] of crops back to their images."""
         return frames.points_to_image(points)
 
-    def draw_targets(self, images: Tensor, targets: dict[str, Tensor], frames: Warp) -> list[ndarray]:
+    def draw_targets(self, images: Tensor, targets: Stacked, frames: Frame) -> list[ndarray]:
         """Draw the highest of all heatmaps at each place over the images, RGB uint8 [H, W, 3] each."""
         height, width = (-(-side // self.stride) for side in images.shape[-2:])
         drawn, _ = self.codec.encode(targets["keypoints"], targets["visible"], (height, width), self.stride)
@@ -122,7 +127,7 @@ class KeypointHead(BaseHead):
         maps = drawn.amax(dim=1).numpy()
         return [draw_heatmap(picture, heatmap, scale) for picture, heatmap in zip(pictures, maps, strict=True)]
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         return {
             "codec": self.codec.describe(),
             "scheme": {
@@ -158,6 +163,7 @@ class HeatmapHead(KeypointHead):
         super().__init__(in_strides[0], scheme=scheme, codec=codec, loss=loss)
         self.final_layer = nn.Conv2d(in_channels[0], len(self.scheme.names), 1)
         nn.init.normal_(self.final_layer.weight, std=0.001)
+        assert self.final_layer.bias is not None
         nn.init.zeros_(self.final_layer.bias)
 
     def forward(self, maps: list[Tensor]) -> Tensor:

@@ -10,6 +10,8 @@ from numpy import ndarray
 
 from hrtoolkit.files import write_atomically
 from hrtoolkit.metric import BaseWriter
+from hrtoolkit.records import Objects, Record
+from hrtoolkit.schemes import Scheme
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +29,11 @@ def warn_of_infinite(predictions: ndarray) -> None:
 class PointsWriter(BaseWriter):
     """A json list of samples that show one object each: `index`, `image_id` and `keypoints` (x, y pixels from 0)."""
 
-    def pack(self, path, sample_id, record, scheme):
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list[dict]:
+        assert isinstance(record, Objects) and record.points is not None
         return [{"image_id": sample_id, "keypoints": record.points[0].tolist()}]
 
-    def write(self, path, packed):
+    def write(self, path: str, packed: list[dict]) -> None:
         write_json(path, [{"index": index, **record} for index, record in enumerate(packed)])
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+from hrtoolkit.errors import Moved
 from hrtoolkit.findings import Findings
 from hrtoolkit.records import Objects
 from hrtoolkit.samples import BaseSamples, Crops, Images
@@ -44,7 +45,8 @@ class KeypointSamples(BaseSamples):
         subsets: of the samples.
     """
 
-    moved: Mapping[str, Any] = {"layout": "scheme"}
+    moved: ClassVar[Moved] = {"layout": "scheme"}
+    scheme: KeypointScheme
     subsets: Mapping[str, ndarray] = {}
 
     def __init__(
@@ -67,12 +69,12 @@ class KeypointSamples(BaseSamples):
         if people is not None and people.has_points is not None:
             self._point_starts = np.concatenate([[0], np.cumsum(people.has_points)])[self.starts]
 
-    def truth(self, sample):
+    def truth(self, sample: int) -> Objects | None:
         people = self.people
         if people is None:
             return None
         first, end = self.starts[sample : sample + 2].tolist()
-        points, visible = self._points_of(sample, end - first)
+        points, visible = self._points_of(people, sample, end - first)
         columns = (None if column is None else column[first:end] for column in people[4:])
         areas, sizes, crowd, ignored, labels = columns
         return Objects(
@@ -86,14 +88,14 @@ class KeypointSamples(BaseSamples):
             ignored=ignored,
         )
 
-    def _points_of(self, sample: int, count: int) -> tuple[ndarray, ndarray]:
+    def _points_of(self, people: People, sample: int, count: int) -> tuple[ndarray, ndarray]:
         """Points [N, K, 2] and visibilities [N, K] of the people of a sample, 0 for those who have none."""
         first, end = self._point_starts[sample : sample + 2].tolist()
-        points, visible = self.people.points[first:end], self.people.visible[first:end]
-        if end - first == count:
+        points, visible = people.points[first:end], people.visible[first:end]
+        if end - first == count or people.has_points is None:
             return points, visible
         start = self.starts[sample]
-        rows = self.people.has_points[start : start + count]
+        rows = people.has_points[start : start + count]
         everybody = np.zeros((count, *points.shape[1:]), np.float32), np.zeros((count, points.shape[1]), np.uint8)
         everybody[0][rows], everybody[1][rows] = points, visible
         return everybody

@@ -35,7 +35,7 @@ class WindowCrops(Sequence[Crop]):
     def __len__(self) -> int:
         return len(self.centers)
 
-    def __getitem__(self, index: int) -> Crop:
+    def __getitem__(self, index: int) -> Crop:  # type: ignore[override]  # nobody asks for slices
         width, height = self.sizes[index].tolist()
         width, height = max(width, height * self.aspect), max(height, width / self.aspect)
         return Crop(
@@ -63,7 +63,7 @@ class TopDown(BaseView):
         OptionError: the input size is not two numbers above 0.
     """
 
-    told = ("unbiased",)
+    told: tuple[str, ...] = ("unbiased",)
     frame: type[Warp] = Warp
     mirror_offset = 0  # the width of the image that points are mirrored in, less its true width
 
@@ -80,26 +80,29 @@ class TopDown(BaseView):
         super().__init__(mean, std)
         if len(input_size) != 2 or min(input_size) <= 0:
             raise OptionError(f"input_size is width and height, got {input_size}")
-        self.input_size = tuple(input_size)
+        width, height = input_size
+        self.input_size = (width, height)
         self.padding = padding
         self.contrast_stretch = contrast_stretch
         self.unbiased = unbiased
 
     @property
     def input_hw(self) -> Size:
-        return self.input_size[::-1]
+        width, height = self.input_size
+        return height, width
 
     @property
     def aspect(self) -> float:
         """Width / height of the input."""
         return self.input_size[0] / self.input_size[1]
 
-    def crops(self, windows_xywh, boxes_xyxy, scores):
+    def crops(self, windows_xywh: ndarray, boxes_xyxy: ndarray, scores: ndarray) -> WindowCrops:
         centers, sizes = geometry.box_to_center(windows_xywh)
         sizes = (sizes * self.padding).astype(np.float32)
         return WindowCrops(centers.astype(np.float32), sizes, boxes_xyxy, scores, self.aspect)
 
-    def __call__(self, image, ask):
+    def __call__(self, image: ndarray, ask: Crop | None = None) -> tuple[ndarray, Warp]:
+        assert ask is not None, "the whole image is never looked at"
         mirror_width = None
         if ask.mirror:
             mirror_width = image.shape[1] + self.mirror_offset

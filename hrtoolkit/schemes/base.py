@@ -41,17 +41,17 @@ class Scheme:
     WHAT = "a scheme"  # what messages call it
     OUTPUTS = "outputs"  # and what they call what it names
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # configs and json files bring lists; a frozen record holds tuples
             value = getattr(self, field.name)
             if isinstance(value, Sequence) and not isinstance(value, str):
                 entries = (tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v for v in value)
                 object.__setattr__(self, field.name, tuple(entries))
-        for field in ("names", "mirrored", "ids", "palette"):
-            if isinstance(getattr(self, field), range):
-                object.__setattr__(self, field, tuple(getattr(self, field)))
-            if not isinstance(getattr(self, field), tuple):
-                raise ValueError(f"{self.WHAT}: {field} must be a list, got {getattr(self, field)!r}")
+        for name in ("names", "mirrored", "ids", "palette"):
+            if isinstance(getattr(self, name), range):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+            if not isinstance(getattr(self, name), tuple):
+                raise ValueError(f"{self.WHAT}: {name} must be a list, got {getattr(self, name)!r}")
         repeated = sorted(str(name) for name, times in Counter(self.names).items() if times > 1)
         if not self.names or repeated:
             raise ValueError(f"{self.WHAT} needs unique names, got {list(self.names)} (repeated: {repeated})")
@@ -63,9 +63,9 @@ class Scheme:
             raise ValueError(f"{self.WHAT}: {twice} stand in more than one mirrored pair")
         object.__setattr__(self, "ids", self.ids or tuple(range(len(self.names))))
         object.__setattr__(self, "palette", self.palette or voc_palette(len(self.names)))
-        for field in ("ids", "palette"):
-            if len(getattr(self, field)) != len(self.names):
-                raise ValueError(f"{self.WHAT}: {len(getattr(self, field))} {field} for {len(self.names)} names")
+        for name in ("ids", "palette"):
+            if len(getattr(self, name)) != len(self.names):
+                raise ValueError(f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} names")
         if len(set(self.ids)) != len(self.ids):
             raise ValueError(f"{self.WHAT}: each of the ids {list(self.ids)} may stand for one thing only")
         for color in self.palette:
@@ -124,7 +124,7 @@ class KeypointScheme(Scheme):
     WHAT = "a keypoint scheme"
     OUTPUTS = "keypoints"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.nme_reference != "box":
             if isinstance(self.nme_reference, str) or len(set(self.nme_reference)) not in (0, 2):
@@ -161,7 +161,7 @@ class ClassScheme(Scheme):
 
     WHAT = OUTPUTS = "classes"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.ignored, tuple):
             raise ValueError(f"{self.WHAT}: ignored must be a list, got {self.ignored!r}")

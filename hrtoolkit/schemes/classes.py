@@ -13,7 +13,8 @@ def _split(names: str) -> tuple[str, ...]:
 
 
 def _colors(hexadecimal: str) -> tuple[tuple[int, int, int], ...]:
-    return tuple(tuple(bytes.fromhex(color)) for color in hexadecimal.split())
+    channels = (bytes.fromhex(color) for color in hexadecimal.split())
+    return tuple((red, green, blue) for red, green, blue in channels)
 
 
 COCO = ClassScheme((

@@ -6,6 +6,8 @@ follow from the names; points of a curve are counted from the side of the face t
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hrtoolkit.schemes.base import KeypointScheme
 from hrtoolkit.schemes.sides import partners_by_name
 
@@ -35,11 +37,17 @@ def _lip(part: str, count: int) -> list[str]:
     return [f"right_{part}_corner", *upper, f"left_{part}_corner", *reversed(lower)]
 
 
-def _scheme(names: list[str], curves: list[tuple[int, int]], rings: list[tuple[int, int]], **fields) -> KeypointScheme:
+def _scheme(
+    names: list[str],
+    curves: list[tuple[int, int]],
+    rings: list[tuple[int, int]],
+    nme_reference: tuple[str, ...] | Literal["box"],
+) -> KeypointScheme:
     """A scheme with lines along its curves and around its rings, each given as first index and end."""
     lines = [(names[i], names[i + 1]) for first, end in curves + rings for i in range(first, end - 1)]
     lines += [(names[end - 1], names[first]) for first, end in rings]
-    return KeypointScheme(names, partners_by_name(tuple(names))[0], skeleton=lines, **fields)
+    mirrored = tuple(partners_by_name(names)[0])
+    return KeypointScheme(tuple(names), mirrored, skeleton=tuple(lines), nme_reference=nme_reference)
 
 
 IBUG_68 = _scheme(

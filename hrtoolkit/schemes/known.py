@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from hrtoolkit.schemes.people import COCO, MPII
 from hrtoolkit.schemes.sides import partners_by_name
 
 KEYPOINTS = {"coco": COCO, "mpii": MPII, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
-KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: KEYPOINTS, ClassScheme: dict(CLASSES)}
+KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: {**KEYPOINTS}, ClassScheme: {**CLASSES}}
 
 # What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.
 SchemeLike = str | int | list | tuple | dict | Scheme
+SchemeT = TypeVar("SchemeT", bound=Scheme)
 
 
 def register_scheme(name: str, scheme: Scheme) -> None:
@@ -33,7 +35,7 @@ def register_scheme(name: str, scheme: Scheme) -> None:
         raise ValueError(f"there is another {type(scheme).__name__} {name!r}")
 
 
-def resolve_scheme(value: SchemeLike | None, kind: type[Scheme]) -> Scheme:
+def resolve_scheme(value: SchemeLike | None, kind: type[SchemeT]) -> SchemeT:
     """Turn what a config says of its keypoints or classes into a scheme.
 
     Fields of keypoints that state no mirror partners get those that differ in left and right only. Keypoints with
@@ -51,20 +53,12 @@ def resolve_scheme(value: SchemeLike | None, kind: type[Scheme]) -> Scheme:
         return value
     if isinstance(value, Scheme):
         raise OptionError(f"there are {value.OUTPUTS} ({shorten(value.names)}), but this is for {kind.OUTPUTS}")
-    fields = [field.name for field in dataclasses.fields(kind)]
     try:
-        if isinstance(value, str) and value in KNOWN[kind]:
-            return KNOWN[kind][value]
-        if kind is ClassScheme and isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return ClassScheme(tuple(map(str, range(value))), numbered=True)
-        if isinstance(value, Mapping) and "names" in value:
-            if unknown := [name for name in value if name not in fields]:
-                raise ValueError(f"{kind.WHAT}: no field is called {', '.join(unknown)}; there are {', '.join(fields)}")
-            return _complete(kind, **value)
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            return _complete(kind, names=value)
+        found = _find(value, kind)
     except (TypeError, ValueError) as error:
         raise OptionError(str(error)) from None
+    if isinstance(found, kind):
+        return found
     number = ", a number of classes" if kind is ClassScheme else ""
     raise OptionError(
         f"scheme must be one of {', '.join(KNOWN[kind])}, a list of names{number}, or a dict with `names`, got "
@@ -72,7 +66,20 @@ def resolve_scheme(value: SchemeLike | None, kind: type[Scheme]) -> Scheme:
     )
 
 
-def _complete(kind: type[Scheme], names: Sequence[str], **fields) -> Scheme:
+def _find(value: SchemeLike | None, kind: type[Scheme]) -> Scheme | None:
+    if isinstance(value, str):
+        return KNOWN[kind].get(value)
+    if kind is ClassScheme and isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return ClassScheme(tuple(map(str, range(value))), numbered=True)
+    if isinstance(value, Mapping) and "names" in value:
+        fields = [field.name for field in dataclasses.fields(kind)]
+        if unknown := [name for name in value if name not in fields]:
+            raise ValueError(f"{kind.WHAT}: no field is called {', '.join(unknown)}; there are {', '.join(fields)}")
+        return _complete(kind, **value)
+    return _complete(kind, names=value) if isinstance(value, Sequence) else None
+
+
+def _complete(kind: type[Scheme], names: Iterable[str], **fields: Any) -> Scheme:
     names = tuple(names)
     if kind is KeypointScheme:
         if not fields.keys() - {"skeleton"}:
@@ -109,7 +116,7 @@ def check_same(data: Scheme, head: Scheme, what: str = "the data") -> None:
     if type(data) is type(head):
         if ours == theirs:
             return
-        if isinstance(data, ClassScheme) and (data.numbered or head.numbered):
+        if isinstance(data, ClassScheme) and isinstance(head, ClassScheme) and (data.numbered or head.numbered):
             # Only numbered data may hold some of the classes only.
             if len(theirs) == len(ours) or (data.numbered and len(theirs) < len(ours)):
                 return
@@ -144,7 +151,8 @@ def convert(record: Record, source: Scheme, target: Scheme) -> Record:
     Raises:
         ValueError: an object or image has a class that the target does not have.
     """
-    if source.names == target.names or (isinstance(source, ClassScheme) and (source.numbered or target.numbered)):
+    numbered = any(isinstance(scheme, ClassScheme) and scheme.numbered for scheme in (source, target))
+    if numbered or source.names == target.names:
         return record
     if isinstance(record, Objects) and record.points is not None:
         origin = target.positions_in(source.names)

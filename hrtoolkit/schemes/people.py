@@ -68,4 +68,4 @@ def with_sigmas(scheme: KeypointScheme) -> KeypointScheme:
     """Give a scheme that states no OKS fall-offs those of `KNOWN_SIGMAS`, or `DEFAULT_SIGMA`."""
     if scheme.sigmas:
         return scheme
-    return replace(scheme, sigmas=[KNOWN_SIGMAS.get(name, DEFAULT_SIGMA) for name in scheme.names])
+    return replace(scheme, sigmas=tuple(KNOWN_SIGMAS.get(name, DEFAULT_SIGMA) for name in scheme.names))

@@ -10,7 +10,7 @@ WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 SIDE = re.compile("left|right|[lr]$", re.IGNORECASE)
 
 
-def partners_by_name(names: tuple[str, ...]) -> tuple[list[tuple[str, str]], list[str]]:
+def partners_by_name(names: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Pairs of names that differ in left/right alone, and names that tell a side without a partner."""
     known = {_join_words(name): name for name in names}  # "left elbow" is the partner of "right_elbow"
     pairs = [
