@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -202,7 +202,7 @@ def _save(response: http.client.HTTPResponse, part: _Part, rest: int | None) -> 
         raise _Cut(f"the connection was cut, {format_size(came)} of {format_size(total)} came")
 
 
-def _write(file, block: bytes, part: _Part, rest: int | None) -> None:
+def _write(file: IO[bytes], block: bytes, part: _Part, rest: int | None) -> None:
     try:
         file.write(block)
         file.flush()

@@ -110,7 +110,7 @@ def _find_timm(name: str) -> Path:
     config = None
     if plain in known or plain in {one.partition(".")[0] for one in known}:
         config = timm.models.get_pretrained_cfg(plain)
-    if config is None or config.custom_load:
+    if config is None or config.custom_load or not (config.hf_hub_id or isinstance(config.url, str)):
         near = suggest(plain, known) or "; timm.list_pretrained() lists all"
         raise CheckpointError(f"{name}: timm has no such weights that are read here{near}")
     if not config.hf_hub_id:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from hrtoolkit.data.images import DAMAGE, to_rgb
 from hrtoolkit.errors import DataError
@@ -40,7 +41,7 @@ def to_images(array: Any, name: str, order: str) -> list[np.ndarray]:
     """
     torch = sys.modules.get("torch")
     channels_first = torch is not None and isinstance(array, torch.Tensor)
-    if channels_first:
+    if torch is not None and channels_first:
         array = array.detach().cpu()
         array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
     array = np.asarray(array)
@@ -102,7 +103,7 @@ def pil_to_rgb(picture: Image.Image, name: str) -> np.ndarray:
             from PIL import ImageCms
 
             lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-            picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB")
+            picture = ImageCms.profileToProfile(picture, lab, srgb, outputMode="RGB") or picture
         return to_rgb(picture, name, upright=True)
     except DAMAGE as error:
         raise DataError(f"{name}: the picture cannot be read ({error})") from None
@@ -118,7 +119,7 @@ def read_frames(picture: Image.Image, name: str) -> Iterator[Frame]:
     Raises:
         DataError: not one frame can be read.
     """
-    paged = picture.format == "TIFF"
+    paged = isinstance(picture, TiffImageFile)
     promised = count_frames_of(picture)
     time, shown, reason = 0, 0, ""
     # The picture that an APNG holds for viewers that show no animation is not one of its frames.
@@ -127,7 +128,7 @@ def read_frames(picture: Image.Image, name: str) -> Iterator[Frame]:
         try:
             picture.seek(place)
             image = to_rgb(picture, name, upright=True)
-            left_out = paged and int(picture.tag_v2.get(SUBFILE_TYPE, 0)) & REDUCED
+            left_out = isinstance(picture, TiffImageFile) and int(picture.tag_v2.get(SUBFILE_TYPE, 0)) & REDUCED
         except (*DAMAGE, DataError) as error:
             if promised and place >= promised:
                 break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from numpy import ndarray
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.errors import DataError, OptionError, suggest
 from hrtoolkit.predict.sources import Picture
-from hrtoolkit.records import Record
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.weights import copy_to_cache
 
@@ -43,10 +43,13 @@ class Finder(Protocol):
         ...
 
 
+Rows = ndarray | Sequence[Sequence[float]] | torch.Tensor  # x1, y1, x2, y2 and perhaps a score, of each box
+BoxesLike = str | os.PathLike[str] | Rows | Sequence[Rows] | Mapping[str, Rows]  # see `use_boxes`
+Detector = str | os.PathLike[str] | Finder | Callable[[ndarray], Rows]  # see `use_detector`
 Find = Callable[[int, Picture], Boxes]  # of picture number i
 
 
-def use_boxes(boxes: Any) -> Find:
+def use_boxes(boxes: BoxesLike) -> Find:
     """Look where a person says.
 
     Args:
@@ -60,7 +63,7 @@ def use_boxes(boxes: Any) -> Find:
     if isinstance(boxes, str) and boxes == WHOLE:
         return lambda index, picture: _whole(picture)
     if isinstance(boxes, (str, os.PathLike)):
-        path, boxes = boxes, read_json(boxes)
+        path, boxes = Path(boxes), read_json(Path(boxes))
         if not isinstance(boxes, Mapping):
             raise DataError(f"{path}: expected names of pictures with boxes, such as {{'1.jpg': [[x1, y1, x2, y2]]}}")
     if isinstance(boxes, Mapping):
@@ -71,11 +74,12 @@ def use_boxes(boxes: Any) -> Find:
         return lambda index, picture: fixed
     if not isinstance(boxes, Sequence):
         raise OptionError(f"boxes takes 'whole', an array, a list, a dict or a json file, got {type(boxes).__name__}")
-    each = [_check(one, f"boxes of picture {index}") for index, one in enumerate(boxes)]
+    rows: Sequence[Any] = boxes
+    each = [_check(one, f"boxes of picture {index}") for index, one in enumerate(rows)]
     return lambda index, picture: _of_picture(each, index, picture)
 
 
-def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torch.device) -> Find:
+def use_detector(detector: Detector, device: torch.device) -> Find:
     """Look where a detector finds something, with a score of 0.5 at least.
 
     Args:
@@ -90,10 +94,10 @@ def use_detector(detector: Finder | Callable[[ndarray], Any] | str, device: torc
     """
     if isinstance(detector, (str, os.PathLike)):
         name = os.fspath(detector)
-        detector = _yunet(name) if name.endswith(".onnx") else _torchvision(name, device)
-    elif isinstance(detector, Finder):
-        detector = _people_of(detector)
-    return lambda index, picture: _check(detector(picture.image), f"the detector, in {picture.source.name}")
+        detect: Callable[[ndarray], Rows] = _yunet(name) if name.endswith(".onnx") else _torchvision(name, device)
+    else:
+        detect = _people_of(detector) if isinstance(detector, Finder) else detector
+    return lambda index, picture: _check(detect(picture.image), f"the detector, in {picture.source.name}")
 
 
 def check_inside(boxes_xyxy: ndarray, picture: Picture) -> None:
@@ -118,7 +122,7 @@ def _whole(picture: Picture) -> Boxes:
     return Boxes(np.array([[0, 0, width, height]], np.float64), np.ones(1, np.float32))
 
 
-def _is_boxes(value: Any) -> bool:
+def _is_boxes(value: object) -> TypeGuard[Rows]:
     """Whether a value is the boxes of one picture, and not a list of them."""
     if isinstance(value, (ndarray, torch.Tensor)):
         return value.ndim == 2
@@ -128,7 +132,7 @@ def _is_boxes(value: Any) -> bool:
     )
 
 
-def _check(value: Any, what: str) -> Boxes:
+def _check(value: Rows, what: str) -> Boxes:
     try:
         array = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value, np.float64)
     except (TypeError, ValueError):
@@ -171,8 +175,9 @@ def _people_of(predictor: Finder) -> Callable[[ndarray], ndarray]:
 
     def detect(image: ndarray) -> ndarray:
         found = predictor.find(image)
-        if getattr(found, "boxes_xyxy", None) is None:
+        if not isinstance(found, Objects):
             raise OptionError(f"a detector finds boxes, and this predictor gives a {type(found).__name__}")
+        assert found.scores is not None, "predictions have scores"
         chosen = found.scores >= LEAST_SCORE
         if people is not None:
             chosen &= found.labels == people
@@ -215,8 +220,8 @@ def _yunet(path: str) -> Callable[[ndarray], ndarray]:
         found = detector.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
         if found is None:
             return np.zeros((0, 5))
-        found = found[:, [0, 1, 2, 3, -1]].astype(np.float64)
-        found[:, 2:4] += found[:, :2]
-        return found
+        boxes = found[:, [0, 1, 2, 3, -1]].astype(np.float64)
+        boxes[:, 2:4] += boxes[:, :2]
+        return boxes
 
     return detect

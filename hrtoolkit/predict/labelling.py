@@ -123,6 +123,7 @@ def _results(number: int, thing: dict, picture: dict) -> Iterator[dict]:
 def _classes(scheme: Scheme) -> ClassScheme:
     if isinstance(scheme, KeypointScheme):
         return scheme.classes or ClassScheme(("object",))
+    assert isinstance(scheme, ClassScheme)
     return scheme
 
 

@@ -23,7 +23,7 @@ from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
 from hrtoolkit.predict.video import VideoWriter
 from hrtoolkit.records import LabelMap, Objects
-from hrtoolkit.schemes import Scheme
+from hrtoolkit.schemes import ClassScheme, Scheme
 from hrtoolkit.visualization import write_image, write_label_map
 
 JOURNAL, STATE = "predictions.jsonl", "run.json"
@@ -171,9 +171,11 @@ class Output:
         if PICTURES in self.folders:
             picture = prediction.draw()
             if moving:
-                if self._video is None:
-                    self._video = source.name, VideoWriter(self.folder / PICTURES / _drawn_name(name, True))
-                self._video[1].write(picture, source.time)
+                writer = None if self._video is None else self._video[1]
+                if writer is None:
+                    writer = VideoWriter(self.folder / PICTURES / _drawn_name(name, True))
+                    self._video = source.name, writer
+                writer.write(picture, source.time)
             else:
                 write_image(self.folder / PICTURES / _drawn_name(_numbered(name, source), False), picture)
         if source.frame is not None and self._video is None:
@@ -195,6 +197,7 @@ class Output:
     def _write_maps(self, name: str, prediction: Prediction) -> None:
         record, scheme = prediction.record, prediction.scheme
         if LABELS in self.folders and isinstance(record, LabelMap):
+            assert isinstance(scheme, ClassScheme)
             write_label_map(self.folder / LABELS / f"{name}.png", record.label_map, scheme)
         if MASKS in self.folders and isinstance(record, Objects) and record.masks is not None:
             numbers = np.zeros(prediction.image.shape[:2], np.uint16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy import ndarray
@@ -14,7 +14,33 @@ from hrtoolkit.records import Category, LabelMap, Objects, Record
 from hrtoolkit.schemes import KeypointScheme, Scheme
 from hrtoolkit.visualization import draw
 
+if TYPE_CHECKING:
+    import supervision
+
 MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
+
+
+class ObjectDict(TypedDict, total=False):
+    """An object as json can hold it; `label`, `keypoints` and `mask` where there are such."""
+
+    score: float
+    box_xyxy: list[float]
+    label: str
+    keypoints: dict[str, list[float]]  # x, y and score by name
+    mask: dict[str, list[int] | str]  # COCO's run lengths
+
+
+class PredictionDict(TypedDict, total=False):
+    """A prediction as json can hold it: of `pixels`, `classes` and `objects` it has one."""
+
+    source: str
+    width: int
+    height: int
+    frame: int
+    time: float
+    pixels: dict[str, int]  # of each class in a label map
+    classes: dict[str, float]  # scores of the best ones
+    objects: list[ObjectDict]
 
 
 @dataclass(frozen=True)
@@ -33,7 +59,7 @@ class Prediction:
     scheme: Scheme
     image: ndarray
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> ndarray | float | Objects:
         """What was found of one name of the scheme.
 
         Returns:
@@ -49,8 +75,10 @@ class Prediction:
         if isinstance(record, LabelMap):
             return record.label_map == place
         if isinstance(record, Category):
+            assert record.class_scores is not None, "predictions have scores"
             return float(record.class_scores[place])
         if record.points is not None:
+            assert record.point_scores is not None
             return np.concatenate([record.points[:, place], record.point_scores[:, place, None]], axis=1)
         return record.select(record.labels == place)
 
@@ -58,21 +86,27 @@ class Prediction:
         """The picture with what was found over it, RGB uint8 [H, W, 3]."""
         return draw(self.image, self.record, self.scheme)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> PredictionDict:
         """Everything but pixels, as json can hold it; boxes are edges, points have pixel centres on integers."""
         height, width = self.image.shape[:2]
-        found = {"source": self.source.name, "width": width, "height": height}
-        found |= {name: value for name in ("frame", "time") if (value := getattr(self.source, name)) is not None}
+        found: PredictionDict = {"source": self.source.name, "width": width, "height": height}
+        if self.source.frame is not None:
+            found["frame"] = self.source.frame
+        if self.source.time is not None:
+            found["time"] = self.source.time
         record, names = self.record, self.scheme.names
         if isinstance(record, LabelMap):
             counts = np.bincount(record.label_map.ravel(), minlength=len(names))
-            return found | {"pixels": {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}}
-        if isinstance(record, Category):
+            found["pixels"] = {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}
+        elif isinstance(record, Category):
+            assert record.class_scores is not None, "predictions have scores"
             best = np.argsort(-record.class_scores, kind="stable")[:MOST_CATEGORIES].tolist()
-            return found | {"classes": {names[i]: float(record.class_scores[i]) for i in best}}
-        return found | {"objects": _list_objects(record, self.scheme)}
+            found["classes"] = {names[i]: float(record.class_scores[i]) for i in best}
+        else:
+            found["objects"] = _list_objects(record, self.scheme)
+        return found
 
-    def to_supervision(self) -> Any:
+    def to_supervision(self) -> supervision.KeyPoints | supervision.Detections:
         """The same as `supervision.KeyPoints` or `supervision.Detections` (pip install 'supervision>=0.31').
 
         Raises:
@@ -84,6 +118,7 @@ class Prediction:
         if not isinstance(record, Objects):
             raise TypeError(f"supervision has no type for a {type(record).__name__}")
         if record.points is not None:
+            assert record.point_scores is not None
             return supervision.KeyPoints(
                 xy=record.points.astype(np.float32),
                 keypoint_confidence=record.point_scores.astype(np.float32),
@@ -99,15 +134,16 @@ class Prediction:
         )
 
 
-def _list_objects(record: Objects, scheme: Scheme) -> list[dict]:
+def _list_objects(record: Objects, scheme: Scheme) -> list[ObjectDict]:
     """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
     scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
-    objects = [{"score": score, "box_xyxy": box} for score, box in zip(scores, boxes, strict=True)]
+    objects: list[ObjectDict] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
     classes = scheme.classes if isinstance(scheme, KeypointScheme) else scheme
     if classes is not None:
         for one, label in zip(objects, record.labels.tolist(), strict=True):
             one["label"] = classes.names[label]
     if record.points is not None:
+        assert record.point_scores is not None
         triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
         for one, points in zip(objects, triplets.tolist(), strict=True):
             one["keypoints"] = dict(zip(scheme.names, points, strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -29,11 +29,11 @@ from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint, list_shipped
 from hrtoolkit.geometry import to_xywh
 from hrtoolkit.model import UNNAMED, Branch, Model
-from hrtoolkit.predict.boxes import Find, check_inside, use_boxes, use_detector
+from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
-from hrtoolkit.predict.sources import Picture, Source, count_pictures, open_source
+from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
@@ -42,8 +42,10 @@ from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold
 from hrtoolkit.weights import published_numbers
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
+log = logging.getLogger(__name__)
 CROPS = 16  # at once by default; of whole pictures it is one
 LARGEST_BATCH = 64  # that "auto" tries
 LONG_SECONDS = 1  # of a batch: a larger one gains nothing more
@@ -52,12 +54,12 @@ TURNS = 3  # that each size is timed
 
 
 def load(
-    model: str | Path | Config | Model,
+    model: str | Path | Config,
     checkpoint: str | Path | None = None,
     *,
     device: str | torch.device = "auto",
     batch_size: int | Literal["auto"] | None = None,
-    detector: Any = None,
+    detector: Detector | None = None,
     branch: str | None = None,
     flip: bool = False,
     folded: bool = False,
@@ -114,7 +116,20 @@ def load(
     return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings, known=known)
 
 
-def from_pretrained(name: str | Path, **options: Any) -> Predictor:
+class LoadOptions(TypedDict, total=False):
+    """What `load` takes besides the model, see there."""
+
+    device: str | torch.device
+    batch_size: int | Literal["auto"] | None
+    detector: Detector | None
+    branch: str | None
+    flip: bool
+    folded: bool
+    amp: bool | Precision
+    compile: bool
+
+
+def from_pretrained(name: str | Path, **options: Unpack[LoadOptions]) -> Predictor:
     """Load what `Predictor.save_pretrained` wrote.
 
     Args:
@@ -196,25 +211,26 @@ class Predictor:
         *,
         branch: str | None = None,
         batch_size: int | Literal["auto"] | None = None,
-        detector: Any = None,
-        settings: Mapping[str, Any] = MappingProxyType({}),
-        known: Mapping[str, Any] = MappingProxyType({}),
+        detector: Detector | None = None,
+        settings: Mapping[str, object] = MappingProxyType({}),
+        known: Mapping[str, object] = MappingProxyType({}),
     ):
         self.model = model.eval()
         self.branch: Branch = model.branch(branch)
         self.name = next(name for name, one in model.branches.items() if one is self.branch)
         if self.branch.view is None:
             raise OptionError("this model has no view: its config does not say how it looks at pictures")
+        self.view = self.branch.view
         if isinstance(batch_size, int) and batch_size < 1:
             raise OptionError(f"batch_size is 1 or more, or 'auto', got {batch_size}")
-        self.sees_crops = self.branch.view.sees_crops
+        self.sees_crops = self.view.sees_crops
         self.batch_size = batch_size or (CROPS if self.sees_crops else 1)
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
         self.detect = None if detector is None else use_detector(detector, self.device)
         self.settings = dict(settings, detector=None if detector is None else str(detector))
         self.known = known
-        self.collate = Collate(self.branch.view.multiple, self.branch.view.smallest)
+        self.collate = Collate(self.view.multiple, self.view.smallest)
 
     @property
     def scheme(self) -> Scheme:
@@ -227,9 +243,9 @@ class Predictor:
 
     def __call__(
         self,
-        source: Any,
+        source: Readables,
         *,
-        boxes: Any = None,
+        boxes: BoxesLike | None = None,
         recursive: bool = True,
         order: Literal["rgb", "bgr"] = "rgb",
         on_failure: Callable[[Source, UserError], None] | None = None,
@@ -255,10 +271,10 @@ class Predictor:
 
     def run(
         self,
-        source: Any,
+        source: Readables,
         out: str | Path,
         *,
-        boxes: Any = None,
+        boxes: BoxesLike | None = None,
         recursive: bool = True,
         order: Literal["rgb", "bgr"] = "rgb",
         pictures: bool = True,
@@ -283,8 +299,14 @@ class Predictor:
         told = {"boxes": boxes if isinstance(boxes, (str, type(None))) else "given"}
         output = Output(out, self.scheme, self.settings | told, pictures, save)
         failed: list[tuple[Source, UserError]] = []
-        options = {"boxes": boxes, "recursive": recursive, "order": order, "skip": output.skip}
-        found = self(source, **options, on_failure=lambda one, error: failed.append((one, error)))
+        found = self(
+            source,
+            boxes=boxes,
+            recursive=recursive,
+            order=order,
+            on_failure=lambda one, error: failed.append((one, error)),
+            skip=output.skip,
+        )
         earlier, count = len(output.done), 0
         try:
             for prediction in _show_progress(found, count_pictures(source, recursive, output.skip)):
@@ -313,11 +335,11 @@ class Predictor:
         """
         save_pretrained(self.model, folder, self.known, license)
 
-    def find(self, image: ndarray, boxes: Any = None) -> Record:
+    def find(self, image: ndarray, boxes: BoxesLike | None = None) -> Record:
         """The record of one RGB picture, uint8 [H, W, 3]."""
         return next(iter(self([image], boxes=boxes))).record
 
-    def _find_boxes(self, boxes: Any) -> Find | None:
+    def _find_boxes(self, boxes: BoxesLike | None) -> Find | None:
         if not self.sees_crops:
             if boxes is not None:
                 raise OptionError("boxes are for models that look at crops; this one looks at whole pictures")
@@ -330,7 +352,11 @@ class Predictor:
         return self.detect if boxes is None else use_boxes(boxes)
 
     def _predict(
-        self, pictures: Iterator[Picture], find: Find | None, live: bool, on_failure: Callable | None
+        self,
+        pictures: Iterator[Picture],
+        find: Find | None,
+        live: bool,
+        on_failure: Callable[[Source, UserError], None] | None,
     ) -> Iterator[Prediction]:
         jobs: deque[_Job] = deque()  # in the order of the pictures
         waiting: deque[_Waiting] = deque()
@@ -355,12 +381,11 @@ class Predictor:
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:
         """The inputs of a picture: its crops, or the whole of it."""
-        view, asks = self.branch.view, [None]
-        if find is not None:
-            boxes, scores = find(index, picture)
-            check_inside(boxes, picture)
-            asks = view.crops(to_xywh(boxes), boxes, scores)
-        return [Input(0, *view(picture.image, ask)) for ask in asks]
+        if find is None:
+            return [Input(0, *self.view(picture.image))]
+        boxes, scores = find(index, picture)
+        check_inside(boxes, picture)
+        return [Input(0, *self.view(picture.image, crop)) for crop in self.view.crops(to_xywh(boxes), boxes, scores)]
 
     def _size(self, one: Input) -> tuple:
         """Height and width that a batch of such inputs has: what is padded would change with the others of a batch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ JOIN_SECONDS = 5  # for a reader that hangs; it is left behind
 
 def read_ahead(
     items: Generator[Item, None, None], size: int, newest: bool = False, limit: float | None = None
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Run a generator in a thread and give what it gives, errors too; to close this one ends the thread.
 
     Args:

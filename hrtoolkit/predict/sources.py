@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -28,9 +28,11 @@ from hrtoolkit.predict.video import count_frames, read_video
 AHEAD = 4  # pictures that wait, decoded; those of telephones take 150 MB each
 THREADS = min(4, os.cpu_count() or 1)
 HEAD = 512  # bytes that tell a file's kind
-PICTURE_MARKS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"8BPS")
-PICTURE_MARKS += (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\1\0", b"v/1\1")
-PICTURE_MARKS += tuple(b"P%d" % digit + space for digit in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t"))
+PICTURE_MARKS = (
+    *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"8BPS"),
+    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\1\0", b"v/1\1"),
+    *(b"P%d" % digit + space for digit in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t")),
+)
 PICTURE_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")  # behind `ftyp`
 MAY_MOVE = (b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ACCEPTED = (
@@ -66,11 +68,19 @@ class Picture(NamedTuple):
     image: np.ndarray
 
 
+class HasArray(Protocol):
+    """An array or tensor: what `np.asarray` takes."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+Readable = str | os.PathLike[str] | int | bytes | bytearray | memoryview | IO[bytes] | Image.Image | HasArray
+Readables = Readable | Iterable[Readable]  # one thing with pictures, or several
 Found = tuple[Source, Any]  # a source, and what is in memory of it, a path, an address or an error
 
 
 def open_source(
-    source: Any,
+    source: Readables,
     *,
     recursive: bool = True,
     order: str = "rgb",
@@ -120,7 +130,9 @@ def open_source(
             del result, image  # or they would be held while the next one is decoded
 
 
-def count_pictures(source: Any, recursive: bool = True, skip: Callable[[Source], bool] | None = None) -> int | None:
+def count_pictures(
+    source: Readables, recursive: bool = True, skip: Callable[[Source], bool] | None = None
+) -> int | None:
     """About how many pictures a source has, from the headers of its files: a hint for a progress bar.
 
     Args:
@@ -136,7 +148,7 @@ def count_pictures(source: Any, recursive: bool = True, skip: Callable[[Source],
     total = 0
     for place, content in find(source, recursive, tell=False):
         if skip is None or not skip(place):
-            number = 1
+            number: int | None = 1
             if isinstance(content, Path):
                 number = _count_in_file(content, place.name)
             elif isinstance(content, Address) or hasattr(content, "read"):
@@ -167,8 +179,8 @@ def find(source: Any, recursive: bool, tell: bool = True, numbers: Iterator[int]
         yield from ((Source(f"image_{next(numbers)}"), one) for one in source)
     else:
         number = next(numbers)
-        name = getattr(source, "filename", None) or getattr(source, "name", None)
-        name = printable(name) if name and isinstance(name, str) else f"image_{number}"
+        stated = getattr(source, "filename", None) or getattr(source, "name", None)
+        name = printable(stated) if stated and isinstance(stated, str) else f"image_{number}"
         if inside and is_live(source):
             source = DataError(f"{live_name(source)}: a camera is a source by itself, not one of a list")
         yield Source(name), source
@@ -248,7 +260,7 @@ def _bytes_of(content: Any, name: str) -> bytes:
     return bytes(data)
 
 
-def _read_file(file: BinaryIO, place: Source, pool: ThreadPoolExecutor) -> Iterator[tuple[Source, Any]]:
+def _read_file(file: IO[bytes], place: Source, pool: ThreadPoolExecutor) -> Iterator[tuple[Source, Any]]:
     """Read an open file by its content."""
     head, name = file.read(HEAD), place.name
     file.seek(0)
@@ -264,7 +276,7 @@ def _read_file(file: BinaryIO, place: Source, pool: ThreadPoolExecutor) -> Itera
                 f"{name}: a picture of more than {MAX_BYTES:,} bytes; make it smaller, or cut it into several"
             )
         moving = _open_moving(data, name)
-        frames = moving and read_frames(moving, name)
+        frames = None if moving is None else read_frames(moving, name)
     if frames is None:
         yield place, pool.submit(decode_image, data, name, upright=True)
         return

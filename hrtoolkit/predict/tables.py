@@ -93,9 +93,9 @@ def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> No
 
 def write_coco(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     """COCO's format: `images`, `categories`, and `annotations` with scores, which are what `loadRes` takes."""
-    images, annotations = [], []
-    points = isinstance(scheme, KeypointScheme)
-    classes = (scheme.classes or ClassScheme(("person",), ids=(1,))) if points else scheme
+    images: list[dict] = []
+    annotations: list[dict] = []
+    classes = (scheme.classes or ClassScheme(("person",), ids=(1,))) if isinstance(scheme, KeypointScheme) else scheme
     ids = dict(zip(classes.names, classes.ids, strict=True))
     for number, one in enumerate(with_objects(predictions, "COCO's format"), start=1):
         name = one["source"] if "frame" not in one else f"{one['source']}#{one['frame']}"
@@ -103,7 +103,7 @@ def write_coco(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
         for thing in one["objects"]:
             annotations.append(_coco_annotation(len(annotations) + 1, number, thing, ids))
     categories: list[dict[str, Any]] = [{"id": value, "name": name} for name, value in ids.items()]
-    if points:
+    if isinstance(scheme, KeypointScheme):
         skeleton = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts them from 1
         categories = [one | {"keypoints": list(scheme.names), "skeleton": skeleton} for one in categories]
     with write_atomically(path) as file:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -67,7 +67,7 @@ def import_av() -> ModuleType:
     return av
 
 
-def read_video(file: BinaryIO, name: str) -> Iterator[Frame]:
+def read_video(file: IO[bytes], name: str) -> Iterator[Frame]:
     """Read the frames of a video one by one, in the order shown; of a damaged one all that can be decoded.
 
     What is missing is said by one warning at the end. Each frame has its own size. Pixels that are not square stay as
@@ -93,7 +93,7 @@ def read_video(file: BinaryIO, name: str) -> Iterator[Frame]:
             file.seek(0)
 
 
-def count_frames(file: BinaryIO, name: str) -> int | None:
+def count_frames(file: IO[bytes], name: str) -> int | None:
     """About how many frames a video has, as its header says: a hint for a progress bar; None where it does not say."""
     with _open(file, name) as container:
         stream = _choose_stream(container, name)
@@ -114,7 +114,7 @@ class ToUprightRGB:
         sign = frame.rotation, frame.width, frame.height
         if sign != self._sign:
             # Not of every frame: one that was asked for its side data is freed late, by the collector of garbage.
-            data = frame.side_data.get("DISPLAYMATRIX")
+            data: Any = frame.side_data.get("DISPLAYMATRIX")
             a, b, _, c, d = (1, 0, 0, 0, 1) if data is None else np.frombuffer(data, np.int32)[:5].tolist()
             self._sign, self._matrix = sign, (a, b, c, d)
         image = frame.to_ndarray(format="rgb24")
@@ -124,7 +124,7 @@ class ToUprightRGB:
         return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
-def _decode(file: BinaryIO, name: str, threads: str) -> Iterator[tuple[int, float, VideoFrame]]:
+def _decode(file: IO[bytes], name: str, threads: str) -> Iterator[tuple[int, float, VideoFrame]]:
     av = import_av()
     with _open(file, name) as container:
         stream = _choose_stream(container, name)
@@ -150,7 +150,7 @@ def _decode(file: BinaryIO, name: str, threads: str) -> Iterator[tuple[int, floa
             logger.warning("%s: %s", name, missing)
 
 
-def _open(file: BinaryIO, name: str) -> InputContainer:
+def _open(file: IO[bytes], name: str) -> InputContainer:
     av = import_av()
     try:
         container = av.open(file, "r", options=SAFE, metadata_errors="replace")
@@ -169,7 +169,7 @@ def _open(file: BinaryIO, name: str) -> InputContainer:
         raise DataError(f"{name}: {reason}") from None
 
 
-def _lacks_index(file: BinaryIO) -> bool:
+def _lacks_index(file: IO[bytes]) -> bool:
     """Whether an MP4 or MOV file has no `moov`, without which nothing in it is found."""
     kinds = set()
     while len(header := file.read(8)) == 8:
@@ -221,8 +221,8 @@ def _promised_seconds(container: InputContainer, stream: VideoStream) -> float |
         hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except ValueError:
-        alone = len(container.streams) == 1 and container.duration
-        return container.duration / 1e6 if alone and container.duration > 0 else None
+        duration = container.duration if len(container.streams) == 1 else None
+        return duration / 1e6 if duration and duration > 0 else None
 
 
 def _note_oddities(frame: VideoFrame, stream: VideoStream, name: str) -> None:
@@ -237,6 +237,7 @@ class _Progress:
     """Order, numbers and times of the frames, and what is missing of them."""
 
     def __init__(self, stream: VideoStream):
+        assert stream.time_base is not None, "FFmpeg gives one to every stream"
         self.start, self.unit = stream.start_time, stream.time_base
         self.rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
         self.promised = stream.frames
@@ -293,7 +294,8 @@ class _Progress:
                 failed = len(passed) if self.one_each else min(failed, len(passed))
                 self.gone |= passed.keys()
             for seen in (*passed, stamp):
-                self.waiting.pop(seen, None)
+                if seen is not None:
+                    self.waiting.pop(seen, None)
             self._lose(failed)
             number, self.next = self.next, self.next + 1
             if stamp is None:
