@@ -5,6 +5,8 @@ Tolerances were set on COCO 2017, of whose boxes none raises an alarm.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy import ndarray
 
@@ -16,7 +18,7 @@ SAME = 0.02  # relative difference of areas that are the same but for rounding
 AREAS = 0.01, 1.5  # of the box, that an object's area lies between
 
 # Other ways to write a box, from its numbers [N, 4]: corners [N, 4], and what to do about it.
-READINGS = {
+READINGS: dict[str, tuple[Callable[[ndarray], ndarray], str]] = {
     "corners (x1, y1, x2, y2)": (lambda b: b, "write x2 - x1 and y2 - y1 for the last two"),
     "centres and sizes (x, y, width, height)": (
         lambda b: np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], axis=1),
@@ -56,7 +58,7 @@ def check_boxes(
         chosen = np.sort(np.random.default_rng(0).choice(len(boxes_xywh), SAMPLED, replace=False))
         boxes_xywh, image_wh, names = boxes_xywh[chosen], image_wh[chosen], names[chosen]
         areas, inner_xyxy = (None if values is None else values[chosen] for values in (areas, inner_xyxy))
-    fractions = (boxes_xywh <= 1).all(axis=1) & (image_wh > 2).all(axis=1)
+    fractions = np.all(boxes_xywh <= 1, axis=1) & np.all(image_wh > 2, axis=1)
     if _are_most(fractions):
         what = "boxes that look like fractions of the image (0 to 1)"
         findings.add("stop", what, names[fractions], "boxes are in pixels; multiply by the image's width and height")
@@ -82,14 +84,21 @@ def check_edges(boxes_xyxy: ndarray, image_wh: ndarray, names: ndarray, findings
     findings.add("warning", "boxes that reach over the edge of their image", over, remedy)
 
 
-def _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy) -> bool:
+def _check_reading(
+    boxes_xywh: ndarray,
+    image_wh: ndarray,
+    names: ndarray,
+    findings: Findings,
+    areas: ndarray | None,
+    inner_xyxy: ndarray | None,
+) -> bool:
     """Find boxes that make sense when they are read in another way, and in that way alone; whether they do."""
     corners = np.concatenate([boxes_xywh[:, :2], boxes_xywh[:, :2] + boxes_xywh[:, 2:]], axis=1)
     beyond = ~_lie_inside(corners, image_wh)
     found = {}
     for what, (read, remedy) in READINGS.items():
         other = read(boxes_xywh)
-        sensible = (other[:, 2:] > other[:, :2]).all(axis=1) & _lie_inside(other, image_wh)
+        sensible = np.all(other[:, 2:] > other[:, :2], axis=1) & _lie_inside(other, image_wh)
         told, denied = beyond & sensible, np.zeros_like(beyond)
         if areas is not None:
             extents = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (corners, other))
@@ -97,7 +106,8 @@ def _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy) -> 
             told, denied = told | (theirs & ~ours & sensible), denied | (ours & ~theirs)
         if inner_xyxy is not None:
             ours, theirs = _distances(inner_xyxy, corners), _distances(inner_xyxy, other)
-            told, denied = told | ((theirs < 0.5 * ours).all(axis=1) & sensible), denied | (ours < theirs).any(axis=1)
+            told = told | (np.all(theirs < 0.5 * ours, axis=1) & sensible)
+            denied = denied | np.any(ours < theirs, axis=1)
         told &= ~denied
         # One box in five is enough, where many make sense and few speak against it.
         many = len(names) >= 10 and sensible.mean() > 0.98 and told.mean() > 0.2 > denied.mean()
@@ -112,7 +122,7 @@ def _check_reading(boxes_xywh, image_wh, names, findings, areas, inner_xyxy) -> 
 
 
 def _lie_inside(corners: ndarray, image_wh: ndarray) -> ndarray:
-    return (corners[:, :2] >= -EDGE).all(axis=1) & (corners[:, 2:] <= image_wh + EDGE).all(axis=1)
+    return np.all(corners[:, :2] >= -EDGE, axis=1) & np.all(corners[:, 2:] <= image_wh + EDGE, axis=1)
 
 
 def _distances(inner_xyxy: ndarray, corners: ndarray) -> ndarray:

@@ -34,13 +34,13 @@ from hrtoolkit.data.fields import (
 )
 from hrtoolkit.data.foreign import refusal, stream_coco
 from hrtoolkit.errors import DataError, shorten, suggest
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Findings, Level
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
 
 Faults = Literal["stop", "drop"]
 # What is done with faulty records: the level of the finding, and its remedy.
-FAULTS = {
+FAULTS: dict[str, tuple[Level, str]] = {
     "stop": ("stop", 'correct them, or leave them out by the dataset\'s faults="drop"'),
     "drop": ("warning", "they are left out"),
 }
@@ -174,7 +174,7 @@ def read_instances(
     categories = _fill_tables(path, images, annotations)
     *columns, lengths, text = annotations.columns()
     segmentations = PackedSegmentations(text, lengths) if masks else None
-    return Images(*images.columns()), Instances(*columns, segmentations), categories, annotations.count
+    return Images(*images.columns()), Instances._make([*columns, segmentations]), categories, annotations.count
 
 
 def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
@@ -275,7 +275,7 @@ def scheme_of_categories(
         if names and stated is not None and set(names) <= set(stated.names):
             found = _take_names(stated, tuple(names))
         elif names and (completes or isinstance(scheme, KeypointScheme)):
-            found = _scheme_of_file(category, dict(scheme or {}) if completes else {}, findings)
+            found = _scheme_of_file(category, dict(scheme) if isinstance(scheme, Mapping) else {}, findings)
         elif stated is None:
             raise ValueError(
                 f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
@@ -283,8 +283,8 @@ def scheme_of_categories(
             )
         else:
             found = stated
-        ids = [int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories]
-        return replace(found, classes=ClassScheme([one["name"] for one in categories], ids=ids))
+        ids = tuple(int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories)
+        return replace(found, classes=ClassScheme(tuple(one["name"] for one in categories), ids=ids))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -330,14 +330,14 @@ def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
     if tuple(names) == scheme.names:
         return scheme
     places = [scheme.names.index(name) for name in names]
-    pairs = {f: [pair for pair in getattr(scheme, f) if set(pair) <= set(names)] for f in ("mirrored", "skeleton")}
     reference = scheme.nme_reference
     return KeypointScheme(
-        names,
-        **pairs,
-        palette=[scheme.palette[place] for place in places],
-        sigmas=[scheme.sigmas[place] for place in places] if scheme.sigmas else (),
-        upper_body=[name for name in scheme.upper_body if name in names],
+        tuple(names),
+        mirrored=tuple(pair for pair in scheme.mirrored if set(pair) <= set(names)),
+        skeleton=tuple(pair for pair in scheme.skeleton if set(pair) <= set(names)),
+        palette=tuple(scheme.palette[place] for place in places),
+        sigmas=tuple(scheme.sigmas[place] for place in places) if scheme.sigmas else (),
+        upper_body=tuple(name for name in scheme.upper_body if name in names),
         nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
     )
 
@@ -387,7 +387,7 @@ class _Table:
             return True
         return False
 
-    def _is_faulty(self, record, position: int) -> bool:
+    def _is_faulty(self, record: object, position: int) -> bool:
         faults = list(find_faults(record, self.fields))
         where = f"{self.name}[{position}]"
         if isinstance(record, dict) and "id" in record:

@@ -71,7 +71,7 @@ def examine(
     for name in samples.keys() & metrics.keys():
         findings += _check_truth(samples[name], metrics[name], finish)
     images = {name: image_files(one, read_images) for name, one in samples.items()}
-    contents: dict[str, list[bytes | None]] = dict.fromkeys(samples)
+    contents: dict[str, list[bytes | None] | None] = dict.fromkeys(samples)
     for name, files in images.items():
         found, images[name] = check_presence(name, files)
         if read_images:

@@ -15,7 +15,7 @@ import numpy as np
 from hrtoolkit.data.images import decode_image, has_sides_exchanged, read_extras, read_image_file
 from hrtoolkit.data.paths import near_path
 from hrtoolkit.errors import DataError
-from hrtoolkit.findings import SHOWN_IDS, Findings
+from hrtoolkit.findings import SHOWN_IDS, Findings, Level
 from hrtoolkit.samples import Images, compare_size
 from hrtoolkit.threads import in_threads
 
@@ -85,7 +85,7 @@ def check_contents(name: str, images: Images, any_size: bool = False) -> tuple[F
     looks = in_threads(lambda index: _look(images, index), range(len(images.paths)), f"{name} images")
     findings = Findings(_common_folder(images, name))
 
-    def tell(level: str, what: str, found: Callable[[Look], object], remedy: str) -> None:
+    def tell(level: Level, what: str, found: Callable[[Look], object], remedy: str) -> None:
         told = [(index, found(look)) for index, look in enumerate(looks)]
         shown = [_name(images, index, "" if text is True else str(text)) for index, text in told if text]
         findings.add(level, what, shown, remedy)
@@ -148,7 +148,7 @@ def check_leaks(
         same = np.array([digest in known for digest in other_contents], dtype=bool)
     else:
         same = _same_files(*paths)
-    findings.add("warning", "images in both", [_name(other, i) for i in np.flatnonzero(same)], remedy)
+    findings.add("warning", "images in both", [_name(other, i) for i in np.flatnonzero(same).tolist()], remedy)
     if train.ids.dtype.kind == other.ids.dtype.kind == "i":  # texts are file names, seen to above
         same_id = np.isin(other.ids, train.ids) & ~same
         findings.add("note", "image ids in both, for different files", other.ids[same_id], "check that they are two")

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 import cv2
 import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from hrtoolkit.data.paths import open_file, read_bytes
 from hrtoolkit.errors import DataError
@@ -210,7 +211,7 @@ def to_rgb(picture: Image.Image, path: str | Path, upright: bool = False) -> np.
         Exception: one of DAMAGE; its file is broken.
     """
     if picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in ("PNG", "PPM")):
-        bits = picture.tag_v2[BITS_PER_SAMPLE][0] if picture.format == "TIFF" else 16
+        bits = picture.tag_v2[BITS_PER_SAMPLE][0] if isinstance(picture, TiffImageFile) else 16
         image = np.repeat((np.asarray(picture) >> bits - 8).astype(np.uint8)[..., None], 3, axis=2)
     elif picture.mode in ("I", "F"):
         kind = "whole numbers of 32 bits" if picture.mode == "I" else "floats"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hrtoolkit.findings import Findings
 
-Name = TypeVar("Name", str, PurePath)
+Name = TypeVar("Name", bound=str | PurePath)
 SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", ".AppleDouble", ".Trashes", "$RECYCLE.BIN", "#recycle", ".ipynb_checkpoints"}
 SYSTEM_FILES = {".DS_Store", "Thumbs.db", "ehthumbs.db", "desktop.ini"}
 

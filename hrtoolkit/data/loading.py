@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,13 +83,13 @@ def batch_by_group(groups: np.ndarray, batch_size: int) -> np.ndarray:
     Returns:
         [N] positions in the present order.
     """
-    batches, left_over = [], []
+    full, left_over = [], []
     for group in np.unique(groups):
         positions = np.flatnonzero(groups == group)
         whole = len(positions) // batch_size * batch_size
-        batches.append(positions[:whole].reshape(-1, batch_size))
+        full.append(positions[:whole].reshape(-1, batch_size))
         left_over.append(positions[whole:])
-    batches = np.concatenate(batches)
+    batches = np.concatenate(full)
     filled_first = batches[np.argsort(batches[:, -1])]
     return np.concatenate([filled_first.ravel(), np.sort(np.concatenate(left_over))])
 
@@ -140,7 +141,7 @@ def build_dataloader(
         if inputs.view.multiple is not None and inputs.owners is None:
             width, height = inputs.samples.images.sizes_wh.T
             groups = (width >= height).astype(np.int8)
-        sampler = TrainSampler(len(inputs), seed, groups, batch_size)
+        sampler: TrainSampler | TestSampler = TrainSampler(len(inputs), seed, groups, batch_size)
     else:
         sampler = TestSampler(inputs)
     # Of one input BatchNorm has no statistics: over 1x1 maps it fails, elsewhere it learns from that image alone.
@@ -173,7 +174,7 @@ def stopping_workers(*loaders: DataLoader) -> Iterator[None]:
                 loader._iterator = None
 
 
-def end_workers(iterator) -> None:
+def end_workers(iterator: Any) -> None:
     """End the processes of a loader at once.
 
     They only read, so there is nothing to wait for. torch's own way waits for them, and for ever where one died while
@@ -211,7 +212,7 @@ class Collate:
         self.multiple = multiple
         self.smallest = smallest
 
-    def __call__(self, inputs: list[Input]) -> dict:
+    def __call__(self, inputs: list[Input]) -> dict[str, Any]:
         """Make the batch.
 
         Args:
@@ -232,8 +233,8 @@ class Collate:
             "frames": Frame.stack([one.frame for one in inputs]),
             "indices": np.array([one.index for one in inputs]),
         }
-        targets = [one.targets for one in inputs]
-        if targets[0] is None:
+        targets = [one.targets for one in inputs if one.targets is not None]
+        if not targets:
             if inputs[0].truth is not None:
                 batch["truths"] = [one.truth for one in inputs]
             return batch
@@ -259,9 +260,10 @@ class Collate:
         """Height and width of a batch of inputs of these sizes, which are all the same where nothing is padded."""
         if self.multiple is None:
             return sizes[0]
-        return tuple(
+        height, width = (
             -(-max(*sides, self.smallest) // self.multiple) * self.multiple for sides in zip(*sizes, strict=True)
         )
+        return height, width
 
     def _padded(self, inputs: list[Input]) -> torch.Tensor:
         sizes = [one.pixels.shape[:2] for one in inputs]
@@ -277,12 +279,14 @@ def _init_worker(worker: int) -> None:
     # One worker is one core's work: OpenCV's own threads would fight over the others.
     cv2.setNumThreads(0)
     # A batch that cannot be sent, for want of shared memory or open files, would be dropped, and waited for for ever.
-    Queue._on_queue_feeder_error = _send_error
+    Queue._on_queue_feeder_error = _send_error  # type: ignore[attr-defined]  # Python's own, without a public way
     # The process that reads the batches decides when to stop: a signal to all must leave it its workers until then.
     for number in STOP_SIGNALS:
         if number != signal.SIGTERM:
             signal.signal(number, signal.SIG_IGN)
-    parent = multiprocessing.parent_process().pid
+    process = multiprocessing.parent_process()
+    assert process is not None and process.pid is not None, "workers have a parent"
+    parent = process.pid
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != parent:  # it died before this worker was bound to it

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 LOCK = threading.Lock()
 _running: dict[int, subprocess.Popen] = {}  # the reader of this process: a forked one starts its own
@@ -50,6 +51,7 @@ def _ask(path: str, names: Sequence[str] | None) -> bytes | None:
         # It ends when this process does, which closes its input.
         reader = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         _running[os.getpid()] = reader
+    assert reader.stdin is not None and reader.stdout is not None, "both are pipes"
     try:
         reader.stdin.write(json.dumps([path, names]).encode() + b"\n")
         reader.stdin.flush()
@@ -81,7 +83,9 @@ def serve() -> None:
         path, names = json.loads(line)
         try:
             content = loadmat(path, variable_names=names)
-            arrays = {f"_{n}": pack(v) for n, v in content.items() if isinstance(v, np.ndarray) and not v.dtype.names}
+            arrays: dict[str, Any] = {
+                f"_{n}": pack(v) for n, v in content.items() if isinstance(v, np.ndarray) and not v.dtype.names
+            }
             file = io.BytesIO()
             np.savez(file, **arrays)
             answer = file.getvalue()

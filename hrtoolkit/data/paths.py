@@ -7,8 +7,8 @@ import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import unquote
 
 from hrtoolkit.errors import DataError
@@ -17,7 +17,7 @@ MAX_BYTES = 2**30  # of a file that is read at once
 
 
 @contextmanager
-def open_file(path: str | Path, what: str = "file", advice: str = "") -> Iterator[BinaryIO]:
+def open_file(path: str | Path, what: str = "file", advice: str = "") -> Iterator[BufferedReader]:
     """Open a file to read its bytes; a pipe or a device would let the reader wait, or never end.
 
     Args:

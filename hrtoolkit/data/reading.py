@@ -82,14 +82,16 @@ class _JsonWindow:
 
     def __init__(self, file: IO[str], path: str | Path):
         self.file, self.path = file, path
-        self.scan = json.JSONDecoder().scan_once
+        decoder: Any = json.JSONDecoder()
+        self.scan = decoder.scan_once
         self.text, self.position = "", 0
         self.line, self.column = 1, 1  # of the first character of `text`
 
     def peek(self) -> str:
         """Skip white space and look at the next character; "" at the end of the file."""
         while True:
-            self.position = WHITESPACE.match(self.text, self.position).end()
+            white = WHITESPACE.match(self.text, self.position)
+            self.position = white.end() if white else self.position
             if self.position < len(self.text) or not self._read_on():
                 return self.text[self.position : self.position + 1]
 

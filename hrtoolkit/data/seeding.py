@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 
 
 class SampleKey(NamedTuple):
@@ -17,7 +18,7 @@ class SampleKey(NamedTuple):
     The same input is the same whatever the number of workers or processes, and a resumed run stores no random state.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides `tuple.index`, which nobody asks for
     epoch: int
     seed: int
 
@@ -35,11 +36,11 @@ def global_seed(seed: int, device: torch.device | None = None) -> Iterator[None]
         seed: below 2 ** 32.
         device: whose torch generator is seeded besides the CPU's.
     """
-    states = random.getstate(), np.random.get_bit_generator()
+    states = random.getstate(), mtrand.get_bit_generator()
     gpus = [] if device is None or device.type != "cuda" else [device]
     with torch.random.fork_rng(devices=gpus):
         random.seed(seed)
-        np.random.set_bit_generator(np.random.PCG64(seed))  # copying the state of NumPy's own takes ten times as long
+        mtrand.set_bit_generator(np.random.PCG64(seed))  # copying the state of NumPy's own takes ten times as long
         torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach for all GPUs
         for gpu in gpus:
             torch.cuda.default_generators[gpu.index].manual_seed(seed)
@@ -47,4 +48,4 @@ def global_seed(seed: int, device: torch.device | None = None) -> Iterator[None]
             yield
         finally:
             random.setstate(states[0])
-            np.random.set_bit_generator(states[1])
+            mtrand.set_bit_generator(states[1])

@@ -32,6 +32,6 @@ def voc_object(item: ET.Element) -> VocObject:
 
 def _read_number(parent: ET.Element | None, name: str) -> float:
     try:
-        return float(parent.findtext(name))
-    except (AttributeError, TypeError, ValueError):
+        return NAN if parent is None else float(parent.findtext(name) or NAN)
+    except ValueError:
         return NAN

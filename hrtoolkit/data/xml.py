@@ -7,6 +7,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from hrtoolkit.data.paths import open_file, read_bytes
 from hrtoolkit.data.reading import MARKS
@@ -49,14 +50,15 @@ def stream_xml(path: Path, tags: Collection[str]) -> Iterator[ET.Element]:
     Raises:
         DataError: there is no such file, or it is no XML.
     """
-    parser = ET.XMLPullParser(("start", "end"))
+    parser: ET.XMLPullParser = ET.XMLPullParser(("start", "end"))
     ancestors: list[ET.Element] = []
     try:
         for text in _read_text(path):
             if "<!DOCTYPE" in text:
                 raise DataError("it declares a document type, which annotation files do not; remove <!DOCTYPE ...>")
             parser.feed(text)
-            for event, element in parser.read_events():
+            events: Iterator[Any] = parser.read_events()  # "start" and "end", each with its element
+            for event, element in events:
                 if event == "start":
                     ancestors.append(element)
                     continue

@@ -26,9 +26,9 @@ def make_categories(
         schemes: keypoints of those that have any.
         mirrored: classes whose mirror partners the export says; of others left and right in names do.
     """
-    ids = list(labels.values())
-    if None in ids or len(set(ids)) < len(ids) or min(ids) < 0:
-        ids = list(range(1, len(ids) + 1))
+    ids = [id for id in labels.values() if id is not None and id >= 0]
+    if len(set(ids)) < len(labels):
+        ids = list(range(1, len(labels) + 1))
     categories = []
     for label, id in zip(labels, ids, strict=True):
         category: dict[str, Any] = {"id": id, "name": label}
@@ -44,6 +44,7 @@ def make_categories(
 
 def to_annotation(instance: Instance) -> dict[str, Any]:
     """An instance as json holds it, with its class and keypoints still by name."""
+    assert instance.box_xyxy is not None, "a complete one has a box"
     x1, y1, x2, y2 = instance.box_xyxy
     annotation: dict[str, Any] = {
         "id": instance.id,
@@ -128,7 +129,7 @@ def _finish(thing: dict, ids: Mapping[str, int], schemes: Mapping[str, KeypointS
 class _Ids:
     """Numbers from 1 that are unique: those of the export where they are, else the next free ones."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.taken: set[int] = set()
         self.next = 1
 

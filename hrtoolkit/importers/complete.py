@@ -38,7 +38,8 @@ def complete(instance: Instance, size_wh: Sequence[int], told: Counter) -> Insta
         size_wh: of its image.
         told: counts what is derived.
     """
-    box, area = instance.box_xyxy, instance.area
+    box: Sequence[float] | np.ndarray | None = instance.box_xyxy
+    area = instance.area
     if box is None and (box := _outline_box(instance)) is not None:
         told[BOX_OF_OUTLINE] += 1
     if box is None:
@@ -74,7 +75,7 @@ def box_of_points(points: np.ndarray, size_wh: Sequence[int]) -> tuple[np.ndarra
     return np.concatenate([box_low, box_high]), bool(lacking.any())
 
 
-def _outline_box(instance: Instance) -> Sequence[float] | None:
+def _outline_box(instance: Instance) -> Sequence[float] | np.ndarray | None:
     if instance.run_lengths is not None:
         x, y, width, height = coco_masks.toBbox(to_run_lengths(instance.run_lengths, instance.run_lengths["size"]))
         return None if width <= 0 else (x, y, x + width, y + height)

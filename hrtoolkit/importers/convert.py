@@ -173,7 +173,7 @@ def _read(pictures: Iterator[Picture], source: Source, imported: Imported, journ
             if whole is not None:
                 annotations.append(to_annotation(whole))
                 _count(whole, source, imported)
-                if _lies_in(whole.box_xyxy, size):
+                if whole.box_xyxy is not None and _lies_in(whole.box_xyxy, size):
                     usable.add((whole.label, bool(whole.points)))
         image = {"id": picture.id, "file_name": name, "width": size[0], "height": size[1]}
         journal.write(json.dumps([image, annotations]) + "\n")
@@ -203,12 +203,13 @@ def _find_size(picture: Picture, file: Path | None, source: Source) -> tuple[int
         stated = f"{picture.name}: {picture.size_wh[0]}x{picture.size_wh[1]}, its file has {size[0]}x{size[1]}"
         source.fault("images of another size than annotated", stated, "take the images that were annotated")
     # An image that is stored turned is read as the annotations have it.
-    return size if picture.size_wh is None else tuple(picture.size_wh)
+    return size if picture.size_wh is None else (picture.size_wh[0], picture.size_wh[1])
 
 
 def _write_image(picture: Picture, folder: Path) -> Path:
     """Write an image that lies inside the annotations."""
     pixels = picture.pixels
+    assert pixels is not None
     name = re.sub(r"[^\w.()-]+", "_", picture.name.replace("\\", "/").removeprefix("/")) or "image"
     if isinstance(pixels, bytes):
         suffix = ".png" if read_header(pixels) is not None and pixels.startswith(b"\x89PNG") else ".jpg"

@@ -96,15 +96,15 @@ class _Reader:
         children: dict[str, list[str]] = defaultdict(list)
         labels = [label for label in meta.iter("label") if label.findtext("name")]
         for label in labels:
-            name, parent = label.findtext("name"), label.findtext("parent")
+            name, parent = _name(label), label.findtext("parent")
             if parent and name not in children[parent]:
                 children[parent].append(name)
         own = [label for label in labels if not label.findtext("parent") and label.findtext("type") != "tag"]
-        points = {label.findtext("name") for label in own if label.findtext("type") == "points"}
+        points = {_name(label) for label in own if label.findtext("type") == "points"}
         self.single = points if len(points) > 1 or self.source.join else set()
         self.points.names |= self.single
         for label in own:
-            name = label.findtext("name")
+            name = _name(label)
             self.labels.add(name)
             if name in self.single:
                 continue
@@ -155,15 +155,15 @@ class _Reader:
     def _gather(self, found: list[tuple[Shape, str]]) -> list[Instance]:
         singles = [shape.loose for shape, _ in found if shape.loose]
         names = set(singles)
-        others = any(not shape.loose or shape.group for shape, _ in found)
-        if len(names) > 1 and (others or len(names) == len(singles)):  # no objects of one point each, but keypoints
+        mixed = any(not shape.loose or shape.group for shape, _ in found)
+        if len(names) > 1 and (mixed or len(names) == len(singles)):  # no objects of one point each, but keypoints
             self.single |= names
             self.points.names |= names
             self.source.emptied |= names
         loose = [
             LoosePoint(shape.loose, next(iter(shape.instance.points.values())), shape.group, where)
             for shape, where in found
-            if shape.loose in self.single
+            if shape.loose in self.single and shape.instance.points
         ]
         others = [(shape.group, shape.instance) for shape, _ in found if shape.loose not in self.single]
         instances = self.points.gather(loose, others) if loose else [instance for _, instance in others]
@@ -235,7 +235,7 @@ class _Reader:
             return None
         instance = Instance(label, attributes=_attributes(element), **self._geometry(element, label, size_wh, where))
         group = int(element.get("group_id") or 0) or None
-        single = kind == "points" and len(instance.points) == 1
+        single = kind == "points" and instance.points is not None and len(instance.points) == 1
         return Shape(instance, group, label if single else "")
 
     def _geometry(self, shape: ET.Element, label: str, size_wh: tuple[int, int] | None, where: str) -> dict[str, Any]:
@@ -249,8 +249,8 @@ class _Reader:
                 return {"box_xyxy": (x1, y1, x2, y2)}
             return {"polygons": [turned_box((x1, y1, x2, y2), degrees)]}
         if kind == "ellipse":
-            numbers = (spelled(shape.get(name)) for name in ("cx", "cy", "rx", "ry"))
-            return {"polygons": [ellipse_outline(*numbers, math.radians(degrees))]}
+            x, y, width, height = (spelled(shape.get(name)) for name in ("cx", "cy", "rx", "ry"))
+            return {"polygons": [ellipse_outline(x, y, width, height, math.radians(degrees))]}
         if kind == "mask":
             if size_wh is None:
                 raise ValueError("a mask in a file that does not state the size of the image")
@@ -283,6 +283,10 @@ class _Reader:
         return found
 
 
+def _name(label: ET.Element) -> str:
+    return label.findtext("name") or ""
+
+
 def _attributes(element: ET.Element) -> dict[str, str] | None:
     own = {str(one.get("name")): one.text or "" for one in element.findall("attribute")}
     return own or None
@@ -305,9 +309,9 @@ def _skeleton(svg: str, names: list[str]) -> list[tuple[str, str]]:
         id, name = re.search(r'data-node-id="(\d+)"', circle), re.search(r'data-label-name="([^"]*)"', circle)
         if id and name and name[1] in names:
             nodes[id[1]] = name[1]
-    found = []
+    found: list[tuple[str, str]] = []
     for line in re.findall(r"<line[^>]*>", svg):
-        ends = [nodes.get(start or end) for start, end in EDGE.findall(line)]
-        if len(ends) == 2 and None not in ends and ends[0] != ends[1] and tuple(ends) not in found:
-            found.append(tuple(ends))
+        ends = [nodes[start or end] for start, end in EDGE.findall(line) if (start or end) in nodes]
+        if len(ends) == 2 and ends[0] != ends[1] and (ends[0], ends[1]) not in found:
+            found.append((ends[0], ends[1]))
     return found

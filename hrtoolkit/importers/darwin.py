@@ -15,7 +15,7 @@ import numpy as np
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
-from hrtoolkit.importers.shapes import ellipse_outline, outline_of_rings
+from hrtoolkit.importers.shapes import ellipse_outline, outline_of_rings, to_ring
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
 from hrtoolkit.masks import encode_masks
@@ -60,12 +60,9 @@ def _item(data: dict) -> tuple[str, str, tuple[int, int] | None]:
     slot = (item.get("slots") or [{}])[0]
     if slot.get("type", "image") != "image" or "frame_count" in slot:
         raise ValueError(f"annotations of a {slot.get('type', 'video')}; export its frames as images")
-    sides = slot.get("width"), slot.get("height")
-    return (
-        str(item.get("path") or "/"),
-        item["name"],
-        tuple(int(number(side)) for side in sides) if all(sides) else None,
-    )
+    width, height = slot.get("width"), slot.get("height")
+    size = (int(number(width)), int(number(height))) if width and height else None
+    return str(item.get("path") or "/"), item["name"], size
 
 
 def _declare(source: Source) -> None:
@@ -123,8 +120,10 @@ def _read_shape(kind: str, shape: dict, size: tuple[int, int] | None) -> dict:
         return {}
     paths = shape.get("paths") or [shape["path"], *shape.get("additional_paths", ())]
     rings = [[value for corner in path for value in _xy(corner)] for path in paths]
-    if size is None and len(rings) > 1:
-        raise ValueError("an outline of several paths in an image whose size is not stated")
+    if size is None:
+        if len(rings) > 1:
+            raise ValueError("an outline of several paths in an image whose size is not stated")
+        return {"polygons": [to_ring([ring]) for ring in rings]}
     return outline_of_rings(rings, size)  # the file does not say which path is a hole
 
 

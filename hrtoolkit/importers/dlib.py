@@ -33,18 +33,18 @@ def read_dlib(source: Source) -> Iterator[Picture]:
             if not name:
                 source.fault("images without a name", where, "correct them")
                 continue
-            size = image.get("width"), image.get("height")
+            width, height = image.get("width") or "", image.get("height") or ""
             yield Picture(
                 name=name,
                 instances=instances,
                 file=source.find_image(name, file.parent),
-                size_wh=tuple(map(int, size)) if all(side and side.isdigit() for side in size) else None,
+                size_wh=(int(width), int(height)) if width.isdigit() and height.isdigit() else None,
                 split=source.split_of(file),
             )
-    for label, names in parts.items():
+    for label, own in parts.items():
         # dlib sorts parts by name: one that the first boxes lack belongs in between. Numbers are sorted anyway.
-        if in_order and not all(name.isdigit() for name in names):
-            source.declare(label, sorted(names))
+        if in_order and not all(name.isdigit() for name in own):
+            source.declare(label, sorted(own))
 
 
 def _instance(box: ET.Element) -> Instance:

@@ -126,8 +126,8 @@ def _keypoint_names(file: Path, source: Source) -> dict[str, Skeleton]:
 
 
 def _size(sample: dict) -> tuple[int, int] | None:
-    sides = [(sample.get("metadata") or {}).get(side) for side in ("width", "height")]
-    return tuple(int(number(side)) for side in sides) if all(sides) else None
+    width, height = ((sample.get("metadata") or {}).get(side) for side in ("width", "height"))
+    return (int(number(width)), int(number(height))) if width and height else None
 
 
 def _instance(

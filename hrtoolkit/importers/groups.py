@@ -48,16 +48,17 @@ def hold_out(names: Sequence[str], fraction: float, useful: np.ndarray) -> tuple
     kinds, counts = kinds[counts > 0], counts[counts > 0]
     wanted = max(1, round(fraction * useful.sum()))
     if len(kinds) >= FEWEST:
-        order = sorted(range(len(kinds)), key=lambda kind: zlib.crc32(kinds[kind].encode()))
-        taken, total = [], 0
-        for kind in order:
+        ranked = sorted(range(len(kinds)), key=lambda kind: zlib.crc32(str(kinds[kind]).encode()))
+        taken: list[int] = []
+        total = 0.0
+        for kind in ranked:
             # The one that brings the number nearest, and one at least; not all of them.
             if (not taken or abs(total + counts[kind] - wanted) < abs(total - wanted)) and len(taken) < len(kinds) - 1:
                 taken.append(kind)
                 total += counts[kind]
         return np.isin(groups, kinds[taken]), f"{len(taken)} of {len(kinds)} groups by folder and name"
     units = np.array([f"{PurePosixPath(name).parent}/{original_name(name)}" for name in names])
-    order = np.array(sorted(range(len(names)), key=lambda place: _natural(units[place])))
+    order = np.array(sorted(range(len(names)), key=lambda place: _natural(str(units[place]))))
     start = np.flatnonzero(useful[order])[-wanted]
     first = np.flatnonzero(useful[order])[0]
     while start > first + 1 and units[order[start]] == units[order[start - 1]]:  # copies of a picture stay together

@@ -26,24 +26,24 @@ def join_points_to_boxes(instances: Sequence[Instance], source: Source) -> list[
     Returns:
         the instances, joined ones where the boxes were.
     """
-    points = [one for one in instances if one.points and one.box_xyxy is None]
-    boxes = [one for one in instances if one.box_xyxy is not None and not one.points]
+    points = [(one, one.points) for one in instances if one.points and one.box_xyxy is None]
+    boxes = [(one, one.box_xyxy) for one in instances if one.box_xyxy is not None and not one.points]
     if not points or not boxes:
         return list(instances)
     costs = np.full((len(points), len(boxes)), FAR)
-    for row, one in enumerate(points):
-        places = np.array([point[:2] for point in one.points.values() if point[2] > 0]).reshape(-1, 2)
-        for column, other in enumerate(boxes):
-            x1, y1, x2, y2 = other.box_xyxy
+    for row, (_, named) in enumerate(points):
+        places = np.array([point[:2] for point in named.values() if point[2] > 0]).reshape(-1, 2)
+        for column, (_, (x1, y1, x2, y2)) in enumerate(boxes):
             inside = (places >= (x1 - SLACK, y1 - SLACK)) & (places <= (x2 + SLACK, y2 + SLACK))
             if len(places) and inside.all():
                 costs[row, column] = max((x2 - x1) * (y2 - y1), 0)
     found = [(r, c) for r, c in zip(*linear_sum_assignment(costs), strict=True) if costs[r, c] < FAR]
-    partner = {id(boxes[column]): points[row] for row, column in found}
+    partner = {id(boxes[column][0]): points[row][0] for row, column in found}
     gone = {id(one) for one in partner.values()}
     joined = []
     for one in instances:
-        if (other := partner.get(id(one))) is not None:
+        if id(one) in partner:
+            other = partner[id(one)]
             source.hand_over(other.label, one.label)
             one = one._replace(points=other.points)
         if id(one) not in gone:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,7 +161,7 @@ def _image_names(data: dict, configuration: Configuration, where: str) -> list[s
     names = found if isinstance(found, list) else [found]
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError("it names no image")
-    return names
+    return [str(name) for name in names]
 
 
 def _picture(
@@ -173,7 +173,7 @@ def _picture(
     gatherer: PointGatherer,
     source: Source,
 ) -> Picture:
-    pixels = image = size = None
+    pixels = image = None
     if name.startswith("data:image/"):
         pixels, name = base64.b64decode(name.partition(",")[2]), re.sub(r"\W+", "_", where.rpartition(", ")[2])
     else:
@@ -184,18 +184,21 @@ def _picture(
     sizes = {pair for pair in sizes if all(pair)}
     if len(sizes) > 1:
         source.fault("regions of one picture that state several sizes", f"{where}: {sorted(sizes)}", "correct them")
+    size: tuple[int, int] | None = None
     if sizes:
-        size = tuple(round(number(side)) for side in min(sizes))
+        width, height = min(sizes)
+        size = round(number(width)), round(number(height))
     scale = size or (source.size_of(image) if image is not None else None)
     points, others = [], []
     for one in regions if scale is not None else ():
+        assert scale is not None
         with read_record(source, one.where, "regions"):
             found = _instance(one, configuration, scale, source)
             if isinstance(found, LoosePoint):
                 points.append(found)
             elif found is not None:
                 others.append((one.id, found))
-    parents = {one.id: one.parent for one in regions if one.id}
+    parents: dict[Hashable, str | None] = {one.id: one.parent for one in regions if one.id}
     known = {id for id, _ in others}
     points = [one._replace(group=_root(one.group, parents, known)) for one in points]
     instances = gatherer.gather(points, others) if points else [instance for _, instance in others]
@@ -205,12 +208,12 @@ def _picture(
     return Picture(name, instances, image, size, source.split_of(file), pixels=pixels)
 
 
-def _root(group: str | None, parents: dict[str, str | None], known: set[str]) -> str | None:
+def _root(group: Hashable | None, parents: dict[Hashable, str | None], known: set[str | None]) -> Hashable | None:
     """The box or outline above a point, through other points where these are its parents."""
     seen = set()
     while group is not None and group not in known and parents.get(group) and group not in seen:
         seen.add(group)
-        group = parents[group]
+        group = parents.get(group)
     return group
 
 

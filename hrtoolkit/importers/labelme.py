@@ -90,8 +90,8 @@ class _Reader:
         self.gatherer.finish()
 
     def _picture(self, content: dict[str, Any], file: Path, where: str) -> Picture:
-        size = content.get("imageWidth"), content.get("imageHeight")
-        size = (round(number(size[0])), round(number(size[1]))) if all(size) else None
+        width, height = content.get("imageWidth"), content.get("imageHeight")
+        size = (round(number(width)), round(number(height))) if width and height else None
         name = content.get("imagePath") or file.with_suffix(".jpg").name
         image = self.source.find_image(name, file.parent) or self.source.find_image(f"{file.stem}.jpg", file.parent)
         pixels = None

@@ -109,7 +109,7 @@ class PointGatherer:
         """Give points to the instances they lie in, to small ones first; gives those that lie in none."""
         xy = np.array([one.point[:2] for one in points])
         extents = np.array([_extent(other) for other in others])
-        inside = ((xy[:, None] >= extents[:, :2] - SLACK) & (xy[:, None] <= extents[:, 2:] + SLACK)).all(axis=2)
+        inside = np.all((xy[:, None] >= extents[:, :2] - SLACK) & (xy[:, None] <= extents[:, 2:] + SLACK), axis=2)
         # A hand may lie on the box of a ball: classes that have few of the points come last.
         for other, count in zip(others, inside.sum(axis=0), strict=True):
             self.boxes[other.label] += 1
@@ -145,7 +145,7 @@ def _area(instance: Instance) -> float:
     return max(x2 - x1, 0) * max(y2 - y1, 0)
 
 
-def _extent(instance: Instance) -> Sequence[float]:
+def _extent(instance: Instance) -> Sequence[float] | np.ndarray:
     if instance.box_xyxy is not None:
         return instance.box_xyxy
     if instance.polygons:

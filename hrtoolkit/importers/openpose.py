@@ -6,7 +6,7 @@ visibility. `keypoint_scale` may have normalised coordinates: a person cannot be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def _people(file: Path, source: Source) -> Iterator[tuple[int, np.ndarray]]:
     with read_record(source, file.name, "frames"):
         for index, person in enumerate(data["people"]):
             with read_record(source, f"{file.name}, person {index}", "people"):
-                flat = next((person[name] for name in BODY if person.get(name)), [])
+                flat: Sequence = next((person[name] for name in BODY if person.get(name)), ())
                 points = np.reshape([number(value) for value in flat], (-1, 3))
                 for part in OTHERS:
                     if any(person.get(part) or ()):
@@ -94,8 +94,8 @@ def _declare(count: int, source: Source) -> list[str]:
     if names is None:
         source.note(f"a layout of {count} points that is not known", PERSON, "its points are numbered")
         names = [str(number) for number in range(1, count + 1)]
-    lines = [tuple(line.split()) for line in LINES.split(", ")]
-    source.declare(PERSON, names, [line for line in lines if set(line) <= set(names)])
+    lines = [line.split() for line in LINES.split(", ")]
+    source.declare(PERSON, names, [(a, b) for a, b in lines if {a, b} <= set(names)])
     return names
 
 

@@ -107,4 +107,6 @@ def _read_bitmap(bitmap: dict, size: tuple[int, int]) -> dict:
     if header is None or x < 0 or y < 0 or x + header.width > size[0] or y + header.height > size[1]:
         raise ValueError("a bitmap that does not fit into the image")
     drawn = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if drawn is None:
+        raise ValueError("a bitmap that is no png")
     return paste_mask(drawn[..., -1] if drawn.ndim == 3 else drawn, x, y, size)

@@ -93,9 +93,14 @@ def _layout(file: Path) -> Layout:
     points: dict[str, dict[str, int]] = defaultdict(dict)
     for index, head in enumerate(heads):
         after, before = AFTER.fullmatch(head.lower()), BEFORE.fullmatch(head.lower())
-        if head.lower() in box or not (after or before):
+        if head.lower() in box:
             continue
-        name, axis = (head[: after.end(1)], after[2][0]) if after else (before[2], before[1])
+        if after:
+            name, axis = head[: after.end(1)], after[2][0]
+        elif before:
+            name, axis = before[2], before[1]
+        else:
+            continue
         points[name.rstrip("_. -")][axis] = index
     points = {name: at for name, at in points.items() if {"x", "y"} <= at.keys()}
     if not points and not box:
@@ -121,13 +126,14 @@ def _by_image(file: Path, layout: Layout) -> Iterator[tuple[str, Iterable[tuple[
                 raise DataError(f"{file}: line {line} has {len(row)} cells, its first line has {count}; correct it")
             yield line, row
 
-    if layout.image is None:
+    image = layout.image
+    if image is None:
         for number, (line, row) in enumerate(rows()):
             yield f"{file.stem}_{number:06d}.png", [(line, row)]
         return
 
     def name_of(one: tuple[int, list[str]]) -> str:
-        return one[1][layout.image].strip()
+        return one[1][image].strip()
 
     runs = [name for name, _ in groupby(map(name_of, rows()))]
     if len(set(runs)) == len(runs):

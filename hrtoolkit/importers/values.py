@@ -28,8 +28,8 @@ def spelled(text: str | None) -> float:
         ValueError: it spells none.
     """
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = math.nan if text is None else float(text)
+    except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise ValueError(f"{text!r:.40} where a number belongs")

@@ -108,7 +108,8 @@ def _stream_csv(file: Path) -> Iterator[tuple[str, dict]]:
 
 def _choose(source: Source) -> tuple[str | None, str]:
     """The attribute that holds the class, and what points are."""
-    filled, values = Counter(), defaultdict(set)
+    filled: Counter[str] = Counter()
+    values: dict[str, set[str]] = defaultdict(set)
     repeated, most, names, shapes = False, 0, set(), 0
     for record in (record for file in source.files for record in _stream(file, source)):
         points = []
@@ -149,7 +150,8 @@ def _text(value: Any) -> str:
 
 def _read_regions(record: Record, chosen: str | None, source: Source) -> tuple[list[Instance], list[LoosePoint]]:
     """The shapes of an image that are objects, and its points."""
-    instances, points = [], []
+    instances: list[Instance] = []
+    points: list[LoosePoint] = []
     for index, region in enumerate(record.regions):
         where = f"{record.where}, region {index}"
         with read_record(source, where, "regions"):

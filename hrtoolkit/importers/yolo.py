@@ -63,18 +63,19 @@ def _read(source: Source, wanted: str = "") -> Iterator[Picture]:
         shape = description.shape or _guess_shape([label for _, _, label in first if label], wanted, source)
     points = _Keypoints(description, shape, source)
     names = description.names
-    for number, label in (names or {}).items():
-        points.declare(label, number)
+    for number, name in (names or {}).items():
+        points.declare(name, number)
     largest = -1
     for split, image, label in chain(first, pictures):
         lines = [] if label is None else _read_lines(label, source)
         size = source.size_of(image) if lines else None  # an image that cannot be read is told later
-        instances = []
+        instances: list[Instance] = []
         for where, numbers in lines if size else ():
             number = _class_of(numbers[0], names, where, source)
             largest = max(largest, number)
             if number >= 0 and _are_fractions(numbers[1:], shape, where, source):
                 name = str(number) if names is None else names[number]
+                assert size is not None
                 instance = _instance(name, numbers[1:], points, size, where, source)
                 instances += [] if instance is None else [instance]
         yield Picture(image.name, instances, image, split=split)
@@ -153,7 +154,7 @@ class _Keypoints:
         self.names: Sequence[str] = [str(number) for number in range(1, self.count + 1)]
         self.skeleton: Sequence[tuple[str, str]] = ()
         flips, where = description.flips, "flip_idx"
-        self.mirrored = None if flips is None else []
+        self.mirrored: list[tuple[int, int]] | None = None if flips is None else []
         if self.count == 0 or flips is None:
             return
         if sorted(flips) != list(range(self.count)) or any(flips[flips[place]] != place for place in flips):

@@ -103,6 +103,7 @@ def _join(descriptions: list[Description], source: Source) -> Description:
     """The first description, with the splits of those in other folders that have the same classes and keypoints."""
     first, *others = descriptions
     for other in others:
+        assert first.file is not None and other.file is not None, "they come from files"
         name = other.file.relative_to(source.folder)
         if other.file.parent == first.file.parent:
             remedy = f"{first.file.name} is read; give another one by its path instead of the folder"
@@ -150,7 +151,8 @@ def _from_yaml(file: Path, fields: dict[str, Any], source: Source) -> Descriptio
         flips = [int(place) for place in fields["flip_idx"]] if fields.get("flip_idx") else None
     except (TypeError, ValueError) as error:
         raise DataError(f"{file}: {error}; correct it") from None
-    folder = fields.get("path") if isinstance(fields.get("path"), str) else ""
+    path = fields.get("path")
+    folder = path if isinstance(path, str) else ""
     splits: dict[str, list[Place]] = defaultdict(list)
     for key, value in fields.items():
         for one in value if isinstance(value, list) else [value]:
@@ -321,7 +323,7 @@ class _LabelFiles:
                 return folder
         if any(self.stems.get(folder) for folder in swapped):
             return None
-        common, folder = max(((len(names & stems), folder) for folder, stems in self.stems.items()), default=(0, None))
+        common, folder = max(((len(names & stems), folder) for folder, stems in self.stems.items()), default=(0, ""))
         return folder if common else None
 
     def check_left(self) -> None:

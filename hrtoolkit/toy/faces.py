@@ -26,6 +26,8 @@ from hrtoolkit.visualization import write_image
 
 log = logging.getLogger(__name__)
 
+Color = np.ndarray | tuple[float, float, float]
+
 VERSION = 1  # raise it when the same seed draws other pictures
 SPLITS = ("trainset", "testset")
 SIZE = 160  # of the square images
@@ -42,7 +44,7 @@ def make_landmarks(rng: np.random.Generator) -> np.ndarray:
         [-1.3 * wide * np.cos(t), 0.1 + 1.72 * long * np.sin(t) ** 0.9, -0.75 + 0.85 * np.sin(t) ** 2], axis=1
     )
 
-    def half(points) -> np.ndarray:
+    def half(points: list[tuple[float, float, float]]) -> np.ndarray:
         """A curve given on the right side, and its mirror image from the middle outwards."""
         right = np.array(points, float)
         return np.concatenate([right, right[::-1] * (-1, 1, 1)])
@@ -72,9 +74,9 @@ def make_landmarks(rng: np.random.Generator) -> np.ndarray:
 
 def mirror_ring(upper: list[tuple], lower: list[tuple]) -> np.ndarray:
     """A lip clockwise from the right corner: `upper` from there to the middle, `lower` from the left to the middle."""
-    upper, lower = np.array(upper), np.array(lower)
+    first, last = np.array(upper), np.array(lower)
     mirror = (-1, 1, 1)
-    return np.concatenate([upper, upper[-2::-1] * mirror, lower, lower[-2::-1] * mirror])
+    return np.concatenate([first, first[-2::-1] * mirror, last, last[-2::-1] * mirror])
 
 
 def make_face(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -145,20 +147,20 @@ def _paint(
     scale: float,
 ) -> np.ndarray:
     """Paint a head through its points over a smooth ground, from far to near."""
-    ground = rng.uniform(40, 215, 3) + rng.normal(0, 22, (4, 4, 3))
-    ground = cv2.resize(ground.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    noise = rng.uniform(40, 215, 3) + rng.normal(0, 22, (4, 4, 3))
+    ground = cv2.resize(noise.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     image = np.clip(ground, 0, 255).astype(np.uint8)
     skin, hair = (np.array(palette[rng.integers(len(palette))], float) for palette in (SKIN, HAIR))
     lips, iris, shirt = skin * (0.85, 0.55, 0.55), rng.uniform(20, 110, 3), rng.uniform(20, 230, 3)
 
-    def fill(outline: np.ndarray, color) -> None:
+    def fill(outline: np.ndarray, color: Color) -> None:
         cv2.fillPoly(image, [to_fixed_point(outline)], _color(color), cv2.LINE_AA, SUBPIXEL_BITS)
 
-    def line(curve: np.ndarray, color, width: float, closed: bool = False) -> None:
+    def line(curve: np.ndarray, color: Color, width: float, closed: bool = False) -> None:
         thickness = max(1, round(width * scale))
         cv2.polylines(image, [to_fixed_point(curve)], closed, _color(color), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
-    def disc(center: np.ndarray, radius: float, color) -> None:
+    def disc(center: np.ndarray, radius: float, color: Color) -> None:
         x, y = to_fixed_point(center).tolist()
         cv2.circle(
             image, (x, y), round(radius * scale * 2**SUBPIXEL_BITS), _color(color), -1, cv2.LINE_AA, SUBPIXEL_BITS
@@ -188,9 +190,9 @@ def _paint(
     fill(points[60:68], (70, 20, 25))
     line(points[48:60], 0.7 * lips, 0.03, closed=True)
 
-    noise = rng.normal(0, rng.uniform(1, 6), image.shape)
-    return np.clip(image * rng.uniform(0.7, 1.15) + noise, 0, 255).astype(np.uint8)
+    grain = rng.normal(0, rng.uniform(1, 6), image.shape)
+    return np.clip(image * rng.uniform(0.7, 1.15) + grain, 0, 255).astype(np.uint8)
 
 
-def _color(color) -> list[float]:
+def _color(color: Color) -> list[float]:
     return np.clip(color, 0, 255).tolist()

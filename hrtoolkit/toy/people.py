@@ -123,7 +123,7 @@ def make_person(
     shoes = _pick_color(rng, away_from=background) * 0.5
     sleeves, legs = (skin if rng.random() < 0.4 else cloth for cloth in (shirt, trousers))
 
-    points = {}  # name -> [3], in standing heights
+    points: dict[str, np.ndarray] = {}  # name -> [3], in standing heights
     patches = []  # name of the part, names of its points, their radii, its color, how much nearer it counts
 
     def add(name: str, ends: tuple[str, ...], radii: tuple[float, ...], color: np.ndarray, nearer: float = 0) -> None:
@@ -136,7 +136,11 @@ def make_person(
     radius = 0.078 * stature[0]
     head = neck + head_axes @ (0, -0.055 - radius, 0.01)
     points |= {"neck": neck, "head": head}
-    face_points = {"face": (0, 0.14, 0.3), "nose": (0, 0.18, 1.05), "crown": (0, -0.1, -0.1)}
+    face_points: dict[str, tuple[float, float, float]] = {
+        "face": (0, 0.14, 0.3),
+        "nose": (0, 0.18, 1.05),
+        "crown": (0, -0.1, -0.1),
+    }
     for side, sign in (("left", 1), ("right", -1)):
         face_points |= {f"{side}_eye": (sign * 0.4, -0.12, 0.9), f"{side}_ear": (sign * 1.02, 0.08, 0)}
         points[f"{side}_shoulder"] = neck + bend @ (sign * 0.105 * girth**0.5, 0.02, 0)
