@@ -21,6 +21,8 @@ from hrtoolkit.commands import options
 if TYPE_CHECKING:
     from mmengine import Config
 
+    from hrtoolkit.findings import Level
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit check` takes."""
@@ -60,7 +62,7 @@ def _check_data(config: Config) -> bool:
     from hrtoolkit.engine.check_data import check_data
 
     samples, findings = check_data(config)
-    order = ("stop", "warning", "note")
+    order: tuple[Level, ...] = ("stop", "warning", "note")
     for finding in sorted(findings, key=lambda finding: order.index(finding.level)):
         print(finding)
     levels = Counter(finding.level for finding in findings)

@@ -17,7 +17,7 @@ import os
 import pprint
 import reprlib
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,8 @@ def read_stored_config(text: str) -> Config:
     except (TypeError, ValueError):
         pass
     try:
-        return Config({node.targets[0].id: _literal(node.value) for node in ast.parse(text).body})
+        assignments: list[Any] = ast.parse(text).body
+        return Config({node.targets[0].id: _literal(node.value) for node in assignments})
     except (AttributeError, IndexError, SyntaxError, TypeError, ValueError):
         raise ConfigError("the config in this checkpoint", ["is neither json nor plain assignments"]) from None
 
@@ -199,14 +200,14 @@ def _compile_files(root: Path) -> dict[str, Path]:
         except SyntaxError as error:
             line = f": {error.text.strip()}" if error.text else ""
             raise ConfigError(root, [f"{path}, line {error.lineno}: {error.msg}{line}"]) from None
-        for base, line in _find_bases(ast.parse(path.read_bytes())):
+        for base, number in _find_bases(ast.parse(path.read_bytes())):
             file = _find_base(base, path.parent)
             if not file.is_file():
                 beside = [one.name for one in file.parent.glob("*.py")]
                 near = suggest(file.name, beside) or suggest(base, list(list_shipped()))
-                raise ConfigError(root, [f"{path}, line {line}: no file {file}, which _base_ names{near}"])
+                raise ConfigError(root, [f"{path}, line {number}: no file {file}, which _base_ names{near}"])
             if file.suffix != ".py":
-                raise ConfigError(root, [f"{path}, line {line}: {file}: {PYTHON_ONLY}"])
+                raise ConfigError(root, [f"{path}, line {number}: {file}: {PYTHON_ONLY}"])
             if os.path.abspath(file) not in files:  # noqa: PTH100
                 waiting.append(file)
     return files
@@ -228,6 +229,7 @@ def _override_(config: Config, text: str) -> str | None:
     if not equals or not all(keys):
         return f"override {text!r}: expected a.b=value"
     node = config._cfg_dict
+    key: str | int
     for depth, key in enumerate(keys):
         above, last = ".".join(keys[:depth]), depth == len(keys) - 1
         if isinstance(node, list):
@@ -265,14 +267,14 @@ def _import_custom(config: Config) -> Iterator[str]:
 
 def _expand_paths_(config: Config) -> Iterator[str]:
     """Write out `~` and environment variables in the paths of a config."""
-    sections = [("", config, ("work_dir", "load_from"))]
+    sections: list[tuple[str, Any, Sequence[str]]] = [("", config, ("work_dir", "load_from"))]
     if isinstance(config.get("load_from"), dict):
         sections.append(("load_from.", config.load_from, ("checkpoint",)))
     for path, options, _ in find_datasets(config):
         keys = [key for key in options if key == "data_root" or key.endswith(("_file", "_dir"))]
         sections.append((f"{path}.", options, keys))
-    for path, options, keys in sections:
-        for key in keys:
+    for path, options, names in sections:
+        for key in names:
             if isinstance(options.get(key), str):
                 try:
                     options[key] = expand_path(options[key])

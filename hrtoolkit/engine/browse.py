@@ -37,12 +37,13 @@ def browse(config: Config, split: str = "train", count: int = 16) -> tuple[np.nd
         raise UserError(f"{missing}: there is nothing to draw")
     run = Run.build(config, check_config(config), (split,))
     branch = run.model.branch()
-    augmentation = run.augmentation if split == "train" else None
-    inputs = Inputs(run.samples[split], branch.view, branch.head.scheme, branch.head.targets, augmentation)
+    view, augmentation = branch.view, run.augmentation if split == "train" else None
+    assert view is not None, "the config was checked"
+    inputs = Inputs(run.samples[split], view, branch.head.scheme, branch.head.targets, augmentation)
     seed = config.get("seed") or 0
     indices = np.unique(np.linspace(0, len(inputs) - 1, count).round().astype(int)).tolist()
     several = [inputs[SampleKey(index, 1, seed)] for index in indices]
-    batch = Collate(branch.view.multiple, branch.view.smallest)(several)
+    batch = Collate(view.multiple, view.smallest)(several)
     targets = branch.head.draw_targets(batch["images"], batch["targets"], batch["frames"])
     images = inputs.samples.images
     tiles, captions = [], []

@@ -83,9 +83,10 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
         "load_from": lambda name, value: _check_start(name, value, problems),
         "recipes": lambda name, value: _check_recipes(name, value, known, problems),
     }
-    known = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
+    known: tuple[str, ...] = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
     present = {name: value for name, value in config.items() if value is not None}
-    plan = Plan(plan_model(present["model"], problems)) if "model" in present else Plan(None)
+    planned = plan_model(present["model"], problems) if "model" in present else None
+    plan = Plan(planned)  # type: ignore[arg-type]  # without a model there are problems, and nobody sees this
     if "model" not in present:
         problems.append(Problem("model", "missing"))
     for name, value in config.items():
@@ -174,7 +175,7 @@ def _check_hook(train_cfg: Any, path: str, value: Any, problems: list[Problem]) 
         momentum, begin = part.options.get("momentum", 0.5), part.options.get("begin_epoch", 0)
         if not (fits(momentum, float) and 0 < momentum < 1):
             problems.append(Problem(f"{path}.momentum", f"expected a number between 0 and 1, got {momentum!r}"))
-        max_epochs = train_cfg.get("max_epochs") if isinstance(train_cfg, Mapping) else None
+        max_epochs: Any = train_cfg.get("max_epochs") if isinstance(train_cfg, Mapping) else None
         if fits(begin, int) and fits(max_epochs, int) and begin >= max_epochs > 0:
             text = f"{begin} is not before the end of the training, which has max_epochs={max_epochs}"
             problems.append(Problem(f"{path}.begin_epoch", text))

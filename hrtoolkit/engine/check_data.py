@@ -48,10 +48,8 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
     metrics = {
         name: plan.metrics[f"{name}_evaluator"][0].build() for name in samples if plan.metrics.get(f"{name}_evaluator")
     }
-    finish = join
-    if samples:
-        finish = _check_with_model(config, plan, samples, findings) or join
-    return samples, findings + examine(samples, metrics, finish, read_images)
+    finish = _check_with_model(config, plan, samples, findings) if samples else None
+    return samples, findings + examine(samples, metrics, finish or join, read_images)
 
 
 def _check_with_model(

@@ -40,21 +40,21 @@ def check_optim(config: Mapping[str, Any], problems: list[Problem]) -> None:
     if config.get("base_batch_size") is not None and part is not None and "lr" not in part.parts["optimizer"].options:
         problems.append(Problem("optim_wrapper.optimizer", "needs 'lr', which base_batch_size scales"))
     train_cfg = config.get("train_cfg")
-    max_epochs = train_cfg.get("max_epochs") if isinstance(train_cfg, Mapping) else None
+    max_epochs: Any = train_cfg.get("max_epochs") if isinstance(train_cfg, Mapping) else None
     if not fits(max_epochs, Count):
         return
-    several = isinstance(schedules, Sequence) and not isinstance(schedules, str)
-    named = (
-        {f"param_scheduler.{i}": one for i, one in enumerate(schedules)} if several else {"param_scheduler": schedules}
-    )
+    named = {"param_scheduler": schedules}
+    if isinstance(schedules, Sequence) and not isinstance(schedules, str):
+        named = {f"param_scheduler.{i}": one for i, one in enumerate(schedules)}
     found = [check_schedule(path, one, max_epochs, problems) for path, one in named.items() if one is not None]
-    lr = part.parts["optimizer"].options.get("lr") if part is not None else None
-    for one in found:
-        least = one.options.get("eta_min") if one is not None else None
+    lr: Any = part.parts["optimizer"].options.get("lr") if part is not None else None
+    sound = [one for one in found if one is not None]
+    for one in sound:
+        least: Any = one.options.get("eta_min")
         if fits(least, float) and fits(lr, float) and 0 < lr <= least:
             problems.append(Problem(f"{one.path}.eta_min", f"{least} is no less than optim_wrapper.optimizer.lr={lr}"))
-    if len(problems) == count:
-        problems += _try_out(part, found)
+    if part is not None and len(problems) == count:
+        problems += _try_out(part, sound)
 
 
 def _check_optimizer(path: str, value: dict, problems: list[Problem]) -> Part | None:
@@ -133,7 +133,7 @@ def check_schedule(path: str, value: Any, max_epochs: int, problems: list[Proble
     return find_part(path, value, mm.PARAM_SCHEDULERS, problems, **names)
 
 
-def _try_out(wrapper: Part, schedules: Sequence[Part | None]) -> Iterator[Problem]:
+def _try_out(wrapper: Part, schedules: Sequence[Part]) -> Iterator[Problem]:
     """Build all on a single parameter and take a step: torch and mmengine then say what they refuse."""
     path = f"{wrapper.path}.optimizer"
     parameter = nn.Parameter(torch.ones(2))

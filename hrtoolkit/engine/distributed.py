@@ -71,6 +71,8 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
         mean = all_reduce(values.sum((0, 2, 3))) / count
         centered = values - mean[:, None, None]
         variance = all_reduce(centered.square().sum((0, 2, 3))) / count
+        assert self.num_batches_tracked is not None and self.momentum is not None
+        assert self.running_mean is not None and self.running_var is not None, "as our networks have them"
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)

@@ -14,7 +14,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable, explain
 from hrtoolkit.metric import Metric, Writer, score_subsets
-from hrtoolkit.records import Record
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import convert
 
@@ -57,9 +57,9 @@ class Evaluation:
         self.out = out
         self.watch = watch
         self.writer: Writer | None = self.metrics[0].writer if out is not None else None
-        if out is not None and self.writer is None:
-            raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
         if out is not None:
+            if self.writer is None:
+                raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
         self.unwritten: Exception | None = None  # why records could not be written
@@ -87,7 +87,10 @@ class Evaluation:
                 self._measure()
                 self._sample = sample
             labels = self.inputs.labels
-            self._waiting.append(record if labels is None else record._replace(labels=labels[[int(index)]]))
+            if labels is not None:
+                assert isinstance(record, Objects), "crops show objects"
+                record = record._replace(labels=labels[[int(index)]])
+            self._waiting.append(record)
             self._truth = None if truths is None else truths[row]
 
     def _measure(self) -> None:
@@ -101,7 +104,7 @@ class Evaluation:
         if self.watch is not None:
             self.watch(sample, record, truth)
         packed = None
-        if self.writer is not None and self.unwritten is None:
+        if self.writer is not None and self.out is not None and self.unwritten is None:
             try:
                 packed = self.writer.pack(self.out, samples.images.ids[sample].item(), record, samples.scheme)
             except (UserError, OSError) as error:  # the numbers matter more, and come first
@@ -171,7 +174,9 @@ class Evaluation:
         Raises:
             UserError: it cannot be written, or what belongs to it could not.
         """
-        if self.unwritten is None and self.writer is not None and is_main_process():
+        if self.out is None or self.writer is None:
+            return
+        if self.unwritten is None and is_main_process():
             try:
                 self.writer.write(self.out, self._packed)
             except (UserError, OSError) as error:
@@ -185,7 +190,7 @@ class Evaluation:
     def draw(self) -> dict[str, np.ndarray]:
         """Pictures of the metrics by name, of the last evaluation, in the main process."""
         scheme = self.inputs.samples.scheme
-        pictures = {}
+        pictures: dict[str, np.ndarray] = {}
         for metric in self.metrics:
             pictures |= metric.draw(self.measures.get(type(metric).__name__, {}), scheme)
         return pictures

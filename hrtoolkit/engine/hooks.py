@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -31,6 +31,11 @@ from hrtoolkit.files import explain
 from hrtoolkit.records import Record
 from hrtoolkit.visualization import draw, make_sheet, plot_curves, write_image
 
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    from hrtoolkit.engine.runner import Runner
+
 log = logging.getLogger(__name__)
 
 
@@ -43,7 +48,7 @@ class Progress(Hook):
 
     priority = "NORMAL"
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.line = Line()
         self.scalars = ScalarFile()
         self.val_seconds: list[float] = []
@@ -51,15 +56,15 @@ class Progress(Hook):
         self.summed = 0  # steps in `sums`
         self.plotted = time.perf_counter()
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: Runner) -> None:
         self.steps = self.images = 0  # of this process, since it started or since the epoch began
         self.waiting = 0.0
         self.started = self.step_ended = time.perf_counter()
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         self.waiting += time.perf_counter() - self.step_ended
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
         losses = [name for name in outputs if name.rpartition("/")[2].startswith("loss_")]
         for name, value in outputs.items():
             if losses != [name]:  # a single loss is the sum itself: one name is enough
@@ -70,7 +75,7 @@ class Progress(Hook):
         self.line.show(lambda: self._text(runner))
         self.step_ended = time.perf_counter()
 
-    def after_train_epoch(self, runner) -> None:
+    def after_train_epoch(self, runner: Runner) -> None:
         means = {name: (total / self.summed).item() for name, total in self._sums_of_all().items()}
         record = {"epoch": runner.epoch + 1, "lr": learning_rate(runner), **means}
         runner.history.append(record)
@@ -79,10 +84,10 @@ class Progress(Hook):
         log.info(self._text(runner))
         self.sums, self.summed = {}, 0
 
-    def before_save_checkpoint(self, runner, checkpoint) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint["progress"] = {"sums": self._sums_of_all(), "summed": self.summed}
 
-    def after_load_checkpoint(self, runner, checkpoint) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         self.sums, self.summed = checkpoint["progress"]["sums"], checkpoint["progress"]["summed"]
 
     def _sums_of_all(self) -> dict[str, torch.Tensor]:
@@ -92,10 +97,10 @@ class Progress(Hook):
             all_reduce_dict(sums, "mean")
         return sums
 
-    def before_val_epoch(self, runner) -> None:
+    def before_val_epoch(self, runner: Runner) -> None:
         self.val_started = time.perf_counter()
 
-    def after_val_epoch(self, runner, metrics=None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         self.val_seconds.append(time.perf_counter() - self.val_started)
         runner.history[-1].update(metrics)
         self.scalars.add(Path(runner.work_dir) / "tensorboard", {"epoch": runner.epoch, **metrics})
@@ -104,26 +109,27 @@ class Progress(Hook):
         if time.perf_counter() - self.plotted > 30:  # plotting takes a second: not after every quick epoch
             self._plot(runner)
 
-    def after_train(self, runner) -> None:
+    def after_train(self, runner: Runner) -> None:
         self._plot(runner)
 
-    def _plot(self, runner) -> None:
+    def _plot(self, runner: Runner) -> None:
         self.plotted = time.perf_counter()
         if is_main_process() and runner.history:
-            scored = [record for record in runner.history if runner.headline in record]
-            best = runner.best(scored, key=lambda record: record[runner.headline])["epoch"] if scored else None
+            headline = runner.headline or ""
+            scored = [record for record in runner.history if headline in record]
+            best = runner.best(scored, key=lambda record: record[headline])["epoch"] if scored else None
             try:
                 plot_curves(
                     history_curves(runner.history),
                     Path(runner.work_dir) / "curves.png",
                     xlabel="epoch",
-                    first=("loss", runner.headline),
-                    best=None if best is None else (runner.headline, best),
+                    first=("loss", headline),
+                    best=None if best is None else (headline, best),
                 )
             except UserError as error:
                 log.warning("no curves: %s", error)
 
-    def _text(self, runner) -> str:
+    def _text(self, runner: Runner) -> str:
         total = len(runner.train_dataloader)
         seconds = time.perf_counter() - self.started
         parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.summed}/{total}"]
@@ -142,7 +148,7 @@ class Progress(Hook):
         return "  ".join(parts)
 
 
-def learning_rate(runner) -> float:
+def learning_rate(runner: Runner) -> float:
     """The rate of the step at hand, before what a config multiplies it by for some of the parameters."""
     rates = runner.optim_wrapper.get_lr()
     return rates.get("base_lr", rates["lr"])[0]
@@ -154,7 +160,7 @@ class ScalarFile:
     torch's own writer has a thread, which loses the last minutes of a run and dies where the disk is full.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.file: IO | None = None
 
     def add(self, folder: Path, numbers: dict[str, float]) -> None:
@@ -175,45 +181,46 @@ class ScalarFile:
                 folder.mkdir(parents=True, exist_ok=True)
                 name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
                 self.file = (folder / name).open("wb", buffering=0)
-                self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-            self._write(Event(wall_time=time.time(), step=numbers["epoch"], summary=Summary(value=values)))
+                self._write(self.file, Event(wall_time=time.time(), file_version="brain.Event:2"))
+            summary = Summary(value=values)
+            self._write(self.file, Event(wall_time=time.time(), step=numbers["epoch"], summary=summary))
         except OSError as error:
             log.warning("%s: an epoch's numbers could not be written: %s", folder, explain(error, folder))
             if self.file is not None and self.file.tell() == 0:
                 self.file = None  # it has not even a first line
 
-    def _write(self, event) -> None:
+    def _write(self, file: IO, event: Event) -> None:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         record = io.BytesIO()
         RecordWriter(record).write(event.SerializeToString())
-        whole, rest = self.file.tell(), record.getvalue()
+        whole, rest = file.tell(), record.getvalue()
         try:
             while rest:
-                rest = rest[self.file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError:  # readers stop at half a record
-            self.file.truncate(whole)
-            self.file.seek(whole)
+            file.truncate(whole)
+            file.seek(whole)
             raise
 
 
 class EvaluationProgress(Hook):
     """Tells how far validation or testing is, and how fast it goes."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.line = Line()
 
-    def before_val_epoch(self, runner) -> None:
+    def before_val_epoch(self, runner: Runner) -> None:
         self.started = time.perf_counter()
         self.images = 0
 
-    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
         self._count(data_batch, batch_idx + 1, len(runner.val_dataloader))
 
-    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
         self._count(data_batch, batch_idx + 1, len(runner.test_dataloader))
 
-    def after_val_epoch(self, runner, metrics=None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.line.end()
 
     before_test_epoch, after_test_epoch = before_val_epoch, after_val_epoch
@@ -274,29 +281,29 @@ class StopOnNaN(Hook):
         self.interval = interval
         self.finite: torch.Tensor | None = None
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
         finite = torch.isfinite(outputs["loss"].detach())
         self.finite = finite if self.finite is None else self.finite & finite
         if (batch_idx + 1) % self.interval == 0:
             self._check(runner)
 
-    def after_train_epoch(self, runner) -> None:
+    def after_train_epoch(self, runner: Runner) -> None:
         self._check(runner)
 
-    def before_save_checkpoint(self, runner, checkpoint) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         self._check(runner)
         if bad := find_not_finite(checkpoint):
             what = f"{len(bad)} tensors of the weights and of the optimiser ({shorten(bad, 3)})"
             self._stop(runner, what, runner.epoch + (runner.train_loop.step > 0))
 
-    def after_load_checkpoint(self, runner, checkpoint) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if bad := find_not_finite(checkpoint):
             raise CheckpointError(
                 f"{runner.work_dir}/last.pth: {len(bad)} of its tensors are NaN or infinite ({shorten(bad, 3)}): no "
                 "run can go on from it; start a new one, from best.pth by `load_from` if that is sound"
             )
 
-    def _check(self, runner) -> None:
+    def _check(self, runner: Runner) -> None:
         if self.finite is None:  # nothing was trained since the last look
             return
         finite = self.finite.to(torch.uint8)
@@ -305,7 +312,7 @@ class StopOnNaN(Hook):
         if not finite:
             self._stop(runner, "the loss", runner.epoch + 1)
 
-    def _stop(self, runner, what: str, epoch: int) -> NoReturn:
+    def _stop(self, runner: Runner, what: str, epoch: int) -> NoReturn:
         last = Path(runner.work_dir) / "last.pth"
         kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint had been saved yet"
         raise TrainingError(
@@ -343,16 +350,16 @@ class Pictures(Hook):
         self.count = count
         self.latest: Path | None = None
 
-    def before_val_epoch(self, runner) -> None:
+    def before_val_epoch(self, runner: Runner) -> None:
         self._start(runner.val_loop)
 
-    def before_test_epoch(self, runner) -> None:
+    def before_test_epoch(self, runner: Runner) -> None:
         self._start(runner.test_loop)
 
-    def after_val_epoch(self, runner, metrics=None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._write(runner.val_evaluator, f"epoch_{runner.epoch:03d}")
 
-    def after_test_epoch(self, runner, metrics=None) -> None:
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self._write(runner.test_evaluator, "test")
 
     def _start(self, loop: EvaluationLoop) -> None:

@@ -13,12 +13,12 @@ import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
 import torch.distributed as dist
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -47,14 +47,14 @@ class TrainLoop(EpochBasedTrainLoop):
 
     def __init__(
         self,
-        runner,
+        runner: Runner,
         dataloader: DataLoader,
         max_epochs: Count,
         val_interval: Count = 1,
         save_minutes: NotNegative = 10.0,
         patience: Count | None = None,
     ):
-        dataloader.dataset.metainfo = None  # mmengine warns where there is none
+        vars(dataloader.dataset)["metainfo"] = None  # mmengine warns where there is none
         super().__init__(runner, dataloader, max_epochs, val_interval=val_interval)
         self.save_minutes = save_minutes
         self.patience = patience
@@ -170,7 +170,13 @@ class EvaluationLoop(BaseLoop):
         stage: "val" or "test", by which hooks are called.
     """
 
-    def __init__(self, runner, dataloader: DataLoader, evaluator: Evaluation, stage: Literal["val", "test"] = "val"):
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader,
+        evaluator: Evaluation,
+        stage: Literal["val", "test"] = "val",
+    ):
         super().__init__(runner, dataloader)
         self.evaluator = evaluator
         self.stage = stage
@@ -219,11 +225,11 @@ class StopRequest:
                 if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
                     self.earlier[number] = signal.signal(number, self._note)
         # Beside the gradients' way: asking must not wait for the GPU.
-        self.group = dist.new_group(backend="gloo") if dist.is_initialized() else None
-        self.answer: tuple[dist.Work, torch.Tensor] | None = None
+        self.group: Any = dist.new_group(backend="gloo") if dist.is_initialized() else None
+        self.answer: tuple[Any, torch.Tensor] | None = None  # the work that gathers it, and where to
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self.earlier.items():
             signal.signal(number, handler)
 

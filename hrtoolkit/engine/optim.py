@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import timm.optim
 import torch
@@ -77,10 +77,10 @@ class DeviceOptimWrapper(OptimWrapper):
         ):
             yield
 
-    def backward(self, loss: Tensor, **options) -> None:
+    def backward(self, loss: Tensor, **options: Any) -> None:
         super().backward(self.scaler.scale(loss), **options)
 
-    def step(self, **options) -> None:
+    def step(self, **options: Any) -> None:
         if self.clip_grad_kwargs:
             self.scaler.unscale_(self.optimizer)
             # mmengine logs the norm, and waits for the device to know it.

@@ -9,7 +9,7 @@ import shlex
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +97,13 @@ class Run:
     def inputs(self, name: str) -> Inputs:
         """What the model is given of the data of this name: augmented and with targets of "train"."""
         branch = self.model.branch()
-        training = {"targets": branch.head.targets, "augmentation": self.augmentation} if name == "train" else {}
-        return Inputs(self.samples[name], branch.view, branch.head.scheme, **training)
+        assert branch.view is not None, "the config was checked"
+        if name == "train":
+            targets, augmentation = branch.head.targets, self.augmentation
+            return Inputs(self.samples[name], branch.view, branch.head.scheme, targets, augmentation)
+        return Inputs(self.samples[name], branch.view, branch.head.scheme)
 
-    def loader(self, name: str, **runtime) -> DataLoader:
+    def loader(self, name: str, **runtime: Any) -> DataLoader:
         """Batches of the data of this name, as its dataloader's config says."""
         options = {k: v for k, v in self.config[f"{name}_dataloader"].items() if k not in ("dataset", "augmentation")}
         return build_dataloader(self.inputs(name), **options, training=name == "train", **runtime)
@@ -139,7 +142,8 @@ def model_for(plan: Plan, samples: Samples | None) -> Model:
     Raises:
         ConfigError: a part refuses an option.
     """
-    return plan.model.build({next(iter(plan.model.branches)): choose_scheme(plan, samples)})
+    scheme = choose_scheme(plan, samples)
+    return plan.model.build({} if scheme is None else {next(iter(plan.model.branches)): scheme})
 
 
 def choose_scheme(plan: Plan, samples: Samples | None) -> Scheme | None:
@@ -238,20 +242,20 @@ def train(
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
     if config.get("sync_batchnorm") and is_distributed():
-        model = synchronise_batchnorm(model)
+        synchronise_batchnorm(model)
     if compile:
         compile_blocks(model.backbone)
 
     # From here on it is this run's folder.
-    lock = nullcontext()
+    lock: AbstractContextManager = nullcontext()
     if is_main_process():
         lock = FolderLock(work_dir)
         remove_unfinished(work_dir)
         if not resume:
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
-    validated = "val" in run.samples
-    headline = metric.headline if validated else None
+    judge = metric if "val" in run.samples else None
+    headline = None if judge is None else judge.headline
     pictures = Pictures(work_dir / "pictures")
     loaders = {name: run.loader(name, **({"seed": seed} if name == "train" else {})) for name in run.samples}
     precision = choose_precision(amp)
@@ -260,19 +264,19 @@ def train(
         model,
         work_dir,
         headline,
-        metric.best if validated else max,
+        max if judge is None else judge.best,
         train_dataloader=loaders["train"],
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
             "type": DeviceOptimWrapper,
             **config.optim_wrapper,
-            "optimizer": prefer_fused(scale_learning_rate(config, loaders["train"].batch_size)),
+            "optimizer": prefer_fused(scale_learning_rate(config, loaders["train"].batch_size or 1)),
             "precision": precision,
         },
         param_scheduler=fit_schedules(config, len(loaders["train"])),
         val_dataloader=loaders.get("val"),
-        val_cfg={"type": EvaluationLoop} if validated else None,
-        val_evaluator=run.evaluation("val") if validated else None,
+        val_cfg=None if judge is None else {"type": EvaluationLoop},
+        val_evaluator=None if judge is None else run.evaluation("val"),
         custom_hooks=[
             *(Progress(), EvaluationProgress(), StopOnNaN(), pictures),
             *(HOOKS.build(hook) for hook in config.get("custom_hooks") or ()),
@@ -280,10 +284,12 @@ def train(
         load_from=str(last) if resume else None,
         resume=resume,
     )
+    # torch's `Dataset` says nothing of a length.
+    sizes = {name: len(loader.dataset) for name, loader in loaders.items()}  # type: ignore[arg-type]
     log.info(
         "training on %d samples, validating on %d, in %s; all goes to %s",
-        len(loaders["train"].dataset),
-        len(loaders["val"].dataset) if validated else 0,
+        sizes["train"],
+        sizes.get("val", 0),
         precision,
         work_dir,
     )
@@ -293,7 +299,8 @@ def train(
     scored = [record for record in runner.history if headline in record]
     best = runner.best(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
-        where = " --boxes whole (or --detector NAME)" if run.model.branch().view.sees_crops else ""
+        view = run.model.branch().view
+        where = " --boxes whole (or --detector NAME)" if view is not None and view.sees_crops else ""
         _print_summary(best, headline, work_dir, pictures.latest, test_command, where)
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
 
@@ -333,9 +340,8 @@ def test(
     """
     start_distributed()
     start_logging()
-    checkpoint, out, pictures, boxes = (
-        None if p is None else expand_path(p) for p in (checkpoint, out, pictures, boxes)
-    )
+    checkpoint = expand_path(checkpoint)
+    out, pictures, boxes = (None if p is None else expand_path(p) for p in (out, pictures, boxes))
     config = configure_test(load_config(config), flip, boxes)
     run = Run.build(config, check_config(config), ("test",))
     model, samples = run.model, run.samples["test"]
@@ -546,7 +552,8 @@ def _print_summary(
         command: that tests.
         where: what predicting needs besides, in the words of the command.
     """
-    lines, weights = {"to resume": work_dir / "last.pth"}, work_dir / "best.pth"
+    lines: dict[str, str | Path] = {"to resume": work_dir / "last.pth"}
+    weights = work_dir / "best.pth"
     drawn = [str(path) for path in (pictures, work_dir / "curves.png") if path is not None and path.is_file()]
     if drawn:
         lines["pictures"] = " and ".join(drawn)

@@ -33,6 +33,7 @@ from hrtoolkit.engine.distributed import freeze_unread
 from hrtoolkit.engine.training_state import check_training_state
 from hrtoolkit.errors import CheckpointError, UserError, shorten
 from hrtoolkit.files import explain, write_atomically
+from hrtoolkit.model import Model
 from hrtoolkit.version import __version__
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Runner(mmengine.runner.Runner):
         work_dir: str | Path,
         headline: str | None = None,
         best: Callable = max,
-        **options,
+        **options: Any,
     ):
         self.config = config
         self.headline = headline
@@ -81,7 +82,7 @@ class Runner(mmengine.runner.Runner):
             Path(self._log_dir).rmdir()  # made for mmengine's log, which is ours here
 
     @property
-    def plain_model(self) -> nn.Module:
+    def plain_model(self) -> Model:
         """The model without what distributed training wraps around it."""
         return self.model.module if is_model_wrapper(self.model) else self.model
 
@@ -96,7 +97,7 @@ class Runner(mmengine.runner.Runner):
         """Write `best.pth`, the weights alone, with the metrics that they reached."""
         self._save("best.pth", {}, metrics=metrics)
 
-    def _save(self, name: str, state: dict, **meta) -> None:
+    def _save(self, name: str, state: dict, **meta: object) -> None:
         """Every process comes here: hooks put together what the processes know; the first one writes."""
         model = self.plain_model
         checkpoint = {
@@ -150,7 +151,7 @@ class Runner(mmengine.runner.Runner):
         for error in self.unsaved.values():
             raise error
 
-    def resume(self, filename: str, **_) -> None:
+    def resume(self, filename: str, **_: object) -> None:
         """Go on after the last step of a run that is in its checkpoint.
 
         Args:
@@ -225,7 +226,7 @@ class Runner(mmengine.runner.Runner):
 
     # What mmengine does in its own way
 
-    def wrap_model(self, _, model: nn.Module) -> nn.Module:
+    def wrap_model(self, _: object, model: Model) -> nn.Module:
         model = model.to(get_device()).to(memory_format=torch.channels_last)
         if not self.distributed:
             return model
@@ -248,7 +249,7 @@ class Runner(mmengine.runner.Runner):
         if self.distributed:
             self.register_hook(SyncBuffersHook())  # validation shall find the same statistics in every process
 
-    def build_logger(self, **_) -> MMLogger:
+    def build_logger(self, **_: object) -> MMLogger:
         # mmengine's own remarks matter only when something is wrong; ours go to the `hrtoolkit` logger.
         return MMLogger.get_instance(self.experiment_name, log_level="WARNING")
 

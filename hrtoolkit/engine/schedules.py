@@ -20,7 +20,7 @@ LISTS = ("milestones", "periods")
 class PolynomialLR(PolyLR):
     """Learning rate times (1 - step / steps)^power; mmengine's PolyLR arrives at the end a step early."""
 
-    def __init__(self, *args, end: int, begin: int = 0, **options):
+    def __init__(self, *args: Any, end: int, begin: int = 0, **options: Any):
         super().__init__(*args, begin=begin, end=end, **options)
         self.total_iters = end - begin
 
