@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import random
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy import ndarray
 from PIL import Image
 from timm.data import create_transform
 from timm.data.transforms import RandomResizedCropAndInterpolation
 
+from hrtoolkit.frames import Frame, Size
 from hrtoolkit.ranges import NotNegative, Positive, Share
+from hrtoolkit.records import Record
 from hrtoolkit.registry import AUGMENTATIONS
+from hrtoolkit.schemes import Scheme
 from hrtoolkit.tasks.classification.views import Part, ResizeCenterCrop
-from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
+from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation, Crop, View
 
 
 @AUGMENTATIONS.register_module()
@@ -52,27 +57,45 @@ class RandomResizedCrop(BaseAugmentation):
         self.color_jitter = color_jitter
         self.auto_augment = auto_augment
 
-    def ask(self, view, image_hw, truth, crop, scheme, rng):
+    def ask(
+        self,
+        view: View[Part],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Part:
         canvas = torch.empty(0, *image_hw)  # all that timm wants to know of an image is its size
         top, left, height, width = RandomResizedCropAndInterpolation.get_params(canvas, self.scale, self.ratio)
-        interpolation = self.interpolation
+        interpolation: str = self.interpolation
         if interpolation == "random":
             interpolation = random.choice(("bilinear", "bicubic"))
         mirror = self.flip > 0 and bool(torch.rand(1) < self.flip)
         return Part(left, top, width, height, interpolation, mirror)
 
-    def retouch(self, pixels, frame, rng):
+    def retouch(self, pixels: ndarray, frame: Frame, rng: np.random.Generator) -> ndarray:
         if not (self.color_jitter or self.auto_augment):
             return pixels
-        change = _color_changes(frame.input_hw, self.interpolation, self.color_jitter, self.auto_augment)
+        height, width = frame.input_hw
+        change = _color_changes((height, width), self.interpolation, self.color_jitter, self.auto_augment)
         return np.asarray(change(Image.fromarray(pixels)))
 
 
 @functools.cache
-def _color_changes(input_hw: tuple[int, int], interpolation: str, color_jitter: float, auto_augment: str | None):
+def _color_changes(
+    input_hw: Size, interpolation: str, color_jitter: float, auto_augment: str | None
+) -> Callable[[Image.Image], Image.Image]:
     """The second of the three stages of timm's training transform; policies depend on the size."""
-    options = {"color_jitter": color_jitter or None, "auto_augment": auto_augment, "interpolation": interpolation}
-    return create_transform(input_hw, is_training=True, separate=True, **options)[1]
+    stages: Any = create_transform(
+        input_hw,
+        is_training=True,
+        separate=True,
+        color_jitter=color_jitter or None,  # type: ignore[arg-type]  # timm takes None, whatever it says
+        auto_augment=auto_augment,
+        interpolation=interpolation,
+    )
+    return stages[1]
 
 
 def _random_resized_crop(options: dict) -> tuple[dict, dict]:

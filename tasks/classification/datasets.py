@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -17,7 +17,7 @@ from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.paths import find_files
 from hrtoolkit.data.reading import find_image_folder
 from hrtoolkit.errors import DataError, shorten, suggest
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Finding, Findings, Level
 from hrtoolkit.records import Category
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import BaseSamples, Images
@@ -45,6 +45,7 @@ class LabelledImages(BaseSamples):
         partial: whether the data may hold some of the classes only.
     """
 
+    scheme: ClassScheme
     moved = MappingProxyType(
         {
             "class_names": "model.head.scheme",
@@ -70,7 +71,7 @@ class LabelledImages(BaseSamples):
         self.findings = findings
         self.partial = partial
 
-    def check_labels(self, name, whole):
+    def check_labels(self, name: str, whole: bool) -> list[Finding]:
         """Name the classes that no image has; training needs two that some have."""
         findings, names, training = Findings(f"{name} data"), self.scheme.names, name == "train"
         counts = np.bincount(self.labels, minlength=len(names))
@@ -78,7 +79,7 @@ class LabelledImages(BaseSamples):
         if len(names) < 2:
             findings.add("stop", "a class that is alone leaves nothing to decide", names, "add images of another one")
         elif len(seen) < 2:
-            level = "stop" if training else "warning"
+            level: Level = "stop" if training else "warning"
             findings.add(level, "all images are of one class", seen, f"the others have none: {shorten(absent)}")
         elif self.partial:
             from_1 = self.scheme.numbered and absent[:1] == ["0"] and seen[0] == "1"
@@ -124,19 +125,19 @@ class ImageFolder(LabelledImages):
         found = leave_out_system_files(found, findings)
         if not found:
             raise DataError(f"{folder}: holds no folders; put the images of each class into a folder of its own")
-        scheme = resolve_scheme(found if scheme is None else scheme, ClassScheme)
-        if scheme.numbered:  # the folders have names
-            scheme = name_classes(found, scheme)
-        missing = [name for name in scheme.names if name not in set(found)]
-        partial = len(scheme.names) == 1000 and scheme is imagenet()
+        classes = resolve_scheme(found if scheme is None else scheme, ClassScheme)
+        if classes.numbered:  # the folders have names
+            classes = name_classes(found, classes)
+        missing = [name for name in classes.names if name not in set(found)]
+        partial = len(classes.names) == 1000 and classes is imagenet()
         if not partial:
             findings.add("stop", "classes without a folder", missing, f"there are folders for {shorten(found)}")
-        spare = [name for name in found if name not in set(scheme.names)]
+        spare = [name for name in found if name not in set(classes.names)]
         findings.add("warning", "folders that are no class", spare, "their images are left out")
-        files, labels = _find_images(folder, scheme.names, missing, findings)
+        files, labels = _find_images(folder, classes.names, missing, findings)
         if not files:
             findings.raise_stops()
-        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings, partial=partial)
+        super().__init__(folder=folder, files=files, labels=labels, scheme=classes, findings=findings, partial=partial)
 
 
 def _find_images(
@@ -144,7 +145,7 @@ def _find_images(
 ) -> tuple[list[str], list[int]]:
     """The images of all classes, below their folder, and their labels; sorted."""
     entries: list[tuple[int, str]] = []
-    progress = {"console": Console(stderr=True), "transient": True, "disable": len(names) < 100}
+    progress: dict[str, Any] = {"console": Console(stderr=True), "transient": True, "disable": len(names) < 100}
     there = [(label, name) for label, name in enumerate(names) if name not in set(missing)]
     for label, name in track(there, f"finding images in {folder}", **progress):
         entries += [(label, f"{name}/{file}") for file in find_files(folder / name)]
@@ -196,13 +197,13 @@ class ImageList(LabelledImages):
         faults: Literal["stop", "drop"] = "stop",
     ):
         path = Path(data_root) / ann_file
-        level = "stop" if faults == "stop" else "warning"
+        level: Level = "stop" if faults == "stop" else "warning"
         findings = Findings(path)
         entries = read_list(path, level, findings)
         if not entries:
             findings.raise_stops()
             raise DataError(f"{path}: lists no images; expected lines of an image and its class")
-        scheme, labels, expected = label_classes(
+        classes, labels, expected = label_classes(
             [entry.text for entry in entries], None if scheme is None else resolve_scheme(scheme, ClassScheme)
         )
         unknown = [entry for entry, label in zip(entries, labels, strict=True) if label < 0]
@@ -210,7 +211,7 @@ class ImageList(LabelledImages):
             level,
             f"images whose class is not {expected}",
             [f"line {line}: {text!r} of {file}" for file, text, line in unknown],
-            remedy(level, f"correct the list or the scheme{_likely_cause(unknown, scheme)}"),
+            remedy(level, f"correct the list or the scheme{_likely_cause(unknown, classes)}"),
         )
         entries = [entry for entry, label in zip(entries, labels, strict=True) if label >= 0]
         labels = [label for label in labels if label >= 0]
@@ -220,7 +221,7 @@ class ImageList(LabelledImages):
         _check_repeated(entries, findings)
         folder = find_image_folder(Path(data_root), image_dir)
         files = [entry.file for entry in entries]
-        super().__init__(folder=folder, files=files, labels=labels, scheme=scheme, findings=findings, partial=True)
+        super().__init__(folder=folder, files=files, labels=labels, scheme=classes, findings=findings, partial=True)
 
 
 def _check_repeated(entries: list[Entry], findings: Findings) -> None:

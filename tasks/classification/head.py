@@ -8,12 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy import ndarray
 from torch import Tensor, nn
 
 from hrtoolkit.backbones.hrnet import Bottleneck
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
-from hrtoolkit.model import BaseHead
+from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.ranges import Share
 from hrtoolkit.records import Category
 from hrtoolkit.registry import HEADS
@@ -21,13 +22,13 @@ from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.visualization import draw_text
 
 
-def label_targets(truth: Category) -> dict:
+def label_targets(truth: Category) -> dict[str, ndarray]:
     """What classification heads compare with: `label`, int64."""
     return {"label": np.array(truth.label, dtype=np.int64)}
 
 
 @HEADS.register_module()
-class PooledHead(BaseHead):
+class PooledHead(BaseHead[Stacked]):
     """A linear layer on the average of the coarsest map: for any backbone and neck.
 
     Args:
@@ -88,7 +89,7 @@ class PooledHead(BaseHead):
             "accuracy": (logits.detach().argmax(1) == labels).float().mean(),
         }
 
-    def predict(self, maps, frames, flipped=None):
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Category]:
         """The class of the highest score, and all scores, which sum to 1."""
         logits = self(maps).float()
         if flipped is not None:
@@ -96,7 +97,7 @@ class PooledHead(BaseHead):
         scores = logits.softmax(1).cpu().numpy()
         return [Category(int(one.argmax()), one) for one in scores]
 
-    def draw_targets(self, images, targets, frames):
+    def draw_targets(self, images: Tensor, targets: Stacked, frames: Frame) -> list[ndarray]:
         """Write the class of each image across it."""
         pictures, labels = super().draw_targets(images, targets, frames), targets["label"].tolist()
         return [draw_text(one, self.scheme.names[label]) for one, label in zip(pictures, labels, strict=True)]
@@ -155,7 +156,7 @@ class ClassificationHead(PooledHead):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def adapt(self, tensors, source):
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Convolutions may lack the bias, as OpenMMLab's do: it becomes 0. One too many goes into the normalisation."""
         tensors = dict(tensors)
         for layer in ("downsamp_modules.0", "downsamp_modules.1", "downsamp_modules.2", "final_layer"):

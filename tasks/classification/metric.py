@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from hrtoolkit.files import write_atomically
-from hrtoolkit.metric import BaseMetric, BaseWriter
-from hrtoolkit.records import Category
+from hrtoolkit.metric import BaseMetric, BaseWriter, Writer
+from hrtoolkit.records import Category, Record
 from hrtoolkit.registry import METRICS
-from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.schemes import ClassScheme, Scheme
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class Ranking(NamedTuple):
 class RankingWriter(BaseWriter):
     """A json file with the best classes of each image and their scores."""
 
-    def pack(self, path: str, sample_id: str, record: Category, scheme: ClassScheme) -> list:
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list[dict]:
+        assert isinstance(record, Category) and isinstance(scheme, ClassScheme)
         entry = {"image_id": sample_id, "class": _name(scheme, record.label)}
         if record.class_scores is None:
             return [entry]
@@ -48,7 +50,7 @@ class RankingWriter(BaseWriter):
 
 
 @METRICS.register_module()
-class ClassificationMetric(BaseMetric):
+class ClassificationMetric(BaseMetric[Ranking | None]):
     """Share of images whose class has the highest score (`top1`) or is among the five highest (`top5`).
 
     `mean_class_accuracy` averages the top-1 accuracy of the classes that occur. Where there are at most 20, each has
@@ -57,7 +59,7 @@ class ClassificationMetric(BaseMetric):
 
     moved = MappingProxyType({"out_file": lambda value: f"write predictions with tools/test.py --out {value}"})
     headline = "top1"
-    writer = RankingWriter()
+    writer: Writer | None = RankingWriter()
 
     def measure(self, prediction: Category | None, truth: Category | None, scheme: ClassScheme) -> Ranking | None:
         """The best classes of an image.
@@ -101,11 +103,13 @@ class ClassificationMetric(BaseMetric):
             "mean_class_accuracy": by_class.mean(),
         }
         if len(confusion) <= LISTED:
-            scores |= {f"accuracy_{_name(scheme, c)}": value for c, value in zip(occurring, by_class, strict=True)}
+            several = zip(occurring.tolist(), by_class, strict=True)
+            scores |= {f"accuracy_{_name(scheme, c)}": value for c, value in several}
         return scores
 
-    def draw(self, measures, scheme):
+    def draw(self, measures: Mapping[str, list[Ranking | None]], scheme: Scheme) -> dict[str, np.ndarray]:
         """The confusion matrix, with the worst classes and the most frequent confusions beside it."""
+        assert isinstance(scheme, ClassScheme)
         known = [measure for measure in measures["all"] if measure is not None]
         return {"confusion": draw_confusions(count_confusions(known), scheme)} if known else {}
 
@@ -151,8 +155,8 @@ def draw_confusions(confusion: np.ndarray, scheme: ClassScheme) -> np.ndarray:
             color = "black" if shares[row, column] > 0.4 else "white"
             matrix.text(column, row, confusion[row, column], ha="center", va="center", color=color)
     mistakes = confusion - np.diag(np.diag(confusion))
-    pairs = np.argsort(-mistakes, axis=None, kind="stable")[:20]
-    pairs = [divmod(int(i), count) for i in pairs if mistakes.flat[i]]
+    frequent = np.argsort(-mistakes, axis=None, kind="stable")[:20]
+    pairs = [divmod(int(i), count) for i in frequent if mistakes.flat[i]]
     worst = sorted(np.flatnonzero(totals), key=accuracies.__getitem__)[:20]
     lines = ["accuracy  images  class (worst first)"]
     lines += [f"{accuracies[c]:8.1%} {totals[c]:7d}  {names[c]}" for c in worst]

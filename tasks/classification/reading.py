@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import shorten
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Findings, Level
 from hrtoolkit.schemes import ClassScheme, resolve_scheme
 
 FILE_HEADERS = {"path", "image", "file", "filename", "image_id", "image_path", "image_name", "id", "img"}
@@ -37,7 +37,7 @@ class Labels(NamedTuple):
     expected: str  # what the text of a class should be
 
 
-def read_list(path: Path, level: str, findings: Findings) -> list[Entry]:
+def read_list(path: Path, level: Level, findings: Findings) -> list[Entry]:
     """Read an image and its class from each line; lines that have no such are found, and left out.
 
     Args:
@@ -49,7 +49,7 @@ def read_list(path: Path, level: str, findings: Findings) -> list[Entry]:
         DataError: the list is missing, empty or no text.
     """
     lines, entries, faulty = read_lines(path), [], []
-    rows = (line.strip().rsplit("\t" if "\t" in line.strip() else None, 1) for _, line in lines)
+    rows: Iterable[list[str]] = (line.strip().rsplit("\t" if "\t" in line.strip() else None, 1) for _, line in lines)
     if path.suffix == ".csv":
         rows = csv.reader(line for _, line in lines)
     for (number, _), row in zip(lines, rows, strict=False):  # a field of several lines is no name of a file
@@ -68,7 +68,7 @@ def _is_header(first: str, second: str = "", *_: str) -> bool:
     return first in FILE_HEADERS or (second in CLASS_HEADERS and "." not in first)
 
 
-def remedy(level: str, stop: str) -> str:
+def remedy(level: Level, stop: str) -> str:
     """What follows from faulty lines, where they stop a run and where they do not."""
     return f'{stop}, or leave them out by the dataset\'s faults="drop"' if level == "stop" else "they are left out"
 
@@ -111,7 +111,7 @@ def name_classes(names: Sequence[str], numbered: ClassScheme | None) -> ClassSch
     """
     if numbered is not None and len(numbered.names) == 1000 and set(names) <= set(imagenet().names):
         return imagenet()
-    return ClassScheme(sorted(set(names)))
+    return ClassScheme(tuple(sorted(set(names))))
 
 
 @functools.cache

@@ -59,17 +59,20 @@ class ResizeCenterCrop(BaseView):
         super().__init__(mean, std)
         if not 0 < crop <= 1:
             raise OptionError(f"ResizeCenterCrop: crop is a share above 0 and up to 1, got {crop}")
-        self.input_size = tuple(input_size)
+        self.input_size = (input_size[0], input_size[1])
         self.crop = crop
         self.interpolation = interpolation
 
     def __call__(self, image: np.ndarray, ask: Part | None = None) -> tuple[np.ndarray, Warp]:
         size, mirror = self.input_size, False
+        left: float  # of the input, in pixels of the scaled image
+        top: float
         if ask is None:
             scaled = self._scaled_size(image.shape[1::-1])
-            left, top = (round((a - b) / 2) for a, b in zip(scaled, size, strict=True))
+            x, y = (round((a - b) / 2) for a, b in zip(scaled, size, strict=True))
+            left, top = x, y
             scale_x, scale_y = scaled[0] / image.shape[1], scaled[1] / image.shape[0]
-            picture = _resize(image, scaled, self.interpolation).crop((left, top, left + size[0], top + size[1]))
+            picture = _resize(image, scaled, self.interpolation).crop((x, y, x + size[0], y + size[1]))
         else:
             x, y, width, height, interpolation, mirror = ask
             scale_x, scale_y = size[0] / width, size[1] / height
@@ -85,10 +88,11 @@ class ResizeCenterCrop(BaseView):
     def _scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height of the whole scaled image, whose shorter side fits."""
         targets = [math.floor(side / self.crop) for side in self.input_size]
+        width, height = size
         if targets[0] == targets[1]:  # rounded as torchvision does, otherwise as timm does
-            return tuple(int(targets[0] * side / min(size)) for side in size)
+            return int(targets[0] * width / min(size)), int(targets[0] * height / min(size))
         ratio = min(side / target for side, target in zip(size, targets, strict=True))
-        return tuple(round(side / ratio) for side in size)
+        return round(width / ratio), round(height / ratio)
 
 
 def _resize(image: np.ndarray, size: tuple[int, int], interpolation: str) -> Image.Image:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Size
 from hrtoolkit.ranges import Count, Share
+from hrtoolkit.records import Record
 from hrtoolkit.registry import AUGMENTATIONS
+from hrtoolkit.schemes import Scheme
 from hrtoolkit.tasks.detection.views import Fit, FitInside, sides
-from hrtoolkit.views import BaseAugmentation
+from hrtoolkit.views import BaseAugmentation, Crop, View
 
 
 @AUGMENTATIONS.register_module()
@@ -34,7 +39,16 @@ class ResizeAugmentation(BaseAugmentation):
         self.sizes = None if sizes is None else [sides(pair) for pair in sizes]
         self.flip = flip
 
-    def ask(self, view, image_hw, truth, crop, scheme, rng):
+    def ask(
+        self,
+        view: View[Fit],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Fit:
+        assert isinstance(view, FitInside)
         sizes = self.sizes or [view.size]
         size = sizes[rng.integers(len(sizes))]
         return Fit(size, bool(rng.random() < self.flip))

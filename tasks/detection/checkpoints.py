@@ -96,7 +96,11 @@ def _settings(checkpoint: Mapping, names: Collection[str], source: str) -> dict[
 
 
 for _name, _signs in _SIGNS.items():
-    _source = {"source": _name}
     register_format(
-        Format(_name, partial(_begins, signs=_signs), partial(convert, **_source), partial(_settings, **_source))
+        Format(
+            _name,
+            partial(_begins, signs=_signs),
+            partial(convert, source=_name),
+            partial(_settings, source=_name),
+        )
     )

@@ -12,7 +12,7 @@ from numpy import ndarray
 from hrtoolkit.data.boxes import check_boxes, check_edges
 from hrtoolkit.data.coco import Images, Instances, are_texts, unpack_keys
 from hrtoolkit.errors import suggest
-from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.findings import Finding, Findings, Level
 from hrtoolkit.geometry import to_xywh
 from hrtoolkit.records import Objects
 from hrtoolkit.tasks.detection.mask_checks import AnnotatedMasks, check_apart, check_written_masks
@@ -30,7 +30,7 @@ class Annotated(NamedTuple):
     owners: ndarray  # [A] position of the image, -1 where it is not listed
     image_wh: ndarray  # [A, 2] of the image, 0 where it is not listed
     objects: Objects  # A; boxes may be NaN, labels OTHER or UNKNOWN, and areas NaN where nobody says
-    count: int  # of all annotations, those too that could not be read
+    count: int  # type: ignore[assignment]  # of all annotations, those too that could not be read
     malformed: dict[str, ndarray]  # what else keeps annotations from being read, and which it keeps, bool [A]
     mask_faults: dict[str, ndarray]  # the same of segmentations
     masks: AnnotatedMasks | None  # None where there are none, or nobody asked
@@ -52,6 +52,7 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
         faults: whether faulty annotations stop training.
         findings: is told what is wrong.
     """
+    assert annotated.objects.ignored is not None and annotated.objects.crowd is not None
     boxes_xyxy, single = annotated.objects.boxes_xyxy, ~annotated.objects.ignored
     with np.errstate(invalid="ignore"):
         clipped = np.clip(boxes_xyxy, 0, np.tile(annotated.image_wh, 2))
@@ -66,22 +67,23 @@ def select_objects(annotated: Annotated, faults: Faults, findings: Findings) -> 
     if not found.stops():  # no fault is told twice
         found = _check_meaning(annotated, readable & sound, findings.where)
     findings.extend(found)
-    left_out = "warning", "they are left out"
-    stop = "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'
+    left_out: tuple[Level, str] = "warning", "they are left out"
+    stop: tuple[Level, str] = "stop", 'correct them, or leave them out by the dataset\'s faults="drop"'
+    unsaid: tuple[None, str] = None, ""
     trained, counts = np.ones(len(sound), dtype=bool), []
     for reasons, (level, remedy) in (
         (faulty, left_out if faults == "drop" else stop),
         (useless, left_out),  # COCO itself has a few of these
-        (untrained, (None, "")),
+        (untrained, unsaid),
     ):
         # Of each annotation the first reason that holds is told.
         for reason, holds in reasons.items():
-            found = annotated.names[trained & holds]
+            names = annotated.names[trained & holds]
             trained &= ~holds
-            if len(found):
-                counts.append(f"{len(found)} {reason}")
+            if len(names):
+                counts.append(f"{len(names)} {reason}")
             if level is not None:
-                findings.add(level, f"annotations {reason}", found, remedy)
+                findings.add(level, f"annotations {reason}", names, remedy)
     if unread := annotated.count - len(trained):
         counts.append(f"{unread} cannot be read")
     told = f" ({', '.join(counts)})" if counts else ""
@@ -112,15 +114,17 @@ def _find_boxed(annotated: Annotated, crowds: ndarray, findings: Findings) -> nd
 
 def _are_readable(annotated: Annotated) -> ndarray:
     """Single objects whose box can be held against other things, bool [A]."""
-    boxes_xyxy = annotated.objects.boxes_xyxy
+    boxes_xyxy, crowd = annotated.objects.boxes_xyxy, annotated.objects.crowd
+    assert crowd is not None
     with np.errstate(invalid="ignore"):
         found = np.isfinite(boxes_xyxy).all(axis=1) & (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
-    return found & (annotated.image_wh > 0).all(axis=1) & ~annotated.objects.crowd
+    return found & (annotated.image_wh > 0).all(axis=1) & ~crowd
 
 
 def _check_meaning(annotated: Annotated, chosen: ndarray, where: str) -> Findings:
     """Hold the boxes of some objects, bool [A], against their images, areas and masks."""
     names, image_wh = annotated.names[chosen], annotated.image_wh[chosen]
+    assert annotated.objects.areas is not None
     boxes_xyxy, areas = annotated.objects.boxes_xyxy[chosen], annotated.objects.areas[chosen]
     masks = annotated.masks and annotated.masks.select(np.flatnonzero(chosen))
 
@@ -159,8 +163,9 @@ def _find_faulty(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
 
 
 def _find_useless(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
-    found = {
-        "have a box without extent": (inside <= 0).any(axis=1),
+    assert annotated.objects.areas is not None
+    found: dict[str, ndarray] = {
+        "have a box without extent": np.any(inside <= 0, axis=1),
         "have an area of zero": annotated.objects.areas <= 0,
     }
     if annotated.masks is not None:
@@ -170,11 +175,12 @@ def _find_useless(annotated: Annotated, inside: ndarray) -> dict[str, ndarray]:
 
 
 def _find_untrained(objects: Objects, inside: ndarray) -> dict[str, ndarray]:
+    assert objects.crowd is not None and objects.ignored is not None
     return {
         "are crowds": objects.crowd,
         "are marked to be ignored": objects.ignored,
         "belong to classes that are not used": objects.labels < 0,
-        "measure less than a pixel": (inside < 1).any(axis=1),
+        "measure less than a pixel": np.any(inside < 1, axis=1),
     }
 
 
@@ -189,10 +195,11 @@ def check_ids(images: Images, instances: Instances, findings: Findings) -> None:
         findings: is told what is wrong.
     """
     alone = "scores here do not depend on it, but pycocotools by itself keeps one alone"
-    for section, ids, level, remedy in (
+    sections: tuple[tuple[str, ndarray, Level, str], ...] = (
         ("images", images.ids, "stop", "give each its own, or remove what is double"),
         ("annotations", instances.ids, "warning", alone),
-    ):
+    )
+    for section, ids, level, remedy in sections:
         findings.add(level, f"{section} that share an id, by id", unpack_keys(_find_repeated(ids)), remedy)
         texts = are_texts(ids)
         if not texts.all():

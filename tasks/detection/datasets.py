@@ -25,7 +25,7 @@ from hrtoolkit.data.coco import Images as CocoImages
 from hrtoolkit.data.coco import Instances, read_instances, unpack_keys
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, shorten
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Findings, Level
 from hrtoolkit.keypoints.checks import look_up
 from hrtoolkit.masks import Masks, PackedSegmentations, find_segmentation_faults
 from hrtoolkit.records import Objects
@@ -70,7 +70,7 @@ class DetectionSamples(BaseSamples):
         DataError: no image is left.
     """
 
-    told = ("scheme", "masks")
+    told: tuple[str, ...] = ("scheme", "masks")
     moved = MappingProxyType(
         {
             "classes": "model.head.scheme",
@@ -122,13 +122,13 @@ class DetectionSamples(BaseSamples):
         )
         self.segmentations = None if segmentations is None else segmentations.select(order)
 
-    def truth(self, sample):
+    def truth(self, sample: int) -> Objects | None:
         if not self.is_annotated:
             return None
         first, end = self.first[sample : sample + 2].tolist()
         return self._with_masks(sample, self.objects.select(slice(first, end)), np.arange(first, end))
 
-    def to_learn(self, sample):
+    def to_learn(self, sample: int) -> Objects:
         if self.needs_masks and self.segmentations is None:
             raise DataError(f"{self.findings.where}: there are no masks to train on; set model.head.masks=False")
         first, end = self.first_trained[sample : sample + 2].tolist()
@@ -138,11 +138,10 @@ class DetectionSamples(BaseSamples):
         if self.segmentations is None:
             return objects
         width, height = self.images.sizes_wh[sample].tolist()
-        return objects._replace(masks=Masks((height, width), [self._segmentation(i) for i in places.tolist()]))
+        segmentations = [self._whole_box(i) if self.boxed[i] else self.segmentations[i] for i in places.tolist()]
+        return objects._replace(masks=Masks((height, width), segmentations))
 
-    def _segmentation(self, place: int) -> list | dict:
-        if not self.boxed[place]:
-            return self.segmentations[place]
+    def _whole_box(self, place: int) -> list[list[float]]:
         x1, y1, x2, y2 = self.clipped[place].tolist()
         return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
@@ -210,7 +209,7 @@ class CocoDetection(DetectionSamples):
         unused = _find_unused(categories, instances.category_ids, classes.names)
         remedy = "they are neither trained nor scored; name them in the scheme if they should be"
         # Who lists the classes of a data set means it; who is told them by a model or other data may not know.
-        level = "warning" if isinstance(scheme, ClassScheme) else "note"
+        level: Level = "warning" if isinstance(scheme, ClassScheme) else "note"
         told = [f"{name}, {count} annotations" for name, count in unused.items()]
         findings.add(level, "categories that the file has and the scheme has not", told, remedy)
         listed = np.unique(images.ids, return_index=True)[1]
@@ -391,7 +390,8 @@ def _read_files(names: list[str], folder: Path, faults: Faults, findings: Findin
         own, named = (unicodedata.normalize("NFC", last_part(text)) for text in (name, file.named))
         if named and own not in (named, Path(named).stem):
             elsewhere.append(f"{name}.xml names {file.named}")
-    level, remedy = "stop", 'correct them, or leave their images out by the dataset\'s faults="drop"'
+    level: Level = "stop"
+    remedy = 'correct them, or leave their images out by the dataset\'s faults="drop"'
     if faults == "drop":
         level, remedy = "warning", "their images are left out"
     findings.add(level, "files that cannot be used", refused, remedy)

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame
+from hrtoolkit.frames import Frame, Settings
 from hrtoolkit.masks import Masks
-from hrtoolkit.model import BaseHead
+from hrtoolkit.model import BaseHead, Listed
 from hrtoolkit.ranges import Count
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
@@ -36,11 +36,11 @@ CASCADE_LOSS_WEIGHTS = (1.0, 0.5, 0.25)
 
 def object_targets(record: Objects) -> dict[str, np.ndarray]:
     """Boxes, labels, and masks if there are any, of objects in input pixels."""
-    targets = {"boxes": record.boxes_xyxy, "labels": record.labels}
-    return targets if record.masks is None else targets | {"masks": record.masks}
+    targets = {"boxes": record.boxes_xyxy, "labels": record.labels, "masks": record.masks}
+    return {name: values for name, values in targets.items() if isinstance(values, np.ndarray)}
 
 
-class RCNNHead(BaseHead):
+class RCNNHead(BaseHead[Listed]):
     """Proposals, then one or more stages of classifying and refining; everything is float32, whatever the maps are.
 
     bfloat16 would move proposals by whole pixels (at 1300 it has steps of 8).
@@ -61,6 +61,8 @@ class RCNNHead(BaseHead):
     extra_outputs = ("background",)
     output_layers = MappingProxyType({"box_predictor.cls_score": 1, "box_predictor.bbox_pred": 4, "mask_fcn_logits": 1})
     targets = staticmethod(object_targets)
+    rpn: ProposalNetwork
+    stages: Sequence[RoIStage]
 
     def __init__(
         self,
@@ -75,7 +77,7 @@ class RCNNHead(BaseHead):
     ):
         super().__init__()
         self.rpn = proposals
-        self.stages = nn.ModuleList(stages)
+        self.add_module("stages", nn.ModuleList(stages))
         self.loss_weights = loss_weights
         self.strides = strides
         self.scheme = scheme
@@ -88,7 +90,7 @@ class RCNNHead(BaseHead):
         """The pyramid maps as they are: a detector's raw output is no tensor."""
         return maps
 
-    def loss(self, maps: list[Tensor], targets: list[dict], frames: Frame) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: Listed, frames: Frame) -> dict[str, Tensor]:
         """Compare with the annotated objects.
 
         Args:
@@ -148,11 +150,15 @@ class RCNNHead(BaseHead):
         found = []
         for i in range(len(frames)):
             frame = frames[i]
-            in_image = frame.boxes_to_image(boxes[i]).cpu()
+            in_image = frame.boxes_to_image(boxes[i])
+            assert isinstance(in_image, Tensor), "as what it is made of"
+            in_image = in_image.cpu()
             packed = None
             if masks is not None:
+                height, width = frame.image_hw
                 ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
-                packed = Masks(frame.image_hw, paste_masks(masks[i].cpu(), ends, frame.image_hw, self.rules.masks))
+                pasted = paste_masks(masks[i].cpu(), ends, (height, width), self.rules.masks)
+                packed = Masks((height, width), pasted)
             found.append(
                 Objects(
                     boxes_xyxy=in_image.double().numpy(),
@@ -173,10 +179,11 @@ class RCNNHead(BaseHead):
         """Probabilities [N, 28, 28] of each image, the mean of all stages."""
         joined = torch.cat(labels)
         index = torch.arange(len(joined), device=joined.device)
-        mean = sum(stage.masks(maps, boxes)[index, joined].sigmoid() for stage in self.stages) / len(self.stages)
-        return mean.split([len(one) for one in labels])
+        total = sum(stage.masks(maps, boxes)[index, joined].sigmoid() for stage in self.stages)
+        assert isinstance(total, Tensor), "there are stages"
+        return (total / len(self.stages)).split([len(one) for one in labels])
 
-    def draw_targets(self, images: Tensor, targets: list[dict], frames: Frame) -> list[np.ndarray]:
+    def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[np.ndarray]:
         """Draw the anchors that `loss` takes for objects over the images, RGB uint8 [h, w, 3], without padding.
 
         Args:
@@ -196,14 +203,14 @@ class RCNNHead(BaseHead):
             pictures.append(draw_boxes(image[: size_hw[0], : size_hw[1]], positive))
         return pictures
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         """What predictions of these weights depend on, in plain values; it is kept in every checkpoint."""
         return {"convention": self.convention}
 
 
 def _sizes_hw(frames: Frame) -> list[tuple[int, int]]:
     """Height and width of each input of a batch, without padding."""
-    return [tuple(size) for size in frames.input_hw.tolist()]
+    return [(int(height), int(width)) for height, width in np.asarray(frames.input_hw)]
 
 
 @HEADS.register_module()

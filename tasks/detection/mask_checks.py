@@ -91,7 +91,10 @@ def _extents_by_rows(masks: AnnotatedMasks, image_wh: ndarray) -> ndarray:
     """x1, y1, x2, y2 of the first run lengths if they went along rows; NaN of polygons."""
     extents = np.full((min(len(masks.places), SAMPLED), 4), np.nan)
     for i in np.flatnonzero(masks.states[:SAMPLED] == RUN_LENGTHS).tolist():
-        y1, x1, y2, x2 = find_extent(read_counts(masks.segmentations[masks.places[i]]["counts"]), int(image_wh[i, 0]))
+        segmentation = masks.segmentations[masks.places[i]]
+        counts = read_counts(segmentation["counts"]) if isinstance(segmentation, dict) else None
+        assert counts is not None, "they were looked at"
+        y1, x1, y2, x2 = find_extent(counts, int(image_wh[i, 0]))
         extents[i] = x1, y1, x2, y2
     return extents
 

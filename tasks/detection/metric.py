@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
 from hrtoolkit.coco_eval import evaluate
 from hrtoolkit.files import write_atomically
 from hrtoolkit.masks import Masks
-from hrtoolkit.metric import BaseMetric, BaseWriter
-from hrtoolkit.records import Objects
+from hrtoolkit.metric import BaseMetric, BaseWriter, Writer
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import METRICS
-from hrtoolkit.schemes import ClassScheme
+from hrtoolkit.schemes import ClassScheme, Scheme
 
 
 class CocoResults(BaseWriter):
@@ -23,8 +24,9 @@ class CocoResults(BaseWriter):
     Masks go beside the boxes, into a file whose name ends in "_masks".
     """
 
-    def pack(self, path: str, sample_id: int | str, record: Objects, scheme: ClassScheme) -> list[dict]:
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list[dict]:
         """One dict an object."""
+        assert isinstance(record, Objects) and isinstance(scheme, ClassScheme)
         corners = np.asarray(record.boxes_xyxy, np.float64)
         sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist()
         scores = np.asarray(record.scores, np.float64).tolist()
@@ -51,8 +53,11 @@ def _write(path: str | Path, records: list[dict]) -> None:
         file.write(text)
 
 
+Pair = tuple[Objects, Objects | None]  # truth and prediction
+
+
 @METRICS.register_module()
-class CocoDetectionMetric(BaseMetric):
+class CocoDetectionMetric(BaseMetric[Pair]):
     """Average precision and recall of COCO's detection task.
 
     Numbers of boxes have plain names; where data and model have masks, theirs begin with "mask_". They lie between 0
@@ -66,23 +71,23 @@ class CocoDetectionMetric(BaseMetric):
         {"out_file": lambda _: "tools/test.py --out FILE writes results", "prefix": lambda _: "leave it out"}
     )
     headline = "AP"
-    writer = CocoResults()
+    writer: Writer | None = CocoResults()
 
     def __init__(self, per_class: bool = False):
         self.per_class = per_class
 
-    def measure(self, prediction, truth, scheme):
+    def measure(self, prediction: Objects | None, truth: Objects, scheme: ClassScheme) -> Pair:
         if prediction is not None and prediction.masks is None:
             truth = truth._replace(masks=None)
         return _pack_masks(truth), None if prediction is None else _pack_masks(prediction)
 
-    def score(self, measures, scheme):
+    def score(self, measures: list[Pair], scheme: ClassScheme) -> dict[str, float]:
         truths, predictions = [truth for truth, _ in measures], [prediction for _, prediction in measures]
         found = [prediction for prediction in predictions if prediction is not None]
-        kinds = {"": "bbox"}
+        kinds: dict[str, Literal["bbox", "segm"]] = {"": "bbox"}
         if found and all(record.masks is not None for record in (*truths, *found)):
             kinds["mask_"] = "segm"
-        numbers = {}
+        numbers: dict[str, float] = {}
         for prefix, kind in kinds.items():
             scores = evaluate(truths, predictions, kind, scheme)
             numbers |= {f"{prefix}{name}": value for name, value in scores.numbers.items()}

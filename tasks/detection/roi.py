@@ -172,9 +172,9 @@ class RoIStage(RoIHeads):
         refined = self.refine(deltas.detach(), proposals, sizes_hw)
         # Annotated boxes, which were among the proposals, are left out: each stage adds them anew.
         found = []
-        for boxes, old, index, target in zip(refined, proposals, matched, targets, strict=True):
+        for new, old, index, target in zip(refined, proposals, matched, targets, strict=True):
             true_boxes = target["boxes"]
-            found.append(boxes[(old != true_boxes[index]).any(1)] if len(true_boxes) else boxes)
+            found.append(new[(old != true_boxes[index]).any(1)] if len(true_boxes) else new)
         return losses, found
 
     def refine(self, deltas: Tensor, boxes: list[Tensor], sizes_hw: list[tuple[int, int]]) -> list[Tensor]:

@@ -200,18 +200,18 @@ class ProposalNetwork(RegionProposalNetwork):
             sizes_hw: of the images.
             targets: one dict an image with `boxes`.
         """
-        logits, labels, codes, true_codes = [], [], [], []
+        sampled_logits, states_of, codes, true_codes = [], [], [], []
         for i, (size_hw, target) in enumerate(zip(sizes_hw, targets, strict=True)):
             usable = self.usable(anchors, size_hw)
             (states,), (matched,) = self.assign_targets_to_anchors([anchors[usable]], [target])
             (is_positive,), (is_negative,) = self.fg_bg_sampler([states])
             positive, negative = torch.where(is_positive)[0], torch.where(is_negative)[0]
             sampled = torch.cat([positive, negative])
-            logits.append(objectness[i, usable[sampled]])
-            labels.append(states[sampled])
+            sampled_logits.append(objectness[i, usable[sampled]])
+            states_of.append(states[sampled])
             codes.append(deltas[i, usable[positive]])
             true_codes.append(self.box_coder.encode_single(matched[positive], anchors[usable[positive]]))
-        logits, labels = torch.cat(logits), torch.cat(labels)
+        logits, labels = torch.cat(sampled_logits), torch.cat(states_of)
         count = len(labels)
         return {
             "loss_objectness": F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / max(count, 1),

@@ -41,7 +41,7 @@ class FitInside(BaseView):
 
     multiple = 32
     smallest = 64  # the coarsest map of a pyramid, of stride 64, needs a cell
-    told = ("convention",)
+    told: tuple[str, ...] = ("convention",)
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class FitInside(BaseView):
         self.size = sides(size)
         self.convention = convention
 
-    def __call__(self, image, ask: Fit | None = None):
+    def __call__(self, image: np.ndarray, ask: Fit | None = None) -> tuple[np.ndarray, Resized]:
         size, mirror = ask or Fit(self.size)
         rules = CONVENTIONS[self.convention]
         image_hw = image.shape[:2]
@@ -92,7 +92,8 @@ def fit_size(size_hw: Size, longest: int, shortest: int, rounding: str = "neares
     """Height and width of the largest image of the same aspect whose sides are not above `longest` and `shortest`."""
     scale = min(longest / max(size_hw), shortest / min(size_hw))
     half = 0.5 if rounding == "nearest" else 0.0
-    return tuple(max(1, int(side * scale + half)) for side in size_hw)
+    height, width = (max(1, int(side * scale + half)) for side in size_hw)
+    return height, width
 
 
 def resize_float(image: np.ndarray, size_hw: Size) -> np.ndarray:

@@ -6,10 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
+
+from hrtoolkit.frames import Size
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.ranges import NotNegative, Share
+from hrtoolkit.records import Record
 from hrtoolkit.registry import AUGMENTATIONS
-from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
+from hrtoolkit.schemes import Scheme
+from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation, Crop, View
 
 
 class Variation(NamedTuple):
@@ -38,7 +43,16 @@ class FaceAugmentation(BaseAugmentation):
     ):
         self.scale, self.rotation, self.rotate, self.flip = scale, rotation, rotate, flip
 
-    def ask(self, view, image_hw, truth, crop, scheme, rng):
+    def ask(
+        self,
+        view: View[Crop],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Crop:
+        assert crop is not None
         chosen = self.sample(rng.random)
         return crop._replace(size=crop.size * chosen.factor, angle=chosen.angle, mirror=chosen.mirror)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.data.coco import FAULTS, Faults
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Findings, Level
 from hrtoolkit.keypoints.checks import check_points
 from hrtoolkit.keypoints.views import PADDING
 
@@ -100,7 +100,7 @@ def check_faces(
 
 
 # Level, what is wrong, and the remedy.
-FACE_FAULTS = {
+FACE_FAULTS: dict[str, tuple[Level, str, str]] = {
     "infinite": (
         "stop",
         "faces with landmarks that are not finite",
@@ -158,7 +158,7 @@ def _find_tiny(faces: Faces, visible: ndarray) -> ndarray:
 
 def _measure_outside(faces: Faces) -> ndarray:
     """How many pixels each landmark lies outside its image, [N, K]; where its size is not known none does."""
-    known = (faces.image_sizes > 0).all(axis=1)
+    known = np.all(faces.image_sizes > 0, axis=1)
     last = np.where(known[:, None], faces.image_sizes - 1.0, np.inf)[:, None]
     first = np.where(known, 0.0, -np.inf)[:, None, None]
     return np.maximum(first - faces.keypoints, faces.keypoints - last).max(axis=2)

@@ -41,7 +41,7 @@ from hrtoolkit.keypoints.samples import (
     square_windows,
 )
 from hrtoolkit.registry import DATASETS
-from hrtoolkit.samples import Images
+from hrtoolkit.samples import Crops, Images
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
 from hrtoolkit.tasks.face.checks import Faces, check_faces, keypoint_boxes
@@ -70,7 +70,7 @@ class FaceSamples(KeypointSamples):
         DataError: no face is usable.
     """
 
-    told = ()
+    told: tuple[str, ...] = ()
 
     def __init__(
         self, *, scheme: KeypointScheme, faces: Faces, findings: Findings, max_outside: float, faults: Faults = "stop"
@@ -109,7 +109,8 @@ class FaceSamples(KeypointSamples):
             subsets={name: np.asarray(chosen, bool)[rows] for name, chosen in (faces.subsets or {}).items()},
         )
 
-    def crops(self):
+    def crops(self) -> Crops:
+        assert self.people is not None
         return crops_of_samples(self._windows, self.people.boxes_xyxy)
 
 
@@ -170,7 +171,8 @@ class Face300W(FaceSamples):
         if isinstance(folders, str) and folders in self.SPLITS and not any((root / folders).glob("*.pts")):
             names = self.SPLITS[folders]
         findings = Findings(root)
-        owners, files = {}, []
+        owners: dict[Path, str] = {}
+        files: list[Path] = []
         for name, folder in zip(names, _find_folders(root, names), strict=True):
             found = leave_out_system_files(sorted(folder.glob("*.pts")), findings)
             if not found:
@@ -181,8 +183,8 @@ class Face300W(FaceSamples):
         def read(path: Path) -> tuple[ndarray, Path]:
             return read_pts(path, len(IBUG_68.names)) - first_pixel, find_image_beside(path)
 
-        files, faces = read_each(read, files, findings, faults)
-        keypoints, images = np.stack([points for points, _ in faces]), [image for _, image in faces]
+        files, read_faces = read_each(read, files, findings, faults)
+        keypoints, images = np.stack([points for points, _ in read_faces]), [image for _, image in read_faces]
         subsets = {name: np.isin([owners[path] for path in files], list(of)) for name, of in self.SUBSETS.items()}
         faces = Faces(
             images,
@@ -251,9 +253,9 @@ class WFLW(FaceSamples):
         findings, lines = Findings(path), read_lines(path)
         if len(lines[0][1].split()) != columns and (error := refusal(path, "YOLO's format")):
             raise error
-        lines, faces = read_each(read, lines, findings, faults)
-        coordinates, flags, images = zip(*faces, strict=True)
-        keypoints = np.array(coordinates).reshape(len(faces), -1, 2)
+        lines, rows = read_each(read, lines, findings, faults)
+        coordinates, flags, images = zip(*rows, strict=True)
+        keypoints = np.array(coordinates).reshape(len(rows), -1, 2)
         faces = Faces(
             images,
             read_image_sizes(images),
@@ -305,7 +307,7 @@ class COFW(FaceSamples):
         )
         super().__init__(scheme=COFW_29, faces=faces, findings=Findings(path), max_outside=max_outside, faults=faults)
 
-    def read(self, sample):
+    def read(self, sample: int) -> ndarray:
         return self._file.read(int(self.rows[sample]))
 
 
@@ -411,7 +413,7 @@ class FaceCsv(FaceSamples):
         DataError: the header is malformed, or no face is usable.
     """
 
-    told = ("scheme",)
+    told: tuple[str, ...] = ("scheme",)
 
     def __init__(
         self,
@@ -425,7 +427,7 @@ class FaceCsv(FaceSamples):
         faults: Faults = "stop",
     ):
         path = Path(data_root) / ann_file
-        scheme = resolve_scheme(scheme, KeypointScheme)
+        landmarks = resolve_scheme(scheme, KeypointScheme)
         (line, text), *lines = read_lines(path)
         header = [name.strip() for name in text.split(",")[:5]]
         fields = ["scale", *(["box_size"] if header[2:3] == ["box_size"] else []), "center_w", "center_h"]
@@ -434,7 +436,7 @@ class FaceCsv(FaceSamples):
                 f"{path}, line {line}: begins with {', '.join(header)}; expected the header of the official files: "
                 "image_name, scale, perhaps box_size, center_w, center_h, and the landmarks"
             )
-        columns = 1 + len(fields) + 2 * len(scheme.names)
+        columns = 1 + len(fields) + 2 * len(landmarks.names)
 
         def read(numbered: tuple[int, str]) -> tuple[Path, list[float]]:
             number, text = numbered
@@ -445,7 +447,7 @@ class FaceCsv(FaceSamples):
             if len(row) != columns or not row[0]:
                 raise DataError(
                     f"{path}, line {number}: {len(row)} columns, expected {columns}: image_name, {', '.join(fields)}, "
-                    f"and x and y of {len(scheme.names)} landmarks"
+                    f"and x and y of {len(landmarks.names)} landmarks"
                 )
             return _find_image(Path(data_root) / image_dir, row[0]), to_numbers(row[1:], f"{path}, line {number}")
 
@@ -461,7 +463,7 @@ class FaceCsv(FaceSamples):
             [f"{path}, line {number}" for number, _ in lines],
             box_sizes=values[:, 1] if "box_size" in fields else None,
         )
-        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
+        super().__init__(scheme=landmarks, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 @DATASETS.register_module()
@@ -485,7 +487,7 @@ class CocoFaces(FaceSamples):
         DataError: the file is missing or malformed, or no face is usable.
     """
 
-    told = ("scheme",)
+    told: tuple[str, ...] = ("scheme",)
 
     def __init__(
         self,
@@ -502,13 +504,13 @@ class CocoFaces(FaceSamples):
         findings = Findings(path)
         images, annotations, categories = read_annotations(path, findings, faults)
         kinds = find_categories(categories, category, path)
-        scheme = scheme_of_categories(kinds, scheme, path, findings)
+        completed = scheme_of_categories(kinds, scheme, path, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
         ours = np.isin(annotations.category_ids, np.array([pack_key(kind["id"]) for kind in kinds]))
         ours &= (owners >= 0) & ~annotations.crowd
-        miscounted = check_lengths(annotations, ours, scheme, findings, faults)
-        positions, values = unpack_keypoints(annotations, ours, len(scheme.names))
+        miscounted = check_lengths(annotations, ours, completed, findings, faults)
+        positions, values = unpack_keypoints(annotations, ours, len(completed.names))
         seen = (values[..., 2] > 0).any(axis=1)
         positions, values = positions[seen], values[seen].astype(np.float64)
         empty = ours & ~miscounted
@@ -533,7 +535,7 @@ class CocoFaces(FaceSamples):
             visible,
             image_ids=unpack_keys(images.ids)[owners].tolist(),
         )
-        super().__init__(scheme=scheme, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
+        super().__init__(scheme=completed, faces=faces, findings=findings, max_outside=max_outside, faults=faults)
 
 
 def _find_image(folder: Path, name: str) -> Path:

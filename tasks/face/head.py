@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 import torch.nn.functional as F
+from numpy import ndarray
 from torch import Tensor, nn
 
+from hrtoolkit.frames import Settings, Warp
 from hrtoolkit.keypoints.codecs import Codec
 from hrtoolkit.keypoints.head import KeypointHead
 from hrtoolkit.necks import convolve_joined
@@ -64,11 +66,12 @@ class FaceHead(KeypointHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         mix, norm, final = self.get_submodule("0"), self.get_submodule("1"), self.get_submodule("3")
+        assert isinstance(mix, nn.Conv2d)
         return final(F.relu(convolve_joined(maps, mix, norm), inplace=True)).contiguous()
 
-    def to_image(self, points, frames):
+    def to_image(self, points: ndarray, frames: Warp) -> ndarray:
         points = super().to_image(points, frames)
         return np.trunc(points) + 1 if self.integer_points else points
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         return {**super().describe(), "integer_points": self.integer_points}

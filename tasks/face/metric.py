@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy import ndarray
 from scipy.integrate import simpson
 
-from hrtoolkit.errors import DataError
+from hrtoolkit.errors import DataError, Moved
 from hrtoolkit.keypoints.results import PointsWriter
 from hrtoolkit.metric import BaseMetric
+from hrtoolkit.records import Objects
 from hrtoolkit.registry import METRICS
+from hrtoolkit.schemes import KeypointScheme, Scheme
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +24,7 @@ CURVE_STEP = 1e-4
 
 
 @METRICS.register_module()
-class NME(BaseMetric):
+class NME(BaseMetric[float | None]):
     """Mean distance of the keypoints of a face from the true ones, divided by the face's size, averaged over faces.
 
     Beside it: failure rates (share of faces with an error above 0.08 and above 0.10), and the area under the cumulative
@@ -35,9 +38,9 @@ class NME(BaseMetric):
     best = min
     perfect = 0.0
     writer = PointsWriter()
-    moved = {"out_file": lambda value: f"give tools/test.py --out {value}"}  # noqa: RUF012 (read only)
+    moved: ClassVar[Moved] = {"out_file": lambda value: f"give tools/test.py --out {value}"}
 
-    def measure(self, prediction, truth, scheme):
+    def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> float | None:
         if truth.sizes is None:
             raise DataError(
                 "the scheme does not say what the error is divided by; add nme_reference=(NAME, NAME) to the dataset's "
@@ -45,10 +48,12 @@ class NME(BaseMetric):
             )
         sizes = np.asarray(truth.sizes, np.float64)
         if 0 < sizes[0] < np.inf:
+            assert prediction is not None and prediction.points is not None, "every face has a crop"
+            assert truth.points is not None and truth.visible is not None
             return normalised_errors(prediction.points, truth.points, truth.visible > 0, sizes).item()
         return None
 
-    def score(self, measures, scheme):
+    def score(self, measures: list[float | None], scheme: KeypointScheme) -> dict[str, float]:
         errors = _errors(measures)
         if sizeless := len(measures) - len(errors):
             reference = scheme.nme_reference
@@ -65,7 +70,7 @@ class NME(BaseMetric):
             )
         return summarise_errors(errors)
 
-    def draw(self, measures, scheme):
+    def draw(self, measures: Mapping[str, list[float | None]], scheme: Scheme) -> dict[str, ndarray]:
         return {"cumulative_error": draw_cumulative_errors({n: _errors(some) for n, some in measures.items()})}
 
 

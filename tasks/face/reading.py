@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -17,12 +17,17 @@ from hrtoolkit.data.images import read_size
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.findings import Findings
 
+if TYPE_CHECKING:
+    import h5py
+
+Item = TypeVar("Item")
+Annotation = TypeVar("Annotation")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 def read_each(
-    read: Callable[[Any], Any], items: Iterable, findings: Findings, broken: Faults = "stop"
-) -> tuple[list, list]:
+    read: Callable[[Item], Annotation], items: Iterable[Item], findings: Findings, broken: Faults = "stop"
+) -> tuple[list[Item], list[Annotation]]:
     """Read annotations one by one; all that cannot be read are one finding.
 
     Args:
@@ -113,7 +118,8 @@ class CofwFile:
 
     def size(self, image: int) -> tuple[int, int]:
         """Width and height of an image."""
-        return self._pixels(image).shape[-2:]  # HDF5 has them [3, W, H]
+        width, height = self._pixels(image).shape[-2:]  # HDF5 has them [3, W, H]
+        return width, height
 
     def read(self, image: int) -> ndarray:
         """An image, RGB uint8 [H, W, 3].
@@ -129,7 +135,7 @@ class CofwFile:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         return np.ascontiguousarray(pixels)
 
-    def _pixels(self, image: int):
+    def _pixels(self, image: int) -> h5py.Dataset:
         """An image in the file, uint8 [3, W, H] or [W, H]; nothing is read yet.
 
         Raises:
@@ -148,7 +154,7 @@ class CofwFile:
             )
         return pixels
 
-    def _open(self):
+    def _open(self) -> h5py.File:
         """The file, opened by this very process."""
         if self._opened[0] != os.getpid():
             _check_hdf5(self.path)

@@ -14,7 +14,7 @@ from hrtoolkit.frames import Warp
 from hrtoolkit.keypoints.views import PADDING, TopDown, stretch_contrast
 from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import VIEWS
-from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD
+from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, Crop
 
 FAR_AWAY = -1e5  # pixels
 
@@ -25,7 +25,7 @@ class OfficialWarp(Warp):
     There they are drawn as nothing, and still count in the loss.
     """
 
-    def points_to_input(self, points):
+    def points_to_input(self, points: ndarray) -> ndarray:
         return super().points_to_input(np.where(points[..., 1:] > 0, points, FAR_AWAY))
 
 
@@ -48,7 +48,7 @@ class OfficialFaceCrop(TopDown):
         OptionError: the input is not square.
     """
 
-    told = ()
+    told: tuple[str, ...] = ()
     frame = OfficialWarp
     mirror_offset = 1
 
@@ -65,7 +65,7 @@ class OfficialFaceCrop(TopDown):
         if self.input_size[0] != self.input_size[1]:
             raise OptionError(f"OfficialFaceCrop: input_size is {self.input_size}, expected a square")
 
-    def cut(self, image, crop, matrix):
+    def cut(self, image: ndarray, crop: Crop, matrix: ndarray) -> ndarray:
         center, size, angle = crop.center, crop.size, crop.angle
         side = self.input_size[0]
         pixels = (image[:, ::-1] if crop.mirror else image).astype(np.float32)
@@ -74,7 +74,9 @@ class OfficialFaceCrop(TopDown):
             height, width = (int(length / shrink) for length in pixels.shape[:2])
             if max(height, width) < 2:
                 return np.zeros((side, side, 3), np.uint8)
-            pixels = np.asarray(self._to_picture(pixels).resize((max(width, 1), max(height, 1)), Image.BILINEAR))
+            pixels = np.asarray(
+                self._to_picture(pixels).resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR)
+            )
             center, size = center / shrink, size / shrink
         # Two corners of the input, at -1 and at its last pixel, in whole pixels of the image.
         to_image = geometry.invert_affine(geometry.crop_matrix(center, size, self.input_size))
@@ -87,9 +89,9 @@ class OfficialFaceCrop(TopDown):
             first, end = first - pad, end + pad
         picture = self._to_picture(_cut(pixels, first, end))
         if angle:
-            picture = picture.rotate(angle, Image.BILINEAR)
+            picture = picture.rotate(angle, Image.Resampling.BILINEAR)
             picture = picture.crop((pad, pad, picture.width - pad, picture.height - pad))
-        return np.asarray(picture.resize(self.input_size, Image.BILINEAR))
+        return np.asarray(picture.resize(self.input_size, Image.Resampling.BILINEAR))
 
     def _to_picture(self, pixels: ndarray) -> Image.Image:
         if self.contrast_stretch:

@@ -6,11 +6,13 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit import geometry
+from hrtoolkit.frames import Size
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.ranges import CountFrom0, NotNegative, Share
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import AUGMENTATIONS
-from hrtoolkit.schemes import KeypointScheme
-from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
+from hrtoolkit.schemes import KeypointScheme, Scheme
+from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation, Crop, View
 
 HALF_BODY_PADDING = 1.5
 
@@ -52,9 +54,20 @@ class PoseAugmentation(BaseAugmentation):
         self.rotate = rotate
         self.flip = flip
 
-    def ask(self, view, image_hw, truth, crop, scheme, rng):
+    def ask(
+        self,
+        view: View[Crop],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Crop:
+        assert isinstance(view, TopDown) and isinstance(truth, Objects) and crop is not None
+        assert isinstance(scheme, KeypointScheme)
         center, size, angle = crop.center, crop.size, 0.0
         if rng.random() < self.half_body:
+            assert truth.points is not None and truth.visible is not None
             points, visible = truth.points[0].astype(np.float64), truth.visible[0]
             if (visible > 0).sum() > self.half_body_keypoints:
                 prefer_upper = rng.random() < self.upper_body

@@ -14,7 +14,7 @@ from numpy import ndarray
 from hrtoolkit import geometry
 from hrtoolkit.data.boxes import check_boxes
 from hrtoolkit.data.coco import FAULTS, Annotations, Faults, Images, pack_key
-from hrtoolkit.findings import Findings
+from hrtoolkit.findings import Findings, Level
 from hrtoolkit.keypoints.checks import are_most, check_lengths, check_points, unpack_keypoints
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import COCO, DEFAULT_SIGMA
@@ -75,7 +75,7 @@ def choose_people(
     miscounted = check_lengths(annotations, people, scheme, findings, faults)
     positions, keypoints = unpack_keypoints(annotations, ours, len(scheme.names))
 
-    def tell(level: str, what: str, which: ndarray, remedy: str) -> None:
+    def tell(level: Level, what: str, which: ndarray, remedy: str) -> None:
         if level == "stop" and faults == "drop":
             level, remedy = FAULTS["drop"]
         findings.add(level, f"annotations {what}", ids[which], remedy)
@@ -108,8 +108,8 @@ def choose_people(
     for what, which in (("an `area` of zero", no_area & ~no_box), ("a box of zero size in the image", no_box)):
         reason = "area of zero" if which is not no_box else "box of zero size"
         stops = are_most(which, boxed)
-        level, remedy = ("stop", ADVICE[reason]) if stops else ("warning", "they are left out")
-        findings.add(level, f"annotations with {what}", ids[which], remedy)
+        remedy = ADVICE[reason] if stops else "they are left out"
+        findings.add("stop" if stops else "warning", f"annotations with {what}", ids[which], remedy)
     trained = boxed & ~(no_area | no_box)
     if meant:  # or all of them would be elsewhere
         _check_places(images, boxes, ids, owners, positions, keypoints, trained, findings)
@@ -150,7 +150,15 @@ def _complete(annotations: Annotations, boxed: ndarray, smallest_box: float | No
     return boxes, areas, grown
 
 
-def _hold_together(images, annotations, owners, positions, keypoints, boxed, findings) -> bool:
+def _hold_together(
+    images: Images,
+    annotations: Annotations,
+    owners: ndarray,
+    positions: ndarray,
+    keypoints: ndarray,
+    boxed: ndarray,
+    findings: Findings,
+) -> bool:
     """Hold boxes [A], areas and keypoints [P, K, 3] of the boxed people [A] against each other; see `check_boxes`."""
     chosen = boxed[positions]
     rows = positions[chosen]
@@ -208,7 +216,7 @@ def _check_names(labelled: ndarray, chosen: ndarray, scheme: KeypointScheme, fin
     """Find keypoints that none of the chosen [P] has labelled [P, K]."""
     labelled = labelled & chosen[:, None]
     if labelled.any():
-        names = [name for name, some in zip(scheme.names, labelled.any(axis=0), strict=True) if not some]
+        names = [name for name, some in zip(scheme.names, np.any(labelled, axis=0), strict=True) if not some]
         remedy = "the model cannot learn them; check the scheme"
         findings.add("warning", "keypoints that nobody has labelled", names, remedy)
 
@@ -233,8 +241,10 @@ def _check_places(
 
     def tell(what: str, beyond: ndarray, remedy: str, cause: str | None = None) -> None:
         found = beyond.any(axis=1) & chosen
-        stops = cause is not None and are_most(found, chosen)
-        findings.add("stop" if stops else "warning", what, ids[found], cause if stops else remedy)
+        if cause is not None and are_most(found, chosen):
+            findings.add("stop", what, ids[found], cause)
+        else:
+            findings.add("warning", what, ids[found], remedy)
 
     tell(
         "boxes that reach beyond the image",

@@ -42,7 +42,7 @@ from hrtoolkit.keypoints.views import PADDING
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import Crops
 from hrtoolkit.samples import Images as ImageTable
-from hrtoolkit.schemes import KeypointScheme, SchemeLike
+from hrtoolkit.schemes import ClassScheme, SchemeLike
 from hrtoolkit.schemes.people import MPII, with_sigmas
 from hrtoolkit.tasks.pose.checks import ADVICE, Chosen, check_sigmas, choose_people
 from hrtoolkit.tasks.pose.mpii_checks import check_windows, find_sound_people
@@ -97,33 +97,35 @@ class CocoKeypoints(KeypointSamples):
         findings = Findings(path)
         images, annotations, categories = read_annotations(path, findings, faults, needs_annotations=box_file is None)
         kinds = find_categories(categories, category, path)
-        scheme = with_sigmas(scheme_of_categories(kinds, scheme, path, findings))
-        check_pairs(scheme, findings)
-        check_sigmas(scheme, findings)
+        completed = with_sigmas(scheme_of_categories(kinds, scheme, path, findings))
+        check_pairs(completed, findings)
+        check_sigmas(completed, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
-        ids = scheme.classes.ids
-        chosen = choose_people(images, annotations, owners, ids, scheme, findings, faults, smallest_box)
+        assert completed.classes is not None, "the file's categories"
+        ids = completed.classes.ids
+        chosen = choose_people(images, annotations, owners, ids, completed, findings, faults, smallest_box)
         _log_use(path, int(chosen.trained.sum()), len(owners), "annotations", chosen.left_out)
         self._detections = None if box_file is None else _read_detected(root / box_file, images, ids, findings)
         if box_file is None and not chosen.trained.any():
-            _refuse_all(annotations, chosen.left_out, scheme, findings)
+            _refuse_all(annotations, chosen.left_out, completed.classes, findings)
         people, starts, self._trained = _order_people(annotations, owners, chosen, ids, len(images.ids))
         learnt = self._trained if people.has_points is None else self._trained[people.has_points]
-        check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), scheme, findings)
+        check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), completed, findings)
         folder = find_image_folder(root, image_dir)
         paths = encode_paths(folder / os.fsdecode(name) for name in images.names.tolist())
         super().__init__(
-            scheme=scheme,
+            scheme=completed,
             images=ImageTable(paths, unpack_keys(images.ids), np.nan_to_num(images.sizes, posinf=0.0).astype(np.int32)),
             people=people if len(owners) else None,
             starts=starts,
             findings=findings,
         )
 
-    def crops(self):
+    def crops(self) -> Crops | None:
         if self._detections is not None:
             return self._detections
+        assert self.people is not None, "without anybody there are detections"
         positions = np.flatnonzero(self._trained)
         samples = (np.searchsorted(self.starts, positions, side="right") - 1).astype(np.int32)
         boxes = keep(self.people.boxes_xyxy, self._trained)
@@ -151,7 +153,7 @@ class MpiiPose(KeypointSamples):
         DataError: a file is missing or malformed, or nobody is left.
     """
 
-    told = ()
+    told: tuple[str, ...] = ()
     how_to_get = (
         "MPII's images are at http://human-pose.mpi-inf.mpg.de (mpii_human_pose_v1.tar.gz, below images/); the json "
         "files and gt_valid.mat of the HRNet authors belong below annot/; --data-root names the folder"
@@ -203,7 +205,8 @@ class MpiiPose(KeypointSamples):
             findings=findings,
         )
 
-    def crops(self):
+    def crops(self) -> Crops:
+        assert self.people is not None
         return crops_of_samples(self._windows, self.people.boxes_xyxy)
 
 
@@ -329,8 +332,7 @@ def _read_detected(path: Path, images: Images, category_ids: Sequence[int | str]
                     for name, key in zip(names[which], detections.image_ids[which], strict=True)
                 ]
             )
-            level = "stop" if are_most(which, ~other) else "warning"
-            found.add(level, f"detections with {reason}", shown, remedy)
+            found.add("stop" if are_most(which, ~other) else "warning", f"detections with {reason}", shown, remedy)
     check_boxes(detections.boxes[kept], images.sizes[owners[kept]], names[kept], found)
     left_out = {reason: int(which.sum()) for reason, (which, _) in reasons.items()}
     _log_use(path, int(kept.sum()), len(kept), "detections", left_out)
@@ -358,7 +360,7 @@ def _find_labels(keys: ndarray, category_ids: Sequence[int | str]) -> ndarray | 
     return look_up(keys, np.array([pack_key(one) for one in category_ids])) if len(category_ids) > 1 else None
 
 
-def _refuse_all(annotations: Annotations, left_out: dict[str, int], scheme: KeypointScheme, findings: Findings) -> None:
+def _refuse_all(annotations: Annotations, left_out: dict[str, int], classes: ClassScheme, findings: Findings) -> None:
     """Refuse annotations of which none can be used, by the reason that most have.
 
     Raises:
@@ -366,16 +368,14 @@ def _refuse_all(annotations: Annotations, left_out: dict[str, int], scheme: Keyp
     """
     findings.raise_stops()
     count = len(annotations.ids)
-    reason = max(left_out, key=left_out.get)
+    reason = max(left_out, key=left_out.__getitem__)
     if left_out[reason]:
         remedy = ADVICE[reason]
     elif not count:
         remedy = "all were faulty"
     else:
         used = sorted(key.decode() for key in set(annotations.category_ids.tolist()))
-        wanted = shorten(
-            [f"{name} ({key})" for name, key in zip(scheme.classes.names, scheme.classes.ids, strict=True)]
-        )
+        wanted = shorten([f"{name} ({key})" for name, key in zip(classes.names, classes.ids, strict=True)])
         remedy = f"they are of the categories {shorten(used)}, wanted is {wanted}; correct the dataset's `category`"
     what = f"none of {count} annotations is usable{_counts(left_out)}"
     findings.append(Finding("stop", findings.where, what, (), 0, remedy))

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Share
-from hrtoolkit.records import Objects, join
+from hrtoolkit.records import Objects, Record, join
 from hrtoolkit.registry import FINISHES
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import with_sigmas
@@ -59,25 +59,27 @@ class PoseFinish:
         self.nms_threshold = nms_threshold
         self.score = score
 
-    def __call__(self, records: Sequence[Objects]) -> Objects:
+    def __call__(self, records: Sequence[Record]) -> Objects:
         """Finish the people of an image, whose scores are those of their boxes and whose areas those of their crops."""
         people = join(records)
+        assert isinstance(people, Objects) and people.point_scores is not None
         scores = np.asarray(people.scores, np.float64)
         if self.score == "box_keypoint":
             scores = rescore(scores, people.point_scores, self.keypoint_threshold)
         elif self.score == "keypoint":
             scores = people.point_scores.astype(np.float64).mean(axis=1)
         order = np.argsort(-scores, kind="stable")
-        people, scores = people.select(order), scores[order]
+        scores = scores[order]
         if self.nms is not None:
-            oks = pairwise_oks(people.points, people.areas, self.sigmas)
+            assert people.points is not None and people.areas is not None
+            oks = pairwise_oks(people.points[order], people.areas[order], self.sigmas)
             if self.nms == "soft":
                 kept, scores = soft_oks_nms(scores, oks, self.nms_threshold)
             else:
                 kept = oks_nms(scores, oks, self.nms_threshold)
                 scores = scores[kept]
-            people = people.select(kept)
-        return people._replace(scores=scores)
+            order = order[kept]
+        return people.select(order)._replace(scores=scores)
 
 
 def pairwise_oks(keypoints: ndarray, areas: ndarray, sigmas: ndarray) -> ndarray:
@@ -140,13 +142,13 @@ def soft_oks_nms(
         Indices of the kept poses, best lowered score first, and these scores.
     """
     factors = np.exp(-np.square(oks) / threshold)
-    lowered, waiting, kept = np.array(scores, np.float64), np.ones(len(scores), dtype=bool), []
+    lowered, waiting, chosen = np.array(scores, np.float64), np.ones(len(scores), dtype=bool), []
     for _ in range(min(max_people, len(scores))):
         best = np.argmax(np.where(waiting, lowered, -np.inf))
         waiting[best] = False
         lowered[waiting] *= factors[best, waiting]
-        kept.append(best)
-    kept = np.array(kept, dtype=np.intp)
+        chosen.append(best)
+    kept = np.array(chosen, dtype=np.intp)
     return kept, lowered[kept]
 
 

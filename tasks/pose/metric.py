@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.coco_eval import MOST, evaluate
-from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.errors import DataError, Moved, OptionError
 from hrtoolkit.geometry import to_xywh
 from hrtoolkit.keypoints.results import PointsWriter, warn_of_infinite, write_json
 from hrtoolkit.metric import BaseMetric, BaseWriter
-from hrtoolkit.records import Objects
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import METRICS
-from hrtoolkit.schemes import ClassScheme, KeypointScheme
+from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
 from hrtoolkit.schemes.people import MPII, with_sigmas
 
 # MPII takes 60 % of the diagonal of the annotated head box as the size of the head.
@@ -30,8 +30,17 @@ class PeopleMeasure(NamedTuple):
     truth: Objects
 
 
+class PersonMeasure(NamedTuple):
+    """The person of a sample of MPII."""
+
+    prediction: ndarray  # [16, 2]
+    points: ndarray  # [16, 2]
+    visible: ndarray  # [16]
+    size: float
+
+
 @METRICS.register_module()
-class CocoKeypointMetric(BaseMetric):
+class CocoKeypointMetric(BaseMetric[PeopleMeasure]):
     """Average precision and recall of COCO's keypoint task, computed by COCO's own code.
 
     Numbers are between 0 and 1; -1 where the images have nobody of that size. Of several categories each is scored by
@@ -48,7 +57,7 @@ class CocoKeypointMetric(BaseMetric):
     """
 
     headline = "AP"
-    moved = {  # noqa: RUF012 (read only)
+    moved: ClassVar[Moved] = {
         **{name: f"model.finish.{name}" for name in ("keypoint_threshold", "nms", "nms_threshold", "score")},
         "out_file": lambda value: f"give tools/test.py --out {value}",
     }
@@ -59,10 +68,10 @@ class CocoKeypointMetric(BaseMetric):
         self.write_bbox, self.most = write_bbox, most
         self.writer = CocoKeypointWriter(write_bbox)
 
-    def measure(self, prediction, truth, scheme):
+    def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> PeopleMeasure:
         return PeopleMeasure(None if prediction is None else prediction._replace(areas=None), truth)
 
-    def score(self, measures, scheme):
+    def score(self, measures: list[PeopleMeasure], scheme: KeypointScheme) -> dict[str, float]:
         found, truths = zip(*measures, strict=True)
         sigmas = with_sigmas(scheme).sigmas
         return evaluate(truths, found, "keypoints", _classes(scheme), sigmas, self.write_bbox, self.most).numbers
@@ -78,7 +87,9 @@ class CocoKeypointWriter(BaseWriter):
     def __init__(self, write_bbox: bool = False):
         self.write_bbox = write_bbox
 
-    def pack(self, path, sample_id, record, scheme):
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list[dict]:
+        assert isinstance(record, Objects) and isinstance(scheme, KeypointScheme)
+        assert record.points is not None and record.point_scores is not None and record.scores is not None
         ids = _classes(scheme).ids
         triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
         people = [
@@ -95,7 +106,7 @@ class CocoKeypointWriter(BaseWriter):
                 person["bbox"] = box
         return people
 
-    def write(self, path, packed):
+    def write(self, path: str, packed: list) -> None:
         write_json(path, packed)
 
 
@@ -104,7 +115,7 @@ def _classes(scheme: KeypointScheme) -> ClassScheme:
 
 
 @METRICS.register_module()
-class MpiiPckMetric(BaseMetric):
+class MpiiPckMetric(BaseMetric[PersonMeasure]):
     """PCKh of the MPII validation set: keypoints, in percent, that lie within a fraction of the head size.
 
     "PCKh" and the parts are at half a head. What the official code published as "Mean@0.1" was measured at 0.11; this
@@ -114,17 +125,19 @@ class MpiiPckMetric(BaseMetric):
     headline = "PCKh"
     perfect = 100.0
     writer = PointsWriter()
-    moved = {"out_file": CocoKeypointMetric.moved["out_file"]}  # noqa: RUF012 (read only)
+    moved: ClassVar[Moved] = {"out_file": CocoKeypointMetric.moved["out_file"]}
 
-    def measure(self, prediction, truth, scheme):
+    def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> PersonMeasure:
         if truth.sizes is None:
             raise DataError(
                 "PCKh needs the dataset's `gt_file`; take gt_valid.mat of the official HRNet release of the MPII "
                 "annotations"
             )
-        return prediction.points[0], truth.points[0], truth.visible[0], truth.sizes[0]
+        assert prediction is not None and prediction.points is not None, "every sample has a crop"
+        assert truth.points is not None and truth.visible is not None
+        return PersonMeasure(prediction.points[0], truth.points[0], truth.visible[0], truth.sizes[0])
 
-    def score(self, measures, scheme):
+    def score(self, measures: list[PersonMeasure], scheme: KeypointScheme) -> dict[str, float]:
         predictions, points, visible, sizes = (np.stack(column) for column in zip(*measures, strict=True))
         warn_of_infinite(predictions)
         at = {threshold: pckh(predictions, points, visible, sizes, threshold) for threshold in (0.5, 0.1, 0.11)}

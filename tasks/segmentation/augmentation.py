@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame, Size
 from hrtoolkit.ranges import Count, NotNegative, Positive, Share
+from hrtoolkit.records import Record
 from hrtoolkit.registry import AUGMENTATIONS
+from hrtoolkit.schemes import Scheme
 from hrtoolkit.tasks.segmentation.views import Tile, WholeImage, scale_size
-from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation
+from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation, Crop, View
 
 LUMA = np.array([0.299, 0.587, 0.114])
 
@@ -48,7 +52,7 @@ class ScaleCropFlip(BaseAugmentation):
     ):
         if scale[0] > scale[1]:
             raise OptionError(f"ScaleCropFlip: scale is (smallest, largest), got {tuple(scale)}")
-        self.crop_size = tuple(crop_size)
+        self.crop_size = (crop_size[0], crop_size[1])
         self.base_size = base_size
         self.scale = tuple(scale)
         self.flip = flip
@@ -56,7 +60,16 @@ class ScaleCropFlip(BaseAugmentation):
         self.contrast = contrast
         self.saturation = saturation
 
-    def ask(self, view, image_hw, truth, crop, scheme, rng):
+    def ask(
+        self,
+        view: View[Tile],
+        image_hw: Size,
+        truth: Record,
+        crop: Crop | None,
+        scheme: Scheme,
+        rng: np.random.Generator,
+    ) -> Tile:
+        assert isinstance(view, WholeImage)
         smallest, largest = self.scale
         scale = smallest + rng.integers(round((largest - smallest) * 10) + 1) / 10
         full = scale_size(view.squash or image_hw[::-1], self.base_size * scale)
@@ -65,7 +78,7 @@ class ScaleCropFlip(BaseAugmentation):
         mirror = bool(rng.random() < self.flip)
         return Tile(full, left, top, size, padded_size=self.crop_size, mirror=mirror)
 
-    def retouch(self, pixels, frame, rng):
+    def retouch(self, pixels: ndarray, frame: Frame, rng: np.random.Generator) -> ndarray:
         """Saturation, then contrast, then brightness: one affine function of the three channels."""
         if not (self.brightness or self.contrast or self.saturation):
             return pixels

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -15,13 +15,16 @@ from rich.console import Console
 from rich.progress import track
 
 from hrtoolkit.errors import shorten
-from hrtoolkit.findings import Finding, Findings
+from hrtoolkit.findings import Finding, Findings, Level
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.base import ADD_ANOTHER, spell_ranges
 
 log = logging.getLogger(__name__)
 
 SECONDS, FEWEST = 3.0, 32  # before a run: so long, and so many files at least, are looked at
+
+
+Step = TypeVar("Step")
 
 
 class Look(NamedTuple):
@@ -69,7 +72,8 @@ def _look_at_all(look: Callable[[int], Look], chosen: np.ndarray, name: str) -> 
 def _look_at_some(look: Callable[[int], Look], chosen: np.ndarray, scheme: ClassScheme, name: str) -> Iterator[Look]:
     """Look at files in a random order, the same each time, until every class was seen or time is up."""
     order = np.random.default_rng(0).permutation(chosen).tolist()
-    end, seen, count = time.perf_counter() + SECONDS, set(), 0
+    end, count = time.perf_counter() + SECONDS, 0
+    seen: set[int] = set()
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(max_workers=threads) as pool:
         portions = range(0, len(order), max(4 * threads, FEWEST // 2))
@@ -86,7 +90,7 @@ def _look_at_some(look: Callable[[int], Look], chosen: np.ndarray, scheme: Class
     )
 
 
-def _with_bar(steps: Iterable, total: int, what: str) -> Iterator:
+def _with_bar(steps: Iterable[Step], total: int, what: str) -> Iterable[Step]:
     return track(steps, what, total=total, console=Console(stderr=True), transient=True, disable=total < 32)
 
 
@@ -112,7 +116,7 @@ def _check_classes(
     files = f"the {total} label files" if len(looks) == total else f"{len(looks)} of {total} label files, looked at"
     # In some of the files rare classes may be missing by chance.
     few = len(looks) < total and 2 * len(absent) <= len(scheme.names)
-    level = "warning" if name == "train" and not few else "note"
+    level: Level = "warning" if name == "train" and not few else "note"
     what = f"classes without a pixel in {files}"
     if len(seen) < 2:
         level = "stop" if name == "train" and len(looks) == total else "warning"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.paths import find_files, near_path
 from hrtoolkit.data.reading import read_lines
 from hrtoolkit.errors import DataError, OptionError
-from hrtoolkit.findings import SHOWN_IDS, Findings
+from hrtoolkit.findings import SHOWN_IDS, Finding, Findings, Level
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.samples import BaseSamples, Images
@@ -68,6 +69,7 @@ class SegmentationPairs(BaseSamples):
     """
 
     moved = MappingProxyType({"classes": "model.head.scheme", "strict": lambda _: "leave it out"})
+    scheme: ClassScheme
     how_to_get = HOW_TO_GET
     truth_files = True
 
@@ -83,14 +85,15 @@ class SegmentationPairs(BaseSamples):
         list_file: str | None = None,
         faults: Faults = "stop",
     ):
-        if (image_dir is None) == (list_file is None):
+        place = image_dir if list_file is None else list_file
+        if place is None or None not in (image_dir, list_file):
             raise OptionError("SegmentationPairs: give image_dir (and label_dir), or list_file")
         root = Path(data_root)
         self.scheme = resolve_scheme(scheme, ClassScheme)
         self.scheme.check_label_map()
-        source = root / (image_dir if list_file is None else list_file)
+        source = root / place
         self.findings = Findings(source)
-        level = "stop" if faults == "stop" else "warning"
+        level: Level = "stop" if faults == "stop" else "warning"
         if list_file is not None:
             pairs = _read_list(root, source, level, self.findings)
         else:
@@ -105,11 +108,11 @@ class SegmentationPairs(BaseSamples):
         self.label_paths = np.array([os.fsencode(pair.label or "") for pair in pairs])
         self._size = -1, (0, 0)  # of which image, and its height and width
 
-    def size_wh(self, sample):
+    def size_wh(self, sample: int) -> Sequence[float]:
         path = os.fsdecode(self.label_paths[sample])
         return (read_size(path) if path else None) or (0, 0)  # whoever reads a broken label is told
 
-    def read(self, sample):
+    def read(self, sample: int) -> np.ndarray:
         image = super().read(sample)
         self._size = sample, image.shape[:2]
         return image
@@ -160,11 +163,11 @@ class SegmentationPairs(BaseSamples):
                 "they must cover the same pixels"
             )
 
-    def check_labels(self, name, whole):
+    def check_labels(self, name: str, whole: bool) -> list[Finding]:
         labelled = np.flatnonzero(self.label_paths != b"")
         return check_label_files(self.look, labelled, self.scheme, name, whole)
 
-    def files(self):
+    def files(self) -> list[str]:
         return [*super().files(), *(os.fsdecode(path) for path in self.label_paths if path)]
 
     def _image_hw(self, sample: int, label_hw: tuple[int, int]) -> tuple[int, int] | None:
@@ -175,7 +178,7 @@ class SegmentationPairs(BaseSamples):
         size = read_size(os.fsdecode(self.images.paths[sample]), label_hw[::-1])
         return None if size is None else size[::-1]  # whoever reads the image is told
 
-    def to_learn(self, sample):
+    def to_learn(self, sample: int) -> LabelMap:
         truth = self.truth(sample)
         if truth is None:
             path = os.fsdecode(self.images.paths[sample])
@@ -184,7 +187,12 @@ class SegmentationPairs(BaseSamples):
 
 
 def _find_pairs(
-    images_in: Path, labels_in: Path | None, image_suffix: str | None, label_suffix: str, level: str, findings: Findings
+    images_in: Path,
+    labels_in: Path | None,
+    image_suffix: str | None,
+    label_suffix: str,
+    level: Level,
+    findings: Findings,
 ) -> list[Pair]:
     endings = IMAGE_SUFFIXES if image_suffix is None else (image_suffix,)
     images = _find_files(images_in, endings, image_suffix is None, findings)
@@ -212,7 +220,7 @@ def _find_files(folder: Path, endings: tuple[str, ...], any_case: bool, findings
     return leave_out_system_files(sorted(files), findings)
 
 
-def _read_list(root: Path, path: Path, level: str, findings: Findings) -> list[Pair]:
+def _read_list(root: Path, path: Path, level: Level, findings: Findings) -> list[Pair]:
     rows = [(number, line.strip().split("\t" if "\t" in line else None)) for number, line in read_lines(path)]
     if any(len(row) > 1 for _, row in rows):
         alone = [f"line {number}: {row[0]}" for number, row in rows if len(row) == 1]
@@ -236,7 +244,7 @@ def _read_list(root: Path, path: Path, level: str, findings: Findings) -> list[P
     return _keep_present(pairs, present, "labels", level, findings)
 
 
-def _keep_present(pairs: list[Pair], present: list[bool], kind: str, level: str, findings: Findings) -> list[Pair]:
+def _keep_present(pairs: list[Pair], present: list[bool], kind: str, level: Level, findings: Findings) -> list[Pair]:
     """The pairs whose images (or labels) are there; the others are found missing."""
     missing = [str(pair[kind == "labels"]) for pair, there in zip(pairs, present, strict=True) if not there]
     near = [(index, near_path(path)) for index, path in enumerate(missing[:SHOWN_IDS])]

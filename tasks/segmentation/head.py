@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import MappingProxyType
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy import ndarray
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame
-from hrtoolkit.model import BaseHead
+from hrtoolkit.frames import Frame, Settings
+from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.necks import convolve_joined
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
@@ -22,12 +24,12 @@ from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, best_labels, w
 from hrtoolkit.visualization import draw
 
 
-def label_targets(truth: LabelMap) -> dict:
+def label_targets(truth: LabelMap) -> dict[str, ndarray]:
     """What both heads compare with: `label`, uint8 [h, w]."""
     return {"label": truth.label_map}
 
 
-class LabelHead(BaseHead):
+class LabelHead(BaseHead[Stacked]):
     """What both heads share: reading label maps off logits, and what is known of the classes.
 
     A subclass gives `forward(maps)` and `logits(maps)`, of which the latter is the output that is tested.
@@ -53,6 +55,10 @@ class LabelHead(BaseHead):
         self.align_corners = align_corners
         self.flip_order = self.scheme.flip_order()
 
+    def logits(self, maps: list[Tensor]) -> Tensor:
+        """The output that is tested, [B, C, h, w]."""
+        raise NotImplementedError
+
     def flip_back(self, logits: Tensor) -> Tensor:
         """Turn the logits [B, C, h, w] of mirrored images into those of the images themselves."""
         return logits[:, self.flip_order].flip(-1)
@@ -61,7 +67,7 @@ class LabelHead(BaseHead):
         logits = self.logits(maps)
         if flipped is not None:
             logits = (logits + self.flip_back(self.logits(flipped))) / 2
-        sizes = [tuple(size) for size in frames.input_hw.tolist()]
+        sizes = [(int(height), int(width)) for height, width in np.asarray(frames.input_hw)]
         return self.read_labels([whole_image(one, size) for one, size in zip(logits, sizes, strict=True)], frames)
 
     def read_labels(self, scores: list[list[ScaleScores]], frames: Frame) -> list[LabelMap]:
@@ -74,10 +80,10 @@ class LabelHead(BaseHead):
         labels = []
         for index, scales in enumerate(scores):
             frame = frames[index]
-            sizes = frame.input_hw, frame.content_hw, frame.image_hw
-            labels.append(best_labels(scales, *sizes, self.align_corners))
+            input_hw, content_hw, image_hw = ((h, w) for h, w in (frame.input_hw, frame.content_hw, frame.image_hw))
+            labels.append(best_labels(scales, input_hw, content_hw, image_hw, self.align_corners))
         if len({one.shape for one in labels}) == 1 and labels[0].device.type != "cpu":
-            labels = torch.stack(labels).cpu()  # one copy waits for the device once
+            labels = list(torch.stack(labels).cpu())  # one copy waits for the device once
         return [LabelMap(one.cpu().numpy()) for one in labels]
 
     def enlarge(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -91,14 +97,14 @@ class LabelHead(BaseHead):
         valid = labels != IGNORED
         return ((logits.detach().argmax(1) == labels) & valid).sum() / valid.sum().clamp(min=1)
 
-    def draw_targets(self, images, targets, frames):
+    def draw_targets(self, images: Tensor, targets: Stacked, frames: Frame) -> list[ndarray]:
         pictures = super().draw_targets(images, targets, frames)
         return [
             draw(picture, LabelMap(labels), self.scheme)
             for picture, labels in zip(pictures, targets["label"].numpy(), strict=True)
         ]
 
-    def describe(self) -> dict:
+    def describe(self) -> Settings:
         return {
             "align_corners": self.align_corners,
             "scheme": {
@@ -153,11 +159,13 @@ class SegmentationHead(LabelHead):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits [B, C, H, W] at the stride of the finest map."""
         conv, norm, relu, last = self.last_layer
+        assert isinstance(conv, nn.Conv2d)
         return last(relu(convolve_joined(maps, conv, norm, self.align_corners)))
 
-    logits = forward
+    def logits(self, maps: list[Tensor]) -> Tensor:
+        return self.forward(maps)
 
-    def loss(self, maps, targets, frames):
+    def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
         logits, labels = self(maps), targets["label"]
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
@@ -239,7 +247,7 @@ class OCRHead(LabelHead):
         """The final logits [B, C, H, W]."""
         return self(maps)[-1]
 
-    def loss(self, maps, targets, frames):
+    def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
         (rough, logits), labels = self(maps), targets["label"]
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
@@ -247,7 +255,7 @@ class OCRHead(LabelHead):
             "accuracy": self.pixel_accuracy(logits, labels),
         }
 
-    def adapt(self, tensors, source):
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """The plain head's layers become the auxiliary output's, which are alike."""
         if not any(name.startswith("last_layer.") for name in tensors):
             return tensors, []

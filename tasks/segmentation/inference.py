@@ -18,6 +18,7 @@ from hrtoolkit.model import Branch, Model
 from hrtoolkit.ranges import Count, NotNegative, Positive
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import INFERENCES
+from hrtoolkit.tasks.segmentation.head import LabelHead
 from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, Window, WindowScores
 from hrtoolkit.tasks.segmentation.views import scale_size
 
@@ -82,7 +83,8 @@ class MultiScale:
             images: float [B, 3, H, W], normalised.
             frames: of the inputs.
         """
-        height, width = input_hw = tuple(images.shape[-2:])
+        height, width = images.shape[-2:]
+        input_hw = (height, width)
         pixels = model.data_preprocessor
         black = -pixels.mean / pixels.std
         scaled = []  # one ScaleScores a scale, of the whole batch
@@ -99,11 +101,12 @@ class MultiScale:
             [s._replace(windows=[one._replace(logits=one.logits[i]) for one in s.windows]) for s in scaled]
             for i in range(len(images))
         ]
+        assert isinstance(branch.head, LabelHead)
         return branch.head.read_labels(scores, frames)
 
     def plan_windows(self, height: int, width: int, scale: float) -> list[tuple[Window, tuple[int, int]]]:
         """Cover an image of some scale by windows, row by row; with each goes the height and width it is padded to."""
-        if self.window is None or scale <= self.whole_up_to:
+        if self.window is None or self.stride is None or scale <= self.whole_up_to:
             return [(Window(0, 0, height, width), (height, width))]
         shift = self.edge == "shift"
         rows = _cover(height, self.window[1], self.stride[1], shift)
@@ -129,6 +132,7 @@ def _see_window(
         padded = black.expand(*images.shape[:2], *padded_hw).clone()
         padded[..., :height, :width] = seen
         seen = padded
+    assert isinstance(head, LabelHead)
     logits = head.logits(model.extract(seen, branch))
     if model.flip_test:
         logits = (logits + head.flip_back(head.logits(model.extract(seen.flip(-1), branch)))) / 2

@@ -28,6 +28,8 @@ class CrossEntropy(nn.Module):
             output beside `OhemCrossEntropy` (class weights are then left out of the denominator).
     """
 
+    class_weights: Tensor | None
+
     def __init__(
         self, class_weights: Sequence[float] | Tensor | None = None, average: Literal["valid", "all"] = "valid"
     ):
@@ -64,6 +66,8 @@ class OhemCrossEntropy(nn.Module):
         min_kept: at least about so many pixels of the batch.
         class_weights: one a class; weighs the pixels' losses, but not the denominator.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -12,10 +13,10 @@ from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.files import place_inside
-from hrtoolkit.metric import BaseMetric, BaseWriter
-from hrtoolkit.records import LabelMap
+from hrtoolkit.metric import BaseMetric, BaseWriter, Writer
+from hrtoolkit.records import LabelMap, Record
 from hrtoolkit.registry import METRICS
-from hrtoolkit.schemes import IGNORED, ClassScheme
+from hrtoolkit.schemes import IGNORED, ClassScheme, Scheme
 from hrtoolkit.threads import map_bands
 from hrtoolkit.visualization import write_label_map
 
@@ -32,7 +33,8 @@ class LabelWriter(BaseWriter):
 
     folder = True
 
-    def pack(self, path: str, sample_id: str, record: LabelMap, scheme: ClassScheme) -> list:
+    def pack(self, path: str, sample_id: int | str, record: Record, scheme: Scheme) -> list:
+        assert isinstance(record, LabelMap) and isinstance(scheme, ClassScheme)
         write_label_map(place_inside(path, f"{sample_id}.png"), record.label_map, scheme)
         return []
 
@@ -41,7 +43,7 @@ class LabelWriter(BaseWriter):
 
 
 @METRICS.register_module()
-class SegmentationMetric(BaseMetric):
+class SegmentationMetric(BaseMetric[ndarray | None]):
     """Mean IoU, pixel accuracy and mean accuracy over all pixels of a dataset, between 0 and 1.
 
     Every evaluation logs the IoU of each class.
@@ -62,7 +64,7 @@ class SegmentationMetric(BaseMetric):
     )
     headline = "mIoU"
     perfect = None  # a class that does not occur counts as 0
-    writer = LabelWriter()
+    writer: Writer | None = LabelWriter()
 
     def __init__(self, absent: Literal["zero", "skip"] = "zero"):
         if absent not in ("zero", "skip"):
@@ -119,8 +121,9 @@ class SegmentationMetric(BaseMetric):
         log.info("%s", "\n".join([f"  {'class':{width}}  IoU    accuracy", *rows]))
         return scores
 
-    def draw(self, measures, scheme):
+    def draw(self, measures: Mapping[str, list[ndarray | None]], scheme: Scheme) -> dict[str, ndarray]:
         """The colors of the classes with their IoU."""
+        assert isinstance(scheme, ClassScheme)
         matrix = sum_confusions(measures["all"], scheme)
         if matrix is None:
             return {}

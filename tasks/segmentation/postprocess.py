@@ -61,24 +61,27 @@ def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, in
     Returns:
         [c, H, W], sums of exponentials (or of logits), not probabilities.
     """
-    total = None
+    total: Tensor | None = None
     for scale in scales:
-        covered = None
+        covered: Tensor | None = None
+        count: Tensor | None = None
         for scores, (top, left, height, width), padded_hw in scale.windows:
             part = _resize(scores[classes].float(), padded_hw, align_corners)[:, :height, :width]
             part = part.exp() if scale.exponential else part
             if (height, width) == scale.size_hw:
                 covered = part
                 continue
-            if covered is None:
+            if covered is None or count is None:
                 covered = part.new_zeros(len(part), *scale.size_hw)
                 count = part.new_zeros(scale.size_hw)
             covered[:, top : top + height, left : left + width] += part
             count[top : top + height, left : left + width] += 1
-        if len(scale.windows) > 1:
+        assert covered is not None, "a scale has windows"
+        if count is not None and len(scale.windows) > 1:
             covered /= count
         covered = _resize(covered, size_hw, align_corners)
         total = covered if total is None else total + covered
+    assert total is not None, "an image has scales"
     return total
 
 
@@ -103,17 +106,19 @@ def best_labels(
     """
     largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
     chunk = max(CHUNK_VALUES // largest, 1)
-    best = labels = None
+    best: Tensor | None = None
+    labels: Tensor | None = None
     for first in range(0, len(scales[0].windows[0].logits), chunk):
         scores = sum_scores(scales, slice(first, first + chunk), input_hw, align_corners)
         scores = _resize(scores[:, : content_hw[0], : content_hw[1]], output_hw, align_corners)
         highest, index = scores.max(dim=0)
         index = (index + first).to(torch.uint8)
-        if best is None:
+        if best is None or labels is None:
             best, labels = highest, index
         else:
             labels = torch.where(highest > best, index, labels)
             best = torch.maximum(best, highest)
+    assert best is not None and labels is not None, "there are classes"
     return labels.masked_fill(~best.isfinite(), IGNORED)
 
 

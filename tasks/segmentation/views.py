@@ -63,7 +63,7 @@ class WholeImage(BaseView):
             raise OptionError("WholeImage: give one of short_side, fit and squash")
         self.short_side = short_side
         self.fit = None if fit is None else (max(fit), min(fit))
-        self.squash = None if squash is None else tuple(squash)
+        self.squash = None if squash is None else (squash[0], squash[1])
         self.pad_to = pad_to
         self.crop_padding = crop_padding
 
@@ -71,17 +71,19 @@ class WholeImage(BaseView):
         return self._whole(image) if ask is None else _cut(image, ask)
 
     def _whole(self, image: np.ndarray) -> tuple[np.ndarray, Resized]:
-        image_hw, size = image.shape[:2], self.squash or image.shape[1::-1]
+        image_hw = height, width = image.shape[:2]
+        size = self.squash or (width, height)
         if self.short_side is not None:
             size = _resize_sides(size, self.short_side, short=True)
         if self.fit is not None:
             factor = min(self.fit[0] / max(size), self.fit[1] / min(size))
-            size = tuple(max(int(side * factor + 0.5), 1) for side in size)
-        if size != image.shape[1::-1]:
+            size = max(int(size[0] * factor + 0.5), 1), max(int(size[1] * factor + 0.5), 1)
+        if size != (width, height):
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         width, height = size
         padded = width + -width % self.pad_to, height + -height % self.pad_to
-        pixels = _pad(image, padded, tuple(round(value) for value in self.mean))
+        red, green, blue = self.mean
+        pixels = _pad(image, padded, (round(red), round(green), round(blue)))
         content = (height, width) if self.crop_padding else padded[::-1]
         return pixels, Resized(image_hw, padded[::-1], False, (height, width), (0, 0, width, height), content)
 
