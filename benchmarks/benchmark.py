@@ -38,7 +38,7 @@ from hrtoolkit.data.loading import Collate
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.engine.check_config import Plan, check_config
 from hrtoolkit.engine.evaluation import Evaluation
-from hrtoolkit.engine.optim import DeviceOptimWrapper, prefer_fused
+from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, prefer_fused
 from hrtoolkit.engine.run import Run, stated_scheme
 from hrtoolkit.errors import UserError
 from hrtoolkit.frames import Frame
@@ -195,8 +195,8 @@ def read_forms(run: Run) -> tuple[dict[str, Form], int]:
     samples = run.samples["val"]
     places = {path: place for place, path in enumerate(samples.images.paths.tolist())}
     places = dict(list(places.items())[:20])
-    forms = {
-        "plain": lambda: [read(os.fsdecode(path)) for path in places],
+    forms: dict[str, Form] = {
+        "plain": lambda: [read(Path(os.fsdecode(path))) for path in places],
         "hrtoolkit": lambda: [samples.read(place) for place in places.values()],
     }
     return forms, len(places)
@@ -217,7 +217,7 @@ def crop_forms(run: Run) -> tuple[dict[str, Form], int]:
                 inputs.samples.truth(inputs.sample_of(i))
         return torch.stack(images) if inputs.view.multiple is None else images
 
-    forms = {
+    forms: dict[str, Form] = {
         "plain": lambda: [one_by_one(batch) for batch in batches],
         "hrtoolkit": lambda: [preprocess(collate([inputs[i] for i in batch])) for batch in batches],
     }
@@ -281,12 +281,12 @@ def train_forms(run: Run, batch: int, device: torch.device) -> tuple[dict[str, F
     plain = dict(run.config.optim_wrapper.optimizer)
     fused = prefer_fused(plain)
 
-    def train(model: Model, images: Tensor, options: dict, precision: str = "float32") -> Form:
+    def train(model: Model, images: Tensor, options: dict, precision: Precision = "float32") -> Form:
         model.train()
         optimizer = OPTIMIZERS.build({**options, "params": model.parameters()})
         wrapper = DeviceOptimWrapper(optimizer, precision=precision)
 
-        def step():
+        def step() -> None:
             with wrapper.optim_context(model):
                 losses = model(images, inputs["targets"], inputs["frames"], mode="loss")
             wrapper.update_params(model.parse_losses(losses)[0])
@@ -314,10 +314,10 @@ def decode_forms(run: Run, model: Model, count: int, device: torch.device) -> tu
         outputs = model(inputs["images"])
     outputs = torch.rand((count, *outputs.shape[1:]), generator=torch.Generator().manual_seed(0)).to(device)
     head, frames = copy.deepcopy(model.branch().head), Frame.stack([inputs["frames"][0]] * count)
-    head.forward = lambda maps: outputs  # `predict` calls it: what is timed is all the rest
+    vars(head)["forward"] = lambda maps: outputs  # `predict` calls it: what is timed is all the rest
 
     @torch.inference_mode()
-    def predict():
+    def predict() -> object:
         return head.predict([outputs], frames)
 
     return {"plain": lambda: DECODERS[type(head)].decode(outputs, frames), "hrtoolkit": predict}, count
@@ -328,9 +328,10 @@ def evaluate_forms(run: Run, folder: Path, count: int) -> tuple[dict[str, Form],
     metric, branch = run.metrics[0], run.model.branch()
     plain = EVALUATORS[type(metric)]
     samples, records = plain.make_results(branch.head.scheme, folder, count)
+    assert branch.view is not None
     inputs = Inputs(samples, branch.view, samples.scheme)
 
-    def evaluate():
+    def evaluate() -> object:
         evaluation = Evaluation(inputs, [metric], branch.finish)
         evaluation.add(range(count), records)
         evaluation.finish_samples(range(len(samples)))
@@ -362,6 +363,7 @@ def tested_batch(run: Run, batch: int, device: torch.device) -> dict:
 def training_batch(run: Run, batch: int, device: torch.device) -> dict:
     """Inputs with targets, augmented as in training; small data sets are repeated."""
     head, view = run.model.branch().head, run.model.branch().view
+    assert view is not None
     inputs = Inputs(run.samples["val"], view, head.scheme, head.targets, run.augmentation)
     if inputs.objects is not None and (inputs.objects < 0).any():
         raise UserError("detected boxes cannot be trained on: leave out val_dataloader.dataset.box_file")
@@ -369,7 +371,7 @@ def training_batch(run: Run, batch: int, device: torch.device) -> dict:
     return run.model.data_preprocessor.to(device)(Collate(view.multiple, view.smallest)(some), training=True)
 
 
-def build_pair(config: Config, device: torch.device) -> tuple[Model, nn.Module | None]:
+def build_pair(config: Config, device: torch.device) -> tuple[Model, TimmBackbone | None]:
     """Build a config's model and, for an HRNet of a published size, timm's with the same weights.
 
     timm's gives four maps, so here ours does too: both do the same work.
@@ -388,7 +390,7 @@ def build_pair(config: Config, device: torch.device) -> tuple[Model, nn.Module |
     return model.to(device), theirs.to(device)
 
 
-def half_precisions(device: torch.device) -> tuple[str, ...]:
+def half_precisions(device: torch.device) -> tuple[Precision, ...]:
     """Half precisions that a device has instructions for: imitated ones would take minutes and mean nothing."""
     if device.type == "cuda":
         return ("bfloat16", "float16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("float16",)
@@ -440,7 +442,7 @@ def measure(
             first[name] = seconds(call)
             repeats[name] = math.ceil(0.1 / seconds(call)) if first[name] < 0.1 else 1
             bar.advance(task)
-        times = {name: [] for name in forms}
+        times: dict[str, list[float]] = {name: [] for name in forms}
         for _ in range(rounds):
             for name, call in forms.items():
                 bar.update(task, description=f"{title}: {name}")
@@ -517,7 +519,7 @@ def make_table(timings: Sequence[Timing]) -> Table:
 
 def _inferring(net: nn.Module, images: Tensor) -> Form:
     @torch.inference_mode()
-    def call():
+    def call() -> object:
         return net(images)
 
     return call

@@ -17,12 +17,12 @@ import torch
 from benchmarks.peak_memory import added_peak_mib
 from hrtoolkit import build_model
 from hrtoolkit.config import load_config
-from hrtoolkit.frames import Resized
+from hrtoolkit.frames import Resized, Size
 from hrtoolkit.memory import keep_freed_memory
 
 SCALES = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
 WINDOWS = {"base_size": None, "window": (1024, 512), "stride": (682, 341), "whole_up_to": 0.0}
-FORMS = {
+FORMS: dict[str, dict] = {
     "whole image": {},
     "windows of 1024x512": WINDOWS,
     "6 scales, mirrored": {"scales": SCALES},
@@ -30,7 +30,7 @@ FORMS = {
 }
 
 
-def measure(inference, size_hw):
+def measure(inference: dict, size_hw: Size) -> dict[str, float]:
     """Peak and seconds of labelling one image."""
     config = load_config("segmentation/hrnetv2_w48_cityscapes", ["model.backbone.width=18"])
     config.model.inference.update(inference)
@@ -39,7 +39,7 @@ def measure(inference, size_hw):
     images = torch.randint(256, (1, *size_hw, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     frames = Resized.stack([Resized(size_hw, size_hw, False, size_hw, (0, 0, *size_hw[::-1]), size_hw)])
 
-    def label():
+    def label() -> None:
         with torch.no_grad():
             (prediction,) = model.test_step({"images": images, "frames": frames})
         assert prediction.label_map.shape == size_hw
@@ -48,7 +48,7 @@ def measure(inference, size_hw):
     return {"MiB": added_peak_mib(label), "seconds": time.perf_counter() - started}
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("H", "W"))
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)

@@ -11,7 +11,9 @@ faster than timm.
 
 import argparse
 import time
+from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import timm
 import torch
@@ -52,7 +54,7 @@ def main() -> None:
 def make_inputs(folder: str, training: bool) -> dict:
     """An epoch of each loader with the same transforms on the same images, up to normalised float images."""
     samples, view = ImageFolder(data_root=folder, image_dir="train"), ResizeCenterCrop()
-    extras = {"targets": PooledHead.targets, "augmentation": RandomResizedCrop()} if training else {}
+    extras: dict[str, Any] = {"targets": PooledHead.targets, "augmentation": RandomResizedCrop()} if training else {}
     theirs = create_loader(
         create_dataset("", root=f"{folder}/train"),
         input_size=(3, 224, 224),
@@ -73,7 +75,7 @@ def make_inputs(folder: str, training: bool) -> dict:
     }
 
 
-def make_step(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor):
+def make_step(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Callable[[], int]:
     """One step of SGD, from images to updated weights."""
     model = model.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
@@ -88,7 +90,7 @@ def make_step(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor
 
 
 def compare(title: str, sides: dict, rounds: int) -> None:
-    speeds = {name: [] for name in sides}
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         for name, run in sides.items():
             start = time.process_time()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -25,7 +26,8 @@ from benchmarks.peak_memory import peak_mib
 from hrtoolkit.build import build_model
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.config import load_config
-from hrtoolkit.frames import Resized
+from hrtoolkit.frames import Resized, Size
+from hrtoolkit.model import Model
 
 CONFIG = "detection/faster_rcnn_hrnetv2p_w18_coco"
 
@@ -33,15 +35,17 @@ CONFIG = "detection/faster_rcnn_hrnetv2p_w18_coco"
 class Wrapped(nn.Module):
     """Our backbone and neck as torchvision wants them: a dict of maps."""
 
-    def __init__(self, model):
+    def __init__(self, model: Model):
         super().__init__()
-        self.body, self.neck, self.out_channels = model.backbone, model.neck, 256
+        neck = model.branch().neck
+        assert neck is not None
+        self.body, self.neck, self.out_channels = model.backbone, neck, 256
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         return OrderedDict((str(i), x) for i, x in enumerate(self.neck(self.body(images))))
 
 
-def make_pair(size_hw, convention):
+def make_pair(size_hw: Size, convention: str) -> dict[str, Callable[[str], None]]:
     """Our step and torchvision's as functions of "train" or "predict", on the same weights and a batch of two."""
     torch.manual_seed(0)
     ours = build_model(load_config(CONFIG, [f"model.head.convention={convention}"]))
@@ -64,7 +68,7 @@ def make_pair(size_hw, convention):
     as_theirs = [{"boxes": t["boxes"], "labels": t["labels"] + 1} for t in targets]
     frames = Resized.stack([Resized(size_hw, size_hw, False, size_hw, (0, 0, width, height), size_hw)] * 2)
 
-    def run_ours(kind):
+    def run_ours(kind: str) -> None:
         ours.train(kind == "train")
         batch = {"images": images, "targets": targets, "frames": frames, "seed": 0}
         batch = ours.data_preprocessor(batch, kind == "train")
@@ -74,7 +78,7 @@ def make_pair(size_hw, convention):
             with torch.no_grad():
                 ours(**batch, mode="predict")
 
-    def run_theirs(kind):
+    def run_theirs(kind: str) -> None:
         theirs.train(kind == "train")
         wrapped.body.eval()  # as `norm_eval`
         batch = list(images.float() / 255)
@@ -87,7 +91,7 @@ def make_pair(size_hw, convention):
     return {"ours": run_ours, "torchvision": run_theirs}
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(256, 320), metavar=("H", "W"))
     parser.add_argument("--repeat", type=int, default=5)
@@ -102,7 +106,7 @@ def main():
             steps[args.memory_of]("train")
         print(before, peak_mib())
         return
-    seconds = {(name, kind): [] for kind in ("train", "predict") for name in steps}
+    seconds: dict[tuple[str, str], list[float]] = {(name, kind): [] for kind in ("train", "predict") for name in steps}
     for turn in range(args.repeat + 1):
         for (name, kind), taken in seconds.items():
             started = time.process_time()

@@ -9,22 +9,25 @@ import argparse
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
-from benchmarks.benchmark import measure
+from benchmarks.benchmark import Form, measure
 from benchmarks.peak_memory import added_peak_mib
 from hrtoolkit import build_model
 from hrtoolkit.config import load_config
 from hrtoolkit.memory import keep_freed_memory
+from hrtoolkit.model import Model
 from hrtoolkit.schemes import IGNORED
 from hrtoolkit.speed import fold
 from hrtoolkit.tasks.segmentation.metric import count_confusions
 
 
-def make_networks(size_hw):
+def make_networks(size_hw: Sequence[int]) -> dict[str, Form]:
     """HRNetV2-W48 with maps joined, with maps convolved first, and that folded: functions that give logits."""
     torch.manual_seed(0)
     config = load_config("segmentation/hrnetv2_w48_cityscapes")
@@ -34,8 +37,8 @@ def make_networks(size_hw):
     joined.load_state_dict(ours.state_dict())
     images = torch.randn(1, 3, *size_hw).to(memory_format=torch.channels_last)
 
-    def run(model):
-        def call():
+    def run(model: Model) -> Form:
+        def call() -> torch.Tensor:
             with torch.inference_mode():
                 return model(images)
 
@@ -44,7 +47,7 @@ def make_networks(size_hw):
     return {"joined, then convolved": run(joined), "convolved, then joined": run(ours), "folded": run(fold(ours))}
 
 
-def make_label_maps(classes):
+def make_label_maps(classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Segments of 32 pixels, and predictions that are wrong along their borders; a tenth is ignored."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, classes, (32, 64), dtype=np.uint8)
@@ -54,7 +57,7 @@ def make_label_maps(classes):
     return predicted, true
 
 
-def count_in_numpy(predicted, true, classes):
+def count_in_numpy(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
     """As the official code does: pick pixels, count indices, and sort the counts into a matrix one by one."""
     kept = true != IGNORED
     counts = np.bincount((true[kept] * classes + predicted[kept]).astype(np.int32))
@@ -67,7 +70,7 @@ def count_in_numpy(predicted, true, classes):
     return matrix
 
 
-def make_counters(classes):
+def make_counters(classes: int) -> dict[str, Form]:
     predicted, true = make_label_maps(classes)
     wide = true.astype(np.int64)  # as its loader gives them
     return {
@@ -76,10 +79,11 @@ def make_counters(classes):
     }
 
 
-def report(title, forms, rounds):
-    first = next(iter(forms.values()))()
-    for name, form in forms.items():
-        np.testing.assert_allclose(form(), first, atol=1e-4, err_msg=name)
+def report(title: str, forms: dict[str, Form], rounds: int) -> None:
+    results: dict[str, Any] = {name: form() for name, form in forms.items()}
+    first = next(iter(results.values()))
+    for name, result in results.items():
+        np.testing.assert_allclose(result, first, atol=1e-4, err_msg=name)
     measured = measure(forms, rounds, torch.device("cpu"), title)
     baseline = next(iter(measured.values()))[1]
     for name, (_, times) in measured.items():
@@ -87,7 +91,7 @@ def report(title, forms, rounds):
         print(f"{title:24} {name:24} {1e3 * statistics.median(times):8.1f} ms  {ratio:6.3f}", flush=True)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs=2, default=(512, 1024), metavar=("H", "W"))
     parser.add_argument("--rounds", type=int, default=5)

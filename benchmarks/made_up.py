@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from hrtoolkit.errors import UserError
 from hrtoolkit.keypoints.samples import KeypointSamples
-from hrtoolkit.schemes import Scheme
+from hrtoolkit.schemes import ClassScheme, Scheme
 from hrtoolkit.tasks.classification.datasets import LabelledImages
 from hrtoolkit.tasks.detection.datasets import DetectionSamples
 from hrtoolkit.tasks.face.datasets import FaceSamples
@@ -88,6 +88,7 @@ def write_objects(scheme: Scheme, folder: Path) -> dict:
 
 def write_label_maps(scheme: Scheme, folder: Path) -> dict:
     """Segments of 32 pixels of all classes."""
+    assert isinstance(scheme, ClassScheme)
     rng = np.random.default_rng(0)
     _write_scenes(rng, folder, LABELLED_HW)
     (folder / "labels").mkdir()

@@ -28,6 +28,7 @@ def decode(heatmaps: Tensor, frames: Warp, stride: int = 4) -> list[Objects]:
         one face a crop, with `points` in image pixels, without fraction and one added, and `point_scores`.
     """
     faces = []
+    assert frames.box_xyxy is not None
     for i, maps in enumerate(heatmaps.cpu().numpy()):
         height, width = maps.shape[1:]
         to_image = cv2.invertAffineTransform(frames.matrix[i])
@@ -87,8 +88,10 @@ def evaluate(samples: KeypointSamples, records: list[Objects]) -> dict[str, floa
         records: one a face.
     """
     errors = []
+    assert samples.people is not None and samples.people.sizes is not None
     for face, truth, size in zip(records, samples.people.points, samples.people.sizes, strict=True):
         total = 0.0
+        assert face.points is not None
         for point, true in zip(face.points[0].astype(np.float64), truth, strict=True):
             total += np.linalg.norm(point - true)
         errors.append(total / (size * len(truth)))

@@ -37,6 +37,7 @@ def decode(heatmaps: Tensor, frames: Warp, stride: int = 4) -> list[Objects]:
         one person a crop, with `points` in image pixels and `point_scores`.
     """
     people = []
+    assert frames.box_xyxy is not None
     for i, maps in enumerate(heatmaps.cpu().numpy()):
         height, width = maps.shape[1:]
         to_image = cv2.invertAffineTransform(frames.matrix[i])
@@ -94,6 +95,7 @@ def make_results(scheme: KeypointScheme, folder: Path, people: int) -> tuple[Coc
         scheme=scheme,
     )
     crops = samples.crops()
+    assert crops is not None
     areas = 1.25**2 * extents.astype(np.float64).prod(axis=1)
     labels = np.zeros(people, np.int64)
     found = Objects(crops.boxes_xyxy, labels, crops.scores, points, point_scores=point_scores, areas=areas)
@@ -113,7 +115,10 @@ def evaluate(
     """
     sigmas = np.array(samples.scheme.sigmas)
     by_image: dict[int, list[tuple[float, Objects]]] = {}
-    for person, sample in zip(records, samples.crops().samples.tolist(), strict=True):
+    crops = samples.crops()
+    assert crops is not None
+    for person, sample in zip(records, crops.samples.tolist(), strict=True):
+        assert person.scores is not None and person.point_scores is not None
         total, counted = 0.0, 0
         for score in person.point_scores[0]:
             if score > threshold:
@@ -127,6 +132,7 @@ def evaluate(
         while waiting:
             score, best = waiting.pop(0)
             waiting = [other for other in waiting if _oks(best, other[1], (2 * sigmas) ** 2) <= nms_threshold]
+            assert best.points is not None and best.point_scores is not None
             triplets = np.column_stack([best.points[0], best.point_scores[0]]).astype(float)
             detections.append(
                 {"image_id": image_id, "category_id": 1, "keypoints": triplets.ravel().tolist(), "score": score}
@@ -142,6 +148,7 @@ def evaluate(
 
 
 def _oks(a: Objects, b: Objects, variances: np.ndarray) -> float:
+    assert a.points is not None and b.points is not None and a.areas is not None and b.areas is not None
     area = (a.areas[0] + b.areas[0]) / 2 + np.spacing(1)
     squared = ((a.points[0].astype(np.float64) - b.points[0]) ** 2).sum(axis=1)
     return float(np.exp(-squared / variances / area / 2).mean())
