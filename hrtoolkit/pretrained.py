@@ -25,6 +25,7 @@ from hrtoolkit.config import load_config
 from hrtoolkit.config.load import read_stored_config
 from hrtoolkit.errors import CheckpointError, OptionError, shorten
 from hrtoolkit.files import CONFIG_FILE, WEIGHTS_FILE, write_atomically
+from hrtoolkit.foreign import convert_stored
 from hrtoolkit.model import Model
 from hrtoolkit.registry import ROLES
 from hrtoolkit.version import __version__
@@ -43,17 +44,20 @@ PIPELINES = {  # the Hub's words for our tasks
 
 
 def own_config(content: Mapping, label: str) -> Config:
-    """The config of the model that a checkpoint of ours holds; no code is imported or called by what a file says.
+    """The config of the model that a checkpoint of ours, or OpenMMLab's, holds; what it says imports and calls no code.
 
     Args:
         content: of the checkpoint.
         label: what messages call it.
 
     Raises:
+        ConfigError: OpenMMLab wrote it, with a config that changes results in a way that is not supported here.
         CheckpointError: it has none, or one that names code which is neither ours nor imported and registered.
     """
     meta = content.get("meta")
     text = meta.get("config") if isinstance(meta, Mapping) else None
+    if (foreign := convert_stored(content, label)) is not None:
+        return load_config(foreign.config)
     if not isinstance(text, str):
         raise CheckpointError(f"{label} holds no config, because another toolkit wrote it; give the config as well")
     stored = read_stored_config(text)

@@ -8,7 +8,7 @@ import importlib.util
 import logging
 import pkgutil
 import reprlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,7 +18,7 @@ from mmengine.config import Config
 from hrtoolkit.config.values import find_datasets
 from hrtoolkit.errors import ConfigError, shorten
 from hrtoolkit.foreign import official, openmmlab
-from hrtoolkit.foreign.python_file import ForeignError, parse, read_python
+from hrtoolkit.foreign.python_file import ForeignError, parse, read_python, read_source
 from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Settings, find_leftovers, list_left_out
 from hrtoolkit.foreign.yaml_file import read_yaml
 
@@ -66,6 +66,7 @@ class Converted(NamedTuple):
 
 
 DIALECTS: list[Dialect] = []
+KEYS = {"official": ("MODEL", "NAME"), "openmmlab": ("model", "type")}  # of a network's name
 
 
 def register_dialect(*dialects: Dialect) -> None:
@@ -89,7 +90,7 @@ def read_foreign(path: Path) -> tuple[Config, Callable[[Config], None]]:
         the config, and what chooses its data sets once their folder is known.
 
     Raises:
-        ConfigError: it cannot be read, or changes results in a way that cannot be had here.
+        ConfigError: it cannot be read, or changes results in a way that is not supported here.
     """
     converted = convert_foreign(path)
     losses = [key for key, why in converted.left_out.items() if why not in (NO_EFFECT, REPEATED)]
@@ -126,17 +127,45 @@ def convert_foreign(path: Path) -> Converted:
         path: of the file, yaml of the official code or Python of OpenMMLab.
 
     Raises:
-        ConfigError: it cannot be read, or changes results in a way that cannot be had here; with all such keys.
+        ConfigError: it cannot be read, or changes results in a way that is not supported here; with all such keys.
     """
     missing: list[str] = []
     try:
         if path.suffix in YAML:
-            settings, form, key = Settings(read_yaml(path)), "official", ("MODEL", "NAME")
-        else:
-            values, missing = read_python(path)
-            settings, form, key = Settings(values), "openmmlab", ("model", "type")
+            return _convert(read_yaml(path), "official", path)
+        values, missing = read_python(path)
     except ForeignError as error:
         raise ConfigError(path, [str(error).removeprefix(f"{path}: ")]) from None
+    return _convert(values, "openmmlab", path, missing)
+
+
+def convert_stored(checkpoint: Mapping, label: str | Path) -> Converted | None:
+    """Turn the config that OpenMMLab keeps in its checkpoints into a config of ours.
+
+    Args:
+        checkpoint: the content of the file.
+        label: what messages call it.
+
+    Returns:
+        the config, or None where the file holds no text of one.
+
+    Raises:
+        ConfigError: see `convert_foreign`.
+    """
+    meta = checkpoint.get("meta")
+    text = (meta.get("cfg") or meta.get("config")) if isinstance(meta, Mapping) else None
+    if not isinstance(text, str) or not isinstance(meta, Mapping) or "hrtoolkit_version" in meta:
+        return None
+    try:
+        return _convert(read_source(text, label), "openmmlab", Path(label))
+    except ForeignError as error:
+        raise ConfigError(label, [f"the config in it: {str(error).removeprefix(f'{label}: ')}"]) from None
+
+
+def _convert(
+    values: dict[str, Any], form: Literal["official", "openmmlab"], path: Path, missing: Sequence[str] = ()
+) -> Converted:
+    settings, key = Settings(values), KEYS[form]
     settings.told.file = path
     dialect = _find_dialect(settings, form, key, path)
     try:
@@ -153,7 +182,9 @@ def convert_foreign(path: Path) -> Converted:
     if problems:
         raise ConfigError(path, [f"taken for a config of the {dialect.title} code", *problems])
     left_out = list_left_out(settings) | dict.fromkeys(missing, "a base that is missing and changes no result")
-    return Converted(Config(config, filename=str(path)), dialect.title, left_out, settings.told.choices)
+    return Converted(
+        Config(config, cfg_text="# converted", filename=str(path)), dialect.title, left_out, settings.told.choices
+    )
 
 
 def _find_dialect(settings: Settings, form: str, key: tuple[str, str], path: Path) -> Dialect:

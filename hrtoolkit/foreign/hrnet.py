@@ -44,7 +44,8 @@ def read_stages(extra: Settings, keys: Keys, first: bool = True) -> dict[str, An
         if stage["channels"] != [width * 2**i for i in range(number)]:
             wanted = [width * 2**i for i in range(number)]
             extra.section(keys.stage.format(number)).refuse(
-                keys.channels, f"{stage['channels']} are not had here: each coarser map has twice as many, as {wanted}"
+                keys.channels,
+                f"{stage['channels']} are not supported here: each coarser map has twice as many, as {wanted}",
             )
     if len(blocks) > 1:
         extra.refuse(keys.stage.format(4), f"all branches have as many blocks here, got {sorted(blocks)}")
@@ -111,7 +112,7 @@ def read_openmmlab(backbone: Settings, maps: int, several: bool = True, mode: st
         several = backbone.get("multiscale_output", several, bool)
     if several != (maps == 4):
         extra.section("stage4").refuse(
-            "multiscale_output", f"{several} is not had here: the head reads {maps} of the maps"
+            "multiscale_output", f"{several} is not supported here: the head reads {maps} of the maps"
         )
     if maps == 1:
         size["num_outputs"] = 1
@@ -132,9 +133,9 @@ def read_plain_options(backbone: Settings) -> None:
     backbone.only("zero_init_residual", False, True)
     check_norm(backbone)
     if "conv_cfg" in backbone:
-        backbone.refuse("conv_cfg", "other convolutions than plain ones are not had here")
+        backbone.refuse("conv_cfg", "other convolutions than plain ones are not supported here")
     if "plugins" in backbone:
-        backbone.refuse("plugins", "plugins are not had here")
+        backbone.refuse("plugins", "plugins are not supported here")
     backbone.leave_out("frozen_stages", "norm_eval", "with_cp", "init_cfg", "pretrained")
     backbone.leave_out("_scope_", why=NO_EFFECT)
 

@@ -31,6 +31,8 @@ _TRAINING = matcher(
     *("optimizer", "optimizer_config", "lr_config", "momentum_config", "total_epochs", "runner", "fp16"),
     *("custom_hooks", "auto_scale_lr", "sync_bn"),
 )
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Lamb")
+OPTIONS = (bool, int, float, str, tuple, list)  # what an optimiser's may be
 # Steps of pipelines that change no pixel of a picture that is tested.
 PLAIN_STEPS = (
     *("LoadImage", "LoadImageFromFile", "LoadAnnotations", "RandomFlip", "ImageToTensor", "ToTensor", "Collect"),
@@ -176,13 +178,17 @@ def read_schedule(settings: Settings, iterations: float | None = None) -> dict[s
     if epochs is None or "optimizer" not in wrapper:
         return {}
     optimizer = dict(wrapper.get("optimizer"))
-    if not isinstance(optimizer.get("lr"), int | float):
+    # By a type that is not registered mmengine calls whatever it names, such as os.system.
+    if optimizer.get("type") not in OPTIMIZERS or not isinstance(optimizer.get("lr"), int | float):
+        wrapper.told.left_out[wrapper.path_of("optimizer")] = f"training only: not one of {', '.join(OPTIMIZERS)}"
+        wrapper.told.understood.discard(wrapper.path_of("optimizer"))
         return {}
-    own: dict[str, Any] = {"optimizer": {k: v for k, v in optimizer.items() if k != "paramwise_cfg"}}
+    plain = {key: value for key, value in optimizer.items() if isinstance(value, OPTIONS)}
+    own: dict[str, Any] = {"optimizer": {"type": str(optimizer["type"]), **plain}}
     paramwise = optimizer.get("paramwise_cfg") if old else wrapper.peek("paramwise_cfg")
     clip = settings.peek("optimizer_config", "grad_clip") if old else wrapper.peek("clip_grad")
     if isinstance(clip, dict):
-        own["clip_grad"] = dict(clip)
+        own["clip_grad"] = {key: value for key, value in clip.items() if isinstance(value, OPTIONS)}
     if isinstance(paramwise, dict):
         settings.told.left_out["paramwise_cfg"] = "training only: names of layers differ"
     schedules = _old_schedules(settings, epochs) if old else _schedules(settings, epochs, iterations)
@@ -330,7 +336,7 @@ def leave_data(data: Settings, name: str) -> None:
 
 
 def leave_metric(settings: Settings, name: str, config: Mapping[str, Any]) -> None:
-    """Leave out the metric of data that repeat others, or that are not had and left out themselves.
+    """Leave out the metric of data that repeat others, or that are not supported and left out themselves.
 
     Args:
         settings: the config.

@@ -86,6 +86,27 @@ def read_python(path: str | Path) -> tuple[dict[str, Any], list[str]]:
     return {name: value for name, value in values.items() if _is_setting(name, value)}, reader.missing
 
 
+def read_source(text: str, label: str | Path) -> dict[str, Any]:
+    """Evaluate the text of a whole config, which may name no bases.
+
+    Args:
+        text: as a checkpoint holds it.
+        label: what messages call it.
+
+    Raises:
+        ForeignError: it is no Python, or has something in it that is no plain value.
+    """
+    path = Path(label)
+    try:
+        values = _Scope(_Reader(bases=False), path, ()).run(parse(path, text.encode("utf-8", "replace")))
+    except (Unreadable, RecursionError) as error:
+        line = f", line {error.line}" if isinstance(error, Unreadable) and error.line else ""
+        raise ForeignError(f"{path}{line}: {error}") from None
+    if is_too_large(values):
+        raise ForeignError(f"{path}: has more values than any config has")
+    return {name: value for name, value in values.items() if _is_setting(name, value)}
+
+
 def read_text(text: str) -> dict[str, Any]:
     """Evaluate the text of a whole config, as checkpoints hold it; what is no plain value is None.
 
@@ -129,9 +150,14 @@ def _is_setting(name: str, value: Any) -> bool:
 
 
 class _Reader:
-    """Reads files and their bases; counts what is evaluated."""
+    """Reads files and their bases; counts what is evaluated.
 
-    def __init__(self) -> None:
+    Args:
+        bases: whether other files may be named.
+    """
+
+    def __init__(self, bases: bool = True):
+        self.bases = bases
         self.missing: list[str] = []
         self.steps = 0
 
@@ -160,6 +186,8 @@ class _Reader:
 
     def find(self, name: str, path: Path, node: ast.AST) -> Path | None:
         """The file of a base; None where it is missing and changes no result."""
+        if not self.bases:
+            raise Unreadable(node, f"names another file, {name}, which is not in it")
         name = name.replace("\\", "/")
         scope, separated, inside = name.partition("::")
         if separated:
@@ -267,6 +295,8 @@ class _Scope:
             return
         if not isinstance(node, ast.ImportFrom):
             raise Unreadable(node, "read_base() takes lines such as `from .base import *`")
+        if not self.reader.bases:
+            raise Unreadable(node, "names another file, which is not in it")
         parts = (node.module or "").split(".") if node.module else []
         if node.level:
             folder = self.path.parent

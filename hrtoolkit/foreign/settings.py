@@ -26,7 +26,7 @@ class Told:
     Args:
         file: that they stand in.
         understood: paths of what was mapped; what lies below them is understood too.
-        refused: what changes the results and cannot be had, and why.
+        refused: what changes the results and is not supported, and why.
         left_out: what is not mapped, and why nothing is lost.
         choices: by the path of a data set of ours, those that stand for it, the first whose files are there, each with
             what the log says of it.
@@ -117,7 +117,7 @@ class Settings:
         if value in [list(one) if isinstance(one, tuple) else one for one in allowed]:
             return value
         known = " or ".join(map(repr, allowed))
-        self.refuse(key, f"{reprlib.repr(value)} is not had here, only {known}{f': {why}' if why else ''}")
+        self.refuse(key, f"{reprlib.repr(value)} is not supported here, only {known}{f': {why}' if why else ''}")
         return allowed[0]
 
     def refuse(self, key: str, why: str) -> None:
@@ -125,7 +125,7 @@ class Settings:
         self.told.refused.setdefault(self.path_of(key), why)
 
     def refuse_part(self, why: str, key: str = "type") -> None:
-        """Refuse a part that is not had here at all, whatever else it says.
+        """Refuse a part that is not supported here at all, whatever else it says.
 
         Args:
             why: what there is instead.

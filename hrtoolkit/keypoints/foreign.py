@@ -82,12 +82,12 @@ def _read_codec(settings: Settings) -> tuple[dict[str, Any], SIZE, bool]:
     model = settings.section("model")
     head, test = model.section("head"), model.section("test_cfg")
     decoder = head.section("decoder")
-    kind = decoder.only("type", "MSRAHeatmap", "UDPHeatmap", why="other codecs are not had")
+    kind = decoder.only("type", "MSRAHeatmap", "UDPHeatmap", why="other codecs are not supported")
     size = _read_sizes(decoder, "input_size", "heatmap_size")
     sigma = _read_sigma(decoder, "sigma")
     unbiased = decoder.get("unbiased", False, bool)
     kernel = decoder.get("blur_kernel_size", 11, int)
-    decoder.only("heatmap_type", "gaussian", why="combined heatmaps and offsets are not had")
+    decoder.only("heatmap_type", "gaussian", why="combined heatmaps and offsets are not supported")
     flip = test.get("flip_test", False, bool)
     test.only("flip_mode", "heatmap")
     test.only("output_heatmaps", False, True)
@@ -110,10 +110,12 @@ def _read_old_codec(settings: Settings) -> tuple[dict[str, Any], SIZE, bool]:
     flip = test.get("flip_test", True, bool)
     shift = test.get("shift_heatmap", True, bool)
     kernel = test.get("modulate_kernel", 11, int)
-    way = test.only("post_process", "default", "unbiased", why="other ways of reading heatmaps are not had")
+    way = test.only("post_process", "default", "unbiased", why="other ways of reading heatmaps are not supported")
     test.only("unbiased_decoding", False, True)
     udp = test.get("use_udp", False, bool)
-    test.only("target_type", "GaussianHeatmap", "GaussianHeatMap", why="combined heatmaps and offsets are not had")
+    test.only(
+        "target_type", "GaussianHeatmap", "GaussianHeatMap", why="combined heatmaps and offsets are not supported"
+    )
     unbiased = way == "unbiased" or test.peek("unbiased_decoding") is True
     name = "UDPHeatmap" if udp else "DarkHeatmap" if unbiased else "GaussianHeatmap"
     if udp and shift and flip:
@@ -177,7 +179,7 @@ def _check_head(head: Settings, old: bool, joined: bool) -> None:
     head.only("align_corners", False)
     if old:
         if head.get("num_deconv_layers", 3) != 0:
-            head.refuse("num_deconv_layers", "layers that enlarge maps are not had here")
+            head.refuse("num_deconv_layers", "layers that enlarge maps are not supported here")
         head.only("input_transform", None, "resize_concat")
         head.only("in_index", 0, [0, 1, 2, 3])
         extra = head.section("extra")
@@ -186,14 +188,16 @@ def _check_head(head: Settings, old: bool, joined: bool) -> None:
         extra.only("num_conv_kernels", [1] if joined else [], [1])
         return
     if "deconv_out_channels" not in head.values or head.get("deconv_out_channels"):
-        head.refuse("deconv_out_channels", "layers that enlarge maps are not had here; HRNet has None")
+        head.refuse("deconv_out_channels", "layers that enlarge maps are not supported here; HRNet has None")
     head.told.understood.add(head.path_of("deconv_out_channels"))
     head.get("deconv_kernel_sizes")
     head.get("in_index")
     convolutions = head.get("conv_out_channels") or ()
     kernels = head.get("conv_kernel_sizes") or ()
     if len(convolutions) != int(joined) or list(kernels) != [1] * int(joined):
-        head.refuse("conv_out_channels", "convolutions before the last one are had on joined maps alone, one of 1x1")
+        head.refuse(
+            "conv_out_channels", "convolutions before the last one are supported on joined maps alone, one of 1x1"
+        )
     final = head.section("final_layer")
     final.only("kernel_size", 1)
     final.only("padding", 0)
@@ -220,7 +224,7 @@ def _read_view(settings: Settings, old: bool, udp: bool, size: SIZE) -> dict[str
         elif kind in openmmlab.PLAIN_STEPS:
             openmmlab.leave_step(step)
         else:
-            step.refuse("type", f"the step {kind} is not had here")
+            step.refuse("type", f"the step {kind} is not supported here")
     preprocessor = openmmlab.find_preprocessor(settings)
     if not old or normalise is not None:
         view |= openmmlab.read_normalisation(preprocessor, normalise, rgb=old)

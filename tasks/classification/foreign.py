@@ -61,7 +61,7 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
     necks = model.sections("neck")
     kinds = [openmmlab.kind(neck) for neck in necks]
     if kinds != ["HRFuseScales", "GlobalAveragePooling"]:
-        model.refuse("neck", f"{kinds} is not had here, only HRFuseScales and GlobalAveragePooling")
+        model.refuse("neck", f"{kinds} is not supported here, only HRFuseScales and GlobalAveragePooling")
     for neck in necks:
         neck.get("in_channels")
         neck.only("out_channels", 2048)
@@ -85,7 +85,7 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
         _read_data(settings, config, name)
     openmmlab.leave_metric(settings, "test", config)
     for metric in settings.sections("val_evaluator"):
-        metric.only("type", "Accuracy", why="other metrics are not had")
+        metric.only("type", "Accuracy", why="other metrics are not supported")
         metric.only("thrs", None, 0.0, [0.0])
         metric.leave_rest(NO_EFFECT)
     if "train_dataloader" in config:
@@ -125,7 +125,7 @@ def _read_view(settings: Settings) -> dict[str, Any]:
         elif kind in openmmlab.PLAIN_STEPS:
             openmmlab.leave_step(step)
         else:
-            step.refuse("type", f"the step {kind} is not had here")
+            step.refuse("type", f"the step {kind} is not supported here")
     if not (isinstance(edge, int) and isinstance(crop, int) and 0 < crop <= edge):
         openmmlab.dataset(settings, name).refuse(
             "pipeline", "expected a resized short side, and a crop from its middle"

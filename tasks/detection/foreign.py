@@ -101,7 +101,7 @@ def _check_coder(coder: Settings, deviations: list[float]) -> None:
 
 def _check_nms(test: Settings, threshold: float) -> None:
     nms = test.section("nms")
-    nms.only("type", "nms", why="soft suppression is not had")
+    nms.only("type", "nms", why="soft suppression is not supported")
     if nms.values:
         nms.only("iou_threshold", threshold)
     else:
@@ -124,7 +124,7 @@ def _read_roi_head(settings: Settings, cascade: bool) -> dict[str, Any]:
     _check_extractor(roi.section("bbox_roi_extractor"), 7, channels)
     boxes = roi.sections("bbox_head")
     if len(boxes) != (3 if cascade else 1):
-        roi.refuse("bbox_head", f"{len(boxes)} stages are not had here")
+        roi.refuse("bbox_head", f"{len(boxes)} stages are not supported here")
     counts = {_check_box_head(one, channels, *pair) for one, pair in zip(boxes, _stages(cascade), strict=False)}
     masks = "mask_head" in roi
     if masks:
@@ -249,7 +249,7 @@ def _read_view(settings: Settings) -> dict[str, Any]:
         ):
             openmmlab.leave_step(step)
         else:
-            step.refuse("type", f"the step {kind} is not had here")
+            step.refuse("type", f"the step {kind} is not supported here")
     preprocessor = openmmlab.find_preprocessor(settings)
     view |= openmmlab.read_normalisation(preprocessor, normalise)
     preprocessor.only("pad_size_divisor", 32, default=32)
@@ -268,7 +268,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
         data.leave_rest(REPEATED if same else "for predicting only: give it as validation data")
         return
     if openmmlab.kind(data) != "CocoDataset":
-        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not had")
+        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not supported")
         return
     root = openmmlab.find_root(settings, data, "data/coco")
     images = data.section("data_prefix").get("img") or data.get("img_prefix") or ""

@@ -123,7 +123,7 @@ def _read_data(settings: Settings, config: dict[str, Any], split: str, name: str
         data.leave_rest(REPEATED)
         return False
     if split == "test" or not name or dataset_name(data) != name:
-        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not had")
+        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not supported")
         return False
     own = config[f"{split}_dataloader"]
     own["batch_size"] = openmmlab.batch_size(settings, split, 64)

@@ -35,7 +35,7 @@ def _from_official(settings: Settings) -> dict[str, Any]:
     heatmap = model.get("HEATMAP_SIZE", [64, 64], tuple[int, int])
     if [4 * one for one in heatmap] != list(size):
         model.refuse("HEATMAP_SIZE", f"{list(heatmap)} is not a quarter of IMAGE_SIZE, as HRNet's maps are")
-    model.only("TARGET_TYPE", "gaussian", why="coordinates without heatmaps are not had")
+    model.only("TARGET_TYPE", "gaussian", why="coordinates without heatmaps are not supported")
     extra = model.section("EXTRA")
     extra.only("FINAL_CONV_KERNEL", 1)
     extra.only("SIGMA", 2)
@@ -154,7 +154,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str, known: str
     if name == "test" and dict(data.values) == dict(openmmlab.dataset(settings, "val").values):
         data.leave_rest(REPEATED)
     elif not known or dataset_name(data) != known:
-        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not had")
+        data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not supported")
     else:
         root = openmmlab.find_root(settings, data, f"data/{known}")
         prefix = data.section("data_prefix").get("img") if "data_prefix" in data else data.get("img_prefix")

@@ -184,7 +184,7 @@ def _read_heads(settings: Settings) -> dict[str, Any]:
     kinds = [openmmlab.kind(head) for head in heads]
     if kinds not in (["FCNHead"], ["FCNHead", "OCRHead"]):
         settings.section("model").refuse(
-            "decode_head", f"{kinds} is not had here, only FCNHead, or FCNHead and OCRHead"
+            "decode_head", f"{kinds} is not supported here, only FCNHead, or FCNHead and OCRHead"
         )
         return {"head": {"type": "SegmentationHead", "scheme": 2}}
     ours: dict[str, Any] = {}
@@ -271,7 +271,7 @@ def _read_test(settings: Settings) -> dict[str, Any]:
         ):
             openmmlab.leave_step(step)
         else:
-            step.refuse("type", f"the step {kind} is not had here")
+            step.refuse("type", f"the step {kind} is not supported here")
     preprocessor = openmmlab.find_preprocessor(settings)
     view |= openmmlab.read_normalisation(preprocessor, normalise)
     padded = preprocessor.section("test_cfg")
@@ -310,7 +310,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> int:
         samples |= {"image_dir": openmmlab.below(images, root), "label_dir": openmmlab.below(labels, root)}
         samples |= SUFFIXES.get(kind, {})
     else:
-        data.leave_rest(f"for predicting only: the data set {kind} is not had")
+        data.leave_rest(f"for predicting only: the data set {kind} is not supported")
         return 0
     batch = openmmlab.batch_size(settings, name, 4 if name == "train" else 1)
     config[f"{name}_dataloader"] = {"batch_size": batch, "num_workers": 4, "dataset": samples}

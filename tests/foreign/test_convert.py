@@ -3,7 +3,9 @@
 import logging
 
 import pytest
+import torch
 
+import hrtoolkit
 from hrtoolkit.build import build_model
 from hrtoolkit.commands import main
 from hrtoolkit.config import ConfigError, load_config
@@ -170,6 +172,32 @@ def test_the_command_writes_and_refuses(official_pose, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["convert-config", str(edit(official_pose, "pose_hrnet", "pose_resnet"))])
     assert end.value.code == 1 and "MODEL.NAME: 'pose_resnet'" in capsys.readouterr().err
+
+
+def test_a_checkpoint_brings_its_config(mmpose, tmp_path, capsys):
+    model = build_model(mmpose)
+    text = mmpose.read_text().split("\n", 1)[1]  # in checkpoints bases are resolved
+    torch.save({"meta": {"cfg": text}, "state_dict": model.state_dict()}, tmp_path / "theirs.pth")
+    predictor = hrtoolkit.load(tmp_path / "theirs.pth", device="cpu")
+    assert predictor.model.flip_test and type(predictor.model.head.codec).__name__ == "UDPHeatmap"
+    with pytest.raises(SystemExit) as end:
+        main(["convert-config", str(tmp_path / "theirs.pth")])
+    assert end.value.code == 0 and '_base_ = "pose/hrnet_w32_coco_udp"' in capsys.readouterr().out
+    torch.save({"meta": {"cfg": "_base_ = './x.py'\n" + text}, "state_dict": {}}, tmp_path / "other.pth")
+    with pytest.raises(ConfigError, match=r"names another file, ./x.py"):
+        hrtoolkit.load(tmp_path / "other.pth")
+
+
+def test_an_optimiser_is_no_way_to_run_anything(mmpose):
+    edit(mmpose, "type='Adam', lr=5e-4", "type='os.system', command='true', lr=5e-4")
+    path = edit(
+        mmpose,
+        "val_dataloader = dict",
+        "train_dataloader = dict(dataset=dict(type='CocoDataset'))\nval_dataloader = dict",
+    )
+    converted = convert_foreign(path)
+    assert "optim_wrapper" not in converted.config and "os.system" not in str(converted.config)
+    assert "not one of SGD" in converted.left_out["optim_wrapper"]
 
 
 def test_names_in_a_file_cannot_leave_a_comment(official_pose, tmp_path):
