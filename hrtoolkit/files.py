@@ -227,6 +227,7 @@ def list_shipped() -> dict[str, Path]:
 
 def is_checkpoint(path: object) -> bool:
     """Whether a path is by its suffix that of weights, and not of a config, or a folder that holds a model."""
+    # os.path never raises for odd names.
     return isinstance(path, (str, os.PathLike)) and (
-        Path(path).suffix in CHECKPOINTS or Path(path, CONFIG_FILE).is_file()
+        Path(path).suffix in CHECKPOINTS or os.path.isfile(Path(path, CONFIG_FILE))  # noqa: PTH113
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -110,8 +111,9 @@ def find_folder(name: str | Path) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    path = Path(name).expanduser()
-    if path.exists():
+    # os.path never raises for odd names.
+    path = Path(os.path.expanduser(name))  # noqa: PTH111
+    if os.path.exists(path):  # noqa: PTH110
         return path
     if not HUB_NAME.fullmatch(str(name)):
         raise CheckpointError(f"{name}: no such folder, and no name of a model on the Hugging Face Hub (owner/model)")

@@ -217,3 +217,10 @@ def test_without_huggingface_hub_one_sentence_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(CheckpointError, match=r"owner/model: no such folder; .* pip install hrtoolkit\[hub\]"):
         hrtoolkit.from_pretrained("owner/model")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "~nobody_of_this_name/model/x", "a\0b", "", "."])
+def test_odd_names_are_told_as_any_other(name):
+    for read in (hrtoolkit.load, hrtoolkit.from_pretrained):
+        with pytest.raises(UserError):
+            read(name)

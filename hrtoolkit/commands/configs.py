@@ -15,7 +15,9 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit configs` takes."""
-    parser.add_argument("words", metavar="WORD", nargs="*", help="only those whose name or description has all of them")
+    parser.add_argument(
+        "words", metavar="WORD", nargs="*", help="only those whose name, description or weights have all of them"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     from hrtoolkit.zoo import read_zoo
 
     def matches(row: dict[str, Any]) -> bool:
-        text = f"{row['name']} {row['title']}".lower()
+        sources = (source for source, entry in row["published"].items() if "file" in entry)
+        text = " ".join((row["name"], row["title"], *sources)).lower()
         return all(word.lower() in text for word in args.words)
 
     rows = [row for row in read_zoo()["configs"] if matches(row)]

@@ -2,8 +2,8 @@
 
 A config is a Python file as mmengine reads it (`_base_`, `_delete_`), and so a program: reading it runs it. `_base_`
 may also name a shipped config, such as "pose/hrnet_w32_coco". Its top-level names are fixed
-(`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports and functions stay private
-to the file. Configs of other toolkits are read as data and never run, see `hrtoolkit.foreign`.
+(`hrtoolkit.engine.check_config` lists them); names that begin with an underscore, imports, functions and `published`
+stay private to the file. Configs of other toolkits are read as data and never run, see `hrtoolkit.foreign`.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def find_config(source: str | Path) -> Path:
     """
     path = Path(expand_path(source))
     for candidate in (path, Path(f"{path}.py")):
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # noqa: PTH113 (it never raises for odd names)
             if candidate.suffix not in (".py", ".yaml", ".yml"):
                 raise ConfigError(candidate, [PYTHON_ONLY])
             return candidate

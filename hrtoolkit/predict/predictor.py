@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -151,7 +152,10 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
         checkpoint = name_weights(checkpoint, config.filename)
         return config, read_checkpoint(checkpoint), str(checkpoint)
     if not is_checkpoint(model):
-        folder = not isinstance(model, Config) and (Path(model).is_dir() or HUB_NAME.fullmatch(str(model)))
+        # os.path never raises for odd names.
+        folder = not isinstance(model, Config) and (
+            os.path.isdir(model) or HUB_NAME.fullmatch(str(model))  # noqa: PTH112
+        )
         if not folder or str(model) in list_shipped():
             load_config(model)  # says what is wrong with its name
             raise OptionError(f"{model}: give the checkpoint of this config as well (by --weights on the command line)")
