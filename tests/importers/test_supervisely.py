@@ -38,6 +38,12 @@ def bitmap(mask, x, y):
     return {"classTitle": "car", "geometryType": "bitmap", "bitmap": data}
 
 
+def cut_short(item):
+    """The same with nothing but the beginning of its png."""
+    data = zlib.decompress(base64.b64decode(item["bitmap"]["data"]))[:45]
+    return item | {"bitmap": item["bitmap"] | {"data": base64.b64encode(zlib.compress(data)).decode()}}
+
+
 def graph(**nodes):
     return {"classTitle": "fly", "geometryType": "graph", "nodes": nodes}
 
@@ -99,6 +105,7 @@ def test_data_sets_of_a_project_with_equal_names(project, tmp_path):
         ([shape("polygon", [[1, 2], [3, 4]])], {}, "object 7: a polygon of fewer than three points"),
         ([shape("rectangle", [[1, "2"], [3, 4]])], {}, "'2' where a number belongs"),
         ([bitmap(np.ones((40, 40), np.uint8), 30, 30)], {}, "does not fit into the image"),
+        ([cut_short(bitmap(np.ones((4, 4), np.uint8), 0, 0))], {}, "a bitmap that is no png"),
         (
             [shape("rectangle", [[1, 2], [3, 4]])],
             {"size": {"width": 640, "height": 480}},
