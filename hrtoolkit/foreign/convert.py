@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from hrtoolkit.config.values import find_datasets
 from hrtoolkit.errors import ConfigError, shorten
+from hrtoolkit.files import shipped_configs
 from hrtoolkit.foreign import official, openmmlab
 from hrtoolkit.foreign.python_file import ForeignError, parse, read_python, read_source
 from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Settings, find_leftovers, list_left_out
@@ -77,7 +78,10 @@ def register_dialect(*dialects: Dialect) -> None:
 
 def is_foreign(path: Path) -> bool:
     """Whether a config file is another toolkit's, told by its text and that of its bases; nothing in it is run."""
-    return path.suffix in YAML or any(_has_signs(module) for module in _find_modules(path, set()))
+    if path.suffix in YAML:
+        return True
+    modules = list(_find_modules(path, set()))
+    return any(map(_has_signs, modules)) and not any(map(_is_ours, modules))
 
 
 def read_foreign(path: Path) -> tuple[Config, Callable[[Config], None]]:
@@ -222,6 +226,22 @@ def _find_modules(path: Path, seen: set[Path]) -> Iterator[ast.Module]:
             for base in ast.walk(node.value):
                 if isinstance(base, ast.Constant) and isinstance(base.value, str):
                     yield from _find_modules(path.parent / base.value.replace("\\", "/"), seen)
+
+
+def _is_ours(module: ast.Module) -> bool:
+    """Whether a config imports this toolkit's parts, or is based on a config that it ships."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name, inside = (
+                node.targets[0].id,
+                [one.value for one in ast.walk(node.value) if isinstance(one, ast.Constant)],
+            )
+            texts = [one.removesuffix(".py") for one in inside if isinstance(one, str)]
+            if name == "custom_imports" and any(one.startswith("hrtoolkit.") for one in texts):
+                return True
+            if name == "_base_" and any((shipped_configs() / f"{one}.py").is_file() for one in texts):
+                return True
+    return False
 
 
 def _has_signs(module: ast.Module) -> bool:

@@ -188,10 +188,9 @@ def list_left_out(settings: Settings) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def why(path: str) -> str | None:
-        ways = [".".join(path.split(".")[: i + 1]) for i in range(path.count(".") + 1)]
-        if any(one in told.understood for one in ways):
-            return None
-        return next((told.left_out[one] for one in ways if one in told.left_out), None)
+        ways = [".".join(path.split(".")[: i + 1]) for i in reversed(range(path.count(".") + 1))]
+        nearest = next((one for one in ways if one in told.left_out or one in told.understood), path)
+        return told.left_out.get(nearest)
 
     def visit(value: Any, path: str) -> set[str | None]:
         items = value.items() if isinstance(value, Mapping) else enumerate(value) if _holds_settings(value) else ()

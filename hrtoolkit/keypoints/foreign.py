@@ -110,7 +110,7 @@ def _read_old_codec(settings: Settings) -> tuple[dict[str, Any], SIZE, bool]:
     flip = test.get("flip_test", True, bool)
     shift = test.get("shift_heatmap", True, bool)
     kernel = test.get("modulate_kernel", 11, int)
-    way = test.only("post_process", "default", "unbiased", why="other ways of reading heatmaps are not supported")
+    way = test.only("post_process", "default", "unbiased", True, why="other ways of reading heatmaps are not supported")
     test.only("unbiased_decoding", False, True)
     udp = test.get("use_udp", False, bool)
     test.only(

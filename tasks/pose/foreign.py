@@ -16,6 +16,8 @@ from hrtoolkit.keypoints.foreign import (
     read_augmentation,
     read_model,
 )
+from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes.known import KNOWN
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.pose"]}
 COUNTS = {"coco": 17, "mpii": 16}
@@ -30,7 +32,8 @@ def _from_official(settings: Settings) -> dict[str, Any]:
     name = str(data.get("DATASET", "coco")).lower()
     count = model.get("NUM_JOINTS", 17, Outputs)
     known = COUNTS.get(name) == count
-    scheme: Any = name if known else [f"keypoint {i}" for i in range(count)]
+    named = name in KNOWN[KeypointScheme] and len(KNOWN[KeypointScheme][name].names) == count
+    scheme: Any = name if named else [f"keypoint {i}" for i in range(count)]
     size = model.get("IMAGE_SIZE", [256, 256], tuple[int, int])
     heatmap = model.get("HEATMAP_SIZE", [64, 64], tuple[int, int])
     if [4 * one for one in heatmap] != list(size):
@@ -55,7 +58,7 @@ def _from_official(settings: Settings) -> dict[str, Any]:
             "view": {"type": "TopDown", "input_size": tuple(size)},
         },
     }
-    if flip and known:
+    if flip and named:
         config["model"]["flip_test"] = True
     elif flip:
         test.leave_out("FLIP_TEST", why="nobody knows which keypoints are mirror partners")

@@ -78,13 +78,14 @@ def _read_official_loss(settings: Settings, base: dict[str, Any]) -> tuple[dict[
     """The loss, and of the auxiliary output what is not the usual one."""
     loss = settings.section("LOSS")
     weights = (base.get("model", {}).get("head", {}).get("loss") or {}).get("class_weights")
-    weighted = {"class_weights": weights} if weights and loss.get("CLASS_BALANCE", True, bool) else {}
+    weighted = {"class_weights": weights} if weights else {}
+    loss.leave_out("CLASS_BALANCE", why="the official code does not read it")
     balance = loss.get("BALANCE_WEIGHTS", [0.4, 1])
     auxiliary: dict[str, Any] = {} if balance in ([0.4, 1], [1]) else {"aux_weight": balance[0]}
     if not loss.get("USE_OHEM", False, bool):
         loss.leave_out("OHEMTHRES", "OHEMKEEP")
         return {"type": "CrossEntropy", **weighted}, auxiliary
-    hard = {"threshold": loss.get("OHEMTHRES", 0.9, float), "min_kept": loss.get("OHEMKEEP", 131072, int)}
+    hard = {"threshold": loss.get("OHEMTHRES", 0.9, float), "min_kept": loss.get("OHEMKEEP", 100000, int)}
     hard = unusual(hard, {"threshold": 0.9, "min_kept": 131072})
     auxiliary["aux_loss"] = {"type": "CrossEntropy", **weighted, "average": "all"}
     return {"type": "OhemCrossEntropy", **hard, **weighted}, auxiliary

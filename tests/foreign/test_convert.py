@@ -215,6 +215,14 @@ def test_our_configs_are_not_foreign(name):
     assert not is_foreign(REPOSITORY / "configs" / f"{name}.py")
 
 
+def test_a_mistake_in_our_config_does_not_make_it_foreign(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("_base_ = 'pose/hrnet_w32_coco'\noptimizer = dict(type='Adam')\n")
+    assert not is_foreign(path)
+    with pytest.raises(ConfigError, match="a config has no 'optimizer'"):
+        check_config(load_config(path), files=False)
+
+
 def test_a_foreign_file_is_told_before_it_is_run(tmp_path):
     marker = tmp_path / "ran"
     path = tmp_path / "config.py"
