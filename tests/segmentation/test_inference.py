@@ -17,7 +17,14 @@ from hrtoolkit.schemes.classes import LIP
 from hrtoolkit.tasks.segmentation import postprocess
 from hrtoolkit.tasks.segmentation.head import LabelHead
 from hrtoolkit.tasks.segmentation.inference import MultiScale
-from hrtoolkit.tasks.segmentation.postprocess import best_labels, sum_scores, whole_image
+from hrtoolkit.tasks.segmentation.postprocess import (
+    ScaleScores,
+    Window,
+    WindowScores,
+    best_labels,
+    sum_scores,
+    whole_image,
+)
 
 from .conftest import SCHEME, TINY
 
@@ -275,3 +282,13 @@ def test_numbers_that_make_no_sense_are_refused(options):
         INFERENCES.get("MultiScale")(**options)
     with pytest.raises(OptionError, match="'pad' or 'shift', got 'wrap'"):
         MultiScale(edge="wrap")
+
+
+def test_windows_average_logits_where_asked():
+    left, right = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[4.0, 0.0]]])
+    windows = [WindowScores(left, Window(0, 0, 1, 2), (1, 2)), WindowScores(right, Window(0, 1, 1, 2), (1, 2))]
+    logits = sum_scores([ScaleScores((1, 3), windows, exponential=False)], slice(0, 1), (1, 3), False)
+    assert logits.flatten().tolist() == [1.0, 3.0, 0.0]
+    exponential = sum_scores([ScaleScores((1, 3), windows)], slice(0, 1), (1, 3), False)
+    assert exponential[0, 0, 1] == (left[0, 0, 1].exp() + right[0, 0, 0].exp()) / 2
+    assert not MultiScale(scores="logits").exponential

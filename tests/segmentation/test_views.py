@@ -183,3 +183,9 @@ def test_pixels_are_normalised_as_in_the_original():
     normalised = batch["images"][0, :, 0].T
     expected = [[-2.117904, -2.035714, -1.804444], [0.005566, -0.004902, 0.008192], [2.248908, 2.428571, 2.640000]]
     torch.testing.assert_close(normalised, torch.tensor(expected), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "size"), [((40, 100), (26, 64)), ((100, 40), (64, 26)), ((40, 50), (32, 40))])
+def test_an_image_fits_into_two_sides_as_in_mmsegmentation(shape, size):
+    pixels, frame = WholeImage(fit=(32, 64))(np.zeros((*shape, 3), np.uint8))
+    assert pixels.shape[:2] == size and tuple(frame.content_hw) == size
