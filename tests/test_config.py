@@ -266,6 +266,14 @@ def test_a_failing_import_is_a_problem_of_the_config(write):
     assert len(caught.value.problems) == 2
 
 
+def test_modules_beside_a_config_are_imported_after_those_that_are_installed(write, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "my_leaves_beside.py").write_text("FOUND = True\n")
+    (tmp_path / "timm.py").write_text("raise RuntimeError\n")
+    load_config(write('custom_imports = dict(imports=["my_leaves_beside", "timm"])'))
+    assert sys.modules.pop("my_leaves_beside").FOUND
+
+
 # Checking
 
 

@@ -16,6 +16,7 @@ import math
 import os
 import pprint
 import reprlib
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ def load_config(
     source: str | Path | Config, overrides: Iterable[str] = (), data_root: str | Path | None = None
 ) -> Config:
     """Read a config, import what its `custom_imports` name, and apply what the command line says.
+
+    Modules that nobody has installed are looked for beside the config's file.
 
     Args:
         source: a file, of ours or of another toolkit (see `hrtoolkit.foreign`), the name of a shipped config such as
@@ -257,6 +260,9 @@ def _parse_value(text: str) -> Any:
 def _import_custom(config: Config) -> Iterator[str]:
     custom = config.get("custom_imports")
     modules = custom.get("imports") if isinstance(custom, dict) else None
+    folder = str(Path(config.filename).resolve().parent) if modules and config.filename else None
+    if folder and folder not in sys.path:
+        sys.path.append(folder)  # at the end, where a file beside a config hides no package
     for module in [modules] if isinstance(modules, str) else modules or ():
         try:
             importlib.import_module(str(module))
