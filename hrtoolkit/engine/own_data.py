@@ -19,11 +19,12 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.config import ConfigError, config_name, load_config
-from hrtoolkit.config.values import find_datasets
+from hrtoolkit.config.values import find_datasets, resolve_type
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.errors import CheckpointError, DataError, UserError, shorten
 from hrtoolkit.findings import Finding
 from hrtoolkit.importers import Imported, import_annotations
+from hrtoolkit.registry import DATASETS
 from hrtoolkit.schemes import KeypointScheme
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,14 @@ def use_own_data(
     """
     for path, options, parameters in find_datasets(config):
         if "ann_file" not in parameters:
-            what = f"{path}.type={options.get('type')} does not read COCO's format, which --data comes in"
-            problem = f"{what}; take a *_custom config, or give its folder by --data-root"
+            what = f"{path}.type={options.get('type')}"
+            if resolve_type(options.get("type"), DATASETS) is None:
+                problem = f"{what} is not known; is its package in custom_imports?"
+            else:
+                problem = (
+                    f"{what} does not read COCO's format, which --data comes in; "
+                    "take a *_custom config, or give its folder by --data-root"
+                )
             raise ConfigError(config_name(config), [problem])
     imported = _import_once(data, folder)
     log.info("%s", imported)

@@ -100,6 +100,10 @@ def test_one_picture_is_trained_on_without_validation(own, tmp_path):
 def test_what_cannot_be(own, tmp_path):
     with pytest.raises(ConfigError, match=r"does not read COCO.s format, .* give its folder by --data-root"):
         use_own_data(load_config("segmentation/hrnetv2_toy"), own(2), tmp_path / "data")
+    config = load_config("pose/hrnet_toy")
+    config.train_dataloader.dataset.type = "Qqqq"
+    with pytest.raises(ConfigError, match=r"dataset.type=Qqqq is not known; is its package in custom_imports\?"):
+        use_own_data(config, own(2), tmp_path / "data")
     boxes = json.loads(own(2).read_text())
     for one in boxes["annotations"]:
         one |= {"bbox": [1, 1, 9, 9], "keypoints": None}
