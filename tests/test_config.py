@@ -259,6 +259,17 @@ def test_a_shipped_config_is_a_base_in_any_folder(write, tmp_path):
     assert load_config(write('_base_ = ["pose/hrnet_w32_coco.py"]', "own.py")).seed == 1
 
 
+def test_a_dict_replaces_a_text_or_none_of_the_base(write):
+    write("load_from = None\nmodel = dict(head=dict(scheme='coco', kept=1))", "base.py")
+    text = "load_from = dict(_delete_=True, checkpoint='a.pth')\nmodel = dict(head=dict(scheme=dict(names=['a'])))"
+    config = load_config(write(f"_base_ = 'base.py'\n{text}"))
+    assert config.load_from == {"checkpoint": "a.pth"}
+    assert config.model == {"head": {"scheme": {"names": ["a"]}, "kept": 1}}
+    with pytest.raises(ConfigError, match=r"seed=.* is a dict in the child config"):
+        write("seed = [1]", "base.py")
+        load_config(write("_base_ = 'base.py'\nseed = dict(a=1)"))
+
+
 def test_a_failing_import_is_a_problem_of_the_config(write):
     path = write('custom_imports = dict(imports=["tasks.juggling", "no_such_package"])')
     with pytest.raises(ConfigError, match=r"custom_imports: cannot import 'tasks.juggling': No module") as caught:

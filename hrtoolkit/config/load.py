@@ -151,18 +151,25 @@ def _find_base(base: str, folder: Path) -> Path:
 
 
 @contextmanager
-def _bases_by_name() -> Iterator[None]:
-    """Let mmengine find bases as `_find_base` does; it has no hook for that."""
-    find = Config._get_cfg_path
+def _our_bases() -> Iterator[None]:
+    """Let mmengine find bases as `_find_base` does, and let a dict replace a text or None; it has no hooks for that."""
+    find, merge = Config._get_cfg_path, Config._merge_a_into_b
 
     def find_by_name(base: str, filename: str) -> tuple[str, str | None]:
         return find(base, filename) if "::" in base else (str(_find_base(base, Path(filename).parent)), None)
 
-    Config._get_cfg_path = staticmethod(find_by_name)
+    def merge_or_replace(new: dict, base: dict, allow_list_keys: bool = False) -> dict:
+        base = base.copy()
+        for key, value in new.items():
+            if isinstance(value, dict) and key in base and not isinstance(base[key], dict | list):
+                base[key] = ConfigDict()
+        return merge(new, base, allow_list_keys)
+
+    Config._get_cfg_path, Config._merge_a_into_b = staticmethod(find_by_name), staticmethod(merge_or_replace)
     try:
         yield
     finally:
-        Config._get_cfg_path = staticmethod(find)
+        Config._get_cfg_path, Config._merge_a_into_b = staticmethod(find), staticmethod(merge)
 
 
 def _read_any(path: Path) -> tuple[Config, Callable[[Config], None] | None]:
@@ -175,7 +182,7 @@ def _read_any(path: Path) -> tuple[Config, Callable[[Config], None] | None]:
 def _read_file(path: Path) -> Config:
     files = _compile_files(path)
     try:
-        with _bases_by_name():
+        with _our_bases():
             config = Config.fromfile(path, import_custom_modules=False, lazy_import=False)
     except Exception as error:  # a config is a program: anything can happen in it
         lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
