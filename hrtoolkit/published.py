@@ -30,13 +30,24 @@ def read_published(path: str | Path) -> dict[str, dict[str, Any]]:
 
     Args:
         path: of the file.
+
+    Raises:
+        CheckpointError: it is no dict of dicts, or not of plain values.
     """
     path = Path(path)
     if path.suffix != ".py" or not path.is_file():  # of another toolkit, or a config that is only in memory
         return {}
     for node in ast.parse(path.read_bytes()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "published":
-            return ast.literal_eval(node.value)
+            try:
+                published = ast.literal_eval(node.value)
+            except ValueError:
+                published = None
+            if not isinstance(published, dict) or not all(isinstance(one, dict) for one in published.values()):
+                raise CheckpointError(
+                    f'{path}, line {node.lineno}: published is no {{"SOURCE": {{...}}}} of plain values, in braces'
+                )
+            return published
     return {}
 
 

@@ -121,7 +121,10 @@ def _find_timm(name: str) -> Path:
         return Path(cached)
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     address = f"{hub}/{config.hf_hub_id}/resolve/main/{file}"
-    return _find(name, f"{config.hf_hub_id.rpartition('/')[2]}{PurePosixPath(file).suffix}", address)
+    own = f"{config.hf_hub_id.rpartition('/')[2]}{PurePosixPath(file).suffix}"
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return _find(name, own, None, f"{address} (HF_HUB_OFFLINE is set)")
+    return _find(name, own, address)
 
 
 def _cache() -> Path:

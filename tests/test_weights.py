@@ -35,6 +35,7 @@ FILE = "pose_hrnet_w32_256x192.pth"
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("HRTOOLKIT_WEIGHTS", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(weights, "_find_in_hub_cache", lambda *_: None)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody answers
     return tmp_path / "torch" / "hub" / "checkpoints"
@@ -113,6 +114,10 @@ def test_a_word_is_written_out_and_goes_to_nothing_that_is_based_on_the_config(t
     check_config(load_config(own), files=False)
     own.write_text('_base_ = "pose/hrnet_w32_coco"\npublished = {"official": {"file": "mine.pth"}}')
     assert name_weights("official", own) == f"{own}@official"
+    for value in ("5", '{"official": "mine.pth"}', 'dict(official=dict(file="mine.pth"))'):
+        own.write_text(f"seed = 1\npublished = {value}")
+        with pytest.raises(CheckpointError, match=r"own\.py, line 2: published is no .* of plain values, in braces"):
+            name_weights("official", own)
 
 
 def test_a_file_put_by_hand_is_found_and_else_one_sentence_says_which_and_where(official, cache, monkeypatch, tmp_path):
@@ -259,12 +264,17 @@ def test_the_commands_know_the_words(cache, coco_folder, tmp_path, capsys):
     assert "face/hrnetv2_w18_cofw@timm: this config has no weights called 'timm'" in "".join(capsys.readouterr())
 
 
-def test_timm_without_a_network_is_one_quick_sentence(cache):
+def test_timm_without_a_network_is_one_quick_sentence(cache, monkeypatch):
     with pytest.raises(
         CheckpointError, match=r"timm/hrnet_w18\.ms_in1k is not here; .*refused.*put it here: "
     ) as error:
         read_checkpoint("timm/hrnet_w18.ms_in1k")
     assert "\n" not in str(error.value)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        CheckpointError, match=r"is not here; fetch hrnet_w18\.ms_in1k\.safetensors from .*OFFLINE is set"
+    ):
+        read_checkpoint("timm/hrnet_w18.ms_in1k")
     with pytest.raises(CheckpointError, match=r"timm has no such weights .*did you mean .*hrnet_w18\.ms_in1k"):
         read_checkpoint("timm/hrnet_w18.ms_in")
     with pytest.raises(CheckpointError, match="timm has no such weights"):
