@@ -1,14 +1,15 @@
 # make demo: from nothing to a trained model and COCO AP on generated data. make test: the tests.
 PYTHON ?= python3
-BIN := .venv/bin
+# Windows puts an environment's programs elsewhere.
+BIN = $(if $(wildcard .venv/Scripts),.venv/Scripts,.venv/bin)
 
-.PHONY: demo test lint
+.PHONY: demo test lint docs
 
 # torch and torchvision come in one pip call: asked for apart, they may not fit each other.
 .venv/installed: setup.py
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --upgrade --quiet pip
-	$(BIN)/pip install --editable '.[test,logging]'
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --upgrade --quiet pip
+	$(BIN)/python -m pip install --editable '.[test,docs,logging]'
 	touch $@
 
 demo: .venv/installed
@@ -19,5 +20,9 @@ test: .venv/installed
 	$(BIN)/python -m pytest
 
 lint: .venv/installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python .ci/check_docstrings.py
+
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

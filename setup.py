@@ -1,16 +1,33 @@
 """Metadata and dependencies of hrtoolkit."""
 
+import re
 from pathlib import Path
 
 from setuptools import setup
 
+HERE = Path(__file__).parent
+VERSION = re.search(r'"([\d.]+)"', (HERE / "hrtoolkit/version.py").read_text(encoding="utf-8"))[1]
+
 setup(
     name="hrtoolkit",
-    version="0.1.0",
+    version=VERSION,
     description="One HRNet backbone for every task: pose, faces, detection, classification, segmentation",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="the hrtoolkit authors",
     license="MIT",
+    license_files=["LICENSE"],
+    keywords=["HRNet", "pose estimation", "face landmarks", "object detection", "segmentation", "PyTorch"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10",
     # Packages are listed one by one, so that nothing else can slip in.
     packages=[
@@ -57,6 +74,7 @@ setup(
     entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
         "test": ["pytest", "ruff", "h5py", "av"],
+        "docs": ["mkdocs-material", "mkdocstrings[python]"],  # the site
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "hub": ["huggingface_hub"],  # models by their names on the Hugging Face Hub
         "imports": ["h5py"],  # tables of DeepLabCut and labels of SLEAP

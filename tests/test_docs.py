@@ -18,7 +18,7 @@ import torch
 from hrtoolkit import build_model, toy
 
 from .conftest import REPOSITORY
-from .pages import add_programs, matches, read_blocks, run_page
+from .pages import add_programs, matches, read_blocks, run_page, write_labelme
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PUBLISHED = {"pose_hrnet_w32_256x192.pth": "pose/hrnet_w32_coco"}  # file: config whose network it holds
@@ -38,6 +38,8 @@ def world(tmp_path_factory) -> Path:
     for number, path in enumerate(sorted((folder / "data/toy/val2017").iterdir())[:3], start=1):
         shutil.copy(path, folder / "photos" / f"{number}.jpg")
     (folder / "boxes.json").write_text(json.dumps(boxes_of(folder / "data/toy")))
+    toy_annotations = folder / "data/toy/annotations/person_keypoints_train2017.json"
+    write_labelme(folder / "labelled", folder / "data/toy/train2017", toy_annotations, 12)
     (folder / "weights").mkdir()
     for file, config in PUBLISHED.items():
         torch.manual_seed(0)
@@ -70,7 +72,9 @@ def surroundings(folder):
     }
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if any(one.language == "console" for one in read_blocks(page))], ids=name_of)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(one.language == "console" for one in read_blocks(page))], ids=name_of
+)
 def test_a_page_prints_what_it_shows(page, world, tmp_path):
     for entry in world.iterdir():
         if entry.name not in ("train.txt", "bin"):

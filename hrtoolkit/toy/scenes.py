@@ -70,7 +70,7 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
         size_hw: height and width of the image, by default 256 to 416 pixels each.
     """
     height, width = (int(side) for side in (size_hw or rng.integers(256, 417, size=2)))
-    image = _draw_background(rng, height, width)
+    image = draw_background(rng, height, width)
     background = np.array(cv2.mean(image)[:3])
     people = 1 + rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))
     heights = 75 * (0.98 * height / 75) ** (rng.random(people) ** 0.8)
@@ -98,7 +98,7 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
         labels[visible] = np.array([0, *values], np.uint8)[part_map[visible]]
 
     for figure in reversed(drawn):
-        _paint_(image, figure)
+        paint_(image, figure)
     return Scene(_expose(rng, image), annotations, labels)
 
 
@@ -111,12 +111,12 @@ def make_portrait(rng: np.random.Generator, class_name: str, size: int = 128) ->
         size: of the square image, in pixels.
     """
     pose, yaw_degrees = CLASSES[class_name]
-    image = _draw_background(rng, size, size)
+    image = draw_background(rng, size, size)
     background = np.array(cv2.mean(image)[:3])
     yaw_degrees = yaw_degrees + np.clip(rng.normal(0, 20), -40, 40)
     person = make_person(rng, size * rng.uniform(0.65, 0.85), background, yaw_degrees, pose)
     low, high = person.bounds()
-    _paint_(image, person.moved(size / 2 - (low + high) / 2 + rng.uniform(-0.05, 0.05, 2) * size))
+    paint_(image, person.moved(size / 2 - (low + high) / 2 + rng.uniform(-0.05, 0.05, 2) * size))
     return _expose(rng, image)
 
 
@@ -161,7 +161,7 @@ def _make_crowd(rng: np.random.Generator, background: np.ndarray, height: int, w
     return _place(rng, clump, height, width)
 
 
-def _draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Smooth noise around one color, with stripes, blobs or a gradient on top; RGB uint8 [H, W, 3]."""
     base = rng.uniform(50, 205, 3)
     cells = rng.integers(2, 9, size=2)
@@ -181,11 +181,11 @@ def _draw_background(rng: np.random.Generator, height: int, width: int) -> np.nd
         for _ in range(rng.integers(3, 12)):
             center = rng.random(2) * (width, height)
             blob = draw_outline(center + rng.normal(0, 18, (3, 2)), rng.uniform(3, 24, 3))
-            _paint_(image, Figure([Part("blob", blob, base + rng.normal(0, 25, 3))]))
+            paint_(image, Figure([Part("blob", blob, base + rng.normal(0, 25, 3))]))
     return image
 
 
-def _paint_(image: np.ndarray, figure: Figure) -> None:
+def paint_(image: np.ndarray, figure: Figure) -> None:
     """Paint the parts over the image, each with a darker rim that sets it off from parts of the same color."""
     for part in figure.parts:
         points = to_fixed_point(part.outline)
