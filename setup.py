@@ -54,7 +54,7 @@ setup(
     # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
     # package `tasks` of their own.
     package_dir={"hrtoolkit.configs": "configs", "hrtoolkit.tasks": "tasks"},
-    package_data={"hrtoolkit.configs": ["*/*.py", "model_zoo.json"]},
+    package_data={"hrtoolkit": ["py.typed"], "hrtoolkit.configs": ["*/*.py", "model_zoo.json"]},
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19,<0.30",  # the detectors use some of its private parts
@@ -73,7 +73,7 @@ setup(
     ],
     entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
-        "test": ["pytest", "ruff", "h5py", "av"],
+        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "build", "h5py", "av"],
         "docs": ["mkdocs-material", "mkdocstrings[python]"],  # the site
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "hub": ["huggingface_hub"],  # models by their names on the Hugging Face Hub

@@ -139,6 +139,7 @@ def _place(rng: np.random.Generator, figure: Figure, height: int, width: int) ->
 def _make_obstacle(rng: np.random.Generator, figures: list[Figure], reach: int) -> Figure:
     """A pole, a box or a disc, placed at a keypoint of somebody and measured by that person's size."""
     person = figures[rng.integers(len(figures))]
+    assert person.keypoints is not None
     center = person.keypoints[rng.integers(len(KEYPOINTS))]
     low, high = person.bounds()
     half = rng.uniform(0.05, 0.14, 2) * (high - low).max()
@@ -165,8 +166,8 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
     """Smooth noise around one color, with stripes, blobs or a gradient on top; RGB uint8 [H, W, 3]."""
     base = rng.uniform(50, 205, 3)
     cells = rng.integers(2, 9, size=2)
-    ground = base + rng.normal(0, 15, (*cells, 3))
-    ground = cv2.resize(ground.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    noise = base + rng.normal(0, 15, (*cells, 3))
+    ground = cv2.resize(noise.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     texture = rng.integers(4)
     if texture == 0:  # stripes
         angle, period = rng.uniform(0, np.pi), rng.uniform(12, 60)
@@ -212,9 +213,9 @@ def _annotate(figure: Figure, part_map: np.ndarray, visible: np.ndarray) -> dict
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     top, left = int(rows[0]), int(columns[0])
     box = [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
-    keypoints = []
+    keypoints: list[float] = []
     for index, name in enumerate(KEYPOINTS):
-        x, y = (-1.0, -1.0) if figure.crowd else figure.keypoints[index].tolist()
+        x, y = (-1.0, -1.0) if figure.crowd or figure.keypoints is None else figure.keypoints[index].tolist()
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
             keypoints += [0, 0, 0]
             continue
