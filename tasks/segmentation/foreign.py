@@ -156,6 +156,7 @@ def _from_mmseg(settings: Settings) -> dict[str, Any]:
     model.get("num_stages")
     backbone = read_openmmlab(model.section("backbone"), 4, mode="bilinear")
     parts = {"backbone": backbone, **_read_heads(settings), **_read_test(settings)}
+    _check_zero(settings, parts["head"]["scheme"])
     config: dict[str, Any] = {"custom_imports": IMPORTS, "model": parts}
     sizes = [_read_data(settings, config, name) for name in ("train", "val", "test")]
     if "val_dataloader" in config:
@@ -231,6 +232,17 @@ def _read_scheme(settings: Settings, count: int) -> Any:
         if known is not None and count == len(KNOWN[ClassScheme][known].names if isinstance(known, str) else known):
             return known
     return count
+
+
+def _check_zero(settings: Settings, scheme: Any) -> None:
+    """That label files are read as those of the scheme are: with 0 for what does not count, or as the first class."""
+    expected = scheme in ("ade20k", "pascal_context_59")
+    for name in ("val", "test"):
+        data = openmmlab.dataset(settings, name)
+        for one in (data, *openmmlab.pipeline(settings, name)):
+            told = one.peek("reduce_zero_label")
+            if isinstance(scheme, str) and told is not None and told is not expected:
+                one.refuse("reduce_zero_label", f"label files of {scheme} are read with {expected} here")
 
 
 def _drops_zero(settings: Settings, name: str) -> bool:

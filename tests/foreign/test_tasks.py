@@ -92,6 +92,7 @@ def test_mmsegmentation_is_tested_in_its_own_way(write):
         (MMSEG, "iou_metrics=['mIoU']", "iou_metrics=['other']", "val_evaluator.iou_metrics"),
         (MMSEG, "norm_cfg=norm_cfg", "norm_cfg=dict(type='GN')", "model.decode_head.norm_cfg.type"),
         (MMDET, "use_sigmoid=False", "use_sigmoid=True", "model.roi_head.bbox_head.loss_cls"),
+        (MMSEG, "label=True", "label=False", "test_dataloader.dataset.pipeline.2.reduce_zero_label"),
         (MMSEG, "mode='slide'", "mode='other'", "model.test_cfg.mode"),
         (MMPRETRAIN, "backend='pillow'", "backend='cv2'", "test_dataloader.dataset.pipeline.1.backend"),
         (MMPRETRAIN, "arch='w18'", "arch='w19'", "model.backbone.arch"),
