@@ -308,9 +308,10 @@ def _why_refused(error: str) -> str:
 def _read_fetched(name: str, path: Path) -> Mapping:
     try:
         return _read_file(path)
-    except CheckpointError:
-        forget(name)  # so that the next try does not find it again
-        raise
+    except CheckpointError as error:
+        if not forget(name):
+            raise
+        raise CheckpointError(f"{name}: what came is something else, and was removed again: {error}") from None
 
 
 def _read_timm(name: str) -> Mapping:

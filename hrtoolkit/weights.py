@@ -92,10 +92,12 @@ def published_numbers(name: str) -> str:
     return numbers_of(read_published(find_config(named[1]))[named[2]]) if named else ""
 
 
-def forget(name: str) -> None:
-    """Remove what this process has fetched by a name and what turned out to be something else."""
-    if name in _fetched:
-        _fetched.pop(name).unlink(missing_ok=True)
+def forget(name: str) -> bool:
+    """Remove what this process has fetched by a name and what turned out to be something else; whether it has."""
+    path = _fetched.pop(name, None)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return path is not None
 
 
 def _published_file(config: str, source: str) -> str:

@@ -159,9 +159,9 @@ def test_what_turns_out_to_be_something_else_is_told_and_not_kept(kind, official
     else:
         content = {"a picture": b"\x89PNG\r\n\x1a\n" + bytes(100), "a text": b"moved to another place, ask the authors"}
         server.content, sentence = content[kind], kind
-    with pytest.raises(CheckpointError, match=sentence):
+    with pytest.raises(CheckpointError, match=sentence) as refused:
         hrtoolkit.load("pose/hrnet_w32_coco", "official")
-    assert not (cache / FILE).exists()
+    assert not (cache / FILE).exists() and OFFICIAL in str(refused.value)
     server.content = official.read_bytes()
     hrtoolkit.load("pose/hrnet_w32_coco", "official")
 
