@@ -137,12 +137,11 @@ def _run_python(program: list[tuple[Block, Block | None]], folder: Path, environ
 def add_programs(folder: Path) -> str:
     """A folder for PATH with `hrtoolkit` and `python` as an installation has them."""
     folder.mkdir(parents=True, exist_ok=True)
-    python = shlex.quote(sys.executable)
-    for name, line in (
-        ("python", f'exec {python} -W ignore "$@"'),
-        ("hrtoolkit", f'exec {python} -W ignore -m hrtoolkit "$@"'),
-    ):
-        (folder / name).write_text(f"#!/bin/bash\n{line}\n")
+    python = f"{shlex.quote(sys.executable)} -W ignore"
+    script = folder / "script.py"  # as pip writes it: the current folder is not on its path
+    script.write_text("from hrtoolkit.commands import main\n\nif __name__ == '__main__':\n    main()\n")
+    for name, line in (("python", python), ("hrtoolkit", f"{python} {shlex.quote(str(script))}")):
+        (folder / name).write_text(f'#!/bin/bash\nexec {line} "$@"\n')
         (folder / name).chmod(0o755)
     return str(folder)
 

@@ -13,12 +13,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from hrtoolkit import build_model, toy
 
 from .conftest import REPOSITORY
 from .pages import add_programs, matches, read_blocks, run_page, write_labelme
+from .world import add_data
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PUBLISHED = {"pose_hrnet_w32_256x192.pth": "pose/hrnet_w32_coco"}  # file: config whose network it holds
@@ -34,16 +37,22 @@ def world(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     toy.write_coco(folder / "data/toy", 24, 8)
     shutil.copytree(folder / "data/toy", folder / "data/coco")
+    add_data(folder)
     (folder / "photos").mkdir()
     for number, path in enumerate(sorted((folder / "data/toy/val2017").iterdir())[:3], start=1):
         shutil.copy(path, folder / "photos" / f"{number}.jpg")
     (folder / "boxes.json").write_text(json.dumps(boxes_of(folder / "data/toy")))
     toy_annotations = folder / "data/toy/annotations/person_keypoints_train2017.json"
     write_labelme(folder / "labelled", folder / "data/toy/train2017", toy_annotations, 12)
+    (folder / "COCO_val2017_detections_AP_H_56_person.json").write_text(json.dumps(detections_of(folder / "data/toy")))
     (folder / "weights").mkdir()
     for file, config in PUBLISHED.items():
         torch.manual_seed(0)
-        torch.save(build_model(config).state_dict(), folder / "weights" / file)
+        named = {key.split(".", 1)[1]: value for key, value in build_model(config).state_dict().items()}
+        torch.save(named, folder / "weights" / file)  # as the authors name tensors, without backbone. and head.
+    torch.manual_seed(0)
+    start = timm.create_model("hrnet_w18_small_v2").state_dict()
+    save_file(start, folder / "weights/hrnet_w18_small_v2.ms_in1k.safetensors")
     environment = os.environ | surroundings(folder)
     command = "hrtoolkit train pose/hrnet_toy --epochs 1 --work-dir work --seed 0 && cp work/best.pth . && rm -r work"
     assert not os.spawnvpe(os.P_WAIT, "bash", ["bash", "-c", f"cd {folder} && {command} > train.txt 2>&1"], environment)
@@ -59,6 +68,13 @@ def boxes_of(folder):
         x, y, width, height = person["bbox"]
         boxes[names[person["image_id"]]].append([x, y, x + width, y + height])
     return boxes
+
+
+def detections_of(folder):
+    """The same in COCO's format of results, as a detector finds them."""
+    content = json.loads((folder / "annotations/person_keypoints_val2017.json").read_text())
+    keys = ("image_id", "category_id", "bbox")
+    return [{key: one[key] for key in keys} | {"score": 0.9} for one in content["annotations"]]
 
 
 def surroundings(folder):
@@ -77,7 +93,7 @@ def surroundings(folder):
 )
 def test_a_page_prints_what_it_shows(page, world, tmp_path):
     for entry in world.iterdir():
-        if entry.name not in ("train.txt", "bin"):
+        if entry.name not in ("train.txt", "bin", "weights"):
             shutil.copytree(entry, tmp_path / entry.name) if entry.is_dir() else shutil.copy(entry, tmp_path)
     for name in ("configs", "tools"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
