@@ -19,6 +19,8 @@ AGAIN = "run python tools/make_model_zoo.py"
 def test_the_table_is_that_of_the_configs():
     shipped = {name: path for name, path in list_shipped().items() if not name.startswith("_")}
     assert list(ROWS) == list(shipped), AGAIN
+    assert read_zoo()["weights"] == WEIGHT_TERMS, AGAIN
+    assert {key: (one["name"], one["terms"]) for key, one in read_zoo()["data"].items()} == DATA, AGAIN
     for name, path in shipped.items():
         assert ROWS[name]["published"] == read_published(path), AGAIN
         assert ROWS[name]["title"] == ast.get_docstring(ast.parse(path.read_bytes())).partition("\n")[0], AGAIN
