@@ -251,7 +251,10 @@ class Runner(mmengine.runner.Runner):
 
     def build_logger(self, **_: object) -> MMLogger:
         # mmengine's own remarks matter only when something is wrong; ours go to the `hrtoolkit` logger.
-        return MMLogger.get_instance(self.experiment_name, log_level="WARNING")
+        logger = MMLogger.get_instance(self.experiment_name, log_level="WARNING")
+        # A line for every frozen tensor: what is frozen stands in the config.
+        logger.addFilter(lambda record: "is skipped since its requires_grad" not in record.getMessage())
+        return logger
 
     def _log_env(self, _: dict) -> None:
         """Log what is needed to repeat the run; mmengine's report needs `distutils`, gone from Python 3.12."""
