@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from hrtoolkit.errors import UserError
     from hrtoolkit.files import check_writable, shipped_configs, write_atomically
 
-    checkout = shipped_configs().parent
+    checkout = shipped_configs().resolve().parent
     if not (checkout / "benchmarks" / "benchmark.py").is_file():
         raise UserError("the benchmark needs a checkout of hrtoolkit: what it measures against is in no package")
     sys.path.insert(0, str(checkout))
