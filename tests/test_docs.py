@@ -13,18 +13,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
 
-from hrtoolkit import build_model, toy
+from hrtoolkit import toy
 
 from .conftest import REPOSITORY
 from .pages import add_programs, matches, read_blocks, run_page, write_labelme
-from .world import add_data
+from .world import add_data, add_weights
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
-PUBLISHED = {"pose_hrnet_w32_256x192.pth": "pose/hrnet_w32_coco"}  # file: config whose network it holds
 
 
 def name_of(page):
@@ -45,14 +42,7 @@ def world(tmp_path_factory) -> Path:
     toy_annotations = folder / "data/toy/annotations/person_keypoints_train2017.json"
     write_labelme(folder / "labelled", folder / "data/toy/train2017", toy_annotations, 12)
     (folder / "COCO_val2017_detections_AP_H_56_person.json").write_text(json.dumps(detections_of(folder / "data/toy")))
-    (folder / "weights").mkdir()
-    for file, config in PUBLISHED.items():
-        torch.manual_seed(0)
-        named = {key.split(".", 1)[1]: value for key, value in build_model(config).state_dict().items()}
-        torch.save(named, folder / "weights" / file)  # as the authors name tensors, without backbone. and head.
-    torch.manual_seed(0)
-    start = timm.create_model("hrnet_w18_small_v2").state_dict()
-    save_file(start, folder / "weights/hrnet_w18_small_v2.ms_in1k.safetensors")
+    add_weights(folder)
     environment = os.environ | surroundings(folder)
     command = "hrtoolkit train pose/hrnet_toy --epochs 1 --work-dir work --seed 0 && cp work/best.pth . && rm -r work"
     assert not os.spawnvpe(os.P_WAIT, "bash", ["bash", "-c", f"cd {folder} && {command} > train.txt 2>&1"], environment)
@@ -88,15 +78,15 @@ def surroundings(folder):
     }
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(one.language == "console" for one in read_blocks(page))], ids=name_of
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if read_blocks(page)], ids=name_of)
 def test_a_page_prints_what_it_shows(page, world, tmp_path):
     for entry in world.iterdir():
         if entry.name not in ("train.txt", "bin", "weights"):
             shutil.copytree(entry, tmp_path / entry.name) if entry.is_dir() else shutil.copy(entry, tmp_path)
     for name in ("configs", "tools"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "weights").symlink_to(world / "weights")
+    (tmp_path / "mmpose.pth").symlink_to(world / "weights/mmpose.pth")
     assert "\n\n".join(run_page(page, tmp_path, surroundings(world))) == ""
 
 

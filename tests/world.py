@@ -1,4 +1,4 @@
-"""Data of one's own as the pages of documentation have it, made of the toy world: small, drawn, and said to be real."""
+"""Data and weights that the pages of documentation have: small, drawn or random, under the names of real ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import timm
+import torch
+from safetensors.torch import save_file
 from scipy.io import savemat
 
-from hrtoolkit import toy
+from hrtoolkit import build_model, toy
 
+from .foreign.conftest import MMPOSE, OFFICIAL_POSE
 from .pages import write_labelme
 
 
@@ -31,8 +35,23 @@ def add_data(folder: Path) -> None:
     _write_leaves(folder / "leaves")
 
 
+def add_weights(folder: Path) -> None:
+    """Random weights under published names, for HRTOOLKIT_WEIGHTS, and configs of other toolkits with theirs."""
+    (folder / "weights").mkdir()
+    torch.manual_seed(0)
+    weights = build_model("pose/hrnet_w32_coco").state_dict()
+    named = {key.split(".", 1)[1]: value for key, value in weights.items()}  # the authors have no backbone. and head.
+    torch.save(named, folder / "weights/pose_hrnet_w32_256x192.pth")
+    (folder / "w32_256x192_adam_lr1e-3.yaml").write_text(OFFICIAL_POSE)
+    (folder / "td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py").write_text(MMPOSE)
+    resolved = MMPOSE.partition("\n")[2]  # without the line of its base
+    torch.save({"meta": {"cfg": resolved}, "state_dict": weights}, folder / "weights/mmpose.pth")
+    start = timm.create_model("hrnet_w18_small_v2").state_dict()
+    save_file(start, folder / "weights/hrnet_w18_small_v2.ms_in1k.safetensors")
+
+
 def _write_classes(folder: Path) -> None:
-    """A part of ImageNet and a folder of two classes, from the pictures of two of the toy's classes."""
+    """A part of ImageNet and a folder of two classes, of pictures of two of the toy's classes."""
     classes = sorted(one.name for one in (folder / "data/toy_classes/val").iterdir())[:2]
     for split in ("train", "val"):
         for data, names in {"ants-bees": ("ants", "bees"), "imagenet": ("n01440764", "n01443537")}.items():
