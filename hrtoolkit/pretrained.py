@@ -35,13 +35,6 @@ log = logging.getLogger(__name__)
 
 CARD = "README.md"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-PIPELINES = {  # the Hub's words for our tasks
-    "pose": "keypoint-detection",
-    "face": "keypoint-detection",
-    "detection": "object-detection",
-    "classification": "image-classification",
-    "segmentation": "image-segmentation",
-}
 
 
 def own_config(content: Mapping, label: str) -> Config:
@@ -205,7 +198,8 @@ def _write_card(model: Model, content: Mapping[str, Any], name: str) -> str:
     imports = content["config"].get("custom_imports", {}).get("imports", ())
     tasks = [one.rpartition(".")[2] for one in imports if one.startswith("hrtoolkit.tasks.")]
     front = ["library_name: hrtoolkit", f"license: {content['license'] or 'unknown'}"]
-    front += [f"pipeline_tag: {PIPELINES[task]}" for task in tasks[:1] if task in PIPELINES]
+    words = [word for one in imports if (word := getattr(sys.modules.get(one), "HUB_TASK", None))]
+    front += [f"pipeline_tag: {word}" for word in words[:1]]
     front += ["tags:", *(f"- {tag}" for tag in ("hrnet", *tasks))]
     rows = list(_card_rows(model, content))
     crops = any(branch.view is not None and branch.view.sees_crops for branch in model.branches.values())

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -24,12 +25,6 @@ from hrtoolkit.published import NAME, numbers_of, read_published
 
 TIMM_PREFIX = "timm/"
 COPIES = "HRTOOLKIT_WEIGHTS"
-# Where files without an address are to be had, by source and task.
-PAGES = {
-    ("official", "pose"): "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch",
-    ("official", "face"): "https://github.com/HRNet/HRNet-Facial-Landmark-Detection",
-    ("official", "classification"): "https://github.com/HRNet/HRNet-Image-Classification",
-}
 # Who puts the beginning of a file's SHA-256 into its name: NAME-HASH.pth, with a date before or after it.
 HASHED = ("download.openmmlab.com", "open-mmlab.s3.ap-northeast-2.amazonaws.com", "download.pytorch.org")
 _HASH = re.compile(r"[-_](?!20\d{6})([0-9a-f]{8,64})([-_]20\d{6})?$")
@@ -60,8 +55,8 @@ def find_weights(name: str) -> Path:
         file = _published_file(*named.groups())
         if "://" in file:
             return _find(name, PurePosixPath(urlsplit(file).path).name, file)
-        task = find_config(named[1]).parent.name
-        return _find(name, file, None, PAGES.get((named[2], task), "its authors' page"))
+        task = sys.modules.get(f"hrtoolkit.tasks.{find_config(named[1]).parent.name}")  # imported by the config
+        return _find(name, file, None, getattr(task, "OFFICIAL_PAGE", "its authors' page"))
     path = PurePosixPath(unquote(urlsplit(name).path))
     if expected_hash(name):
         return _find(name, path.name, name)

@@ -2,4 +2,7 @@
 
 from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, finish, metric
 
-__all__ = ["augmentation", "checkpoints", "datasets", "finish", "metric"]
+__all__ = ["HUB_TASK", "OFFICIAL_PAGE", "augmentation", "checkpoints", "datasets", "finish", "metric"]
+
+HUB_TASK = "keypoint-detection"  # the Hugging Face Hub's word for it
+OFFICIAL_PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"  # from which people fetch weights
