@@ -27,7 +27,7 @@ import torch
 from hrtoolkit.downloads import hash_file
 from hrtoolkit.errors import CheckpointError, UserError, shorten, suggest
 from hrtoolkit.files import CONFIG_FILE, WEIGHTS_FILE, write_atomically
-from hrtoolkit.published import NAME
+from hrtoolkit.published import NAME, WEIGHTS
 from hrtoolkit.weights import TIMM_PREFIX, find_weights, forget, stands_for
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".tar", ".bin")  # of checkpoints; for advice alone
@@ -195,7 +195,7 @@ def _check_place(path: Path) -> None:
     if path.exists():
         raise CheckpointError(f"{path}: no regular file")
     around = path.parent.iterdir() if path.parent.is_dir() else ()
-    near = suggest(path.name, [one.name for one in around])
+    near = suggest(path.name, [*(one.name for one in around), *WEIGHTS])
     raise CheckpointError(f"{path}: no such checkpoint file{near}")
 
 

@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Draw, train and predict, and say with which commands the same can be done."""
     import json
+    import shutil
 
     from hrtoolkit import toy
     from hrtoolkit.config import load_config
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
             x, y, width, height = person["bbox"]
             where[names[person["image_id"]]].append([x, y, x + width, y + height])
     boxes.write_text(json.dumps(where))
+    if (found / "run.json").exists():  # of an earlier demo, with the network that it had trained
+        shutil.rmtree(found)
     best = work / "best.pth"
     print(load(best).run(data / "val2017", found, boxes=str(boxes)))
     print(f"the same again: hrtoolkit predict {best} {data / 'val2017'} --boxes {boxes} --out {found}")

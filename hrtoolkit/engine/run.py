@@ -565,5 +565,7 @@ def _print_summary(
         else:  # the run was ended before the disk had room again
             lines["weights"] = "lost: they could not be written" + (f"; {weights} is of epoch {found}" if found else "")
     usable = weights if weights.exists() else work_dir / "last.pth"
-    lines["to predict"] = f"hrtoolkit predict {shlex.quote(str(usable))} PICTURES --out found{where}"
+    lines["to predict"] = (
+        f"hrtoolkit predict {shlex.quote(str(usable))} PICTURES --out {shlex.quote(str(work_dir / 'found'))}{where}"
+    )
     log.info("\ndone\n%s", "\n".join(f"  {name:10} {value}" for name, value in lines.items()))

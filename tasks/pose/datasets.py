@@ -78,7 +78,7 @@ class CocoKeypoints(KeypointSamples):
     how_to_get = (
         "COCO 2017 is at https://cocodataset.org/#download: train2017.zip, val2017.zip and "
         "annotations_trainval2017.zip, unpacked side by side; --data-root names the folder. Without it, "
-        "`python tools/make_toy_data.py` makes toy data for configs/pose/hrnet_toy.py"
+        "data of your own go by --data EXPORT, and `python tools/make_toy_data.py` in a clone makes toy data"
     )
 
     def __init__(

@@ -9,18 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
+from hrtoolkit import build_model
 from hrtoolkit.errors import UserError
 from hrtoolkit.masks import Masks
 from hrtoolkit.predict.output import Output, safe_name
 from hrtoolkit.predict.prediction import Prediction
+from hrtoolkit.predict.predictor import Predictor
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
 from hrtoolkit.predict.video import VideoWriter
 from hrtoolkit.records import Category, LabelMap, Objects
 from hrtoolkit.schemes import ClassScheme, KeypointScheme
+
+from ..test_contracts import small_config
 
 PEOPLE = KeypointScheme(("left_hand", "right_hand", "head"), mirrored=(("left_hand", "right_hand"),), skeleton=())
 THINGS = ClassScheme(("cat", "dog"), ids=(3, 7))
@@ -270,3 +275,14 @@ def test_yolo_has_one_text_for_two_pictures_of_one_name(tmp_path):
     both = [people(Source("1.jpg")), people(Source("1.png"))]
     with pytest.raises(UserError, match=r"one text for 1.jpg and 1.png"):
         write(tmp_path, both, both[0].scheme, save=["yolo"])
+
+
+def test_a_network_trained_again_does_not_go_on_in_the_folder_of_the_first(tmp_path):
+    """Its file has kept its name."""
+    source = np.zeros((64, 64, 3), np.uint8)
+    model = build_model(small_config("HeatmapHead"))
+    Predictor(model).run([source], tmp_path / "found", boxes="whole")
+    with torch.no_grad():
+        model.head.final_layer.bias.add_(1)
+    with pytest.raises(UserError, match="found has predictions with tensors"):
+        Predictor(model).run([source], tmp_path / "found", boxes="whole")
