@@ -21,7 +21,7 @@ VERBS = {
     "import": "turn an export of a labelling tool into data to train on",
     "check": "check configs, or the data of a config",
     "browse": "write pictures of what a network is trained on",
-    "benchmark": "time every stage of a config",
+    "benchmark": "time every stage of a config (in a clone)",
     "configs": "list the shipped configs",
     "convert-config": "turn a config of the official code or of OpenMMLab into one of ours",
     "info": "say what is installed and what this machine has",

@@ -62,7 +62,8 @@ def get_format(name: str) -> Format:
         UserError: there is none.
     """
     if name not in FORMATS:
-        raise UserError(f"no format is called {name!r}{suggest(name, FORMATS.keys())}; there are {', '.join(FORMATS)}")
+        near = suggest(name, FORMATS.keys()) or f"; there are {', '.join(FORMATS)}"
+        raise UserError(f"no format is called {name!r}{near}")
     return FORMATS[name]
 
 

@@ -156,9 +156,8 @@ def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
     for key in (name, Path(name).name):
         if key in by_name:
             return by_name[key]
-    raise DataError(
-        f"{name}: there are no boxes for it{suggest(name, list(by_name))}; an empty list says that nobody is there"
-    )
+    near = suggest(name, list(by_name))
+    raise DataError(f"{name}: there are no boxes for it (an empty list would say that nobody is there){near}")
 
 
 def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:
@@ -190,7 +189,8 @@ def _torchvision(name: str, device: torch.device) -> Callable[[ndarray], ndarray
     """People found by one of torchvision's detectors, trained on COCO."""
     known = torchvision.models.list_models(module=torchvision.models.detection)
     if name not in known:
-        raise OptionError(f"no detector is called {name!r}{suggest(name, known)}; torchvision has {', '.join(known)}")
+        near = suggest(name, known) or f"; torchvision has {', '.join(known)}"
+        raise OptionError(f"no detector is called {name!r}{near}")
     weights = torchvision.models.get_model_weights(name).DEFAULT
     copy_to_cache(weights.url)  # where torchvision finds it
     model = torchvision.models.get_model(name, weights=weights).eval().to(device)

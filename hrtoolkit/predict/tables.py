@@ -185,4 +185,5 @@ def find_format(name: str) -> tuple[str, Write]:
     for known in sorted(SUFFIXES, key=lambda known: -len(SUFFIXES[known])):
         if SUFFIXES[known] and name.endswith(SUFFIXES[known]):
             return name, FORMATS[known]
-    raise UserError(f"--save: {name!r} is no format{suggest(name, list(FORMATS))}; there are {', '.join(FORMATS)}")
+    near = suggest(name, list(FORMATS)) or f"; there are {', '.join(FORMATS)}"
+    raise UserError(f"--save: {name!r} is no format{near}")
