@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,10 +33,11 @@ _TRAINING = matcher(
 )
 OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop", "Lamb")
 OPTIONS = (bool, int, float, str, tuple, list)  # what an optimiser's may be
-# Steps of pipelines that change no pixel of a picture that is tested.
+# Steps of pipelines that change no pixel of a picture that is tested: those of all packages, and of any of them.
+COMMON_STEPS = ("LoadImageFromFile", "LoadAnnotations", "RandomFlip", "ImageToTensor", "Collect")
 PLAIN_STEPS = (
-    *("LoadImage", "LoadImageFromFile", "LoadAnnotations", "RandomFlip", "ImageToTensor", "ToTensor", "Collect"),
-    *("PackPoseInputs", "PackDetInputs", "PackSegInputs", "PackInputs", "PackClsInputs", "DefaultFormatBundle"),
+    *(*COMMON_STEPS, "LoadImage", "ToTensor", "DefaultFormatBundle"),
+    *("PackPoseInputs", "PackDetInputs", "PackSegInputs", "PackInputs", "PackClsInputs"),
 )
 SCHEDULES = {"MultiStepLR": "MultiStepLR", "CosineAnnealingLR": "CosineAnnealingLR", "PolyLR": "PolynomialLR"}
 
@@ -96,6 +97,66 @@ def pipeline(settings: Settings, name: str) -> list[Settings]:
 def kind(section: Settings) -> str:
     """The `type` of a part, without the scope before it ("mmdet.LoadAnnotations")."""
     return str(section.peek("type")).rsplit(".", 1)[-1]
+
+
+def tested_name(settings: Settings) -> str:
+    """The data whose pipeline says how pictures are tested: "test", or "val" where there is no other.
+
+    Args:
+        settings: the config.
+    """
+    return "test" if pipeline(settings, "test") else "val"
+
+
+def read_tested(
+    settings: Settings,
+    read_step: Callable[[str, Settings], bool],
+    plain: Sequence[str] = PLAIN_STEPS,
+    normalising: Sequence[str] = ("Normalize",),
+    rgb: bool = False,
+) -> tuple[dict[str, Any], Settings]:
+    """What happens to the pictures that are tested, step by step; what nobody reads is refused.
+
+    Args:
+        settings: the config.
+        read_step: `read_step(kind, step)` of a task, whether it has read it.
+        plain: kinds that change no pixel.
+        normalising: kinds that normalise.
+        rgb: as in mmpose 0.x: images are RGB anyway, and where no step normalises them there is nothing to read.
+
+    Returns:
+        settings of a view, see `read_normalisation`, and the preprocessor, of which a task may read more.
+    """
+    name = tested_name(settings)
+    normalise = None
+    for step in pipeline(settings, name):
+        step.get("type")
+        if kind(step) in normalising:
+            normalise = step
+        elif kind(step) in plain:
+            leave_step(step)
+        elif not read_step(kind(step), step):
+            step.refuse("type", f"the step {kind(step)} is not supported here")
+    preprocessor = find_preprocessor(settings)
+    view = {} if rgb and normalise is None else read_normalisation(preprocessor, normalise, rgb)
+    leave_preprocessor(preprocessor)
+    leave_validation(settings, name)
+    return view, preprocessor
+
+
+def read_size(step: Settings) -> tuple[int, ...] | None:
+    """Width and height that a step brings pictures to, also one with others inside; None where it does not say.
+
+    Args:
+        step: of the pipeline.
+    """
+    step.told.understood.add(step.path_of("transforms"))
+    size = step.get("scale") or step.get("img_scale")
+    if isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(one, int) for one in size):
+        return tuple(size)
+    if size is not None:
+        step.refuse("scale", f"expected width and height, got {size!r}")
+    return None
 
 
 def read_normalisation(preprocessor: Settings, step: Settings | None, rgb: bool = False) -> dict[str, Any]:
@@ -309,6 +370,17 @@ def leave_validation(settings: Settings, taken: str) -> None:
         why = REPEATED if ours == others else "training only: the pipeline of the test data stands for it"
         for step in pipeline(settings, "val"):
             step.leave_rest(why)
+
+
+def leave_test_data(settings: Settings) -> None:
+    """Leave out the test data, where ours are those of the validation.
+
+    Args:
+        settings: the config.
+    """
+    data = dataset(settings, "test")
+    same = dict(data.values) == dict(dataset(settings, "val").values)
+    data.leave_rest(REPEATED if same else "for predicting only: give it as validation data")
 
 
 def leave_preprocessor(preprocessor: Settings) -> None:

@@ -205,12 +205,9 @@ def _check_head(head: Settings, old: bool, joined: bool) -> None:
 
 def _read_view(settings: Settings, old: bool, udp: bool, size: SIZE) -> dict[str, Any]:
     """Padding and normalisation of the pictures that are tested."""
-    name = "test" if openmmlab.pipeline(settings, "test") else "val"
     view: dict[str, Any] = {}
-    normalise = None
-    for step in openmmlab.pipeline(settings, name):
-        kind = openmmlab.kind(step)
-        step.get("type")
+
+    def read_step(kind: str, step: Settings) -> bool:
         if kind in WINDOWS:
             padding = step.get("padding", 1.25, float)
             if padding != 1.25:
@@ -219,18 +216,9 @@ def _read_view(settings: Settings, old: bool, udp: bool, size: SIZE) -> dict[str
             step.only("input_size", list(size), why="the size of the heatmaps' codec")
             if step.get("use_udp", False, bool) != udp:
                 step.refuse("use_udp", "crops and codec go by the same convention here")
-        elif kind in NORMALISING:
-            normalise = step
-        elif kind in openmmlab.PLAIN_STEPS:
-            openmmlab.leave_step(step)
-        else:
-            step.refuse("type", f"the step {kind} is not supported here")
-    preprocessor = openmmlab.find_preprocessor(settings)
-    if not old or normalise is not None:
-        view |= openmmlab.read_normalisation(preprocessor, normalise, rgb=old)
-    openmmlab.leave_preprocessor(preprocessor)
-    openmmlab.leave_validation(settings, name)
-    return view
+        return kind in (*WINDOWS, *WARPS)
+
+    return view | openmmlab.read_tested(settings, read_step, normalising=NORMALISING, rgb=old)[0]
 
 
 def read_scheme(settings: Settings, count: int) -> Any:

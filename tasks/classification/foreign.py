@@ -9,7 +9,7 @@ from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import OFFICIAL, read_openmmlab, read_stages
 from hrtoolkit.foreign.official import count_gpus, read_schedule
 from hrtoolkit.foreign.python_file import merge
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, Outputs, Settings, unusual
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.classification"]}
 IMAGENET = 1000  # classes
@@ -30,16 +30,12 @@ def _from_official(settings: Settings) -> dict[str, Any]:
     }
     if size[0] != size[1]:
         model.refuse("IMAGE_SIZE", "the official code looks at squares")
-    config = merge(
-        {"custom_imports": IMPORTS, "model": parts}, load_config("_base_/classification_imagenet").to_dict(), ""
-    )
+    config = _on_imagenet(parts)
     if str(data.get("DATASET", "imagenet")).lower() != "imagenet":
         data.leave_out("DATASET", why="folders of classes are read")
     root = str(data.get("ROOT") or "data/imagenet").rstrip("/")
-    batch, tested = (
-        train.get("BATCH_SIZE_PER_GPU", 32, int),
-        settings.section("TEST").get("BATCH_SIZE_PER_GPU", 32, int),
-    )
+    batch = train.get("BATCH_SIZE_PER_GPU", 32, int)
+    tested = settings.section("TEST").get("BATCH_SIZE_PER_GPU", 32, int)
     for name, key, number in (("train", "TRAIN_SET", batch), ("val", "TEST_SET", tested)):
         loader = config[f"{name}_dataloader"]
         loader["batch_size"] = number
@@ -78,9 +74,7 @@ def _from_openmmlab(settings: Settings) -> dict[str, Any]:
     head.leave_out("loss", "init_cfg")
     head_of_ours = {"type": "ClassificationHead", "scheme": count, **smoothing}
     parts = {"backbone": backbone, "head": head_of_ours, "view": _read_view(settings)}
-    config = merge(
-        {"custom_imports": IMPORTS, "model": parts}, load_config("_base_/classification_imagenet").to_dict(), ""
-    )
+    config = _on_imagenet(parts)
     for name in ("train", "val", "test"):
         _read_data(settings, config, name)
     openmmlab.leave_metric(settings, "test", config)
@@ -105,12 +99,11 @@ def _read_smoothing(head: Settings) -> dict[str, Any]:
 
 def _read_view(settings: Settings) -> dict[str, Any]:
     """Sizes, resampling and normalisation of the pictures that are tested."""
-    name = "test" if openmmlab.pipeline(settings, "test") else "val"
     view: dict[str, Any] = {"type": "ResizeCenterCrop"}
-    edge = crop = normalise = None
-    for step in openmmlab.pipeline(settings, name):
-        kind = openmmlab.kind(step)
-        step.get("type")
+    edge = crop = None
+
+    def read_step(kind: str, step: Settings) -> bool:
+        nonlocal edge, crop
         if kind in RESIZING:
             edge = step.get("scale") or step.get("size")
             edge = edge[0] if isinstance(edge, list | tuple) and len(edge) == 2 and edge[1] in (-1, edge[0]) else edge
@@ -120,22 +113,14 @@ def _read_view(settings: Settings) -> dict[str, Any]:
         elif kind == "CenterCrop":
             crop = step.get("crop_size")
             step.get("backend")
-        elif kind == "Normalize":
-            normalise = step
-        elif kind in openmmlab.PLAIN_STEPS:
-            openmmlab.leave_step(step)
-        else:
-            step.refuse("type", f"the step {kind} is not supported here")
+        return kind in (*RESIZING, "CenterCrop")
+
+    normalisation, _ = openmmlab.read_tested(settings, read_step)
     if not (isinstance(edge, int) and isinstance(crop, int) and 0 < crop <= edge):
-        openmmlab.dataset(settings, name).refuse(
-            "pipeline", "expected a resized short side, and a crop from its middle"
-        )
+        data = openmmlab.dataset(settings, openmmlab.tested_name(settings))
+        data.refuse("pipeline", "expected a resized short side, and a crop from its middle")
         edge = crop = 224
-    view |= {"input_size": (crop, crop), "crop": crop / edge}
-    preprocessor = openmmlab.find_preprocessor(settings)
-    view |= openmmlab.read_normalisation(preprocessor, normalise)
-    openmmlab.leave_preprocessor(preprocessor)
-    openmmlab.leave_validation(settings, name)
+    view |= {"input_size": (crop, crop), "crop": crop / edge, **normalisation}
     return unusual(view, {"input_size": (224, 224), "crop": 0.875, "interpolation": "bilinear"})
 
 
@@ -143,9 +128,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
     """Images in folders of classes; lists of images are left out where they say no more than the folders."""
     data = openmmlab.dataset(settings, name)
     if name == "test":
-        if data.values:
-            same = dict(data.values) == dict(openmmlab.dataset(settings, "val").values)
-            data.leave_rest(REPEATED if same else "for predicting only: give it as validation data")
+        openmmlab.leave_test_data(settings)
         return
     if not data.values:
         config.pop(f"{name}_dataloader", None)

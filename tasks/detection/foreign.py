@@ -6,13 +6,14 @@ from typing import Any
 
 from hrtoolkit.foreign import Dialect, openmmlab, register_dialect
 from hrtoolkit.foreign.hrnet import read_openmmlab
-from hrtoolkit.foreign.settings import NO_EFFECT, REPEATED, Outputs, Settings, unusual
+from hrtoolkit.foreign.settings import NO_EFFECT, Outputs, Settings, unusual
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.known import KNOWN
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.detection"]}
 MODELS = ("FasterRCNN", "MaskRCNN", "CascadeRCNN")
 DEVIATIONS = ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])  # of the stages' box codes
+PLAIN_STEPS = (*openmmlab.COMMON_STEPS, "PackDetInputs")
 CLASSES = {"CocoDataset": "coco", "VOCDataset": "voc"}
 
 
@@ -217,45 +218,25 @@ def _read_scheme(settings: Settings, count: int) -> Any:
 def _read_view(settings: Settings) -> dict[str, Any]:
     """Size and normalisation of the pictures that are tested."""
     view: dict[str, Any] = {"type": "FitInside", "size": (1333, 800)}
-    name = "test" if openmmlab.pipeline(settings, "test") else "val"
-    normalise = None
-    for step in openmmlab.pipeline(settings, name):
-        kind = openmmlab.kind(step)
-        step.get("type")
-        if kind in ("MultiScaleFlipAug", "Resize"):
-            size = step.get("scale") or step.get("img_scale")
-            if kind == "MultiScaleFlipAug":
-                step.only("flip", False, why="no detector here averages with mirrored images")
-            else:
-                step.only("keep_ratio", True, default=False, why="images keep their shape")
-                step.only("backend", "cv2")
-                step.only("interpolation", "bilinear")
-            step.told.understood.add(step.path_of("transforms"))
-            if isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(one, int) for one in size):
-                view["size"] = tuple(size)
-            elif size is not None:
-                step.refuse("scale", f"expected width and height, got {size!r}")
-        elif kind == "Normalize":
-            normalise = step
-        elif kind == "Pad":
+
+    def read_step(kind: str, step: Settings) -> bool:
+        if kind == "Pad":
             step.only("size_divisor", 32)
-        elif kind in (
-            "LoadImageFromFile",
-            "LoadAnnotations",
-            "RandomFlip",
-            "ImageToTensor",
-            "Collect",
-            "PackDetInputs",
-        ):
-            openmmlab.leave_step(step)
+            return True
+        if kind == "MultiScaleFlipAug":
+            step.only("flip", False, why="no detector here averages with mirrored images")
+        elif kind == "Resize":
+            step.only("keep_ratio", True, default=False, why="images keep their shape")
+            step.only("backend", "cv2")
+            step.only("interpolation", "bilinear")
         else:
-            step.refuse("type", f"the step {kind} is not supported here")
-    preprocessor = openmmlab.find_preprocessor(settings)
-    view |= openmmlab.read_normalisation(preprocessor, normalise)
+            return False
+        view["size"] = openmmlab.read_size(step) or view["size"]
+        return True
+
+    normalisation, preprocessor = openmmlab.read_tested(settings, read_step, PLAIN_STEPS)
     preprocessor.only("pad_size_divisor", 32, default=32)
-    openmmlab.leave_preprocessor(preprocessor)
-    openmmlab.leave_validation(settings, name)
-    return view
+    return view | normalisation
 
 
 def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
@@ -264,8 +245,7 @@ def _read_data(settings: Settings, config: dict[str, Any], name: str) -> None:
     if not data.values:
         return
     if name == "test":
-        same = dict(data.values) == dict(openmmlab.dataset(settings, "val").values)
-        data.leave_rest(REPEATED if same else "for predicting only: give it as validation data")
+        openmmlab.leave_test_data(settings)
         return
     if openmmlab.kind(data) != "CocoDataset":
         data.leave_rest(f"for predicting only: the data set {openmmlab.kind(data)} is not supported")

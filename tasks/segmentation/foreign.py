@@ -14,6 +14,7 @@ from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.known import KNOWN
 
 IMPORTS = {"imports": ["hrtoolkit.tasks.segmentation"]}
+PLAIN_STEPS = (*openmmlab.COMMON_STEPS, "PackSegInputs")
 OFFICIAL_DATA = {
     ("cityscapes", 19): "cityscapes",
     ("lip", 20): "lip",
@@ -254,46 +255,27 @@ def _drops_zero(settings: Settings, name: str) -> bool:
 def _read_test(settings: Settings) -> dict[str, Any]:
     """View and inference, of the pictures that are tested."""
     view: dict[str, Any] = {"type": "WholeImage"}
-    name = "test" if openmmlab.pipeline(settings, "test") else "val"
-    normalise = None
-    for step in openmmlab.pipeline(settings, name):
-        kind = openmmlab.kind(step)
-        step.get("type")
-        if kind in ("MultiScaleFlipAug", "Resize"):
-            scale = step.get("scale") or step.get("img_scale")
-            step.only("img_ratios", None, [1.0], why="give model.inference.scales")
-            step.only("scale_factor", None, 1.0)
-            if kind == "MultiScaleFlipAug" and step.get("flip", False, bool):
-                view["flip_test"] = True
-            if kind == "Resize":
-                step.only("keep_ratio", True, default=False, why="images keep their shape")
-            step.told.understood.add(step.path_of("transforms"))
-            if isinstance(scale, list | tuple) and len(scale) == 2 and all(isinstance(one, int) for one in scale):
-                view["fit"] = tuple(scale)
-            elif scale is not None:
-                step.refuse("scale", f"expected width and height, got {scale!r}")
-        elif kind == "Normalize":
-            normalise = step
-        elif kind in (
-            "LoadImageFromFile",
-            "LoadAnnotations",
-            "RandomFlip",
-            "ImageToTensor",
-            "Collect",
-            "PackSegInputs",
-        ):
-            openmmlab.leave_step(step)
-        else:
-            step.refuse("type", f"the step {kind} is not supported here")
-    preprocessor = openmmlab.find_preprocessor(settings)
-    view |= openmmlab.read_normalisation(preprocessor, normalise)
+    flip: dict[str, Any] = {}
+
+    def read_step(kind: str, step: Settings) -> bool:
+        if kind not in ("MultiScaleFlipAug", "Resize"):
+            return False
+        step.only("img_ratios", None, [1.0], why="give model.inference.scales")
+        step.only("scale_factor", None, 1.0)
+        if kind == "MultiScaleFlipAug" and step.get("flip", False, bool):
+            flip["flip_test"] = True
+        if kind == "Resize":
+            step.only("keep_ratio", True, default=False, why="images keep their shape")
+        if size := openmmlab.read_size(step):
+            view["fit"] = size
+        return True
+
+    normalisation, preprocessor = openmmlab.read_tested(settings, read_step, PLAIN_STEPS)
+    view |= normalisation
     padded = preprocessor.section("test_cfg")
     padded.only("size", None, why="pictures are tested at their own sizes")
     if padded.get("size_divisor", 1, Outputs) > 1:
         view["pad_to"] = padded.peek("size_divisor")
-    openmmlab.leave_preprocessor(preprocessor)
-    openmmlab.leave_validation(settings, name)
-    flip = {"flip_test": view.pop("flip_test")} if "flip_test" in view else {}
     test = settings.section("model").section("test_cfg")
     inference: dict[str, Any] = {"type": "MultiScale", "scores": "logits"}
     if test.only("mode", "whole", "slide") == "slide":
