@@ -158,10 +158,9 @@ def _receive(url: str, name: str, part: _Part) -> None:
                 f"{name}: the server sent a web page (HTML), not the file; open the address in a browser"
             )
         length = headers.get("Content-Length", "")
-        strong = headers.get("ETag", "")
-        current = (
-            headers.get("Last-Modified", "") if strong[:2] in ("", "W/") else strong
-        )  # weak ones are not for ranges
+        tag = headers.get("ETag", "")
+        # Weak tags are not for ranges.
+        current = headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
         if response.status != 206:
             part.start(url, current)
         elif current not in ("", version) or not headers.get("Content-Range", "").startswith(f"bytes {part.size}-"):

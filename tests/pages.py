@@ -1,7 +1,7 @@
 r"""Run the code blocks of a page of documentation, and hold what they print against what the page shows.
 
     ```console            $ lines are commands, the others what they print
-    ```python             run in one process a page, from top to bottom
+    ```python             run in one process a page, from top to bottom, after all commands
     ```text               after a python block: what it prints
     ```python title="F"   the file F; commands that follow use it
 
@@ -13,11 +13,9 @@ r"""Run the code blocks of a page of documentation, and hold what they print aga
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +71,7 @@ def run_page(page: Path, folder: Path, environment: dict[str, str]) -> list[str]
 
 def _run_console(block: Block, folder: Path, environment: dict[str, str]) -> list[str]:
     faults = []
-    extra = "" if block.note == "figures vary" else block.note.replace("figures vary", "").strip(" ;")
+    extra = block.note.replace("figures vary", "").strip(" ;")
     for command, shown in _commands(block.text):
         done = subprocess.run(
             ["bash", "-c", f"{command} {extra}"], cwd=folder, env=environment, text=True, timeout=900,
@@ -144,26 +142,3 @@ def add_programs(folder: Path) -> str:
         (folder / name).write_text(f'#!/bin/bash\nexec {line} "$@"\n')
         (folder / name).chmod(0o755)
     return str(folder)
-
-
-def write_labelme(folder: Path, images: Path, annotations: Path, most: int) -> None:
-    """Drawn people as if they had been labelled by hand with labelme: a box a person, and points in its group."""
-    content = json.loads(annotations.read_text())
-    names = content["categories"][0]["keypoints"]
-    folder.mkdir()
-    for image in content["images"][:most]:
-        shapes = []
-        people = [one for one in content["annotations"] if one["image_id"] == image["id"] and not one["iscrowd"]]
-        for group, person in enumerate(people):
-            x, y, width, height = person["bbox"]
-            shape = {"group_id": group, "flags": {}}
-            corners = [[x, y], [x + width, y + height]]
-            shapes.append({**shape, "label": "person", "points": corners, "shape_type": "rectangle"})
-            points = zip(names, *(person["keypoints"][start::3] for start in range(3)), strict=True)
-            shapes += [
-                {**shape, "label": name, "points": [[px, py]], "shape_type": "point"} for name, px, py, v in points if v
-            ]
-        size = {"imageHeight": image["height"], "imageWidth": image["width"]}
-        labels = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": image["file_name"], "imageData": None}
-        shutil.copy(images / image["file_name"], folder)
-        (folder / image["file_name"]).with_suffix(".json").write_text(json.dumps(labels | size))

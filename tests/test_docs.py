@@ -18,7 +18,7 @@ import torch
 from hrtoolkit import toy
 
 from .conftest import REPOSITORY
-from .pages import add_programs, matches, read_blocks, run_page, write_labelme
+from .pages import add_programs, matches, read_blocks, run_page
 from .world import add_data, add_weights
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -39,8 +39,6 @@ def world(tmp_path_factory) -> Path:
     for number, path in enumerate(sorted((folder / "data/toy/val2017").iterdir())[:3], start=1):
         shutil.copy(path, folder / "photos" / f"{number}.jpg")
     (folder / "boxes.json").write_text(json.dumps(boxes_of(folder / "data/toy")))
-    toy_annotations = folder / "data/toy/annotations/person_keypoints_train2017.json"
-    write_labelme(folder / "labelled", folder / "data/toy/train2017", toy_annotations, 12)
     (folder / "COCO_val2017_detections_AP_H_56_person.json").write_text(json.dumps(detections_of(folder / "data/toy")))
     add_weights(folder)
     environment = os.environ | surroundings(folder)

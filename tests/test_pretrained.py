@@ -178,16 +178,26 @@ def test_what_is_neither_folder_nor_config_nor_name_is_told(tmp_path, monkeypatc
         hrtoolkit.load("run")
 
 
-def test_a_model_of_the_hub_comes_by_its_name_once(picture, tmp_path, monkeypatch):
+@pytest.fixture
+def use_hub(tmp_path, monkeypatch):
+    """Lets huggingface_hub ask an address in place of the Hub, with a cache of its own."""
     constants = pytest.importorskip("huggingface_hub.constants")
-    predictor = Predictor(make("pose/hrnet_toy"))
-    predictor.save_pretrained(tmp_path / "shared")
-    asked = []
-    with serve(hub_of(tmp_path / "shared", asked)) as address:
+
+    def use(address):
         monkeypatch.setattr(constants, "ENDPOINT", address)
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+
+    return use
+
+
+def test_a_model_of_the_hub_comes_by_its_name_once(picture, tmp_path, use_hub):
+    predictor = Predictor(make("pose/hrnet_toy"))
+    predictor.save_pretrained(tmp_path / "shared")
+    asked = []
+    with serve(hub_of(tmp_path / "shared", asked)) as address:
+        use_hub(address)
         found = hrtoolkit.load("owner/model").find(picture, boxes="whole")
         assert_equal(found, predictor.find(picture, boxes="whole"))
         with pytest.raises(CheckpointError, match="owner/other: no such folder, and the Hugging Face Hub did not give"):
@@ -197,17 +207,13 @@ def test_a_model_of_the_hub_comes_by_its_name_once(picture, tmp_path, monkeypatc
     assert "model.safetensors" in asked
 
 
-def test_a_model_of_another_library_is_refused_before_its_weights_are_fetched(tmp_path, monkeypatch):
-    constants = pytest.importorskip("huggingface_hub.constants")
+def test_a_model_of_another_library_is_refused_before_its_weights_are_fetched(tmp_path, use_hub):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/config.json").write_text('{"architecture": "hrnet_w18"}')
     (tmp_path / "other/model.safetensors").write_bytes(bytes(1000))
     asked = []
     with serve(hub_of(tmp_path / "other", asked)) as address:
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        template = address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        use_hub(address)
         with pytest.raises(CheckpointError, match=r"config\.json: not the config of a model that hrtoolkit wrote"):
             hrtoolkit.load("owner/model")
     assert "config.json" in asked and "model.safetensors" not in asked

@@ -17,7 +17,6 @@ from scipy.io import savemat
 from hrtoolkit import build_model, toy
 
 from .foreign.conftest import MMPOSE, OFFICIAL_POSE
-from .pages import write_labelme
 
 
 def add_data(folder: Path) -> None:
@@ -25,8 +24,8 @@ def add_data(folder: Path) -> None:
     toy.write_faces(folder / "data/toy_faces", 16, 4)
     toy.write_classes(folder / "data/toy_classes", 16, 8)
     _write_classes(folder)
-    toy_annotations = folder / "data/toy/annotations/person_keypoints_train2017.json"
-    write_labelme(folder / "labelme20", folder / "data/toy/train2017", toy_annotations, 20)
+    _write_labelme(folder / "data/toy", folder / "labelled", 12)
+    _write_labelme(folder / "data/toy", folder / "labelme20", 20)
     _write_objects(folder / "data/toy", folder / "data/cats", ["cat"])
     _write_objects(folder / "data/toy", folder / "data/fruit", ["apple", "pear"])
     _write_spoilt(folder / "data/toy", folder / "data/spoilt")
@@ -141,3 +140,26 @@ def _write_leaves(out: Path) -> None:
                 cv2.line(image, tip, stem, (40, 160, 40), 3)
                 cv2.imwrite(str(out / name), image)
                 csv.writer(file).writerow([name, *tip, *stem])
+
+
+def _write_labelme(people: Path, folder: Path, most: int) -> None:
+    """Drawn people as if they had been labelled by hand with labelme: a box a person, and points in its group."""
+    content = json.loads((people / "annotations/person_keypoints_train2017.json").read_text())
+    names = content["categories"][0]["keypoints"]
+    folder.mkdir()
+    for image in content["images"][:most]:
+        shapes = []
+        here = [one for one in content["annotations"] if one["image_id"] == image["id"] and not one["iscrowd"]]
+        for group, person in enumerate(here):
+            x, y, width, height = person["bbox"]
+            shape = {"group_id": group, "flags": {}}
+            corners = [[x, y], [x + width, y + height]]
+            shapes.append({**shape, "label": "person", "points": corners, "shape_type": "rectangle"})
+            points = zip(names, *(person["keypoints"][start::3] for start in range(3)), strict=True)
+            shapes += [
+                {**shape, "label": name, "points": [[px, py]], "shape_type": "point"} for name, px, py, v in points if v
+            ]
+        size = {"imageHeight": image["height"], "imageWidth": image["width"]}
+        labels = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": image["file_name"], "imageData": None}
+        shutil.copy(people / "train2017" / image["file_name"], folder)
+        (folder / image["file_name"]).with_suffix(".json").write_text(json.dumps(labels | size))
