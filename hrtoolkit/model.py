@@ -155,6 +155,25 @@ class Head(Protocol[Truth, Targets]):
         """
         ...
 
+    @property
+    def reads_sizes(self) -> bool:
+        """Whether `decode` asks for `sizes_hw`; default false."""
+        ...
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What an export computes, see `BaseHead`; only exporting needs it."""
+        ...
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> Sequence[Record]:
+        """Records of what an export gave, see `BaseHead`."""
+        ...
+
+    def reading(self) -> Settings:
+        """What `read` depends on, see `BaseHead`."""
+        ...
+
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Take over weights of a related head, see `BaseHead`."""
         ...
@@ -201,6 +220,30 @@ class BaseHead(BasePart, Generic[Targets]):
     kind: type[Scheme] = ClassScheme
     output_layers: Mapping[str, int] | None = None
     extra_outputs: tuple[str, ...] = ()
+    reads_sizes: bool = False  # whether `decode` has to know how large the inputs of a padded batch are
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What an export computes: the part of `predict` that is one graph, in pixels of the inputs.
+
+        Args:
+            maps: of B inputs.
+            flipped: maps of the mirrored inputs, to be averaged with.
+            sizes_hw: [B, 2] int64, height and width of the inputs without a batch's padding, where `reads_sizes` is.
+
+        Returns:
+            tensors by name, whose first axis is B; the raw output stands first.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no decode, which exporting needs")
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> Sequence[Record]:
+        """The rest of `predict`: one record an input from what `decode` gave, as arrays."""
+        raise NotImplementedError(f"{type(self).__name__} has no read, which predicting with an export needs")
+
+    def reading(self) -> Settings:
+        """What `read` depends on, in plain values: `kind`, which `hrtoolkit.runtime` knows, and its options."""
+        raise NotImplementedError(f"{type(self).__name__} has no reading, which exporting needs")
 
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Take over weights of a related head; as they are by default.

@@ -88,6 +88,10 @@ class View(Protocol[Ask]):
         """What predictions depend on; by default all attributes."""
         ...
 
+    def portable(self) -> Settings:
+        """What an export tells the runtime, see `BaseView`; only exporting needs it."""
+        ...
+
     def crops(self, windows_xywh: ndarray, boxes_xyxy: ndarray, scores: ndarray) -> Sequence[Crop]:
         """Pad windows and give them the input's aspect; only views of crops do.
 
@@ -130,6 +134,10 @@ class BaseView:
     def describe(self) -> Settings:
         """What predictions depend on, in plain values; it is kept in every checkpoint and compared when testing."""
         return {"type": type(self).__name__, **vars(self)}
+
+    def portable(self) -> Settings:
+        """What `hrtoolkit.runtime` needs to look at pictures in the same way, besides `mean` and `std`."""
+        return {name: value for name, value in self.describe().items() if name not in ("mean", "std")}
 
 
 class Augmentation(Protocol[Asked]):

@@ -229,7 +229,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     """
     width = heatmaps.shape[-1]
     maps = heatmaps.flatten(-2)
-    if maps.device.type == "cpu":  # where NumPy finds them in a third of torch's time
+    if maps.device.type == "cpu" and not torch.compiler.is_exporting():  # NumPy finds them in a third of torch's time
         bands = map_bands(lambda band: band.argmax(-1), maps.detach().float().numpy())
         flat = torch.from_numpy(np.concatenate(bands))
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -90,12 +90,22 @@ class KeypointHead(BaseHead[Stacked]):
             one object a crop: its `points` in image pixels, `point_scores`, the peak heights, and the crop's box, score
             and area.
         """
-        assert isinstance(frames, Warp), "views of crops give such frames"
+        found = self.decode(maps, flipped)
+        return self.read({name: found[name].cpu().numpy() for name in ("points", "scores")}, frames)
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`heatmaps` [B, K, h, w], `points` [B, K, 2] in input pixels, and their `scores` [B, K]."""
         heatmaps = self(maps)
         if flipped is not None:
             heatmaps = (heatmaps + self.codec.flip(self(flipped), self.flip_order)) / 2
-        points, scores = (t.cpu().numpy() for t in self.codec.decode(heatmaps, self.stride))
-        points = self.to_image(points, frames).astype(np.float32)
+        points, scores = self.codec.decode(heatmaps, self.stride)
+        return {"heatmaps": heatmaps, "points": points, "scores": scores}
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
+        assert isinstance(frames, Warp), "views of crops give such frames"
+        points, scores = self.to_image(outputs["points"], frames).astype(np.float32), outputs["scores"]
         boxes, box_scores, areas = frames.box_xyxy, frames.score, frames.area
         assert isinstance(boxes, ndarray) and isinstance(box_scores, ndarray) and isinstance(areas, ndarray)
         return [
@@ -109,6 +119,9 @@ class KeypointHead(BaseHead[Stacked]):
             )
             for i in range(len(points))
         ]
+
+    def reading(self) -> Settings:
+        return {"kind": "keypoints", "integer_points": False}
 
     def to_image(self, points: ndarray, frames: Warp) -> ndarray:
         """Map points [B, K, 2] of crops back to their images."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hrtoolkit.backbones.hrnet import Bottleneck
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame
+from hrtoolkit.frames import Frame, Settings
 from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.ranges import Share
 from hrtoolkit.records import Category
@@ -91,11 +91,23 @@ class PooledHead(BaseHead[Stacked]):
 
     def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Category]:
         """The class of the highest score, and all scores, which sum to 1."""
+        scores = self.decode(maps, flipped)["scores"]
+        return self.read({"scores": scores.cpu().numpy()}, frames)
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`logits` and `scores`, which sum to 1, [B, C]."""
         logits = self(maps).float()
         if flipped is not None:
             logits = (logits + self(flipped).float()) / 2
-        scores = logits.softmax(1).cpu().numpy()
-        return [Category(int(one.argmax()), one) for one in scores]
+        return {"logits": logits, "scores": logits.softmax(1)}
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Category]:
+        return [Category(int(one.argmax()), one) for one in outputs["scores"]]
+
+    def reading(self) -> Settings:
+        return {"kind": "category"}
 
     def draw_targets(self, images: Tensor, targets: Stacked, frames: Frame) -> list[ndarray]:
         """Write the class of each image across it."""

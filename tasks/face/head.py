@@ -73,5 +73,8 @@ class FaceHead(KeypointHead):
         points = super().to_image(points, frames)
         return np.trunc(points) + 1 if self.integer_points else points
 
+    def reading(self) -> Settings:
+        return {**super().reading(), "integer_points": self.integer_points}
+
     def describe(self) -> Settings:
         return {**super().describe(), "integer_points": self.integer_points}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -64,9 +64,25 @@ class LabelHead(BaseHead[Stacked]):
         return logits[:, self.flip_order].flip(-1)
 
     def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[LabelMap]:
+        return self._read_whole(self.decode(maps, flipped)["logits"], frames)
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`logits` [B, C, h, w] at the stride of the finest map."""
         logits = self.logits(maps)
         if flipped is not None:
             logits = (logits + self.flip_back(self.logits(flipped))) / 2
+        return {"logits": logits}
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[LabelMap]:
+        return self._read_whole(torch.from_numpy(outputs["logits"]), frames)
+
+    def reading(self) -> Settings:
+        return {"kind": "label_map", "align_corners": self.align_corners}
+
+    def _read_whole(self, logits: Tensor, frames: Frame) -> list[LabelMap]:
+        """Label images that the network saw as they are."""
         sizes = [(int(height), int(width)) for height, width in np.asarray(frames.input_hw)]
         return self.read_labels([whole_image(one, size) for one, size in zip(logits, sizes, strict=True)], frames)
 
