@@ -42,6 +42,7 @@ setup(
         "hrtoolkit.importers",
         "hrtoolkit.keypoints",
         "hrtoolkit.predict",
+        "hrtoolkit.runtime",
         "hrtoolkit.schemes",
         "hrtoolkit.tasks",
         "hrtoolkit.tasks.classification",

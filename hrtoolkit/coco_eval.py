@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from hrtoolkit.errors import DataError
-from hrtoolkit.geometry import to_xywh
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.schemes import ClassScheme
 
 try:  # an optional extra: the same numbers, many times faster

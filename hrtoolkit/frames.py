@@ -19,9 +19,9 @@ import numpy as np
 from numpy import ndarray
 from torch import Tensor
 
-from hrtoolkit import geometry
 from hrtoolkit.masks import Masks
 from hrtoolkit.records import LabelMap, Objects, Record
+from hrtoolkit.runtime import geometry
 from hrtoolkit.schemes import IGNORED, Scheme
 
 Size = tuple[int, int]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
 
+from hrtoolkit.runtime.masks import unpack_run_lengths
+
 Segmentation = list | dict  # polygons [[x, y, x, y, ...], ...] with pixel i from i to i + 1, or run lengths
 
 
@@ -213,25 +215,3 @@ def find_extent(counts: Sequence[int], height: int) -> Sequence[float]:
     wraps = bool((columns[0] < columns[1]).any())  # a run that goes on in the next column
     top, bottom = (0, height) if wraps else (rows[0].min(), rows[1].max() + 1)
     return columns[0].min(), top, columns[1].max() + 1, bottom
-
-
-def unpack_run_lengths(text: str) -> list[int] | None:
-    """Read compressed run lengths as pycocotools does, which reads on in memory where they are damaged; None if so.
-
-    Each number is a row of characters, of 5 bits each from the lowest on and a 6th that tells whether it goes on; from
-    the fourth on, numbers are differences from the one before the last.
-    """
-    codes = np.frombuffer(text.encode(errors="replace"), np.uint8).astype(np.int64) - ord("0")
-    ends = np.flatnonzero(codes & 32 == 0)
-    if not text.isascii() or not len(codes) or codes.min() < 0 or codes.max() > 63 or not len(ends):
-        return None
-    lengths = np.diff(ends, prepend=-1)  # characters a number
-    if ends[-1] != len(codes) - 1 or lengths.max() > 6:
-        return None
-    starts = ends - lengths + 1
-    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
-    numbers = np.add.reduceat((codes & 31) << shifts, starts)
-    numbers -= np.where(codes[ends] & 16, 1 << (5 * lengths), 0)  # the highest bit is the sign
-    numbers[1::2] = numbers[1::2].cumsum()
-    numbers[2::2] = numbers[2::2].cumsum()
-    return numbers.tolist()

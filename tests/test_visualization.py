@@ -6,6 +6,7 @@ import pytest
 
 from hrtoolkit import visualization
 from hrtoolkit.errors import UserError
+from hrtoolkit.runtime import drawing
 from hrtoolkit.schemes import ClassScheme, KeypointScheme
 from hrtoolkit.schemes.people import COCO, MPII
 
@@ -24,24 +25,22 @@ def blank(height: int = 60, width: int = 100) -> np.ndarray:
 
 def test_a_line_passes_through_the_middle_of_its_ends_and_the_input_stays():
     image = blank()
-    drawn = visualization.draw_keypoints(image, PERSON, ALL_VISIBLE, SCHEME)
+    drawn = drawing.draw_keypoints(image, PERSON, ALL_VISIBLE, SCHEME)
     assert drawn[30, 50].any() and drawn[50, 50].any()  # nose to left hand, hand to hand
     assert not drawn[30, 20].any()  # nose and right hand are not joined
     assert not image.any()
 
 
 def test_the_two_sides_differ_in_colour_unless_one_colour_is_asked_for():
-    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME)
-    for (x, y), color in zip(
-        PERSON[0].astype(int), (visualization.SINGLE, visualization.LEFT, visualization.RIGHT), strict=True
-    ):
+    drawn = drawing.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME)
+    for (x, y), color in zip(PERSON[0].astype(int), (drawing.SINGLE, drawing.LEFT, drawing.RIGHT), strict=True):
         np.testing.assert_array_equal(drawn[y, x], color)
-    drawn = visualization.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME, color=(255, 255, 255))
+    drawn = drawing.draw_keypoints(blank(), PERSON, ALL_VISIBLE, SCHEME, color=(255, 255, 255))
     assert (drawn[..., 0] == drawn[..., 2]).all() and drawn[10, 20, 0] == 255
 
 
 def test_a_line_needs_both_ends():
-    drawn = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
+    drawn = drawing.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
     assert not drawn[30, 50].any() and not drawn[50, 80].any()
     assert drawn[10, 20].any() and drawn[50, 20].any()
 
@@ -50,29 +49,29 @@ def test_a_line_needs_both_ends():
 def test_points_that_cannot_be_drawn_are_left_out(bad):
     keypoints = PERSON.copy()
     keypoints[0, 1] = bad
-    without = visualization.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
-    np.testing.assert_array_equal(visualization.draw_keypoints(blank(), keypoints, ALL_VISIBLE, SCHEME), without)
-    visualization.draw_boxes(blank(), np.array([[bad, 0, 10, 10], [0, 0, bad, 10]]), ["a", "b"])
+    without = drawing.draw_keypoints(blank(), PERSON, np.array([[True, False, True]]), SCHEME)
+    np.testing.assert_array_equal(drawing.draw_keypoints(blank(), keypoints, ALL_VISIBLE, SCHEME), without)
+    drawing.draw_boxes(blank(), np.array([[bad, 0, 10, 10], [0, 0, bad, 10]]), ["a", "b"])
 
 
 def test_nobody_and_a_mirrored_view_are_images_too():
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)[:, ::-1]
-    nobody = visualization.draw_keypoints(image, np.zeros((0, 3, 2)), np.zeros((0, 3), bool), SCHEME)
+    nobody = drawing.draw_keypoints(image, np.zeros((0, 3, 2)), np.zeros((0, 3), bool), SCHEME)
     np.testing.assert_array_equal(nobody, image)
-    np.testing.assert_array_equal(visualization.draw_boxes(image, np.zeros((0, 4)), []), image)
+    np.testing.assert_array_equal(drawing.draw_boxes(image, np.zeros((0, 4)), []), image)
 
 
 def test_wrong_images_and_shapes_are_named():
     with pytest.raises(ValueError, match=r"RGB uint8 array \[H, W, 3\], got float64 \[60, 100, 3\]"):
-        visualization.draw_keypoints(blank() / 255, PERSON, ALL_VISIBLE, SCHEME)
+        drawing.draw_keypoints(blank() / 255, PERSON, ALL_VISIBLE, SCHEME)
     with pytest.raises(ValueError, match=r"scheme of 3 names, got \[1, 2, 2\]"):
-        visualization.draw_keypoints(blank(), PERSON[:, :2], ALL_VISIBLE, SCHEME)
+        drawing.draw_keypoints(blank(), PERSON[:, :2], ALL_VISIBLE, SCHEME)
     with pytest.raises(ValueError, match="1 names for 2 boxes"):
-        visualization.draw_boxes(blank(), np.ones((2, 4)), ["one"])
+        drawing.draw_boxes(blank(), np.ones((2, 4)), ["one"])
 
 
 def test_a_box_runs_along_its_outermost_pixels():
-    drawn = visualization.draw_boxes(blank(), np.array([[10, 20, 40, 35]]), colors=(255, 0, 0))
+    drawn = drawing.draw_boxes(blank(), np.array([[10, 20, 40, 35]]), colors=(255, 0, 0))
     rows, columns = np.nonzero(drawn[..., 0])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 34, 10, 39)
     assert not drawn[27, 25].any()
@@ -80,13 +79,13 @@ def test_a_box_runs_along_its_outermost_pixels():
 
 def test_a_sheet_has_whole_rows_of_tiles_and_keeps_aspects():
     white = np.full((20, 40, 3), 255, np.uint8)
-    sheet = visualization.make_sheet([white] * 5, columns=3, tile_hw=(40, 40), captions=list("abcde"))
-    assert sheet.shape == (2 * (40 + visualization.CAPTION_HEIGHT), 3 * 40, 3)
+    sheet = drawing.make_sheet([white] * 5, columns=3, tile_hw=(40, 40), captions=list("abcde"))
+    assert sheet.shape == (2 * (40 + drawing.CAPTION_HEIGHT), 3 * 40, 3)
     # 20 x 40 fits a 40 x 40 tile as it is, in its middle rows.
     assert (sheet[10:30, :40] == 255).all() and (sheet[:10, :40] < 50).all()
-    assert visualization.make_sheet([white, blank(30, 10)]).shape == (30, 80, 3)
+    assert drawing.make_sheet([white, blank(30, 10)]).shape == (30, 80, 3)
     with pytest.raises(ValueError, match="got 0 images"):
-        visualization.make_sheet([])
+        drawing.make_sheet([])
 
 
 def test_an_image_comes_back_in_rgb(tmp_path):
@@ -129,10 +128,10 @@ def test_the_headline_is_large_and_its_best_marked(tmp_path):
 def test_classes_of_a_label_map_are_named_in_their_colors():
     scheme = ClassScheme(("ground", "tree"), palette=((10, 20, 30), (250, 240, 10)))
     labels = np.zeros((200, 300), np.uint8)
-    named = visualization.draw_label_map(blank(200, 300), labels, scheme)
+    named = drawing.draw_label_map(blank(200, 300), labels, scheme)
     assert (named[100:, 200:] == named[150, 250]).all() and (named[:30, :90] == scheme.palette[0]).all(-1).any()
     labels[:5, :5] = 1
-    few = visualization.draw_label_map(blank(200, 300), labels, scheme)
+    few = drawing.draw_label_map(blank(200, 300), labels, scheme)
     assert not (few[:60, :90] == scheme.palette[1]).all(-1).any()  # 25 pixels are not worth a line
 
 
@@ -140,8 +139,8 @@ def test_left_and_right_have_the_same_colors_in_every_scheme():
     for scheme, left in ((COCO, "left_wrist"), (MPII, "left_wrist")):
         points = np.full((1, len(scheme.names), 2), np.nan)
         points[0, scheme.names.index(left)] = 50, 40
-        drawn = visualization.draw_keypoints(blank(), points, np.ones((1, len(scheme.names)), bool), scheme)
-        assert tuple(drawn[40, 50]) == visualization.LEFT
+        drawn = drawing.draw_keypoints(blank(), points, np.ones((1, len(scheme.names)), bool), scheme)
+        assert tuple(drawn[40, 50]) == drawing.LEFT
 
 
 def test_a_heatmap_lies_over_the_image_where_its_cells_are():

@@ -15,8 +15,9 @@ from hrtoolkit import toy
 from hrtoolkit.cli import run_tool
 from hrtoolkit.commands.options import path_argument
 from hrtoolkit.data.images import read_image
+from hrtoolkit.runtime.drawing import draw_boxes, draw_keypoints, make_sheet
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.visualization import draw_boxes, draw_keypoints, make_sheet, write_image
+from hrtoolkit.visualization import write_image
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import torch
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.data.images import read_image
 from hrtoolkit.data.loading import Collate
-from hrtoolkit.geometry import to_xywh
+from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.samples import Input
 
 

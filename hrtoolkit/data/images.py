@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -19,45 +19,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from hrtoolkit.data.paths import open_file, read_bytes
 from hrtoolkit.errors import DataError
+from hrtoolkit.runtime.images import END_MARKS, JPEG, PNG, check_pixels, read_header, recognise, turn_upright
 
-MAX_PIXELS = 2**28  # telephones take 200 million; these are 805 MB once decoded
 ORIENTATION = 0x0112  # EXIF's tag
 BITS_PER_SAMPLE = 258  # TIFF's tag
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-# The bytes that end a whole file; where they are missing from its tail, the slower decoder is asked.
-END_MARKS = {JPEG: b"\xff\xd9", PNG: b"IEND"}
 # Pillow's own classes: `Image.open` has a lower limit.
 PLUGINS = {JPEG: JpegImagePlugin.JpegImageFile, PNG: PngImagePlugin.PngImageFile}
-# What else is called like a picture: where it says so, how, and what people call it. Texts are compared in lower case.
-FOREIGN = (
-    (0, b"%pdf", "a PDF document"),
-    (0, b"<!doctype html", "a web page (HTML)"),
-    (0, b"<html", "a web page (HTML)"),
-    (0, b"<svg", "an SVG drawing"),
-    (0, b"<?xml", "XML, perhaps an SVG drawing"),
-    (0, b"version https://git-lfs", "a Git LFS pointer; run `git lfs pull`"),
-    (0, b"pk\3\4", "a zip archive"),
-    (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"\x1ae\xdf\xa3", "a video"),  # Matroska; marks are in lower case
-    (8, b"avi ", "a video"),
-    (4, b"ftypavif", "AVIF, which this Pillow cannot read; convert it to JPEG"),
-    (4, b"ftyphei", "HEIC; convert it to JPEG"),
-    (4, b"ftypmif1", "HEIC; convert it to JPEG"),
-    (4, b"ftyp", "a video"),
-    (128, b"dicm", "a DICOM scan; convert it to PNG"),
-    (0, b"ii*\0", "a TIFF of floats or of another kind that is not read; store 8 or 16 bits"),
-    (0, b"mm\0*", "a TIFF of floats or of another kind that is not read; store 8 or 16 bits"),
-)
 # What Pillow raises for a broken file depends on where it breaks.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError)
-
-
-class Header(NamedTuple):
-    """What the first bytes of a picture say of it."""
-
-    width: int
-    height: int
-    plain: bool  # grey or color of 8 bits at most, which all decoders read alike
 
 
 def read_image(path: str | Path, upright: bool = False) -> np.ndarray:
@@ -131,22 +100,6 @@ def decode_image(data: bytes, path: str | Path, upright: bool = False) -> np.nda
         raise DataError(f"{path}: not enough memory for this image ({len(data)} bytes before it is decoded)") from None
 
 
-def read_header(data: bytes) -> Header | None:
-    """Size and kind of a JPEG or PNG, in microseconds; None for what is neither, or is odd."""
-    if data.startswith(PNG) and data[12:16] == b"IHDR" and len(data) > 33:
-        width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-        return Header(width, height, data[24] <= 8)
-    place = 2 if data.startswith(JPEG) else len(data)
-    while place + 10 < len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame starts
-            height = int.from_bytes(data[place + 5 : place + 7], "big")  # 0: said after the first scan
-            width = int.from_bytes(data[place + 7 : place + 9], "big")
-            return Header(width, height, data[place + 4] == 8 and data[place + 9] in (1, 3)) if height else None
-        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return None
-
-
 def read_size(path: str | Path, annotated_wh: Sequence[float] = (0, 0)) -> tuple[int, int] | None:
     """Width and height of an image, from the first bytes of its file; None where they cannot be read.
 
@@ -164,19 +117,6 @@ def read_size(path: str | Path, annotated_wh: Sequence[float] = (0, 0)) -> tuple
                 return picture.size[::-1] if turned else picture.size
     except (*DAMAGE, DataError, Image.DecompressionBombError):
         return None
-
-
-def check_pixels(width: int, height: int, path: str | Path) -> None:
-    """Refuse a picture or label map before it is decoded, where that would take too much memory.
-
-    Raises:
-        DataError: it has more than MAX_PIXELS.
-    """
-    if width * height > MAX_PIXELS:
-        raise DataError(
-            f"{path}: {width} x {height} pixels, and the limit is {MAX_PIXELS:,} (hrtoolkit.data.images.MAX_PIXELS); "
-            "make it smaller, or cut it into several"
-        )
 
 
 def open_picture(data: bytes, path: str | Path) -> Image.Image:
@@ -219,24 +159,6 @@ def to_rgb(picture: Image.Image, path: str | Path, upright: bool = False) -> np.
     else:
         image = np.array(picture.convert("RGB"))
     return turn_upright(image, _orientation(picture)) if upright else image
-
-
-def turn_upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn and mirror pixels [H, W, 3] as an EXIF orientation says."""
-    if orientation > 4:
-        image = image.swapaxes(0, 1)
-    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
-    return np.ascontiguousarray(np.flip(image, flips.get(orientation, ())))
-
-
-def recognise(data: bytes) -> str:
-    """What a file is that is called like a picture and is none; "" where nobody knows."""
-    start = data[:512].lower()
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for place, mark, name in FOREIGN:
-        if start.startswith(mark, place) or (place == 0 and text.startswith(mark)):
-            return name
-    return "" if data else "empty, 0 bytes"
 
 
 def read_extras(data: bytes) -> tuple[int, int]:

@@ -22,7 +22,6 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from hrtoolkit.data.images import read_header
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import check_writable, place_inside, write_atomically
 from hrtoolkit.findings import Finding, Findings
@@ -32,6 +31,7 @@ from hrtoolkit.importers.complete import complete
 from hrtoolkit.importers.formats import find_format
 from hrtoolkit.importers.groups import hold_out
 from hrtoolkit.importers.source import IMAGES, SPLITS, Source
+from hrtoolkit.runtime.images import read_header
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 
 WHOLE = "annotations"  # the file of an export that has no splits

@@ -11,13 +11,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hrtoolkit.data.images import read_header
 from hrtoolkit.data.reading import read_json
 from hrtoolkit.importers.annotated import Instance, Picture
 from hrtoolkit.importers.formats import register_format
 from hrtoolkit.importers.shapes import outline_of_rings, paste_mask
 from hrtoolkit.importers.source import Source
 from hrtoolkit.importers.values import number, read_record
+from hrtoolkit.runtime.images import read_header
 
 META = "meta.json"
 DEPTH = 6  # folders between a file and the project's

@@ -9,8 +9,8 @@ import numpy as np
 
 from hrtoolkit.data.coco import FAULTS, Annotations, Faults, Images, pack_key, unpack_keys
 from hrtoolkit.findings import Findings
+from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes import KeypointScheme
-from hrtoolkit.schemes.sides import partners_by_name
 
 SAMPLED = 20_000  # people that statistics look at
 FEW = 30  # labelled pairs are too few for statistics

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit import geometry
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Size, Warp
 from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import VIEWS
+from hrtoolkit.runtime import geometry
+from hrtoolkit.runtime.views import stretch_contrast
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, BaseView, Crop
 
 PADDING = 1.25  # of a window, in the official protocols of pose and face
@@ -129,11 +130,3 @@ class TopDown(BaseView):
         """
         pixels = cv2.warpAffine(image, matrix, self.input_size, flags=cv2.INTER_LINEAR)
         return stretch_contrast(pixels) if self.contrast_stretch else pixels
-
-
-def stretch_contrast(pixels: ndarray) -> ndarray:
-    """Spread values [H, W, 3] over 0..255, all channels alike, as uint8; a constant crop becomes black."""
-    pixels = pixels.astype(np.float32)
-    low, high = pixels.min(), pixels.max()
-    factor = np.float32(255) / (high - low) if high > low else np.float32(1)
-    return (((pixels - low) * factor).clip(0, 255) + np.float32(0.5)).astype(np.uint8)

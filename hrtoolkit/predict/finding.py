@@ -21,17 +21,9 @@ from hrtoolkit.data.listing import is_system_file
 from hrtoolkit.data.paths import near_path
 from hrtoolkit.errors import DataError, shorten
 from hrtoolkit.predict.live import is_live
+from hrtoolkit.runtime.sources import PICTURE, VIDEO, natural
 
 logger = logging.getLogger(__name__)
-# What is looked for in folders; a file that is named outright is read by its content.
-PICTURE = re.compile(
-    r"\.(jpe?g|jpe|jfif|a?png|webp|bmp|dib|gif|tiff?|hei[cf]|avif|jp2|j2k|p[pgbn]m|tga|mpo|jxl|ico|pcx|sgi)$",
-    re.IGNORECASE,
-)
-VIDEO = re.compile(
-    r"\.(mp4|mov|avi|mkv|webm|m4v|mpe?g|wmv|m?ts|m2ts|flv|3gp|3g2|ogv|mjpe?g|h?26[45]|hevc|y4m|mxf|vob|asf|f4v|insv|lrv)$",
-    re.IGNORECASE,
-)
 TABLES = {".csv", ".tsv", ".json", ".jsonl", ".xls", ".xlsx", ".yaml", ".yml", ".parquet"}
 SEQUENCE = re.compile(r"%0?(\d*)d")
 Entry = tuple[str, str | None, Any]  # name, path, and what is there: a Path, an Address, standard input or an error
@@ -147,7 +139,7 @@ def _walk(folder: str, start: str, recursive: bool, left_out: Counter[str], seen
         return
     seen.add(place)
     try:
-        names = sorted(os.listdir(folder), key=_natural)
+        names = sorted(os.listdir(folder), key=natural)
     except OSError as error:
         yield _failed(printable(start.rstrip("/") or folder), f"the folder cannot be read ({error.strerror})")
         return
@@ -175,12 +167,6 @@ def _looks_right(path: str) -> bool:
     return bool(right) and (os.path.isfile(path) or not os.path.exists(path))  # a dead link is told
 
 
-def _natural(name: str) -> tuple[list, str]:
-    """Key of an order in which frame_2 comes before frame_10."""
-    parts = re.split("([0-9]+)", name)
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
-
-
 def _find_by_pattern(pattern: str, recursive: bool, tell: bool) -> Iterator[Entry]:
     parts = Path(pattern).parts
     steady = next(place for place, part in enumerate(parts) if glob.has_magic(part))
@@ -189,7 +175,7 @@ def _find_by_pattern(pattern: str, recursive: bool, tell: bool) -> Iterator[Entr
     takes_all = bool(last) and not glob.has_magic(last)
     seen: set[str] = set()
     found = False
-    for path in sorted(glob.iglob(pattern, recursive=True), key=_natural):
+    for path in sorted(glob.iglob(pattern, recursive=True), key=natural):
         name = os.path.relpath(path, base) if base else path
         if is_system_file(name):
             continue

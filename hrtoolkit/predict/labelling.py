@@ -12,8 +12,8 @@ from xml.sax.saxutils import quoteattr
 
 from hrtoolkit.errors import UserError
 from hrtoolkit.files import write_atomically
+from hrtoolkit.runtime.drawing import POINT_THRESHOLD
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
-from hrtoolkit.visualization import POINT_THRESHOLD
 
 DOT = 0.5  # percent of the image's width: how large Label Studio draws a point
 

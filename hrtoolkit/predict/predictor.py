@@ -29,7 +29,6 @@ from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint, list_shipped
-from hrtoolkit.geometry import to_xywh
 from hrtoolkit.model import UNNAMED, Branch, Model
 from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
 from hrtoolkit.predict.live import is_live
@@ -39,6 +38,7 @@ from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
+from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold

@@ -10,68 +10,30 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any
 
-import numpy as np
 from PIL import Image
 
 from hrtoolkit.addresses import fetch
-from hrtoolkit.data.images import DAMAGE, decode_image, open_picture, recognise
+from hrtoolkit.data.images import DAMAGE, decode_image, open_picture
 from hrtoolkit.data.paths import MAX_BYTES, open_file
 from hrtoolkit.errors import DataError, OptionError, UserError
-from hrtoolkit.predict.arrays import count_frames_of, pil_to_rgb, read_frames, to_images
+from hrtoolkit.predict.arrays import count_frames_of, pil_to_rgb, read_frames
 from hrtoolkit.predict.finding import PICTURE, Address, find_paths, printable
 from hrtoolkit.predict.live import LIMIT_SECONDS, is_live, live_name, read_live
 from hrtoolkit.predict.read_ahead import read_ahead
 from hrtoolkit.predict.video import count_frames, read_video
+from hrtoolkit.runtime.arrays import to_images
+from hrtoolkit.runtime.images import is_picture, recognise
+from hrtoolkit.runtime.sources import HasArray, Picture, Source
 
 AHEAD = 4  # pictures that wait, decoded; those of telephones take 150 MB each
 THREADS = min(4, os.cpu_count() or 1)
 HEAD = 512  # bytes that tell a file's kind
-PICTURE_MARKS = (
-    *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"8BPS"),
-    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\1\0", b"v/1\1"),
-    *(b"P%d" % digit + space for digit in range(1, 8) for space in (b"\n", b" ", b"\r", b"\t")),
-)
-PICTURE_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")  # behind `ftyp`
 MAY_MOVE = (b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ACCEPTED = (
     "a path, folder, pattern, list, NumPy array, tensor, PIL image, bytes, open file, address or camera number is taken"
 )
-
-
-class Source(NamedTuple):
-    """Where a picture is from.
-
-    Args:
-        name: what messages and results call it: as given, or relative to the folder or pattern given.
-        path: of its file.
-        frame: its number in a video, animation or file of pages, from 0.
-        time: seconds from the start of the video, animation or camera.
-    """
-
-    name: str
-    path: str | None = None
-    frame: int | None = None
-    time: float | None = None
-
-
-class Picture(NamedTuple):
-    """A picture to predict on.
-
-    Args:
-        source: where it is from.
-        image: RGB uint8 [H, W, 3], upright as a viewer shows it, in memory of its own.
-    """
-
-    source: Source
-    image: np.ndarray
-
-
-class HasArray(Protocol):
-    """An array or tensor: what `np.asarray` takes."""
-
-    def __array__(self) -> np.ndarray: ...
 
 
 Readable = str | os.PathLike[str] | int | bytes | bytearray | memoryview | IO[bytes] | Image.Image | HasArray
@@ -290,11 +252,7 @@ def _is_picture(head: bytes, name: str) -> bool:
     Raises:
         DataError: it is neither a picture nor a video.
     """
-    if (
-        head.startswith(PICTURE_MARKS)
-        or head[8:12] == b"WEBP"
-        or (head[4:8] == b"ftyp" and head[8:12] in PICTURE_BRANDS)
-    ):
+    if is_picture(head):
         return not name.lower().endswith((".mjpeg", ".mjpg"))  # JPEGs in a row
     kind = recognise(head)
     if not kind and _is_text(head):

@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
-from hrtoolkit.data.images import check_pixels, recognise
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.files import not_written, write_atomically
+from hrtoolkit.runtime.images import check_pixels, recognise
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame

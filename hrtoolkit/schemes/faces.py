@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes.base import KeypointScheme
-from hrtoolkit.schemes.sides import partners_by_name
 
 # From the outer corner over the upper lid.
 SIX_OF_AN_EYE = ("outer", "upper_outer", "upper_inner", "inner", "lower_inner", "lower_outer")

@@ -10,11 +10,11 @@ import numpy as np
 
 from hrtoolkit.errors import DataError, OptionError, shorten
 from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
 from hrtoolkit.schemes.classes import CLASSES
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
 from hrtoolkit.schemes.people import COCO, MPII
-from hrtoolkit.schemes.sides import partners_by_name
 
 KEYPOINTS = {"coco": COCO, "mpii": MPII, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
 KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: {**KEYPOINTS}, ClassScheme: {**CLASSES}}

@@ -18,8 +18,8 @@ from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.ranges import Share
 from hrtoolkit.records import Category
 from hrtoolkit.registry import HEADS
+from hrtoolkit.runtime.drawing import draw_text
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
-from hrtoolkit.visualization import draw_text
 
 
 def label_targets(truth: Category) -> dict[str, ndarray]:

@@ -5,7 +5,6 @@ Convention: sizes in arguments are (width, height). Pillow averages where it shr
 
 from __future__ import annotations
 
-import math
 from typing import Literal, NamedTuple
 
 import cv2
@@ -16,6 +15,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Warp
 from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import VIEWS
+from hrtoolkit.runtime.views import cover_size
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, OLD_TRANSFORMS, BaseView
 
 
@@ -68,7 +68,7 @@ class ResizeCenterCrop(BaseView):
         left: float  # of the input, in pixels of the scaled image
         top: float
         if ask is None:
-            scaled = self._scaled_size(image.shape[1::-1])
+            scaled = cover_size(image.shape[1::-1], size, self.crop)
             x, y = (round((a - b) / 2) for a, b in zip(scaled, size, strict=True))
             left, top = x, y
             scale_x, scale_y = scaled[0] / image.shape[1], scaled[1] / image.shape[0]
@@ -84,15 +84,6 @@ class ResizeCenterCrop(BaseView):
             pixels = cv2.flip(pixels, 1)
             matrix[0] = [-scale_x, 0, size[0] - 1 - matrix[0, 2]]
         return pixels, Warp(image.shape[:2], size[::-1], mirror, matrix)
-
-    def _scaled_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of the whole scaled image, whose shorter side fits."""
-        targets = [math.floor(side / self.crop) for side in self.input_size]
-        width, height = size
-        if targets[0] == targets[1]:  # rounded as torchvision does, otherwise as timm does
-            return int(targets[0] * width / min(size)), int(targets[0] * height / min(size))
-        ratio = min(side / target for side, target in zip(size, targets, strict=True))
-        return round(width / ratio), round(height / ratio)
 
 
 def _resize(image: np.ndarray, size: tuple[int, int], interpolation: str) -> Image.Image:

@@ -13,8 +13,8 @@ from hrtoolkit.data.boxes import check_boxes, check_edges
 from hrtoolkit.data.coco import Images, Instances, are_texts, unpack_keys
 from hrtoolkit.errors import suggest
 from hrtoolkit.findings import Finding, Findings, Level
-from hrtoolkit.geometry import to_xywh
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.tasks.detection.mask_checks import AnnotatedMasks, check_apart, check_written_masks
 
 log = logging.getLogger(__name__)

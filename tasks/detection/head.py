@@ -19,12 +19,12 @@ from hrtoolkit.model import BaseHead, Listed
 from hrtoolkit.ranges import Count
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
+from hrtoolkit.runtime.drawing import draw_boxes
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
 from hrtoolkit.tasks.detection.postprocess import paste_masks
 from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
 from hrtoolkit.tasks.detection.rpn import ProposalNetwork
-from hrtoolkit.visualization import draw_boxes
 
 log = logging.getLogger(__name__)
 

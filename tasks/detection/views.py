@@ -14,6 +14,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Resized, Size
 from hrtoolkit.ranges import Count
 from hrtoolkit.registry import VIEWS
+from hrtoolkit.runtime.views import fit_size
 from hrtoolkit.tasks.detection.conventions import CONVENTIONS
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, BaseView
 
@@ -86,14 +87,6 @@ def sides(size: Sequence[int]) -> tuple[int, int]:
     if len(size) != 2 or min(size) <= 0:
         raise OptionError(f"a size is a pair of a longest and a shortest side, got {size!r}")
     return max(size), min(size)
-
-
-def fit_size(size_hw: Size, longest: int, shortest: int, rounding: str = "nearest") -> Size:
-    """Height and width of the largest image of the same aspect whose sides are not above `longest` and `shortest`."""
-    scale = min(longest / max(size_hw), shortest / min(size_hw))
-    half = 0.5 if rounding == "nearest" else 0.0
-    height, width = (max(1, int(side * scale + half)) for side in size_hw)
-    return height, width
 
 
 def resize_float(image: np.ndarray, size_hw: Size) -> np.ndarray:

@@ -24,7 +24,6 @@ from hrtoolkit.data.pts import read_pts, to_numbers
 from hrtoolkit.data.reading import find_image_folder, read_lines
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.findings import Findings
-from hrtoolkit.geometry import to_xyxy
 from hrtoolkit.keypoints.checks import (
     check_images,
     check_lengths,
@@ -41,6 +40,7 @@ from hrtoolkit.keypoints.samples import (
     square_windows,
 )
 from hrtoolkit.registry import DATASETS
+from hrtoolkit.runtime.geometry import to_xyxy
 from hrtoolkit.samples import Crops, Images
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98

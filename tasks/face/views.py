@@ -8,12 +8,12 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image
 
-from hrtoolkit import geometry
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Warp
-from hrtoolkit.keypoints.views import PADDING, TopDown, stretch_contrast
+from hrtoolkit.keypoints.views import PADDING, TopDown
 from hrtoolkit.ranges import Count, Positive
 from hrtoolkit.registry import VIEWS
+from hrtoolkit.runtime.views import cut_window, official_window, stretch_contrast
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, Crop
 
 FAR_AWAY = -1e5  # pixels
@@ -78,16 +78,13 @@ class OfficialFaceCrop(TopDown):
                 self._to_picture(pixels).resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR)
             )
             center, size = center / shrink, size / shrink
-        # Two corners of the input, at -1 and at its last pixel, in whole pixels of the image.
-        to_image = geometry.invert_affine(geometry.crop_matrix(center, size, self.input_size))
-        corners = geometry.transform_points(np.array([[-1.0, -1.0], [side - 1.0, side - 1.0]]), to_image)
-        first, end = np.trunc(corners).astype(int) + 1
+        first, end = official_window(center, size, side)
         pad = 0
         if angle:
             extent = end - first
             pad = int(np.linalg.norm(extent) / 2 - extent[1] / 2)
             first, end = first - pad, end + pad
-        picture = self._to_picture(_cut(pixels, first, end))
+        picture = self._to_picture(cut_window(pixels, first, end))
         if angle:
             picture = picture.rotate(angle, Image.Resampling.BILINEAR)
             picture = picture.crop((pad, pad, picture.width - pad, picture.height - pad))
@@ -97,15 +94,3 @@ class OfficialFaceCrop(TopDown):
         if self.contrast_stretch:
             return Image.fromarray(stretch_contrast(pixels))
         return Image.fromarray(np.floor(pixels + 0.5).astype(np.uint8))
-
-
-def _cut(pixels: ndarray, first: ndarray, end: ndarray) -> ndarray:
-    """The window from `first` to before `end` (x, y) of pixels [H, W, 3], black outside, at least a pixel large."""
-    width, height = np.maximum(end - first, 1)
-    window = np.zeros((height, width, 3), np.float32)
-    left, top = np.maximum(first, 0)
-    right, bottom = np.minimum(end, pixels.shape[1::-1])
-    if left < right and top < bottom:
-        x, y = left - first[0], top - first[1]
-        window[y : y + bottom - top, x : x + right - left] = pixels[top:bottom, left:right]
-    return window

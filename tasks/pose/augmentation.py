@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit import geometry
 from hrtoolkit.frames import Size
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.ranges import CountFrom0, NotNegative, Share
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import AUGMENTATIONS
+from hrtoolkit.runtime import geometry
 from hrtoolkit.schemes import KeypointScheme, Scheme
 from hrtoolkit.views import OLD_TRANSFORMS, BaseAugmentation, Crop, View
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit import geometry
 from hrtoolkit.data.boxes import check_boxes
 from hrtoolkit.data.coco import FAULTS, Annotations, Faults, Images, pack_key
 from hrtoolkit.findings import Findings, Level
 from hrtoolkit.keypoints.checks import are_most, check_lengths, check_points, unpack_keypoints
+from hrtoolkit.runtime import geometry
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import COCO, DEFAULT_SIGMA
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit import geometry
 from hrtoolkit.data.boxes import check_boxes
 from hrtoolkit.data.coco import (
     Annotations,
@@ -40,6 +39,7 @@ from hrtoolkit.keypoints.samples import (
 )
 from hrtoolkit.keypoints.views import PADDING
 from hrtoolkit.registry import DATASETS
+from hrtoolkit.runtime import geometry
 from hrtoolkit.samples import Crops
 from hrtoolkit.samples import Images as ImageTable
 from hrtoolkit.schemes import ClassScheme, SchemeLike

@@ -9,11 +9,11 @@ from numpy import ndarray
 
 from hrtoolkit.coco_eval import MOST, evaluate
 from hrtoolkit.errors import DataError, Moved, OptionError
-from hrtoolkit.geometry import to_xywh
 from hrtoolkit.keypoints.results import PointsWriter, warn_of_infinite, write_json
 from hrtoolkit.metric import BaseMetric, BaseWriter
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import METRICS
+from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
 from hrtoolkit.schemes.people import MPII, with_sigmas
 

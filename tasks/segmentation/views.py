@@ -15,6 +15,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Resized
 from hrtoolkit.ranges import Count
 from hrtoolkit.registry import VIEWS
+from hrtoolkit.runtime.views import resize_sides, whole_size
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, OLD_TRANSFORMS, BaseView
 
 
@@ -72,12 +73,7 @@ class WholeImage(BaseView):
 
     def _whole(self, image: np.ndarray) -> tuple[np.ndarray, Resized]:
         image_hw = height, width = image.shape[:2]
-        size = self.squash or (width, height)
-        if self.short_side is not None:
-            size = _resize_sides(size, self.short_side, short=True)
-        if self.fit is not None:
-            factor = min(self.fit[0] / max(size), self.fit[1] / min(size))
-            size = max(int(size[0] * factor + 0.5), 1), max(int(size[1] * factor + 0.5), 1)
+        size = whole_size((width, height), self.short_side, self.fit, self.squash)
         if size != (width, height):
             image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         width, height = size
@@ -110,7 +106,7 @@ def scale_size(size: tuple[int, int], long_side: float) -> tuple[int, int]:
         size: width and height before.
         long_side: in pixels, need not be whole.
     """
-    return _resize_sides(size, int(long_side + 0.5), short=False)
+    return resize_sides(size, int(long_side + 0.5), short=False)
 
 
 def _pad(image: np.ndarray, size: tuple[int, int], color: tuple[int, int, int]) -> np.ndarray:
@@ -119,15 +115,6 @@ def _pad(image: np.ndarray, size: tuple[int, int], color: tuple[int, int, int]) 
     if not (columns or rows):
         return image
     return cv2.copyMakeBorder(image, 0, rows, 0, columns, cv2.BORDER_CONSTANT, value=color)
-
-
-def _resize_sides(size: tuple[int, int], length: int, short: bool) -> tuple[int, int]:
-    """Bring the short or the long side to `length`; of equal sides the width leads."""
-    width, height = size
-    height_leads = height < width if short else height > width
-    if height_leads:
-        return max(int(width * length / height + 0.5), 1), length
-    return length, max(int(height * length / width + 0.5), 1)
 
 
 def _whole_image(options: dict) -> tuple[dict, dict]:

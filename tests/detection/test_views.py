@@ -10,10 +10,11 @@ from hrtoolkit.frames import to_input
 from hrtoolkit.masks import Masks
 from hrtoolkit.necks import Pyramid
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime.views import fit_size
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.tasks.detection.augmentation import ResizeAugmentation
-from hrtoolkit.tasks.detection.views import Fit, FitInside, fit_size
+from hrtoolkit.tasks.detection.views import Fit, FitInside
 
 from .conftest import make_frames, rectangle
 

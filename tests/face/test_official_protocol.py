@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmengine.registry import PARAM_SCHEDULERS
 
-from hrtoolkit import geometry
 from hrtoolkit.config import load_config
 from hrtoolkit.data.pts import read_pts
 from hrtoolkit.engine.schedules import fit_schedule
@@ -15,6 +14,7 @@ from hrtoolkit.frames import Warp, to_input
 from hrtoolkit.keypoints.codecs import DarkHeatmap
 from hrtoolkit.keypoints.samples import square_windows
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime import geometry
 from hrtoolkit.samples import Inputs
 from hrtoolkit.schemes.faces import AFLW_19, IBUG_68
 from hrtoolkit.tasks.face.augmentation import FaceAugmentation

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from hrtoolkit import geometry
 from hrtoolkit.keypoints.codecs import (
     DarkHeatmap,
     GaussianHeatmap,
@@ -15,6 +14,7 @@ from hrtoolkit.keypoints.codecs import (
     flip_heatmaps,
     smooth,
 )
+from hrtoolkit.runtime import geometry
 
 GRID = (64, 48)  # rows and columns of the heatmaps of 256x192 inputs
 CROP_JOINTS = torch.tensor([[[101.3, 77.7], [3, 4], [190, 254], [95.5, 127.5]]])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from hrtoolkit import geometry
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.frames import Warp
 from hrtoolkit.keypoints.codecs import DarkHeatmap, GaussianHeatmap, UDPHeatmap
 from hrtoolkit.keypoints.head import HeatmapHead
 from hrtoolkit.keypoints.loss import KeypointMSE, heatmap_accuracy
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime import geometry
 from hrtoolkit.schemes import KeypointScheme, check_same
 from hrtoolkit.schemes.people import COCO
 

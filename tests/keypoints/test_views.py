@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hrtoolkit import geometry
 from hrtoolkit.errors import OptionError
 from hrtoolkit.keypoints.views import TopDown
+from hrtoolkit.runtime import geometry
 
 
 def test_crops_are_padded_in_float32_and_grown_in_float64():

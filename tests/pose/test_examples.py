@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import torch
 
-from hrtoolkit import build_model, geometry
+from hrtoolkit import build_model
 from hrtoolkit.engine import test as run_test
+from hrtoolkit.runtime import geometry
 
 from ..conftest import REPOSITORY
 from ..engine.test_run import make_config

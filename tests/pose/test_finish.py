@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hrtoolkit.runtime.oks import oks_nms, pairwise_oks, rescore, soft_oks_nms
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.tasks.pose.finish import oks_nms, pairwise_oks, rescore, soft_oks_nms
 
 SIGMAS = np.array(COCO.sigmas)
 

@@ -13,8 +13,8 @@ from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import Run, configure_test
 from hrtoolkit.errors import CheckpointError, DataError, OptionError
-from hrtoolkit.geometry import to_xyxy
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime.geometry import to_xyxy
 from hrtoolkit.toy.faces import write_faces
 from tests.classification.conftest import class_folder  # noqa: F401 (a fixture)
 from tests.classification.test_run import make_config as classes_config

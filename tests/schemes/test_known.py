@@ -3,9 +3,9 @@
 import pytest
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.schemes.sides import partners_by_name
 
 
 def resolve(names, **fields):

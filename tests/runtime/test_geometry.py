@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrtoolkit import geometry
+from hrtoolkit.runtime import geometry
 
 
 @pytest.mark.parametrize(
