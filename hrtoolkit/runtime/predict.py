@@ -1,0 +1,64 @@
+"""Predict with this exported model, without PyTorch.
+
+    pip install numpy opencv-python-headless onnxruntime   # openvino instead, where there is a model.xml
+    python predict.py photo.jpg --out drawings
+
+A line of json a picture goes to the standard output. Of use as a library, `load(folder)` gives a predictor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import cv2
+from hrtoolkit_runtime import Prediction, Source, load
+from hrtoolkit_runtime.errors import UserError
+
+
+def main() -> int:
+    """Parse the command line, predict, and say by the exit code whether everything could be read."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="+", help="pictures, videos, folders, patterns; or the number of one camera")
+    parser.add_argument("--out", type=Path, help="folder for drawings of what was found")
+    parser.add_argument(
+        "--boxes", help="where people or faces are: a json file {name: [[x1, y1, x2, y2], ...]}, or whole"
+    )
+    parser.add_argument("--detector", help="what finds them: the folder of an exported detector, or YuNet's .onnx")
+    arguments = parser.parse_args()
+    failed = []
+
+    def tell(source: Source, error: UserError) -> None:
+        failed.append(source)
+        print(error, file=sys.stderr)
+
+    try:
+        predictor = load(Path(__file__).parent, detector=arguments.detector)
+        boxes = arguments.boxes
+        if predictor.sees_crops and boxes is None and arguments.detector is None:
+            boxes = "whole"
+            print("looking at whole pictures: --boxes or --detector say where people or faces are", file=sys.stderr)
+        source = arguments.source[0] if len(arguments.source) == 1 else arguments.source
+        for prediction in predictor(source, boxes=boxes, on_failure=tell):
+            print(json.dumps(prediction.to_dict()), flush=True)
+            if arguments.out is not None:
+                write_drawing(prediction, arguments.out)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 1 if failed else 0
+
+
+def write_drawing(prediction: Prediction, folder: Path) -> None:
+    """Write what was found over its picture, into a file that is called like it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = "" if prediction.source.frame is None else f"_{prediction.source.frame:06d}"
+    name = prediction.source.name.replace("/", "_").replace("\\", "_") + frame + ".png"
+    png = cv2.imencode(".png", cv2.cvtColor(prediction.draw(), cv2.COLOR_RGB2BGR))[1]
+    (folder / name).write_bytes(png.tobytes())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What was found in one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from .drawing import OBJECT_THRESHOLD, draw_category, draw_label_map, draw_objects, draw_predicted_points
+from .records import Category, LabelMap, Objects, Record
+from .scheme import Scheme
+from .sources import Source
+
+MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A record of one picture, with names.
+
+    Args:
+        source: file, frame and time.
+        record: in pixels of the picture.
+        scheme: what the record's points or labels stand for.
+        image: the picture, RGB uint8 [H, W, 3].
+    """
+
+    source: Source
+    record: Record
+    scheme: Scheme
+    image: ndarray
+
+    def __getitem__(self, name: str) -> ndarray | float | Objects:
+        """What was found of one name of the scheme.
+
+        Returns:
+            of keypoints (x, y, score) of every person [N, 3]; of objects those of the class; of a label map its mask,
+            bool [H, W]; of an image the score of the class.
+
+        Raises:
+            KeyError: the scheme has no such name.
+        """
+        if name not in self.scheme.names:
+            raise KeyError(f"{name!r} is none of {', '.join(self.scheme.names)}")
+        place, record = self.scheme.names.index(name), self.record
+        if isinstance(record, LabelMap):
+            return record.label_map == place
+        if isinstance(record, Category):
+            assert record.class_scores is not None, "predictions have scores"
+            return float(record.class_scores[place])
+        if record.points is not None:
+            assert record.point_scores is not None
+            return np.concatenate([record.points[:, place], record.point_scores[:, place, None]], axis=1)
+        return record.select(record.labels == place)
+
+    def draw(self) -> ndarray:
+        """The picture with what was found over it, RGB uint8 [H, W, 3]."""
+        image, record, scheme = self.image, self.record, self.scheme
+        if isinstance(record, LabelMap):
+            return draw_label_map(image, record.label_map, scheme)
+        if isinstance(record, Category):
+            return draw_category(image, record.label, record.class_scores, scheme.names)
+        assert record.scores is not None, "predictions have scores"
+        if record.points is not None and record.point_scores is not None:
+            return draw_predicted_points(image, record.points, record.point_scores, scheme)
+        sure = record.select(record.scores >= OBJECT_THRESHOLD)
+        masks = None if sure.masks is None else sure.masks.draw()
+        return draw_objects(image, sure.boxes_xyxy, sure.labels, sure.scores, masks, scheme.names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but pixels, as json can hold it; boxes are edges, points have pixel centres on integers."""
+        height, width = self.image.shape[:2]
+        found: dict[str, Any] = {"source": self.source.name, "width": width, "height": height}
+        if self.source.frame is not None:
+            found["frame"] = self.source.frame
+        if self.source.time is not None:
+            found["time"] = self.source.time
+        record, names = self.record, self.scheme.names
+        if isinstance(record, LabelMap):
+            counts = np.bincount(record.label_map.ravel(), minlength=len(names))
+            found["pixels"] = {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}
+        elif isinstance(record, Category):
+            assert record.class_scores is not None, "predictions have scores"
+            best = np.argsort(-record.class_scores, kind="stable")[:MOST_CATEGORIES].tolist()
+            found["classes"] = {names[i]: float(record.class_scores[i]) for i in best}
+        else:
+            found["objects"] = _list_objects(record, self.scheme)
+        return found
+
+
+def _list_objects(record: Objects, scheme: Scheme) -> list[dict[str, Any]]:
+    """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
+    scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
+    objects: list[dict[str, Any]] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
+    classes = scheme.classes if scheme.kind == "keypoints" else scheme
+    if classes is not None:
+        for one, label in zip(objects, record.labels.tolist(), strict=True):
+            one["label"] = classes.names[label]
+    if record.points is not None:
+        assert record.point_scores is not None
+        triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
+        for one, points in zip(objects, triplets.tolist(), strict=True):
+            one["keypoints"] = dict(zip(scheme.names, points, strict=True))
+    if record.masks is not None:
+        for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
+            one["mask"] = mask
+    return objects

@@ -1,0 +1,243 @@
+"""From anything that people have pictures in to records, by an exported model."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy import ndarray
+
+from .boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
+from .errors import CheckpointError, DataError, OptionError, UserError
+from .network import SETTINGS, Input, Network, open_network
+from .prediction import Prediction
+from .reading import FINISH, READ
+from .records import Record, join, nobody
+from .scheme import Scheme, read_scheme
+from .sources import Picture, Readables, Source, is_live, open_source
+from .views import FitInside, Look, TopDown, make_view
+
+CROPS = 16  # at once by default; of whole pictures it is one
+
+
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    detector: Detector | None = None,
+) -> Predictor:
+    """Load an exported model to predict with.
+
+    Args:
+        folder: that `hrtoolkit export` wrote.
+        batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
+            once are of one size.
+        threads: that the network may use; None leaves it to the package that runs it.
+        detector: finds the boxes of people or faces: another exported folder, of a detector, a predictor of objects, a
+            function, or the file of OpenCV's face detector YuNet, see `boxes.use_detector`.
+
+    Raises:
+        UserError: the folder is not whole, or not of this version, or what runs it is not installed.
+    """
+    network = open_network(folder, threads=threads)
+    if detector is not None and isinstance(detector, (str, os.PathLike)) and Path(detector).is_dir():
+        detector = load(detector, threads=threads)
+    return Predictor(network, read_scheme(Path(folder)), batch_size=batch_size, detector=detector)
+
+
+@dataclass
+class _Job:
+    """A picture, and the records of its inputs that are there already."""
+
+    picture: Picture
+    inputs: int
+    records: list[Record] = field(default_factory=list)
+
+
+class Predictor:
+    """Looks at pictures with an exported network.
+
+    Args:
+        network: of the folder.
+        scheme: what its outputs stand for.
+        batch_size: see `load`.
+        detector: see `load`; a network that sees crops needs it, or boxes with each call.
+
+    Raises:
+        OptionError: the batch size or the detector does not fit the network.
+        CheckpointError: the folder asks for what this runtime does not know.
+    """
+
+    def __init__(
+        self, network: Network, scheme: Scheme, *, batch_size: int | None = None, detector: Detector | None = None
+    ):
+        settings = network.settings
+        self.network, self.scheme = network, scheme
+        self.view = make_view(settings["view"], network.input.mean)
+        self.sees_crops = isinstance(self.view, TopDown)
+        finish = settings.get("finish")
+        for name, known in (("read", READ), ("finish", FINISH)):
+            kind = (settings.get(name) or {}).get("kind" if name == "read" else "type")
+            if kind not in known and not (name == "finish" and finish is None):
+                raise CheckpointError(
+                    f"{network.folder}/{SETTINGS}: {name} is {kind!r}, and this runtime knows {known}"
+                )
+        self._read, self._finish = READ[settings["read"]["kind"]], None if finish is None else FINISH[finish["type"]]
+        if isinstance(self.view, FitInside) and self.view.float_resize and network.input.dtype == "uint8":
+            raise CheckpointError(
+                f"{network.folder}: a view that does not round grey levels, and a model of uint8 images"
+            )
+        if detector is not None and not self.sees_crops:
+            raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
+        self.detect = None if detector is None else use_detector(detector)
+        self.batch_size = self._choose_batch_size(batch_size)
+
+    def _choose_batch_size(self, wanted: int | None) -> int:
+        fixed = self.network.input.shape[0]
+        if wanted is not None and (wanted < 1 or fixed not in (wanted, "batch")):
+            raise OptionError(f"batch_size is {'1 or more' if isinstance(fixed, str) else fixed}, got {wanted}")
+        return fixed if isinstance(fixed, int) else wanted or (CROPS if self.sees_crops else 1)
+
+    def __call__(
+        self,
+        source: Readables,
+        *,
+        boxes: BoxesLike | None = None,
+        recursive: bool = True,
+        order: Literal["rgb", "bgr"] = "rgb",
+        on_failure: Callable[[Source, UserError], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Predict on pictures one after another, as they are asked for; a batch is filled across pictures.
+
+        Args:
+            source: see `sources.open_source`, which also explains the next arguments.
+            boxes: where to look, see `boxes.use_boxes`; instead of the detector.
+            recursive: whether folders inside folders are read.
+            order: of the channels of arrays.
+            on_failure: is given what cannot be read; without it the first one is raised.
+
+        Raises:
+            OptionError: the model looks at crops, and nobody says where.
+            DataError: a source cannot be read.
+        """
+        find = self._find_boxes(boxes)
+        opened = open_source(source, recursive=recursive, order=order, on_failure=on_failure)
+        return self._predict(opened, find, is_live(source), on_failure)
+
+    def find(self, image: ndarray, boxes: BoxesLike | None = None) -> Record:
+        """The record of one RGB picture, uint8 [H, W, 3]."""
+        return next(self([image], boxes=boxes)).record
+
+    def _find_boxes(self, boxes: BoxesLike | None) -> Find | None:
+        if not self.sees_crops:
+            if boxes is not None:
+                raise OptionError("boxes are for models that look at crops; this one looks at whole pictures")
+            return None
+        if boxes is None and self.detect is None:
+            raise OptionError(
+                "this model looks at one person or face at a time: say where by boxes=... (--boxes), 'whole' for the "
+                "whole picture, or give it a detector=... (--detector), such as the folder of an exported detector"
+            )
+        return self.detect if boxes is None else use_boxes(boxes)
+
+    def _predict(
+        self,
+        pictures: Iterator[Picture],
+        find: Find | None,
+        live: bool,
+        on_failure: Callable[[Source, UserError], None] | None,
+    ) -> Iterator[Prediction]:
+        jobs: deque[_Job] = deque()  # in the order of the pictures
+        waiting: deque[tuple[_Job, Look]] = deque()
+        for index, picture in enumerate(pictures):
+            try:
+                looks = self._look(index, picture, find)
+            except DataError as error:
+                if on_failure is None:
+                    raise
+                on_failure(picture.source, error)
+                continue
+            job = _Job(picture, len(looks))
+            jobs.append(job)
+            for look in looks:
+                waiting.append((job, look))
+            while waiting and (live or len(waiting) >= self.batch_size or not _alike(self, waiting[0], waiting[-1])):
+                self._run(waiting)
+            yield from self._done(jobs)
+        while waiting:
+            self._run(waiting)
+        yield from self._done(jobs)
+
+    def _look(self, index: int, picture: Picture, find: Find | None) -> list[Look]:
+        """The inputs of a picture: its crops, or the whole of it."""
+        if not isinstance(self.view, TopDown):
+            return [self.view.look(picture.image)]
+        assert find is not None, "a model of crops is told where to look"
+        boxes, scores = find(index, picture)
+        check_inside(boxes, picture)
+        return [self.view.look(picture.image, b, s) for b, s in zip(boxes, scores.tolist(), strict=True)]
+
+    def _run(self, waiting: deque[tuple[_Job, Look]]) -> None:
+        """Run the next batch: as many of one size as there are."""
+        chosen = [waiting.popleft()]
+        while waiting and _alike(self, waiting[0], chosen[0]) and len(chosen) < self.batch_size:
+            chosen.append(waiting.popleft())
+        for (job, _), record in zip(chosen, self._records([look for _, look in chosen]), strict=True):
+            job.records.append(record)
+
+    def _records(self, looks: Sequence[Look]) -> list[Record]:
+        spare = self.batch_size - len(looks) if isinstance(self.network.input.shape[0], int) else 0
+        images = make_batch([*looks, *[looks[-1]] * spare], self.network.input)
+        sizes_hw = np.array([look.pixels.shape[:2] for look in [*looks, *[looks[-1]] * spare]])
+        outputs = self.network.run(images, sizes_hw)
+        found = {name: values[: len(looks)] for name, values in outputs.items()}
+        return self._read(found, looks, self.network.settings["read"])
+
+    def _done(self, jobs: deque[_Job]) -> Iterator[Prediction]:
+        """Finish the pictures at the front whose records are all there."""
+        while jobs and len(jobs[0].records) == jobs[0].inputs:
+            job = jobs.popleft()
+            if not job.records:
+                record: Record = nobody(len(self.scheme.names))
+            elif self._finish is None:
+                record = join(job.records)
+            else:
+                record = self._finish(job.records, self.network.settings["finish"])
+            yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
+
+
+def _alike(predictor: Predictor, one: tuple[_Job, Look], other: tuple[_Job, Look]) -> bool:
+    """Whether two inputs fit into one batch: what is padded would change with the others of a batch."""
+    taken = predictor.network.input
+    return batch_hw(one[1].pixels.shape[:2], taken) == batch_hw(other[1].pixels.shape[:2], taken)
+
+
+def batch_hw(size_hw: tuple[int, ...], taken: Input) -> tuple[int, ...]:
+    """Height and width of the batch that an input goes into."""
+    if taken.multiple is None:
+        return size_hw
+    return tuple(-(-max(side, taken.smallest) // taken.multiple) * taken.multiple for side in size_hw)
+
+
+def make_batch(looks: Sequence[Look], taken: Input) -> ndarray:
+    """Join inputs of one batch size, [B, 3, H, W] as the network takes them; what is padded becomes 0.
+
+    Args:
+        looks: one at least.
+        taken: by the network: normalised float32, or uint8.
+    """
+    height, width = batch_hw(looks[0].pixels.shape[:2], taken)
+    images = np.zeros((len(looks), height, width, 3), taken.dtype)
+    mean, std = (np.array(values, np.float32) for values in (taken.mean, taken.std))
+    for image, look in zip(images, looks, strict=True):
+        pixels = look.pixels if taken.color_order == "rgb" else look.pixels[..., ::-1]
+        if taken.dtype == "float32":
+            pixels = (pixels.astype(np.float32) - mean) / std
+        image[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))

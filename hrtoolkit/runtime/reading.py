@@ -1,0 +1,148 @@
+"""From the arrays that a network gives to records, in pixels of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from . import geometry
+from .masks import paste_masks
+from .oks import oks_nms, pairwise_oks, rescore, soft_oks_nms
+from .records import Category, LabelMap, Objects, Record, join
+from .resample import resize_like_torch
+from .views import Look
+
+IGNORED = 255  # in label maps: nothing is known of this pixel
+CHUNK_VALUES = 2**23  # scores at full size that are held at once
+Arrays = Mapping[str, ndarray]  # outputs of a network, by name
+Settings = Mapping[str, Any]
+
+
+def read_keypoints(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """One object a crop, with its `points` [B, K, 2] and their `scores` [B, K].
+
+    Args:
+        outputs: of B crops.
+        looks: the crops.
+        settings: `integer_points`: give points as the official face code does.
+    """
+    matrices = np.stack([look.matrix for look in looks if look.matrix is not None])
+    points = geometry.transform_points(outputs["points"], geometry.invert_affine(matrices))
+    if settings["integer_points"]:
+        points = np.trunc(points) + 1
+    points = points.astype(np.float32)
+    return [
+        Objects(
+            boxes_xyxy=np.array([look.box_xyxy]),
+            labels=np.zeros(1, np.int64),
+            scores=np.array([look.score]),
+            points=points[i : i + 1],
+            point_scores=outputs["scores"][i : i + 1],
+            areas=np.array([look.area]),
+        )
+        for i, look in enumerate(looks)
+    ]
+
+
+def read_objects(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The objects of each image: `boxes` [B, N, 4], `labels` [B, N], `scores` [B, N], perhaps `masks` [B, N, M, M].
+
+    Args:
+        outputs: of B images; a label of -1 is no object.
+        looks: at the images.
+        settings: `last_pixel`, see `views.FitInside`, and `masks`, see `masks.paste_masks`.
+    """
+    end = np.array([0, 0, 1, 1] if settings["last_pixel"] else [0, 0, 0, 0], np.float32)
+    records: list[Record] = []
+    for i, look in enumerate(looks):
+        there = outputs["labels"][i] >= 0
+        (height, width), (input_height, input_width) = look.image_hw, look.pixels.shape[:2]
+        factors = np.array([width / input_width, height / input_height] * 2, np.float32)
+        boxes = (outputs["boxes"][i][there] - end) * factors + end
+        masks = None
+        if settings["masks"] is not None:
+            masks = paste_masks(outputs["masks"][i][there], boxes - end, look.image_hw, settings["masks"])
+        labels, scores = outputs["labels"][i][there], outputs["scores"][i][there]
+        records.append(Objects(boxes.astype(np.float64), labels, scores, masks=masks))
+    return records
+
+
+def read_label_maps(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The class of every pixel of each image, from `logits` [B, C, h, w].
+
+    Args:
+        outputs: of B images.
+        looks: at the images.
+        settings: `align_corners`, of all resizing.
+    """
+    return [
+        LabelMap(_best_labels(logits, look, settings["align_corners"]))
+        for logits, look in zip(outputs["logits"], looks, strict=True)
+    ]
+
+
+def _best_labels(logits: ndarray, look: Look, align_corners: bool) -> ndarray:
+    """The class of the highest score at every pixel: exponentials of enlarged logits, as in the official code."""
+    input_hw, (height, width) = look.pixels.shape[:2], look.content_hw
+    chunk = max(CHUNK_VALUES // max(look.image_hw[0] * look.image_hw[1], input_hw[0] * input_hw[1]), 1)
+    best, labels = np.zeros(0), np.zeros(0, np.uint8)
+    for first in range(0, len(logits), chunk):
+        with np.errstate(over="ignore"):
+            scores = np.exp(resize_like_torch(logits[first : first + chunk], input_hw, align_corners))
+        scores = resize_like_torch(scores[:, :height, :width], look.image_hw, align_corners)
+        index = scores.argmax(axis=0)
+        highest = np.take_along_axis(scores, index[None], axis=0)[0]
+        index = (index + first).astype(np.uint8)
+        if not first:
+            best, labels = highest, index
+        else:
+            labels, best = np.where(highest > best, index, labels), np.maximum(best, highest)
+    return np.where(np.isfinite(best), labels, np.uint8(IGNORED))
+
+
+def read_categories(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The class of each image, from `scores` [B, C]."""
+    return [Category(int(scores.argmax()), scores) for scores in outputs["scores"]]
+
+
+READ: dict[str, Callable[[Arrays, Sequence[Look], Settings], list[Record]]] = {
+    "keypoints": read_keypoints,
+    "objects": read_objects,
+    "label_map": read_label_maps,
+    "category": read_categories,
+}
+
+
+def finish_people(records: Sequence[Record], settings: Settings) -> Record:
+    """The people of one picture: rescored, without duplicates, best first.
+
+    Args:
+        records: of its crops, whose scores are those of their boxes.
+        settings: `score` is what ranks them: "box_keypoint", "box" or "keypoint"; `nms` how several poses of one person
+            are treated: "oks", "soft" or None; and `sigmas`, `nms_threshold` and `keypoint_threshold`.
+    """
+    people = join(records)
+    assert isinstance(people, Objects) and people.points is not None and people.point_scores is not None
+    scores = np.asarray(people.scores, np.float64)
+    if settings["score"] == "box_keypoint":
+        scores = rescore(scores, people.point_scores, settings["keypoint_threshold"])
+    elif settings["score"] == "keypoint":
+        scores = people.point_scores.astype(np.float64).mean(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    scores = scores[order]
+    if settings["nms"] is not None:
+        assert people.areas is not None, "crops have areas"
+        oks = pairwise_oks(people.points[order], people.areas[order], np.array(settings["sigmas"]))
+        if settings["nms"] == "soft":
+            kept, scores = soft_oks_nms(scores, oks, settings["nms_threshold"])
+        else:
+            kept = oks_nms(scores, oks, settings["nms_threshold"])
+            scores = scores[kept]
+        order = order[kept]
+    return people.select(order)._replace(scores=scores)
+
+
+FINISH: dict[str, Callable[[Sequence[Record], Settings], Record]] = {"PoseFinish": finish_people}

@@ -1,0 +1,71 @@
+"""What is found in an image, with the fields that hrtoolkit's records have; those of truth stay None.
+
+Convention: bare arrays in pixels of the image. Points are (x, y) with pixel centres on integers; boxes are edges, so
+pixel i reaches from i to i + 1. What a task has no use for is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from .masks import Masks
+
+
+class Objects(NamedTuple):
+    """N things in an image: people, faces, detected objects."""
+
+    boxes_xyxy: ndarray  # [N, 4] float64
+    labels: ndarray  # [N] int64, classes of the scheme; 0 where there is one kind
+    scores: ndarray | None = None  # [N]
+    points: ndarray | None = None  # [N, K, 2] float32 (x, y)
+    visible: ndarray | None = None
+    point_scores: ndarray | None = None  # [N, K]
+    masks: Masks | None = None
+    areas: ndarray | None = None  # [N] float64 square pixels of the crops
+    sizes: ndarray | None = None
+    crowd: ndarray | None = None
+    ignored: ndarray | None = None
+
+    def select(self, chosen: ndarray | slice) -> Objects:
+        """The objects at some positions, or where a mask [N] is true."""
+        columns = (None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self)
+        return Objects._make(columns)
+
+
+class LabelMap(NamedTuple):
+    """The class of every pixel."""
+
+    label_map: ndarray  # uint8 [H, W], classes of the scheme; 255 where nothing is known
+
+
+class Category(NamedTuple):
+    """The class of an image."""
+
+    label: int
+    class_scores: ndarray | None = None  # [C]
+
+
+Record = Objects | LabelMap | Category
+
+
+def join(records: Sequence[Any]) -> Record:
+    """The records of one picture as one: what several crops showed side by side."""
+    if len(records) == 1:
+        return records[0]
+    columns = zip(*records, strict=True)
+    return Objects._make(None if values[0] is None else np.concatenate(values) for values in columns)
+
+
+def nobody(points: int) -> Objects:
+    """The people of a picture in which nobody was looked for."""
+    return Objects(
+        boxes_xyxy=np.zeros((0, 4)),
+        labels=np.zeros(0, np.int64),
+        scores=np.zeros(0, np.float32),
+        points=np.zeros((0, points, 2), np.float32),
+        point_scores=np.zeros((0, points), np.float32),
+    )
