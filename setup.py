@@ -38,6 +38,7 @@ setup(
         "hrtoolkit.configs",
         "hrtoolkit.data",
         "hrtoolkit.engine",
+        "hrtoolkit.export",
         "hrtoolkit.foreign",
         "hrtoolkit.importers",
         "hrtoolkit.keypoints",
@@ -80,6 +81,8 @@ setup(
         "hub": ["huggingface_hub"],  # models by their names on the Hugging Face Hub
         "imports": ["h5py"],  # tables of DeepLabCut and labels of SLEAP
         "eval": ["faster-coco-eval"],
+        "onnx": ["onnx", "onnxscript", "onnxruntime"],  # exports, and what runs them
+        "openvino": ["onnx", "onnxscript", "openvino", "nncf"],  # made from ONNX files; nncf for int8
         "logging": ["tensorboard"],
         "tables": ["pyarrow"],  # parquet files of predictions
         "video": ["av"],  # PyAV: frames at their own times, the display matrix, AV1 and interlaced films

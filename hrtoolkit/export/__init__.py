@@ -1,0 +1,1 @@
+"""A model as a file that runs elsewhere, with a certificate of what it gives there."""
