@@ -13,30 +13,16 @@ from hrtoolkit.errors import OptionError, suggest
 from hrtoolkit.runtime import boxes
 from hrtoolkit.runtime.boxes import (
     LEAST_SCORE,
-    WHOLE,
     Boxes,
     BoxesLike,
     Detector,
     Find,
-    Finder,
-    Rows,
     check_inside,
     use_boxes,
 )
 from hrtoolkit.weights import copy_to_cache
 
-__all__ = [
-    "WHOLE",
-    "Boxes",
-    "BoxesLike",
-    "Detector",
-    "Find",
-    "Finder",
-    "Rows",
-    "check_inside",
-    "use_boxes",
-    "use_detector",
-]
+__all__ = ["Boxes", "BoxesLike", "Detector", "Find", "check_inside", "use_boxes", "use_detector"]
 
 
 def use_detector(detector: Detector, device: torch.device) -> Find:

@@ -231,6 +231,15 @@ def read_input(settings: Mapping[str, Any], folder: Path) -> Input:
         found = Input(**given | lists)
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{folder / SETTINGS}: its input lacks {error}; export the model again") from None
+    sound = (
+        len(found.shape) == 4
+        and len(found.mean) == len(found.std) == 3
+        and all(isinstance(side, str | int) for side in found.shape)
+        and all(isinstance(value, int | float) for value in (*found.mean, *found.std))
+        and 0 not in (found.multiple, *found.std)
+    )
+    if not sound:
+        raise CheckpointError(f"{folder / SETTINGS}: its input makes no sense: {given}; export the model again")
     for name, value, known in (
         ("dtype", found.dtype, ("float32", "uint8")),
         ("color_order", found.color_order, ("rgb", "bgr")),

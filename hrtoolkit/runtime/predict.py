@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever reads the lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1 if failed else 0
 
 
@@ -55,7 +58,7 @@ def write_drawing(prediction: Prediction, folder: Path) -> None:
     """Write what was found over its picture, into a file that is called like it."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = "" if prediction.source.frame is None else f"_{prediction.source.frame:06d}"
-    name = prediction.source.name.replace("/", "_").replace("\\", "_") + frame + ".png"
+    name = prediction.source.name.replace("/", "_").replace("\\", "_").strip("_") + frame + ".png"
     png = cv2.imencode(".png", cv2.cvtColor(prediction.draw(), cv2.COLOR_RGB2BGR))[1]
     (folder / name).write_bytes(png.tobytes())
 

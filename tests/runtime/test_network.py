@@ -141,7 +141,11 @@ def test_odd_settings_are_named(folder):
     rewrite(folder, model="model.onnx", format="onnx", input=dict(color_order="grb"))
     with pytest.raises(CheckpointError, match="color_order is 'grb'"):
         open_network(folder)
-    rewrite(folder, input=dict(color_order="rgb"))
+    for odd in (dict(shape=[1, 3]), dict(std=[0, 1, 1]), dict(mean="grey"), dict(multiple=0)):
+        rewrite(folder, input=dict(color_order="rgb", shape=SHAPE, std=[1, 1, 1], mean=[0, 0, 0]) | odd)
+        with pytest.raises(CheckpointError, match="its input makes no sense"):
+            open_network(folder)
+    rewrite(folder, input=dict(mean=[0, 0, 0], multiple=None))
     with pytest.raises(OptionError, match="threads is 1 or more"):
         open_network(folder, threads=0)
     (folder / "scheme.json").write_text("{}")

@@ -41,15 +41,21 @@ def assert_alike(mine, theirs, images, **options):
     for found, wanted in zip(predictions, mine(images, **options), strict=True):
         assert_same(found.record, wanted.record)
         np.testing.assert_array_equal(found.draw(), wanted.draw())
-        told, expected = json.loads(json.dumps(found.to_dict())), json.loads(json.dumps(wanted.to_dict()))
-        assert told.keys() == expected.keys() and _shape(told) == _shape(expected)
+        assert_near(json.loads(json.dumps(found.to_dict())), json.loads(json.dumps(wanted.to_dict())))
 
 
-def _shape(value):
-    """A json value with its numbers rounded: floats of both may differ in the last digits."""
+def assert_near(value, wanted):
+    """Values of json are the same, but for the last digits of floats."""
+    assert type(value) is type(wanted)
     if isinstance(value, dict):
-        return {name: _shape(one) for name, one in value.items()}
-    return [_shape(one) for one in value] if isinstance(value, list) else value and isinstance(value, float)
+        assert list(value) == list(wanted)
+        for name in value:
+            assert_near(value[name], wanted[name])
+    elif isinstance(value, list):
+        for one, other in zip(value, wanted, strict=True):
+            assert_near(one, other)
+    else:
+        assert value == (pytest.approx(wanted, abs=1e-4) if isinstance(value, float) else wanted)
 
 
 @pytest.mark.parametrize(("name", "head"), POSE)
