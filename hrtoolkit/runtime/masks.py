@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from .resample import resize_like_torch
+from .resample import Neighbours, blend, resize_like_torch
 
 
 class Masks(NamedTuple):
@@ -63,16 +63,19 @@ def _paste_exactly(canvas: ndarray, mask: ndarray, box: ndarray) -> None:
     left, top = max(int(x1) - 1, 0), max(int(y1) - 1, 0)
     right, bottom = min(int(x2) + 2, canvas.shape[1]), min(int(y2) + 2, canvas.shape[0])
     if left < right and top < bottom and x2 > x1 and y2 > y1:
-        rows, columns = _shares(top, bottom, y1, y2, len(mask)), _shares(left, right, x1, x2, len(mask))
-        canvas[top:bottom, left:right] = rows @ (mask @ columns.T) >= 0.5
+        rows, columns = _cells(top, bottom, y1, y2, len(mask)), _cells(left, right, x1, x2, len(mask))
+        canvas[top:bottom, left:right] = blend(np.pad(mask, 1), rows, columns) >= 0.5
 
 
-def _shares(first: int, end: int, low: float, high: float, cells: int) -> ndarray:
-    """How much of each cell between `low` and `high` is in each pixel, float32 [pixels, cells]; 0 beyond the cells."""
+def _cells(first: int, end: int, low: float, high: float, cells: int) -> Neighbours:
+    """The cells around each pixel, of those between `low` and `high` with one of padding at both ends."""
     pixels = np.arange(first, end, dtype=np.float32)
     places = (pixels + np.float32(0.5) - np.float32(low)) / np.float32(high - low) * 2 - 1
     places = ((places + 1) * cells - 1) / 2  # where the middle of each pixel lies among the middles of the cells
-    return np.maximum(1 - np.abs(places[:, None] - np.arange(cells, dtype=np.float32)), 0)
+    places = places.clip(-1, cells)
+    before = np.floor(places)
+    padded = before.astype(np.int64) + 1
+    return Neighbours(padded, np.minimum(padded + 1, cells + 1), places - before)
 
 
 def _paste_softly(canvas: ndarray, mask: ndarray, box: ndarray) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -118,6 +119,14 @@ def _average(image: ndarray, wanted: int, part: slice, interpolation: str) -> nd
     return np.clip(total >> PRECISION_BITS, 0, 255).astype(np.uint8)
 
 
+class Neighbours(NamedTuple):
+    """The two pixels around each of N places in a row."""
+
+    first: ndarray  # int [N]
+    second: ndarray  # int [N]
+    share: ndarray  # float32 [N], how much counts the second
+
+
 def resize_like_torch(maps: ndarray, size_hw: tuple[int, int], align_corners: bool = False) -> ndarray:
     """Resize maps bilinearly, as `torch.nn.functional.interpolate` does.
 
@@ -134,16 +143,33 @@ def resize_like_torch(maps: ndarray, size_hw: tuple[int, int], align_corners: bo
     rows, columns = (
         _neighbours(length, wanted, align_corners) for length, wanted in zip(maps.shape[-2:], size_hw, strict=True)
     )
-    if np.isfinite(maps).all():  # most weights are 0, and still this takes a quarter of the time
-        return _as_matrix(rows, maps.shape[-2]) @ (maps @ _as_matrix(columns, maps.shape[-1]).T)
-    left, right, x = columns
-    maps = maps[..., left] * (1 - x) + maps[..., right] * x
-    top, bottom, y = rows
-    return maps[..., top, :] * (1 - y)[:, None] + maps[..., bottom, :] * y[:, None]
+    return blend(maps, rows, columns)
 
 
-def _neighbours(length: int, wanted: int, align_corners: bool) -> tuple[ndarray, ndarray, ndarray]:
-    """The two pixels around each pixel of a resized row, and how much counts the second, float32; all [wanted]."""
+def blend(maps: ndarray, rows: Neighbours, columns: Neighbours) -> ndarray:
+    """Mix the pixels of maps [..., H, W] that are neighbours, float32 [..., h, w].
+
+    One map after another, which stays in the processor's cache. Products of matrices take as long, and their threads
+    would fight with those of the network.
+
+    Args:
+        maps: float32.
+        rows: of h.
+        columns: of w.
+    """
+    (top, bottom, y), (left, right, x) = rows, columns
+    y = y[:, None]
+    blended = np.empty((*maps.shape[:-2], len(top), len(left)), np.float32)
+    for place in np.ndindex(maps.shape[:-2]):
+        one = maps[place]
+        across = one.take(left, axis=1) * (1 - x) + one.take(right, axis=1) * x
+        np.multiply(across[top], 1 - y, out=blended[place])
+        blended[place] += across[bottom] * y
+    return blended
+
+
+def _neighbours(length: int, wanted: int, align_corners: bool) -> Neighbours:
+    """Those of each pixel of a resized row."""
     places = np.arange(wanted, dtype=np.float64)
     # The step is in single precision, and its product is not rounded before the difference, as PyTorch has it.
     if align_corners:
@@ -152,13 +178,4 @@ def _neighbours(length: int, wanted: int, align_corners: bool) -> tuple[ndarray,
         places = np.maximum((places + 0.5) * (np.float32(length) / np.float32(wanted)) - 0.5, 0)
     places = places.astype(np.float32)
     first = np.minimum(places.astype(np.int64), length - 1)
-    return first, np.minimum(first + 1, length - 1), np.clip(places - first.astype(np.float32), 0, 1)
-
-
-def _as_matrix(neighbours: tuple[ndarray, ndarray, ndarray], length: int) -> ndarray:
-    """The weights of all pixels, float32 [wanted, length]."""
-    first, second, share = neighbours
-    weights = np.zeros((len(first), length), np.float32)
-    weights[np.arange(len(first)), first] = 1 - share
-    weights[np.arange(len(first)), second] += share
-    return weights
+    return Neighbours(first, np.minimum(first + 1, length - 1), np.clip(places - first.astype(np.float32), 0, 1))
