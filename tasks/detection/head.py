@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
@@ -22,8 +22,9 @@ from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.drawing import draw_boxes
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
+from hrtoolkit.tasks.detection.fixed import detect
 from hrtoolkit.tasks.detection.postprocess import paste_masks
-from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage
+from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage, draw_masks, join_images
 from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class RCNNHead(BaseHead[Listed]):
     moved = MappingProxyType({"classes": "model.head.scheme"})
     reads = ("masks",)
     flips = False
+    reads_sizes = True
     extra_outputs = ("background",)
     output_layers = MappingProxyType({"box_predictor.cls_score": 1, "box_predictor.bbox_pred": 4, "mask_fcn_logits": 1})
     targets = staticmethod(object_targets)
@@ -137,51 +139,66 @@ class RCNNHead(BaseHead[Listed]):
             maps = [x.float() for x in maps]
             proposals, _ = self.rpn(maps, sizes_hw)
             maps = maps[:POOLED_LEVELS]
-            logits, deltas = self.stages[0].boxes(maps, proposals)
+            logits, deltas = self.stages[0].boxes(maps, *join_images(proposals))
             self._tell_infinite(*maps, logits, deltas)
             for before, stage in pairwise(self.stages):
                 proposals = before.refine(deltas, proposals, sizes_hw)
-                stage_logits, deltas = stage.boxes(maps, proposals)
+                stage_logits, deltas = stage.boxes(maps, *join_images(proposals))
                 self._tell_infinite(stage_logits, deltas)
                 logits = logits + stage_logits
             last = self.stages[-1]
             boxes, scores, labels = last.detect(logits / len(self.stages), deltas, proposals, sizes_hw)
-            masks = self._masks(maps, boxes, labels) if last.has_mask() else None
+            masks = None
+            if last.has_mask():
+                drawn = draw_masks(self.stages, maps, *join_images(boxes), torch.cat(labels))
+                masks = drawn.split([len(one) for one in labels])
         found = []
         for i in range(len(frames)):
-            frame = frames[i]
-            in_image = frame.boxes_to_image(boxes[i])
-            assert isinstance(in_image, Tensor), "as what it is made of"
-            in_image = in_image.cpu()
-            packed = None
-            if masks is not None:
-                height, width = frame.image_hw
-                ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
-                pasted = paste_masks(masks[i].cpu(), ends, (height, width), self.rules.masks)
-                packed = Masks((height, width), pasted)
-            found.append(
-                Objects(
-                    boxes_xyxy=in_image.double().numpy(),
-                    labels=labels[i].cpu().numpy() - 1,
-                    scores=scores[i].cpu().numpy(),
-                    masks=packed,
-                )
-            )
+            of_image = None if masks is None else masks[i].cpu()
+            found.append(self._to_image(boxes[i].cpu(), labels[i].cpu() - 1, scores[i].cpu(), of_image, frames[i]))
         return found
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """`boxes` [B, N, 4] in pixels of the input, best first, their `labels` [B, N] and `scores` [B, N], and `masks`.
+
+        Where nothing is, the label is -1 and the rest 0. Masks are probabilities [B, N, 28, 28].
+        """
+        assert sizes_hw is not None, "it reads sizes"
+        return detect(self.rpn, self.stages, [x.float() for x in maps], sizes_hw)
+
+    def read(self, outputs: Mapping[str, np.ndarray], frames: Frame) -> list[Objects]:
+        found = []
+        for i in range(len(frames)):
+            there = outputs["labels"][i] >= 0
+            boxes, labels, scores = (
+                torch.from_numpy(outputs[name][i][there]) for name in ("boxes", "labels", "scores")
+            )
+            masks = torch.from_numpy(outputs["masks"][i][there]) if "masks" in outputs else None
+            found.append(self._to_image(boxes, labels, scores, masks, frames[i]))
+        return found
+
+    def reading(self) -> Settings:
+        masks = self.rules.masks if self.stages[-1].has_mask() else None
+        return {"kind": "objects", "masks": masks, "last_pixel": self.rules.last_pixel}
+
+    def _to_image(self, boxes: Tensor, labels: Tensor, scores: Tensor, masks: Tensor | None, frame: Frame) -> Objects:
+        """What was found in an input, as it lies in its image; all on the CPU."""
+        in_image = frame.boxes_to_image(boxes)
+        assert isinstance(in_image, Tensor), "as what it is made of"
+        packed = None
+        if masks is not None:
+            height, width = frame.image_hw
+            ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
+            packed = Masks((height, width), paste_masks(masks, ends, (height, width), self.rules.masks))
+        return Objects(in_image.double().numpy(), labels.numpy(), scores.numpy(), masks=packed)
 
     def _tell_infinite(self, *tensors: Tensor) -> None:
         """Say once that outputs are not finite: suppression drops such boxes, and nothing would be found in silence."""
         if not self.told_infinite and not all(torch.isfinite(x).all() for x in tensors):
             self.told_infinite = True
             log.warning("outputs of the detector are not finite (NaN or infinite): no object is found where they are")
-
-    def _masks(self, maps: list[Tensor], boxes: list[Tensor], labels: list[Tensor]) -> Sequence[Tensor]:
-        """Probabilities [N, 28, 28] of each image, the mean of all stages."""
-        joined = torch.cat(labels)
-        index = torch.arange(len(joined), device=joined.device)
-        total = sum(stage.masks(maps, boxes)[index, joined].sigmoid() for stage in self.stages)
-        assert isinstance(total, Tensor), "there are stages"
-        return (total / len(self.stages)).split([len(one) for one in labels])
 
     def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[np.ndarray]:
         """Draw the anchors that `loss` takes for objects over the images, RGB uint8 [h, w, 3], without padding.

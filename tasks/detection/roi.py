@@ -21,6 +21,13 @@ from hrtoolkit.tasks.detection.rpn import BoxCoder, Matcher
 POOLED_LEVELS = 4  # RoIs are read from strides 4 to 32; the coarsest map only makes proposals
 
 
+def join_images(boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Boxes [N, 4] of each image as one tensor [R, 4], after the image of each, int64 [R]."""
+    lengths = [len(one) for one in boxes]
+    images = torch.repeat_interleave(torch.arange(len(boxes)), torch.tensor(lengths), output_size=sum(lengths))
+    return images.to(boxes[0].device), torch.cat(boxes)
+
+
 class PyramidRoIAlign(MultiScaleRoIAlign):
     """Resample each RoI from the map that fits its size (Lin et al., CVPR 2017, arXiv:1612.03144, Eq. 1).
 
@@ -38,23 +45,20 @@ class PyramidRoIAlign(MultiScaleRoIAlign):
         self.map_levels = LevelMapper(int(log2(strides[0])), int(log2(strides[-1])))
         self.aligned = convention.roi_aligned
 
-    def forward(self, maps: list[Tensor], boxes: list[Tensor]) -> Tensor:
+    def forward(self, maps: list[Tensor], images: Tensor, boxes: Tensor) -> Tensor:
         """Pool RoIs from maps of a batch.
 
         Args:
             maps: [B, C, H, W] each, finest first.
-            boxes: [N, 4] (x1, y1, x2, y2) for each image, in pixels of the input.
+            images: int64 [R], which image of the batch each RoI is in.
+            boxes: [R, 4] (x1, y1, x2, y2), in pixels of the input.
 
         Returns:
-            [RoIs of all images, C, size, size].
+            [R, C, size, size].
         """
-        images = torch.repeat_interleave(
-            torch.arange(len(boxes)), torch.tensor([len(b) for b in boxes]), output_size=sum(len(b) for b in boxes)
-        )
-        joined = torch.cat(boxes)
-        rois = torch.cat([images.to(joined)[:, None], joined], dim=1)
-        levels = self.map_levels(boxes)
-        pooled = maps[0].new_zeros(len(rois), maps[0].shape[1], *self.output_size)
+        rois = torch.cat([images.to(boxes)[:, None], boxes], dim=1)
+        levels = self.map_levels([boxes])
+        pooled = maps[0].new_zeros(rois.shape[0], maps[0].shape[1], *self.output_size)
         for level, (x, scale) in enumerate(zip(maps, self.scales, strict=True)):
             here = torch.where(levels == level)[0]
             pooled[here] = roi_align(x, rois[here], self.output_size, scale, self.sampling_ratio, self.aligned)
@@ -124,13 +128,13 @@ class RoIStage(RoIHeads):
             nn.init.normal_(layer.weight, std=std)
             nn.init.zeros_(layer.bias)
 
-    def boxes(self, maps: list[Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Class logits [N, C + 1] and box codes of the proposals of all images."""
-        return self.box_predictor(self.box_head(self.box_roi_pool(maps, proposals)))
+    def boxes(self, maps: list[Tensor], images: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits [R, C + 1] and box codes of RoIs [R, 4] in the images [R] of a batch."""
+        return self.box_predictor(self.box_head(self.box_roi_pool(maps, images, rois)))
 
-    def masks(self, maps: list[Tensor], boxes: list[Tensor]) -> Tensor:
-        """Mask logits [N, C + 1, 28, 28] of the boxes of all images."""
-        return self.mask_predictor(self.mask_head(self.mask_roi_pool(maps, boxes)))
+    def masks(self, maps: list[Tensor], images: Tensor, rois: Tensor) -> Tensor:
+        """Mask logits [R, C + 1, 28, 28] of RoIs [R, 4] in the images [R] of a batch."""
+        return self.mask_predictor(self.mask_head(self.mask_roi_pool(maps, images, rois)))
 
     def loss(
         self, maps: list[Tensor], proposals: list[Tensor], sizes_hw: list[tuple[int, int]], targets: list[dict]
@@ -148,7 +152,7 @@ class RoIStage(RoIHeads):
             the losses, and the refined boxes of each image for the next stage.
         """
         proposals, matched, labels, codes = self.select_training_samples(proposals, targets)
-        logits, deltas = self.boxes(maps, proposals)
+        logits, deltas = self.boxes(maps, *join_images(proposals))
         joined = torch.cat(labels)
         positive = torch.where(joined > 0)[0]
         of_class = deltas.unflatten(1, (-1, 4))[positive, 0 if self.class_agnostic else joined[positive]]
@@ -160,7 +164,7 @@ class RoIStage(RoIHeads):
         if self.has_mask():
             chosen = [torch.where(one > 0)[0] for one in labels]
             boxes = [one[index] for one, index in zip(proposals, chosen, strict=True)]
-            mask_logits = self.masks(maps, boxes)
+            mask_logits = self.masks(maps, *join_images(boxes))
             size = mask_logits.shape[-1]
             true_masks = [
                 mask_targets(target["masks"], box, match[index], size, self.convention.masks)
@@ -189,3 +193,11 @@ class RoIStage(RoIHeads):
         if self.class_agnostic:
             deltas = deltas.repeat(1, logits.shape[1])
         return self.postprocess_detections(logits, deltas, proposals, sizes_hw)
+
+
+def draw_masks(stages: Sequence[RoIStage], maps: list[Tensor], images: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
+    """Probabilities [R, 28, 28] of the labels [R], from 1 on, of boxes [R, 4] in the images [R]; a mean of stages."""
+    index = torch.arange(labels.shape[0], device=labels.device)
+    total = sum(stage.masks(maps, images, boxes)[index, labels].sigmoid() for stage in stages)
+    assert isinstance(total, Tensor), "there are stages"
+    return total / len(stages)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Resized, Size
+from hrtoolkit.frames import Resized, Settings, Size
 from hrtoolkit.ranges import Count
 from hrtoolkit.registry import VIEWS
 from hrtoolkit.runtime.views import fit_size
@@ -76,6 +76,11 @@ class FitInside(BaseView):
             content=size_hw,
             last_pixel=rules.last_pixel,
         )
+
+    def portable(self) -> Settings:
+        """As of any view, with what the name of the convention stands for."""
+        rules = CONVENTIONS[self.convention]
+        return super().portable() | {"float_resize": rules.float_resize, "last_pixel": rules.last_pixel}
 
 
 def sides(size: Sequence[int]) -> tuple[int, int]:

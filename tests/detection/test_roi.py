@@ -8,7 +8,7 @@ from torchvision.models.detection import _utils
 from torchvision.ops import roi_align
 
 from hrtoolkit.tasks.detection.conventions import CONVENTIONS
-from hrtoolkit.tasks.detection.roi import PyramidRoIAlign, RoIStage
+from hrtoolkit.tasks.detection.roi import PyramidRoIAlign, RoIStage, join_images
 
 from .conftest import make_target
 
@@ -30,7 +30,7 @@ RAMP = torch.arange(64.0).view(1, 1, 8, 8)
 )
 def test_roi_align_of_the_published_codes(convention, box, squared, expected):
     pool = PyramidRoIAlign(2, STRIDES[:1], CONVENTIONS[convention])
-    pooled = pool([RAMP**2 if squared else RAMP], [torch.tensor([box], dtype=torch.float32)])
+    pooled = pool([RAMP**2 if squared else RAMP], *join_images([torch.tensor([box], dtype=torch.float32)]))
     torch.testing.assert_close(pooled.flatten(), torch.tensor(expected, dtype=torch.float32), atol=1e-3, rtol=0)
 
 
@@ -54,10 +54,10 @@ def test_levels_of_boxes():
 def test_rois_come_from_their_image_and_level_whatever_the_first_image_was():
     pool = PyramidRoIAlign(7, STRIDES, CONVENTIONS["mmdet"])
     small = [torch.zeros(1, 2, -(-64 // s), -(-64 // s)) for s in STRIDES]
-    pool(small, [torch.tensor([[0.0, 0, 20, 20]])])  # torchvision would remember its size
+    pool(small, *join_images([torch.tensor([[0.0, 0, 20, 20]])]))  # torchvision would remember its size
     maps = [torch.randn(2, 2, 512 // s, 512 // s, generator=torch.Generator().manual_seed(s)) for s in STRIDES]
     boxes = [torch.tensor([(3.0, 4, 40, 50), (10, 10, 300, 310)]), torch.tensor([(0.0, 0, 512, 500), (8, 8, 150, 130)])]
-    pooled = pool(maps, boxes)
+    pooled = pool(maps, *join_images(boxes))
     expected = []
     for image, of_image in enumerate(boxes):
         for box in of_image:
@@ -83,7 +83,7 @@ def test_a_cascade_stage_hands_on_refined_boxes_without_the_annotated_ones():
     proposals = torch.tensor([(12.0, 8, 58, 66), (0, 0, 30, 30), (55, 45, 110, 105)])
     _, (refined,) = stage.loss(maps, [proposals], [(128, 128)], [target])
     with torch.no_grad():
-        _, codes = stage.boxes(maps, [proposals])
+        _, codes = stage.boxes(maps, *join_images([proposals]))
     expected = stage.box_coder.decode_single(codes, proposals).clamp(0, 128)
     torch.testing.assert_close(refined, expected)
 
@@ -95,7 +95,7 @@ def test_losses_of_every_proposal_equal_a_plain_computation():
     proposals = torch.tensor([(12.0, 8, 58, 66), (0, 0, 30, 30)])  # an object, and background
     losses, _ = stage.loss(maps, [proposals], [(128, 128)], [target])
     boxes = torch.cat([proposals, target["boxes"]])
-    logits, codes = stage.boxes(maps, [boxes])
+    logits, codes = stage.boxes(maps, *join_images([boxes]))
     labels = torch.tensor([1, 0, 1, 3])
     expected = -logits.log_softmax(1)[torch.arange(4), labels].mean()
     torch.testing.assert_close(losses["loss_classifier"], expected)

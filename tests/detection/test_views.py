@@ -148,3 +148,18 @@ def test_a_polygon_with_a_hole_beside_it_is_one_mask():
     two = [rectangle(0, 0, 10, 10)[0], rectangle(20, 20, 10, 10)[0]]
     (mask,) = Masks((40, 40), [two]).draw()
     assert mask.sum() == 200 and mask[5, 5] and mask[25, 25] and not mask[15, 15]
+
+
+@pytest.mark.parametrize(
+    ("convention", "float_resize", "last_pixel"),
+    [
+        ("mmdet", False, False),
+        ("torchvision", True, False),
+        ("authors", False, True),
+        ("maskrcnn-benchmark", False, True),
+    ],
+)
+def test_a_runtime_is_told_what_the_convention_says(convention, float_resize, last_pixel):
+    told = FitInside(size=(800, 1333), convention=convention).portable()
+    rules = {"float_resize": float_resize, "last_pixel": last_pixel}
+    assert told == {"type": "FitInside", "size": (1333, 800), "convention": convention, **rules}
