@@ -62,8 +62,9 @@ def test_points_lie_where_they_are_by_rtmlib_and_by_us(folder, picture):
     points, scores = network(picture, [box])
     # Its crops are cut by another convention than UDP's: a part in a few hundred is lost towards the border.
     assert np.abs(points[0] - true).max() < 1 and scores.min() > 0.9
-    look = load(folder).view.look(picture, np.array(box), 1.0)
-    heatmaps = load(folder).network.run(np.float32(look.pixels / 255).transpose(2, 0, 1)[None])["heatmaps"]
+    predictor = load(folder)
+    look = predictor.view.look(picture, np.array(box), 1.0)
+    heatmaps = predictor.network.run(np.float32(look.pixels / 255).transpose(2, 0, 1)[None])["heatmaps"]
     cells, _ = UDPHeatmap().decode(torch.from_numpy(heatmaps), 4)
     back = cv2.invertAffineTransform(look.matrix)
     ours = cells[0].numpy() @ back[:, :2].T + back[:, 2]

@@ -33,11 +33,7 @@ WHOLE = (
 
 
 def runtime_view(view):
-    settings = view.portable()
-    if isinstance(view, FitInside):
-        rules = CONVENTIONS[view.convention]
-        settings |= {"float_resize": rules.float_resize, "last_pixel": rules.last_pixel}
-    return make_view({name: list(v) if isinstance(v, tuple) else v for name, v in settings.items()}, view.mean)
+    return make_view({name: list(v) if isinstance(v, tuple) else v for name, v in view.portable().items()}, view.mean)
 
 
 @pytest.mark.parametrize("view", CROPS, ids=lambda view: f"{type(view).__name__}-{view.input_size}")
