@@ -90,9 +90,9 @@ def _best_labels(logits: ndarray, look: Look, align_corners: bool) -> ndarray:
     chunk = max(CHUNK_VALUES // max(look.image_hw[0] * look.image_hw[1], input_hw[0] * input_hw[1]), 1)
     best, labels = np.zeros(0), np.zeros(0, np.uint8)
     for first in range(0, len(logits), chunk):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is marked at the end
             scores = np.exp(resize_like_torch(logits[first : first + chunk], input_hw, align_corners))
-        scores = resize_like_torch(scores[:, :height, :width], look.image_hw, align_corners)
+            scores = resize_like_torch(scores[:, :height, :width], look.image_hw, align_corners)
         index = scores.argmax(axis=0)
         highest = np.take_along_axis(scores, index[None], axis=0)[0]
         index = (index + first).astype(np.uint8)
