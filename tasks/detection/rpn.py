@@ -80,9 +80,10 @@ class BoxCoder(_utils.BoxCoder):
 
     def decode_single(self, rel_codes: Tensor, boxes: Tensor) -> Tensor:
         if self.clamp_shrinking:
-            width_height = [weight * -self.bbox_xform_clip for weight in self.weights[2:]]
-            lowest = rel_codes.new_tensor([-torch.inf, -torch.inf, *width_height])
-            rel_codes = torch.maximum(rel_codes, lowest.repeat(rel_codes.shape[-1] // 4))
+            x, y, *sides = (rel_codes[:, column::4] for column in range(4))
+            lowest = (weight * -self.bbox_xform_clip for weight in self.weights[2:])
+            sides = [codes.clamp(min=low) for codes, low in zip(sides, lowest, strict=True)]
+            rel_codes = torch.stack([x, y, *sides], dim=2).flatten(1)
         return super().decode_single(rel_codes, boxes)
 
 

@@ -1,18 +1,21 @@
-"""Detection as one graph: the same numbers as `predict`."""
+"""Detection as one graph: the same numbers as `predict`, in torch and in what it is exported to."""
 
 import numpy as np
 import pytest
 import torch
+from torch.export import Dim
 from torchvision.ops import nms
 
 from hrtoolkit.data.loading import Collate
+from hrtoolkit.necks import Pyramid
 from hrtoolkit.samples import Input
-from hrtoolkit.suppression import suppress
+from hrtoolkit.suppression import ONNX_OPERATORS, suppress
 from hrtoolkit.tasks.detection.views import FitInside
 
 from .conftest import make_frames, tiny_model
 
 FOUND = 5
+LEVELS = 2  # of exported detectors: five take five times as long
 
 KINDS = {
     "faster": dict(),
@@ -32,9 +35,9 @@ def no_gradients():
         yield
 
 
-def lively_model(head):
+def lively_model(head, **options):
     """A detector with random weights that finds objects, few of them to save time."""
-    model = tiny_model(head).eval()
+    model = tiny_model(head, **options).eval()
     model.head.rpn._pre_nms_top_n["testing"], model.head.rpn._post_nms_top_n["testing"] = 60, 50
     rpn, stages = model.head.rpn.head, model.head.stages
     spreads = {rpn.cls_logits: 2.0, rpn.bbox_pred: 0.3}
@@ -153,3 +156,74 @@ def test_groups_are_suppressed_apart():
     many = boxes.repeat(40, 1, 1), scores.repeat(40, 1)
     assert torch.equal(suppress(*many, 0.5, 0.25, 50), expected.repeat(40, 1))
     assert not suppress(boxes, scores, 0.5, 1.0, 50).any()
+
+
+class Detector(torch.nn.Module):
+    """The pyramid and the head alone, from a map of stride 4."""
+
+    def __init__(self, head):
+        super().__init__()
+        torch.manual_seed(0)
+        self.pyramid = Pyramid([8], [4], channels=8, levels=LEVELS)
+        self.head = head
+
+    def forward(self, fine, sizes_hw):
+        return self.head.decode(self.pyramid([fine]), None, sizes_hw)
+
+
+def some_inputs(batch, height, width):
+    fine = torch.randn(batch, 8, height // 4, width // 4, generator=torch.Generator().manual_seed(height))
+    return fine, torch.tensor([[height - 5 * i, width - 3 * i] for i in range(batch)])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A detector and its file."""
+    for name in ("onnx", "onnxscript"):
+        pytest.importorskip(name)
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    with torch.no_grad():
+        neck = dict(type="Pyramid", channels=8, levels=LEVELS)
+        detector = Detector(lively_model(KINDS["torchvision"], neck=neck).head).eval()
+        # Larger than the inputs of the tests: a map of one row in the example would stay one.
+        batch, height, width = Dim("batch", min=1, max=64), Dim("height", min=2, max=64), Dim("width", min=2, max=64)
+        program = torch.onnx.export(
+            detector,
+            some_inputs(2, 160, 224),
+            dynamo=True,
+            dynamic_shapes=({0: batch, 2: 8 * height, 3: 8 * width}, {0: batch}),
+            custom_translation_table=ONNX_OPERATORS,
+            opset_version=20,
+            verbose=False,
+        )
+    program.save(path)
+    return detector, path
+
+
+def open_onnxruntime(path):
+    session = pytest.importorskip("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+    return lambda *inputs: session.run(None, {name: x.numpy() for name, x in zip(names, inputs, strict=True)})
+
+
+def open_openvino(path):
+    openvino = pytest.importorskip("openvino")
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(openvino.convert_model(path), "CPU", hints)
+    return lambda *inputs: list(compiled([x.numpy() for x in inputs]).values())
+
+
+@pytest.mark.parametrize("backend", [open_onnxruntime, open_openvino])
+def test_other_runtimes_find_the_same(exported, backend):
+    detector, path = exported
+    run_file = backend(path)
+    for inputs in (some_inputs(2, 96, 128), some_inputs(1, 64, 64), some_inputs(3, 160, 96)):
+        expected = detector(*inputs)
+        assert (expected["labels"] >= 0).any()
+        for (name, want), got in zip(expected.items(), run_file(*inputs), strict=True):
+            tolerance = {"boxes": 1e-2, "labels": 0, "scores": 1e-5, "masks": 1e-4}[name]
+            np.testing.assert_allclose(got, want.numpy(), atol=tolerance, rtol=0, err_msg=name)
+    if backend is open_openvino:  # its ReLU makes 0 of NaN
+        return
+    _, labels, *others = run_file(torch.full_like(inputs[0], torch.nan), inputs[1])
+    assert (labels == -1).all() and not any(one.any() for one in others)
