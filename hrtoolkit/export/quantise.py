@@ -24,6 +24,7 @@ from hrtoolkit.files import write_atomically
 log = logging.getLogger(__name__)
 
 Inputs = Mapping[str, ndarray]  # of one run of a network, by name
+TOLD = 20  # inputs between two lines of progress; those of a large network take a second each
 
 # What ONNX Runtime computes in int8 from end to end; a layer of another kind between two of these costs a conversion.
 ONNX_OPERATORS = ("Conv", "Gemm", "Add", "Relu", "Resize", "Concat", "MaxPool", "AveragePool", "GlobalAveragePool")
@@ -123,10 +124,15 @@ class OnnxInt8(Int8):
 
         class Reader(quantisation.CalibrationDataReader):  # type: ignore[name-defined]
             def __init__(self, inputs: Sequence[Inputs]):
-                self.left = iter(inputs)
+                self.inputs, self.read = inputs, 0
 
             def get_next(self) -> dict[str, ndarray] | None:
-                return next((dict(one) for one in self.left), None)
+                if self.read == len(self.inputs):
+                    return None
+                self.read += 1
+                if self.read % TOLD == 0:
+                    log.info("%d of %d inputs", self.read, len(self.inputs))
+                return dict(self.inputs[self.read - 1])
 
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _quiet_onnxruntime():
             path = Path(folder) / "int8.onnx"

@@ -94,6 +94,12 @@ def test_groups_go_back_to_float32(network, tmp_path):
     assert len(int8_weights(path)) == 2
 
 
+def test_what_takes_long_tells_how_far_it_is(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="hrtoolkit"):
+        OnnxInt8(write_network(tmp_path / "model.onnx"), network_inputs(41))
+    assert caplog.messages[-3:] == ["taking the ranges for int8 from 41 inputs", "20 of 41 inputs", "40 of 41 inputs"]
+
+
 @pytest.mark.parametrize("kind", [OnnxInt8, OpenVinoInt8])
 def test_ranges_need_inputs(kind, tmp_path):
     with pytest.raises(UserError, match=r"there are none: give --data-root"):
