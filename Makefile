@@ -10,6 +10,7 @@ BIN = $(if $(wildcard .venv/Scripts),.venv/Scripts,.venv/bin)
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --upgrade --quiet pip
 	$(BIN)/python -m pip install --editable '.[test,docs,logging]'
+	$(BIN)/python -m pip install --no-deps rtmlib  # which one test reads; it wants another build of OpenCV
 	touch $@
 
 demo: .venv/installed

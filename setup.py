@@ -8,6 +8,9 @@ from setuptools import setup
 HERE = Path(__file__).parent
 VERSION = re.search(r'"([\d.]+)"', (HERE / "hrtoolkit/version.py").read_text(encoding="utf-8"))[1]
 
+ONNX = ["onnx", "onnxscript", "onnxruntime"]  # exports, and what runs them
+OPENVINO = ["onnx", "onnxscript", "openvino", "nncf"]  # made from ONNX files; nncf for int8
+
 setup(
     name="hrtoolkit",
     version=VERSION,
@@ -75,14 +78,14 @@ setup(
     ],
     entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
-        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "build", "h5py", "av"],
+        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "build", "h5py", "av", *ONNX, *OPENVINO],
         "docs": ["mkdocs-material", "mkdocstrings[python]"],  # the site
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone
         "hub": ["huggingface_hub"],  # models by their names on the Hugging Face Hub
         "imports": ["h5py"],  # tables of DeepLabCut and labels of SLEAP
         "eval": ["faster-coco-eval"],
-        "onnx": ["onnx", "onnxscript", "onnxruntime"],  # exports, and what runs them
-        "openvino": ["onnx", "onnxscript", "openvino", "nncf"],  # made from ONNX files; nncf for int8
+        "onnx": ONNX,
+        "openvino": OPENVINO,
         "logging": ["tensorboard"],
         "tables": ["pyarrow"],  # parquet files of predictions
         "video": ["av"],  # PyAV: frames at their own times, the display matrix, AV1 and interlaced films

@@ -20,6 +20,7 @@ from hrtoolkit.errors import UserError
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"  # of a folder that holds a model
+EXPORT_FILE = "preprocess.json"  # of a folder that holds an export
 CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar")  # suffixes
 
 
@@ -231,3 +232,9 @@ def is_checkpoint(path: object) -> bool:
     return isinstance(path, (str, os.PathLike)) and (
         Path(path).suffix in CHECKPOINTS or os.path.isfile(Path(path, CONFIG_FILE))  # noqa: PTH113
     )
+
+
+def is_exported(path: object) -> bool:
+    """Whether a path is a folder that `hrtoolkit export` wrote."""
+    # os.path never raises for odd names.
+    return isinstance(path, str | Path) and os.path.isfile(os.path.join(expand_path(path), EXPORT_FILE))  # noqa: PTH113, PTH118

@@ -275,6 +275,22 @@ Inference = Callable[
 Augment = Callable[[Tensor, Targets, int], tuple[Tensor, Targets]]  # of normalised images, see `Model`
 
 
+Backend = Literal["onnxruntime", "openvino", "pt2"]  # what runs an exported network
+
+
+class ExportedNetwork(Protocol):
+    """What runs in place of a model's backbone and neck and the decoding of its head."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
+        ...
+
+    def __call__(self, images: Tensor, frames: Frame) -> Mapping[str, ndarray]:
+        """What the head's `decode` gives of images [B, 3, H, W] as the model's preprocessor leaves them."""
+        ...
+
+
 class Branch(nn.Module):
     """What one task asks of shared maps.
 
@@ -367,6 +383,8 @@ class Model(BaseModel):
             )
         self.flip_test = flip_test
         self.config: str | None = None  # that it was built from, as json; `build_model` sets it
+        # Runs an exported network in place of the backbone, and of what the only head decodes (`hrtoolkit.export`).
+        self.exported: ExportedNetwork | None = None
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
@@ -455,6 +473,9 @@ class Model(BaseModel):
         return {f"{name}/{key}": value for name, some in losses.items() for key, value in some.items()}
 
     def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Frame) -> dict[str, Sequence[Record]]:
+        if self.exported is not None:
+            outputs = self.exported(images, frames)
+            return {name: branch.head.read(outputs, frames) for name, branch in branches.items()}
         once = any(branch.inference is None for branch in branches.values())
         flipped = self.backbone_maps(images.flip(-1)) if once and self.flip_test else None
         maps = self.backbone_maps(images) if once else []

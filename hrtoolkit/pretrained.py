@@ -28,7 +28,7 @@ from hrtoolkit.errors import CheckpointError, OptionError, shorten
 from hrtoolkit.files import CONFIG_FILE, WEIGHTS_FILE, write_atomically
 from hrtoolkit.foreign import convert_stored
 from hrtoolkit.model import Model
-from hrtoolkit.registry import ROLES
+from hrtoolkit.registry import METRICS, ROLES
 from hrtoolkit.version import __version__
 
 log = logging.getLogger(__name__)
@@ -37,12 +37,17 @@ CARD = "README.md"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
-def own_config(content: Mapping, label: str) -> Config:
+# What of a stored config tells of data; the rest is of a training.
+DATA_SECTIONS = ("train_dataloader", "val_dataloader", "val_evaluator", "test_dataloader", "test_evaluator")
+
+
+def own_config(content: Mapping, label: str, whole: bool = False) -> Config:
     """The config of the model that a checkpoint of ours, or OpenMMLab's, holds; what it says imports and calls no code.
 
     Args:
         content: of the checkpoint.
         label: what messages call it.
+        whole: also what it says of data.
 
     Raises:
         ConfigError: OpenMMLab wrote it, with a config that changes results in a way that is not supported here.
@@ -64,10 +69,11 @@ def own_config(content: Mapping, label: str) -> Config:
         # Importing runs code: what a file names is imported only where it is ours, or was imported already.
         if not name.startswith("hrtoolkit.") and name not in sys.modules:
             raise CheckpointError(f"{label} needs the module {name!r}; import it first if you trust it")
-    config = load_config(Config({"model": stored.get("model"), "custom_imports": {"imports": imports}}))
+    sections = {name: stored[name] for name in DATA_SECTIONS if whole and name in stored}
+    config = load_config(Config({"model": stored.get("model"), "custom_imports": {"imports": imports}, **sections}))
     # Where a type is not registered, mmengine looks for anything that Python can import, such as os.system.
-    registered = {name for registry in ROLES.values() for name in _names(registry)}
-    for kind in _types(config.model):
+    registered = {name for book in (*ROLES.values(), METRICS) for name in _names(book)}
+    for kind in _types(config.to_dict()):
         if kind not in registered:
             raise CheckpointError(
                 f"{label} needs the part {kind!r}, which is not registered here; import the code that registers it, if "

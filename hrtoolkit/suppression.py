@@ -6,6 +6,7 @@ overlaps in float32. ONNX's operator has groups.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,4 +53,5 @@ def suppress_in_onnx(boxes: Any, scores: Any, iou: float, above: float, most: in
     return op.Cast(op.ScatterND(zeros, places, ones), to=onnx.TensorProto.BOOL)
 
 
-ONNX_OPERATORS = {torch.ops.hrtoolkit.suppress.default: suppress_in_onnx}  # as torch.onnx.export takes them
+# As torch.onnx.export takes them.
+ONNX_OPERATORS: dict[Callable[..., Any], Callable[..., Any]] = {torch.ops.hrtoolkit.suppress.default: suppress_in_onnx}

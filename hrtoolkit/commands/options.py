@@ -71,6 +71,13 @@ def add_precision(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add --backend."""
+    parser.add_argument(
+        "--backend", choices=("onnxruntime", "openvino", "pt2"), help="what runs the network, instead of PyTorch"
+    )
+
+
 def use_device(name: str) -> None:
     """Let this process see one device; called before torch is imported.
 

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")
     parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")
     options.add_device(parser)
+    options.add_backend(parser)
     parser.add_argument(
         "--batch-size", metavar="N|auto", help="inputs at once: auto measures; by default 16 crops or one whole picture"
     )
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         folded=args.fold,
         amp=args.amp,
         compile=args.compile,
+        backend=args.backend,
     )
     summary = predictor.run(
         args.source[0] if len(args.source) == 1 else args.source,

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster, same numbers")
     options.add_precision(parser, "fold, and compute in half precision")
     options.add_device(parser)
+    options.add_backend(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -58,5 +59,6 @@ def run(args: argparse.Namespace) -> None:
         folded=args.fold,
         amp=args.amp,
         compile=args.compile,
+        backend=args.backend,
         report_numbers=print_numbers,
     )

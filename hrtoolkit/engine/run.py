@@ -34,9 +34,9 @@ from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_p
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, TrainingError, UserError, suggest
-from hrtoolkit.files import FolderLock, check_writable, expand_path, remove_unfinished
+from hrtoolkit.files import FolderLock, check_writable, expand_path, is_exported, remove_unfinished
 from hrtoolkit.metric import Metric
-from hrtoolkit.model import Model
+from hrtoolkit.model import Backend, Model
 from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
 from hrtoolkit.samples import Inputs, Samples
@@ -315,6 +315,7 @@ def test(
     folded: bool = False,
     amp: bool | Precision = False,
     compile: bool = False,
+    backend: Backend | None = None,
     report_numbers: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
@@ -322,7 +323,7 @@ def test(
     Args:
         config: a file or what was loaded from it; it is checked whole before anything is built.
         checkpoint: a file of any known format that fits the model, or "official", "timm" or "openmmlab" for one
-            that the config publishes.
+            that the config publishes; or a folder that `hrtoolkit export` wrote.
         flip: average with the mirrored images.
         pictures: folder for a few images with predictions beside the truth.
         boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
@@ -330,6 +331,7 @@ def test(
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
         amp: fold, and compute backbone and neck in half precision: of the given kind, or what suits the device.
         compile: compile the backbone's blocks (needs a C++ compiler on the CPU).
+        backend: what runs an exported folder, see `hrtoolkit.load`.
         report_numbers: is called with the metrics before the predictions are written.
 
     Returns:
@@ -347,7 +349,15 @@ def test(
     model, samples = run.model, run.samples["test"]
     # The truth of label maps is read with the images: to score it first would take as long as testing.
     check_before_run(run.samples, None if samples.truth_files else run.metrics[0], model.branch().finish)
-    load_fitting(model, name_weights(checkpoint, run.config.filename))
+    if is_exported(checkpoint):
+        from hrtoolkit.export.exported import check_as_made, use_exported
+
+        check_as_made(checkpoint, flip=flip, folded=folded, amp=amp, compile=compile)
+        use_exported(model, Path(checkpoint), backend)
+    elif backend is not None:
+        raise OptionError(f"{checkpoint}: backend is for folders that `hrtoolkit export` wrote")
+    else:
+        load_fitting(model, name_weights(checkpoint, run.config.filename))
     if folded or amp:
         model = fold(model, getattr(torch, choose_precision(amp)))
     if compile:

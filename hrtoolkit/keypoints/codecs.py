@@ -174,7 +174,7 @@ class UDPHeatmap(BaseCodec):
         heatmaps = heatmaps.float()
         cells, scores = find_peaks(heatmaps)
         x, y = cells.unbind(-1)
-        log = smooth(heatmaps, self.blur_kernel).clamp(1e-3, 50).log()
+        log = smooth(heatmaps, self.blur_kernel).clamp(1e-3, 50.0).log()
         middle = _at(log, x, y)
         left, right, up, down = _at(log, x - 1, y), _at(log, x + 1, y), _at(log, x, y - 1), _at(log, x, y + 1)
         corners = _at(log, x + 1, y + 1) + _at(log, x - 1, y - 1)

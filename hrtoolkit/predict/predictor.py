@@ -28,8 +28,8 @@ from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
-from hrtoolkit.files import is_checkpoint, list_shipped
-from hrtoolkit.model import UNNAMED, Branch, Model
+from hrtoolkit.files import is_checkpoint, is_exported, list_shipped
+from hrtoolkit.model import UNNAMED, Backend, Branch, Model
 from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
@@ -67,6 +67,7 @@ def load(
     folded: bool = False,
     amp: bool | Precision = False,
     compile: bool = False,
+    backend: Backend | None = None,
 ) -> Predictor:
     """Load a model to predict with.
 
@@ -84,10 +85,22 @@ def load(
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
         amp: fold, and compute backbone and neck in half precision.
         compile: compile the backbone (needs a C++ compiler on a CPU).
+        backend: what runs the network instead of PyTorch, on the CPU: "onnxruntime" or "openvino", and "pt2" for
+            folders of that format. An exported folder runs with its own by default.
 
     Raises:
         UserError: a file cannot be read, or the checkpoint does not fit.
     """
+    exported = model if checkpoint is None else checkpoint
+    if is_exported(exported):
+        from hrtoolkit.export.exported import check_as_made, load_exported
+
+        check_as_made(exported, flip=flip, folded=folded, amp=amp, compile=compile)
+        network = load_exported(str(exported), backend)
+        asked = {"weights": str(exported), "branch": branch, "backend": backend}
+        return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=asked)
+    if backend is not None and (folded or amp or compile):
+        raise OptionError("backend: another runtime folds and compiles by itself; leave out folded, amp and compile")
     config, content, label = _read_model(model, checkpoint)
     if flip:
         config.model.flip_test = True
@@ -104,12 +117,16 @@ def load(
     load_fitting(network, content, label)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device).eval()
+    network = network.to("cpu" if backend is not None else device).eval()
+    if backend is not None:
+        from hrtoolkit.export.exported import export_to_memory
+
+        export_to_memory(network, branch, backend)
     if folded or amp:
         network = fold(network, getattr(torch, choose_precision(amp)))
     if compile:
         compile_blocks(network.backbone)
-    settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp)}
+    settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp), "backend": backend}
     meta = content.get("meta")
     if checkpoint is None:
         known = {key: meta[key] for key in ("metrics", "epoch", "published", "from") if meta.get(key)}
@@ -129,6 +146,7 @@ class LoadOptions(TypedDict, total=False):
     folded: bool
     amp: bool | Precision
     compile: bool
+    backend: Backend | None
 
 
 def from_pretrained(name: str | Path, **options: Unpack[LoadOptions]) -> Predictor:
@@ -244,7 +262,7 @@ class Predictor:
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return self.model.data_preprocessor.mean.device
 
     def __call__(
         self,
@@ -303,7 +321,7 @@ class Predictor:
         """
         told = {
             "boxes": boxes if isinstance(boxes, (str, type(None))) else "given",
-            "tensors": _hash_tensors(self.model),  # a file keeps its name when it is trained again
+            "tensors": self.hash_weights(),  # a file keeps its name when it is trained again
         }
         output = Output(out, self.scheme, self.settings | told, pictures, save)
         failed: list[tuple[Source, UserError]] = []
@@ -342,6 +360,15 @@ class Predictor:
             UserError: the model was folded or is in half precision, or the folder cannot be written.
         """
         save_pretrained(self.model, folder, self.known, license)
+
+    def hash_weights(self) -> str:
+        """The beginning of the SHA-256 of all weights, or of the file of an export; 0.2 s for a W48."""
+        if self.model.exported is not None:
+            return self.model.exported.sha256[:16]
+        found = hashlib.sha256()
+        for tensor in self.model.state_dict().values():
+            found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return found.hexdigest()[:16]
 
     def find(self, image: ndarray, boxes: BoxesLike | None = None) -> Record:
         """The record of one RGB picture, uint8 [H, W, 3]."""
@@ -447,14 +474,6 @@ class Predictor:
         started = time.perf_counter()
         self._records(inputs)  # ends with arrays on the CPU: nothing is left to wait for
         return (time.perf_counter() - started) / len(inputs)
-
-
-def _hash_tensors(model: Model) -> str:
-    """The beginning of the SHA-256 of all weights; 0.2 s for a W48."""
-    found = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return found.hexdigest()[:16]
 
 
 def _show_progress(predictions: Iterator[Prediction], total: int | None) -> Iterator[Prediction]:

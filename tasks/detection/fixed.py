@@ -92,9 +92,9 @@ def _best_of_classes(boxes: Tensor, scores: Tensor, last: RoIStage) -> dict[str,
     kept = kept.unflatten(0, (-1, scores.shape[2])).transpose(1, 2)
     scores, order = scores.where(kept, 0).flatten(1).topk(last.detections_per_img)
     return {
+        "scores": scores,  # first: boxes of nearly equal scores change places
         "boxes": _take(boxes.flatten(1, 2), order),
         "labels": (order % boxes.shape[2]).where(scores > 0, -1),
-        "scores": scores,
     }
 
 

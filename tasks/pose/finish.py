@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Settings
 from hrtoolkit.ranges import Share
 from hrtoolkit.records import Objects, Record, join
 from hrtoolkit.registry import FINISHES
@@ -53,6 +54,10 @@ class PoseFinish:
         self.nms = nms
         self.nms_threshold = nms_threshold
         self.score = score
+
+    def portable(self) -> Settings:
+        """What `hrtoolkit.runtime` needs to finish records in the same way."""
+        return {"type": type(self).__name__, **vars(self), "sigmas": self.sigmas.tolist()}
 
     def __call__(self, records: Sequence[Record]) -> Objects:
         """Finish the people of an image, whose scores are those of their boxes and whose areas those of their crops."""

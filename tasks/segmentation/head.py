@@ -179,7 +179,7 @@ class SegmentationHead(LabelHead):
         return last(relu(convolve_joined(maps, conv, norm, self.align_corners)))
 
     def logits(self, maps: list[Tensor]) -> Tensor:
-        return self.forward(maps)
+        return self(maps)
 
     def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
         logits, labels = self(maps), targets["label"]

@@ -1,0 +1,358 @@
+"""What an export gives beside what PyTorch gives, on the same real images: the certificate that goes with it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from hrtoolkit import runtime
+from hrtoolkit.export.examples import Examples
+from hrtoolkit.export.exported import load_exported, open_pt2
+from hrtoolkit.export.graph import IMAGES, Network
+from hrtoolkit.files import write_atomically
+from hrtoolkit.masks import Masks
+from hrtoolkit.predict.predictor import Predictor
+from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.runtime.geometry import to_xywh
+from hrtoolkit.runtime.network import open_network, read_settings
+from hrtoolkit.samples import Input
+
+RAW_INPUTS = 8  # whose raw outputs are compared
+SPEED_SECONDS = 10.0  # that timing takes, a batch size
+LEAST_SCORE = 0.1  # of an object that is compared: those below come and go with the last digit of their scores
+SAME_SHIFT = 0.01  # pixels: a point or side that moves less has not moved
+POINT = 100  # metrics are shares; budgets and losses are counted in hundredths, as people do
+# What float32 has to hold: nothing but the order of sums differs.
+RAW_LIMIT = 1e-4  # largest difference, of the largest value
+MOVED_LIMIT = 0.001  # share of points, sides, pixels or classes that may differ: ties go either way
+BUDGETS = {"fp32": 0.05, "fp16": 0.5, "bf16": 0.5, "int8": 0.5}  # points of the metric
+
+
+@dataclass
+class Certificate:
+    """What was compared, and whether it holds; differences are those of the export from PyTorch.
+
+    Args:
+        format: of the model.
+        precision: of it.
+        images: how many were looked at.
+        data: what they are.
+        budget: points (hundredths) of the metric that may be lost.
+        metric: name, its value by `pytorch` and by `export`, and the `loss` in points; None where no truth is known.
+        raw: of each output the largest difference, and that as a share of the largest value.
+        decoded: differences of the results, see `compare_records`.
+        speed: by batch size: milliseconds of both, and their ratio; of the network alone.
+        kept: layers that int8 leaves in float32.
+        calibration: how many inputs int8 was calibrated on.
+        reasons: why it does not hold; none where it does.
+        about: versions, machine, hashes.
+    """
+
+    format: str
+    precision: str
+    images: int
+    data: str
+    budget: float
+    metric: dict[str, Any] | None = None
+    raw: dict[str, dict[str, float]] = field(default_factory=dict)
+    decoded: dict[str, float] = field(default_factory=dict)
+    speed: dict[str, dict[str, float]] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    calibration: int = 0
+    reasons: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+    def write(self, folder: Path) -> None:
+        """Write `certificate.json` and `certificate.md`."""
+        with write_atomically(folder / "certificate.json") as file:
+            json.dump({"passed": self.passed, **asdict(self)}, file, indent=1)
+        with write_atomically(folder / "certificate.md") as file:
+            file.write(self.to_markdown())
+
+    def to_markdown(self) -> str:
+        """A page for people."""
+        verdict = "holds" if self.passed else "DOES NOT HOLD"
+        lines = [f"# Certificate: {self.format}, {self.precision}, {verdict}", ""]
+        lines += [f"- **{reason}**" for reason in self.reasons] + [""] * bool(self.reasons)
+        lines += [f"PyTorch and this export looked at the same images: {self.data}.", "", "| | PyTorch | export | |"]
+        lines += ["|---|---|---|---|"]
+        if self.metric is not None:
+            name, loss = self.metric["name"], self.metric["loss"]
+            values = f"{self.metric['pytorch']:.4f} | {self.metric['export']:.4f}"
+            lines.append(f"| {name} | {values} | {loss:+.2f} points lost, budget {self.budget:g} |")
+        for size, one in self.speed.items():
+            times = f"{one['pytorch_ms']:.1f} ms | {one['export_ms']:.1f} ms"
+            lines.append(f"| network, {size} | {times} | {one['ratio']:.2f} times as fast |")
+        lines += ["", "| difference | |", "|---|---|"]
+        for name, one in self.raw.items():
+            lines.append(f"| `{name}`, largest | {one['largest']:.2e} ({one['relative']:.1e} of the largest value) |")
+        lines += [f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in self.decoded.items()]
+        if self.precision == "int8":
+            kept = ", ".join(self.kept) or "nothing"
+            lines += ["", f"Calibrated on {self.calibration} inputs; left in float32: {kept}."]
+        lines += ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in self.about.items()), ""]
+        return "\n".join(lines)
+
+
+def certify(
+    folder: Path, predictor: Predictor, examples: Examples, budget: float | None = None, timed: bool = True
+) -> Certificate:
+    """Hold an exported folder against the model that it was made from.
+
+    Results come from the folder's own runtime, with what stands in its files; of a pt2 file from hrtoolkit, because
+    that needs PyTorch anyway.
+
+    Args:
+        folder: of the export.
+        predictor: the model in PyTorch.
+        examples: what both look at.
+        budget: points (hundredths) of the metric that may be lost; None takes `BUDGETS`.
+        timed: also measure the speed.
+    """
+    settings = read_settings(folder)
+    precision = settings["precision"]
+    certificate = Certificate(
+        format=settings["format"],
+        precision=precision,
+        images=len(examples),
+        data=examples.what,
+        budget=BUDGETS[precision] if budget is None else budget,
+    )
+    mine, theirs = find_all(predictor, examples), find_all(open_folder(folder), examples)
+    certificate.decoded = compare_records(mine, theirs)
+    certificate.metric = compare_scores(examples, predictor, mine, theirs)
+    inputs = network_inputs(predictor, examples, RAW_INPUTS, settings["input"]["dtype"] == "uint8")
+    certificate.raw = _compare_raw(folder, predictor, inputs)
+    if timed:
+        certificate.speed = _compare_speed(folder, predictor, inputs)
+    certificate.reasons = _judge(certificate)
+    certificate.about = _describe(predictor, settings)
+    return certificate
+
+
+def open_folder(folder: Path) -> Any:
+    """What predicts with an exported folder."""
+    if read_settings(folder)["format"] == "pt2":
+        return Predictor(load_exported(folder, "pt2"))
+    return runtime.load(folder)
+
+
+def find_all(predictor: Any, examples: Examples) -> list[Record]:
+    """The records of all examples."""
+    return [adopt(predictor.find(image, boxes)) for image, boxes in examples]
+
+
+def adopt(record: Any) -> Record:
+    """A record of the runtime as one of the toolkit."""
+    kind = {one.__name__: one for one in (Objects, LabelMap, Category)}[type(record).__name__]
+    values = record._asdict()
+    if values.get("masks") is not None:
+        values["masks"] = Masks(values["masks"].size_hw, values["masks"].run_lengths())
+    return kind(**values)
+
+
+def compare_scores(
+    examples: Examples, predictor: Predictor, mine: Sequence[Record], theirs: Sequence[Record]
+) -> dict[str, Any] | None:
+    """The metric of both, and how many points the export loses."""
+    metric = examples.metric
+    scores = [examples.score(records, predictor.scheme) for records in (mine, theirs)]
+    if metric is None or scores[0] is None or scores[1] is None:
+        return None
+    loss = (scores[1] - scores[0] if metric.best is min else scores[0] - scores[1]) * POINT
+    return {"name": metric.headline, "pytorch": scores[0], "export": scores[1], "loss": loss}
+
+
+def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[str, float]:
+    """How results differ.
+
+    Returns:
+        of points and boxes the largest and the mean shift in pixels, the share that moved by more than 0.01 pixels, and
+        the share of people or objects that only one has found; of label maps the share of pixels that changed; of
+        categories the share of images whose class changed, and the largest change of a score.
+    """
+    if isinstance(mine[0], LabelMap):
+        changed = [(a.label_map != b.label_map).mean() for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
+        return {"changed_pixels": float(np.mean(changed)), "changed_pixels_of_worst_image": float(max(changed))}
+    if isinstance(mine[0], Category):
+        changed = [a.label != b.label for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
+        scores = [np.abs(a.class_scores - b.class_scores).max() for a, b in zip(mine, theirs, strict=True)]  # type: ignore
+        return {"changed_classes": float(np.mean(changed)), "largest_change_of_a_score": float(max(scores))}
+    shifts, scores, missed, count = [np.zeros(0)], [np.zeros(0)], 0, 0
+    for a, b in zip(mine, theirs, strict=True):
+        assert isinstance(a, Objects) and isinstance(b, Objects)
+        if a.points is None:
+            a, b = (one.select(np.asarray(one.scores) >= LEAST_SCORE) for one in (a, b))
+        rows, others = _pair(a, b)
+        count += len(a.labels) + len(b.labels) - len(rows)
+        missed += len(a.labels) + len(b.labels) - 2 * len(rows)
+        one, two = (
+            (x.boxes_xyxy.reshape(-1, 2, 2), x.scores) if x.points is None else (x.points, x.point_scores)
+            for x in (a.select(np.array(rows, int)), b.select(np.array(others, int)))
+        )
+        shifts.append(np.linalg.norm(one[0].astype(float) - two[0], axis=-1).ravel())
+        scores.append(np.abs(np.asarray(one[1], float) - two[1]).ravel())
+    shift, score = np.concatenate(shifts), np.concatenate(scores)
+    none = not len(shift)
+    return {
+        "largest_shift_px": 0.0 if none else float(shift.max()),
+        "mean_shift_px": 0.0 if none else float(shift.mean()),
+        "moved": 0.0 if none else float((shift > SAME_SHIFT).mean()),
+        "found_by_one_alone": missed / max(count, 1),
+        "largest_change_of_a_score": 0.0 if none else float(score.max()),
+    }
+
+
+def _pair(a: Objects, b: Objects) -> tuple[list[int], list[int]]:
+    """Rows of the same person (of the same crop) or object (of one class, the nearest that overlaps by half)."""
+    rows, others = [], []
+    free = list(range(len(b.labels)))
+    for row in range(len(a.labels)):
+        if a.points is not None:
+            near = [j for j in free if np.array_equal(a.boxes_xyxy[row], b.boxes_xyxy[j])]
+        else:
+            overlaps = {j: _overlap(a.boxes_xyxy[row], b.boxes_xyxy[j]) for j in free if a.labels[row] == b.labels[j]}
+            near = [j for j in sorted(overlaps, key=overlaps.__getitem__, reverse=True) if overlaps[j] >= 0.5]
+        if near:
+            rows.append(row)
+            others.append(near[0])
+            free.remove(near[0])
+    return rows, others
+
+
+def _overlap(a: ndarray, b: ndarray) -> float:
+    inner = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0).prod()
+    return inner / max((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner, 1e-9)
+
+
+def network_inputs(predictor: Predictor, examples: Examples, most: int, uint8: bool) -> list[dict[str, ndarray]]:
+    """Inputs of the network, one a time, as the examples are looked at.
+
+    Args:
+        predictor: has the view.
+        examples: the images.
+        most: how many inputs.
+        uint8: as bytes, not normalised.
+    """
+    looks = (one for image, boxes in examples for one in _look(predictor, image, boxes))
+    found = []
+    for one in islice(looks, most):
+        batch = predictor.collate([one])
+        images = batch["images"] if uint8 else predictor.model.data_preprocessor(batch)["images"]
+        values = {IMAGES: np.ascontiguousarray(images.numpy())}
+        if predictor.branch.head.reads_sizes:
+            values["sizes_hw"] = np.asarray(batch["frames"].input_hw, np.int64)
+        found.append(values)
+    return found
+
+
+def _look(predictor: Predictor, image: ndarray, boxes: ndarray | None) -> list[Input]:
+    if boxes is None:
+        return [Input(0, *predictor.view(image))]
+    crops = predictor.view.crops(to_xywh(boxes[:, :4]), boxes[:, :4], boxes[:, 4].astype(np.float32))
+    return [Input(0, *predictor.view(image, crop)) for crop in crops]
+
+
+def _networks(folder: Path, predictor: Predictor) -> tuple[Any, Any]:
+    """The network in PyTorch, as it is loaded, and that of the folder: functions of inputs."""
+    settings = read_settings(folder)
+    network = Network(predictor.model, predictor.branch, settings["input"]["dtype"] == "uint8").eval()
+
+    @torch.inference_mode()
+    def mine(inputs: Mapping[str, ndarray]) -> dict[str, ndarray]:
+        found = network(**{name: torch.from_numpy(value) for name, value in inputs.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    if settings["format"] == "pt2":
+        exported = open_pt2(folder, settings)
+    else:
+        exported = open_network(folder, threads=torch.get_num_threads())
+
+    def theirs(inputs: Mapping[str, ndarray]) -> dict[str, ndarray]:
+        return exported.run(inputs[IMAGES], inputs.get("sizes_hw"))
+
+    return mine, theirs
+
+
+def _compare_raw(folder: Path, predictor: Predictor, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
+    mine, theirs = _networks(folder, predictor)
+    name = read_settings(folder)["outputs"][0]  # the raw one
+    largest = value = 0.0
+    for one in inputs:
+        a, b = mine(one)[name].astype(float), theirs(one)[name].astype(float)
+        largest, value = max(largest, float(np.abs(a - b).max())), max(value, float(np.abs(a).max()))
+    return {name: {"largest": largest, "relative": largest / max(value, 1e-12)}}
+
+
+def _compare_speed(folder: Path, predictor: Predictor, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
+    mine, theirs = _networks(folder, predictor)
+    found = {}
+    alike = len({one[IMAGES].shape for one in inputs}) == 1 and inputs[0][IMAGES].shape[-1] <= 512
+    for size in (1, 8) if alike else (1,):
+        chosen = inputs if alike else inputs[:1]
+        batch = {name: np.concatenate([one[name] for one in chosen] * size)[:size] for name in inputs[0]}
+        times: dict[str, list[float]] = {"pytorch": [], "export": []}
+        end = time.perf_counter() + SPEED_SECONDS
+        while time.perf_counter() < end or len(times["export"]) < 4:
+            for name, run in (("pytorch", mine), ("export", theirs)):  # in turns: a machine has slow moments
+                started = time.perf_counter()
+                run(batch)
+                times[name].append(time.perf_counter() - started)
+        slow, fast = (median(times[name][1:]) * 1000 for name in ("pytorch", "export"))
+        found[f"batch {size}"] = {"pytorch_ms": slow, "export_ms": fast, "ratio": slow / fast}
+    return found
+
+
+def _judge(certificate: Certificate) -> list[str]:
+    reasons = []
+    metric, decoded = certificate.metric, certificate.decoded
+    values = [*decoded.values(), *(one["relative"] for one in certificate.raw.values())]
+    if not np.isfinite(values).all() or (metric is not None and not np.isfinite(metric["loss"])):
+        reasons.append("outputs are not finite")
+    if metric is not None and metric["loss"] > certificate.budget:
+        name, loss = metric["name"], metric["loss"]
+        reasons.append(f"{name} loses {loss:.2f} points, more than the budget of {certificate.budget:g}")
+    if certificate.precision == "fp32":
+        for name, one in certificate.raw.items():
+            if one["relative"] > RAW_LIMIT:
+                reasons.append(f"{name} differs by {one['relative']:.1e} of its largest value, more than {RAW_LIMIT:g}")
+        for name in ("moved", "found_by_one_alone", "changed_pixels", "changed_classes"):
+            if decoded.get(name, 0.0) > MOVED_LIMIT:
+                share = f"{decoded[name]:.2%}, more than {MOVED_LIMIT:.1%}"
+                reasons.append(f"{name.replace('_', ' ')}: {share} of the results are not PyTorch's")
+    return reasons
+
+
+def _describe(predictor: Predictor, settings: Mapping[str, Any]) -> dict[str, Any]:
+    packages = {"onnx": ("onnx", "onnxruntime"), "openvino": ("openvino", "nncf"), "pt2": ()}[settings["format"]]
+    versions = {}
+    for name in ("torch", *packages):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return {
+        "hrtoolkit": settings["hrtoolkit"],
+        **versions,
+        "Python": platform.python_version(),
+        "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}",
+        "threads": torch.get_num_threads(),
+        "weights": str(predictor.settings.get("weights", "")),
+        "SHA-256 of the weights": predictor.hash_weights(),
+        "SHA-256 of the export": settings["sha256"],
+    }

@@ -1,0 +1,253 @@
+"""A model as one graph: from images to what its head decodes, and the formats that hold such a graph."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from hrtoolkit.errors import OptionError, UserError
+from hrtoolkit.export.extras import import_extra, without_telemetry
+from hrtoolkit.files import write_atomically
+from hrtoolkit.model import Branch, Model
+from hrtoolkit.speed import fold
+from hrtoolkit.suppression import ONNX_OPERATORS
+from hrtoolkit.views import View
+
+log = logging.getLogger(__name__)
+
+OPSET = 20  # onnxruntime 1.17 and OpenVINO 2024 read it
+IMAGES, SIZES = "images", "sizes_hw"  # names of the inputs
+DECODE = "decode"  # what the names of nodes begin with that belong to no module
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A traced network.
+
+    Args:
+        program: of torch.export.
+        inputs: one example of each input by name.
+        outputs: names.
+        shape: of the images, with a name for each side that may change.
+    """
+
+    program: ExportedProgram
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    shape: tuple[int | str, ...]
+
+
+class Network(nn.Module):
+    """One branch of a model, from images [B, 3, H, W] to the tensors that its head decodes.
+
+    Args:
+        model: in eval mode, folded.
+        branch: of it.
+        normalise: images are uint8 RGB; else they come normalised.
+    """
+
+    def __init__(self, model: Model, branch: Branch, normalise: bool):
+        super().__init__()
+        self.model = model
+        self.branch = [branch]  # its parts are the model's already
+        self.normalise = normalise
+
+    def forward(self, images: Tensor, sizes_hw: Tensor | None = None) -> dict[str, Tensor]:
+        model, (branch,) = self.model, self.branch
+        if self.normalise:
+            pixels = model.data_preprocessor
+            images = (images.to(torch.float32) - pixels.mean) / pixels.std
+            if sizes_hw is not None:  # what a batch pads is 0 after normalisation
+                rows, columns = (torch.arange(side, device=images.device) for side in images.shape[-2:])
+                inside = (rows[:, None] < sizes_hw[:, :1, None]) & (columns < sizes_hw[:, 1:, None])
+                images = images * inside[:, None]
+        flipped: list[Tensor] | None = None
+        if model.flip_test:
+            both = model.extract(torch.cat([images, images.flip(-1)]), branch)
+            count = images.shape[0]
+            maps, flipped = [x[:count] for x in both], [x[count:] for x in both]
+        else:
+            maps = model.extract(images, branch)
+        return branch.head.decode(maps, flipped, sizes_hw)
+
+
+def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint8: bool = False) -> Graph:
+    """Fold and trace a model.
+
+    The batch may have any size, and the images too where the view gives inputs of several.
+
+    Args:
+        model: with its weights, on the CPU.
+        branch: of it, with a view.
+        dtype: that backbone and neck compute in.
+        uint8: the graph normalises.
+
+    Raises:
+        OptionError: the branch has `inference`, which runs the network several times, or its head no `decode`.
+    """
+    view = branch.view
+    assert view is not None, "a predictor has one"
+    if branch.inference is not None:
+        raise OptionError(
+            f"{type(branch.inference).__name__} runs the network several times an image, and an export is one graph: "
+            "leave it out (--set model.inference=None)"
+        )
+    name = next(name for name, one in model.branches.items() if one is branch)
+    model = fold(model, dtype)
+    branch = model.branches[name]
+    height, width, changes = _input_size(view)
+    images = torch.randint(0, 255, (2, 3, height, width)).to(torch.uint8 if uint8 else torch.float32)
+    inputs = {IMAGES: images if uint8 else (images - 127) / 64}
+    step = view.multiple or 1
+    side = {"min": -(-max(view.smallest, 33) // step), "max": 2**15 // step}
+    sides = {2: step * Dim("height", **side), 3: step * Dim("width", **side)} if changes else {}
+    shapes: dict[str, Any] = {IMAGES: {0: Dim("batch", min=1, max=2**15), **sides}}
+    if branch.head.reads_sizes:
+        inputs[SIZES] = torch.tensor([[height, width]] * 2)
+        shapes[SIZES] = {0: shapes[IMAGES][0]}
+    network = Network(model, branch, uint8).eval()
+    try:
+        with torch.no_grad(), _silent():
+            outputs = tuple(network(**inputs))
+            program = torch.export.export(network, (), inputs, dynamic_shapes=shapes, strict=False)
+    except NotImplementedError as error:
+        raise OptionError(str(error)) from None
+    shape = ("batch", 3, *(("height", "width") if changes else (height, width)))
+    return Graph(program, inputs, outputs, shape)
+
+
+def _input_size(view: View) -> tuple[int, int, bool]:
+    """Height and width of an example of a network's inputs, and whether there are others."""
+    step, sizes = view.multiple or 1, []
+    for height, width in ((480, 640), (640, 480)):
+        image, ask = np.zeros((height, width, 3), np.uint8), None
+        if view.sees_crops:
+            box = np.array([[0.0, 0.0, width, height]])
+            ask = view.crops(box, box, np.ones(1))[0]
+        seen = view(image, ask)[0].shape[:2]
+        sizes.append(tuple(max(side + -side % step, view.smallest) for side in seen))
+    (height, width), other = sizes
+    return height, width, (height, width) != other
+
+
+def write_onnx(graph: Graph, path: Path) -> None:
+    """Write a graph as ONNX; names of its nodes begin with that of their module, or with "decode".
+
+    Raises:
+        UserError: a package is missing, or the file cannot be written.
+    """
+    onnx = import_extra("onnx", "onnx")
+    import_extra("onnxscript", "onnx")
+    with torch.no_grad(), _silent():
+        program = torch.onnx.export(
+            graph.program,
+            dynamo=True,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            opset_version=OPSET,
+            custom_translation_table=ONNX_OPERATORS,
+            verbose=False,
+        )
+    assert program is not None, "of the new exporter"
+    model = program.model_proto
+    _name_nodes(model.graph)
+    _name_sides(model.graph, graph)
+    del model.metadata_props[:]
+    model.producer_name = "hrtoolkit"
+    onnx.checker.check_model(model)
+    with write_atomically(path, "wb") as file:
+        file.write(model.SerializeToString())
+
+
+def _name_nodes(graph: Any) -> None:
+    """Name nodes and what they give after their modules, and drop the notes of the exporter."""
+    outputs, counts, renamed = {o.name for o in graph.output}, Counter[str](), {}
+    for node in graph.node:
+        scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+        # From the network's own name, '', over its modules to the operation.
+        names = scopes.strip("[]").replace("'", "").split(", ")
+        module = names[-2].removeprefix("model.") if len(names) > 2 else DECODE
+        counts[module, node.op_type] += 1  # type: ignore[index]
+        number = counts[module, node.op_type]  # type: ignore[index]
+        node.name = f"{module}/{node.op_type}" + (f"_{number}" if number > 1 else "")
+        for place, output in enumerate(node.output):
+            if output and output not in outputs:
+                renamed[output] = node.name + (f":{place}" if place else "")
+        del node.metadata_props[:]
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, one in enumerate(names):
+                names[place] = renamed.get(one, one)
+    for values in (graph.input, graph.output, graph.initializer):
+        for value in values:
+            del value.metadata_props[:]
+    del graph.value_info[:]  # of the old names
+
+
+def _name_sides(graph: Any, traced: Graph) -> None:
+    (images,) = (one for one in graph.input if one.name == IMAGES)
+    for dimension, side in zip(images.type.tensor_type.shape.dim, traced.shape, strict=True):
+        if isinstance(side, str):
+            dimension.dim_param = side
+
+
+def write_openvino(source: Path, path: Path, compress: bool) -> None:
+    """Write an ONNX file as OpenVINO's IR, .xml and .bin.
+
+    Args:
+        source: the ONNX file.
+        path: ends in .xml.
+        compress: store weights in float16.
+
+    Raises:
+        UserError: OpenVINO is missing.
+    """
+    openvino = import_extra("openvino", "openvino")
+    with without_telemetry():
+        openvino.save_model(openvino.convert_model(str(source)), str(path), compress_to_fp16=compress)
+
+
+def write_pt2(graph: Graph, path: Path) -> None:
+    """Compile a graph ahead of time (AOTInductor), for this kind of machine.
+
+    Raises:
+        UserError: there is no C++ compiler.
+    """
+    from torch._inductor import aoti_compile_and_package
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        with torch.no_grad(), _silent():
+            aoti_compile_and_package(
+                graph.program, package_path=str(path), inductor_configs={"freezing": True, "max_autotune": False}
+            )
+    except InvalidCxxCompiler as error:
+        raise UserError("pt2 is compiled, and there is no C++ compiler: install g++ or clang") from error
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the exporters' progress and warnings, which tell users nothing that they could change, to themselves."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    levels = [one.level for one in loggers]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        for one in loggers:
+            one.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for one, level in zip(loggers, levels, strict=True):
+                one.setLevel(level)
