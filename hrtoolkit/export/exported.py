@@ -78,6 +78,11 @@ def use_exported(model: Model, folder: Path, backend: Backend | None = None) -> 
             "the config that it was exported with"
         )
     mean, std = ((0.0,) * 3, (1.0,) * 3) if given["dtype"] == "uint8" else (given["mean"], given["std"])
+    if branch.inference is not None:
+        raise OptionError(
+            f"{folder}: it runs once an image, and this config runs the network several times "
+            f"({type(branch.inference).__name__}); leave that out (--set model.inference=None)"
+        )
     model.data_preprocessor = BatchPreprocessor(mean, std)
     model.backbone = nn.Identity()  # type: ignore[assignment]  # nobody calls it
     network = open_pt2(folder, settings, backend) if settings["format"] == "pt2" else open_network(folder, backend)

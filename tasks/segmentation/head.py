@@ -335,10 +335,10 @@ class ObjectAttention(nn.Module):
     def forward(self, pixels: Tensor, objects: Tensor) -> Tensor:
         """From pixels [B, C, H, W] and objects [B, C, K, 1] to each pixel's context [B, C, H, W]."""
         query, key, value = (
-            layers(x).flatten(2).transpose(1, 2)  # [B, N or K, key_channels]
+            layers(x).flatten(2).transpose(1, 2)[:, None]  # [B, 1 head, N or K, key_channels]
             for layers, x in ((self.f_pixel, pixels), (self.f_object, objects), (self.f_down, objects))
         )
-        context = F.scaled_dot_product_attention(query, key, value)  # [B, N, key_channels]
+        context = F.scaled_dot_product_attention(query, key, value)[:, 0]  # [B, N, key_channels]
         return self.f_up(context.transpose(1, 2).unflatten(2, pixels.shape[-2:]))
 
 

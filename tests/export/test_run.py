@@ -176,6 +176,30 @@ def test_weights_are_read_by_backend_too(trained, tmp_path):  # noqa: F811
     assert_same(load(checkpoint, backend="onnxruntime").find(image, boxes), predictor.find(image, boxes))
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="it is compiled")
+def test_a_compiled_package_is_a_program_and_has_to_be_asked_for(people, tmp_path):
+    predictor, examples, _ = people
+    certificate = export_model(predictor, tmp_path / "out", examples, format="pt2", timed=False)
+    assert certificate.passed, certificate.reasons
+    image, boxes = next(iter(examples))
+    assert_same(load(tmp_path / "out", backend="pt2").find(image, boxes), predictor.find(image, boxes))
+    with pytest.raises(OptionError, match="is a program"):
+        load(tmp_path / "out")
+    with pytest.raises(RuntimeUserError, match="PyTorch"):
+        runtime.load(tmp_path / "out")
+
+
+def test_int8_is_calibrated_and_what_it_keeps_is_told(people, tmp_path):
+    predictor, examples, _ = people
+    certificate = export_model(predictor, tmp_path / "out", examples, precision="int8", budget=100, timed=False)
+    assert certificate.passed and certificate.kept == [] and certificate.calibration == 3
+    assert "left in float32: nothing" in (tmp_path / "out/certificate.md").read_text()
+    alone = runtime.load(tmp_path / "out")
+    image, boxes = next(iter(examples))
+    expected = predictor.find(image, boxes)
+    assert np.median(np.abs(adopt(alone.find(image, boxes)).points - expected.points)) < 4  # an input is 64 wide
+
+
 def cut_model(folder):
     path = folder / "model.onnx"
     path.write_bytes(path.read_bytes()[:-1000])
