@@ -50,10 +50,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200)
     args = parser.parse_args()
     start_logging()
-    named = [one.split("=", 2) for one in args.models]
-    rows = [row for name, path, data in named for row in rows_of_model(name, path, data, args.work, args.samples)]
-    with write_atomically(args.out) as file:
-        file.write(to_markdown(rows))
+    rows: list[dict] = []
+    for one in args.models:
+        name, checkpoint, data = one.split("=", 2)
+        rows += rows_of_model(name, checkpoint, data, args.work, args.samples)
+        with write_atomically(args.out) as file:
+            file.write(to_markdown(rows))
 
 
 def rows_of_model(task: str, checkpoint: str, data: str, work: Path, samples: int) -> list[dict]:
