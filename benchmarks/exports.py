@@ -1,6 +1,6 @@
 """Export trained models in every form, and make the table of docs/exports.md: accuracy, pixels, speed, size.
 
-python benchmarks/exports.py pose=work_dirs/pose/hrnet_toy/best.pth=data/toy face=...
+python -m benchmarks.exports pose=work_dirs/pose/hrnet_toy/best.pth=data/toy face=...
 
 Each argument is a name, a checkpoint and its data. Times are of the network, in turns with PyTorch's, of one image; the
 compiled form is that of `--compile`. The folders stay in --work; what is there already is not made again.
@@ -105,7 +105,7 @@ def to_markdown(rows: list[dict]) -> str:
         "# Exports in numbers",
         "",
         "Small models that were trained on what the toolkit draws itself, each exported in every form and held against",
-        "PyTorch on held-out images by its [certificate](export.md). `python benchmarks/exports.py` makes this page.",
+        "PyTorch on held-out images by its [certificate](export.md). `python -m benchmarks.exports` makes this page.",
         "",
         f"Machine: {', '.join(f'{name} {value}' for name, value in describe_machine().items())}. Times are of the",
         "network, of one image; *eager* is PyTorch with the model as it is loaded, *compiled* the form of `--compile`.",

@@ -32,7 +32,7 @@ from hrtoolkit.samples import Input
 
 RAW_INPUTS = 8  # whose raw outputs are compared
 SPEED_SECONDS = 10.0  # that timing takes, a batch size
-LEAST_SCORE = 0.1  # of an object that is compared: those below come and go with the last digit of their scores
+LEAST_SCORE = 0.1  # of points and objects that are compared: where those below lie is a matter of the last digit
 SAME_SHIFT = 0.01  # pixels: a point or side that moves less has not moved
 POINT = 100  # metrics are shares; budgets and losses are counted in hundredths, as people do
 # What float32 has to hold: nothing but the order of sums differs.
@@ -184,8 +184,9 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
     """How results differ.
 
     Returns:
-        of points and boxes the largest and the mean shift in pixels, the share that moved by more than 0.01 pixels, and
-        the share of people or objects that only one has found; of label maps the share of pixels that changed; of
+        of points and boxes with a score of 0.1 at least how many were compared, the largest and the mean shift in
+        pixels, the share that moved by more than 0.01 pixels, the share of people or objects that only one has found,
+        and of masks the mean share of their pixels that changed; of label maps the share of pixels that changed; of
         categories the share of images whose class changed, and the largest change of a score.
     """
     if isinstance(mine[0], LabelMap):
@@ -195,7 +196,7 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
         changed = [a.label != b.label for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
         scores = [np.abs(a.class_scores - b.class_scores).max() for a, b in zip(mine, theirs, strict=True)]  # type: ignore
         return {"changed_classes": float(np.mean(changed)), "largest_change_of_a_score": float(max(scores))}
-    shifts, scores, missed, count = [np.zeros(0)], [np.zeros(0)], 0, 0
+    shifts, scores, masks, missed, count = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)], 0, 0
     for a, b in zip(mine, theirs, strict=True):
         assert isinstance(a, Objects) and isinstance(b, Objects)
         if a.points is None:
@@ -203,20 +204,27 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
         rows, others = _pair(a, b)
         count += len(a.labels) + len(b.labels) - len(rows)
         missed += len(a.labels) + len(b.labels) - 2 * len(rows)
+        a, b = a.select(np.array(rows, int)), b.select(np.array(others, int))
         one, two = (
             (x.boxes_xyxy.reshape(-1, 2, 2), x.scores) if x.points is None else (x.points, x.point_scores)
-            for x in (a.select(np.array(rows, int)), b.select(np.array(others, int)))
+            for x in (a, b)
         )
-        shifts.append(np.linalg.norm(one[0].astype(float) - two[0], axis=-1).ravel())
+        shift = np.linalg.norm(one[0].astype(float) - two[0], axis=-1)
+        shifts.append(shift.ravel() if a.point_scores is None else shift[a.point_scores >= LEAST_SCORE])
         scores.append(np.abs(np.asarray(one[1], float) - two[1]).ravel())
-    shift, score = np.concatenate(shifts), np.concatenate(scores)
+        if a.masks is not None and b.masks is not None:
+            x, y = a.masks.draw() > 0, b.masks.draw() > 0
+            masks.append((x ^ y).sum(axis=(1, 2)) / np.maximum((x | y).sum(axis=(1, 2)), 1))
+    shift, score, mask = np.concatenate(shifts), np.concatenate(scores), np.concatenate(masks)
     none = not len(shift)
     return {
+        "compared": len(shift),
         "largest_shift_px": 0.0 if none else float(shift.max()),
         "mean_shift_px": 0.0 if none else float(shift.mean()),
         "moved": 0.0 if none else float((shift > SAME_SHIFT).mean()),
         "found_by_one_alone": missed / max(count, 1),
-        "largest_change_of_a_score": 0.0 if none else float(score.max()),
+        "largest_change_of_a_score": float(score.max(initial=0.0)),
+        **({"changed_masks": float(mask.mean())} if len(mask) else {}),
     }
 
 
@@ -333,7 +341,7 @@ def _judge(certificate: Certificate) -> list[str]:
         for name, one in certificate.raw.items():
             if one["relative"] > RAW_LIMIT:
                 reasons.append(f"{name} differs by {one['relative']:.1e} of its largest value, more than {RAW_LIMIT:g}")
-        for name in ("moved", "found_by_one_alone", "changed_pixels", "changed_classes"):
+        for name in ("moved", "found_by_one_alone", "changed_masks", "changed_pixels", "changed_classes"):
             if decoded.get(name, 0.0) > MOVED_LIMIT:
                 share = f"{decoded[name]:.2%}, more than {MOVED_LIMIT:.1%}"
                 reasons.append(f"{name.replace('_', ' ')}: {share} of the results are not PyTorch's")

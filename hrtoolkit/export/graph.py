@@ -137,7 +137,8 @@ def _input_size(view: View) -> tuple[int, int, bool]:
             box = np.array([[0.0, 0.0, width, height]])
             ask = view.crops(box, box, np.ones(1))[0]
         seen = view(image, ask)[0].shape[:2]
-        sizes.append(tuple(max(side + -side % step, view.smallest) for side in seen))
+        # A coarsest map of one row would be traced as a constant.
+        sizes.append(tuple(max(side + -side % step, 4 * step, view.smallest) for side in seen))
     (height, width), other = sizes
     return height, width, (height, width) != other
 
@@ -228,11 +229,12 @@ def write_pt2(graph: Graph, path: Path) -> None:
     from torch._inductor import aoti_compile_and_package
     from torch._inductor.exc import InvalidCxxCompiler
 
+    # With weights as constants the network is faster; where shapes depend on data torch 2.14 fails at that, and gives
+    # wrong numbers for layouts of its own choice.
+    settings = {"layout_optimization": False} if SIZES in graph.inputs else {"freezing": True}
     try:
         with torch.no_grad(), _silent():
-            aoti_compile_and_package(
-                graph.program, package_path=str(path), inductor_configs={"freezing": True, "max_autotune": False}
-            )
+            aoti_compile_and_package(graph.program, package_path=str(path), inductor_configs=settings)
     except InvalidCxxCompiler as error:
         raise UserError("pt2 is compiled, and there is no C++ compiler: install g++ or clang") from error
 
