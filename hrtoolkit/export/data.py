@@ -15,7 +15,7 @@ from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import build_samples, configure_test
 from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.export.examples import Examples, examples_of_data, examples_of_pictures
-from hrtoolkit.files import expand_path, is_checkpoint
+from hrtoolkit.files import expand_path, is_checkpoint, is_exported
 from hrtoolkit.predict.boxes import BoxesLike
 from hrtoolkit.predict.predictor import Predictor, load
 from hrtoolkit.predict.sources import Readables
@@ -23,8 +23,6 @@ from hrtoolkit.pretrained import find_folder, own_config
 from hrtoolkit.schemes import check_same
 
 log = logging.getLogger(__name__)
-
-MORE = 2  # times as many images are read for calibration as inputs are needed at least
 
 
 def load_with_data(
@@ -60,6 +58,8 @@ def load_with_data(
     Raises:
         UserError: the model or the images cannot be read.
     """
+    if is_exported(model):
+        raise OptionError(f"{model}: is an export already; give the checkpoint that it was made from")
     if weights is None:
         if not is_checkpoint(model):
             model = find_folder(model) if Path(expand_path(model)).is_dir() else model

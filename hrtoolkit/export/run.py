@@ -64,6 +64,7 @@ def export_model(
     out = Path(out).expanduser()
     _check(predictor, out, format, precision, examples)
     check_writable(out, folder=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}_", ignore_cleanup_errors=True) as name:
         folder = Path(name) / "export"
         folder.mkdir()

@@ -251,6 +251,11 @@ def test_a_missing_package_is_named_with_its_extra(people, tmp_path, monkeypatch
         export_model(predictor, tmp_path / "out", examples)
 
 
+def test_an_export_is_not_exported_again(people):
+    with pytest.raises(OptionError, match="is an export already"):
+        load_with_data(people[2])
+
+
 def test_an_export_is_not_changed_by_options(people):
     with pytest.raises(OptionError, match="as it was made; leave out flip"):
         load(people[2], flip=True)
