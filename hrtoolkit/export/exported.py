@@ -15,7 +15,7 @@ from hrtoolkit.build import build_model
 from hrtoolkit.config import ConfigError
 from hrtoolkit.errors import CheckpointError, OptionError
 from hrtoolkit.export.folder import describe, write_folder
-from hrtoolkit.export.graph import IMAGES, SIZES, trace, write_onnx
+from hrtoolkit.export.graph import IMAGES, SIZES, runs_once, trace, write_onnx
 from hrtoolkit.files import CONFIG_FILE
 from hrtoolkit.frames import Frame
 from hrtoolkit.model import Backend, BatchPreprocessor, Model
@@ -78,7 +78,7 @@ def use_exported(model: Model, folder: Path, backend: Backend | None = None) -> 
             "the config that it was exported with"
         )
     mean, std = ((0.0,) * 3, (1.0,) * 3) if given["dtype"] == "uint8" else (given["mean"], given["std"])
-    if branch.inference is not None:
+    if not runs_once(branch):
         raise OptionError(
             f"{folder}: it runs once an image, and this config runs the network several times "
             f"({type(branch.inference).__name__}); leave that out (--set model.inference=None)"

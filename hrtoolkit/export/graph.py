@@ -99,7 +99,7 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
     """
     view = branch.view
     assert view is not None, "a predictor has one"
-    if branch.inference is not None:
+    if not runs_once(branch):
         raise OptionError(
             f"{type(branch.inference).__name__} runs the network several times an image, and an export is one graph: "
             "leave it out (--set model.inference=None)"
@@ -126,6 +126,11 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
         raise OptionError(str(error)) from None
     shape = ("batch", 3, *(("height", "width") if changes else (height, width)))
     return Graph(program, inputs, outputs, shape)
+
+
+def runs_once(branch: Branch) -> bool:
+    """Whether a branch runs the network once an image, so that one graph gives the same."""
+    return branch.inference is None or bool(getattr(branch.inference, "runs_once", False))
 
 
 def _input_size(view: View) -> tuple[int, int, bool]:

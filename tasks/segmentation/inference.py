@@ -74,6 +74,12 @@ class MultiScale:
         self.whole_up_to = whole_up_to
         self.exponential = scores == "exponential"
 
+    @property
+    def runs_once(self) -> bool:
+        """Whether the network sees the input once and as it is: then an export, which is one graph, gives the same."""
+        plain = self.scales == (1.0,) and self.base_size is None and self.window is None
+        return plain and self.exponential
+
     def __call__(self, model: Model, branch: Branch, images: Tensor, frames: Frame) -> list[LabelMap]:
         """Label each image.
 

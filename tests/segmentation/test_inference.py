@@ -292,3 +292,9 @@ def test_windows_average_logits_where_asked():
     exponential = sum_scores([ScaleScores((1, 3), windows)], slice(0, 1), (1, 3), False)
     assert exponential[0, 0, 1] == (left[0, 0, 1].exp() + right[0, 0, 0].exp()) / 2
     assert not MultiScale(scores="logits").exponential
+
+
+def test_what_runs_once_can_be_exported():
+    assert MultiScale().runs_once
+    for options in (dict(scales=(1.0, 2.0)), dict(base_size=64), dict(window=(32, 32)), dict(scores="logits")):
+        assert not MultiScale(**options).runs_once
