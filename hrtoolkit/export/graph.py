@@ -135,17 +135,17 @@ def runs_once(branch: Branch) -> bool:
 
 def _input_size(view: View) -> tuple[int, int, bool]:
     """Height and width of an example of a network's inputs, and whether there are others."""
-    step, sizes = view.multiple or 1, []
+    sizes = []
     for height, width in ((480, 640), (640, 480)):
         image, ask = np.zeros((height, width, 3), np.uint8), None
         if view.sees_crops:
             box = np.array([[0.0, 0.0, width, height]])
             ask = view.crops(box, box, np.ones(1))[0]
-        seen = view(image, ask)[0].shape[:2]
-        # A coarsest map of one row would be traced as a constant.
-        sizes.append(tuple(max(side + -side % step, 4 * step, view.smallest) for side in seen))
-    (height, width), other = sizes
-    return height, width, (height, width) != other
+        sizes.append(view(image, ask)[0].shape[:2])
+    step = view.multiple or 1
+    # A coarsest map of one row would be traced as a constant.
+    height, width = (max(side + -side % step, 4 * step, view.smallest) for side in sizes[0])
+    return height, width, sizes[0] != sizes[1]
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
