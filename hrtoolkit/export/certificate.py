@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -139,9 +139,10 @@ def certify(
     certificate.decoded = compare_records(mine, theirs)
     certificate.metric = compare_scores(examples, predictor, mine, theirs)
     inputs = network_inputs(predictor, examples, RAW_INPUTS, settings["input"]["dtype"] == "uint8")
-    certificate.raw = _compare_raw(folder, predictor, inputs)
+    networks = _networks(folder, predictor)
+    certificate.raw = _compare_raw(*networks, settings["outputs"][0], inputs)
     if timed:
-        certificate.speed = _compare_speed(folder, predictor, inputs)
+        certificate.speed = _compare_speed(*networks, inputs)
     certificate.reasons = _judge(certificate)
     certificate.about = _describe(predictor, settings)
     return certificate
@@ -278,7 +279,10 @@ def _look(predictor: Predictor, image: ndarray, boxes: ndarray | None) -> list[I
     return [Input(0, *predictor.view(image, crop)) for crop in crops]
 
 
-def _networks(folder: Path, predictor: Predictor) -> tuple[Any, Any]:
+Run = Callable[[Mapping[str, ndarray]], dict[str, ndarray]]  # a network: outputs of inputs, by name
+
+
+def _networks(folder: Path, predictor: Predictor) -> tuple[Run, Run]:
     """The network in PyTorch, as it is loaded, and that of the folder: functions of inputs."""
     settings = read_settings(folder)
     network = Network(predictor.model, predictor.branch, settings["input"]["dtype"] == "uint8").eval()
@@ -299,9 +303,7 @@ def _networks(folder: Path, predictor: Predictor) -> tuple[Any, Any]:
     return mine, theirs
 
 
-def _compare_raw(folder: Path, predictor: Predictor, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
-    mine, theirs = _networks(folder, predictor)
-    name = read_settings(folder)["outputs"][0]  # the raw one
+def _compare_raw(mine: Run, theirs: Run, name: str, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
     largest = value = 0.0
     for one in inputs:
         a, b = mine(one)[name].astype(float), theirs(one)[name].astype(float)
@@ -309,8 +311,7 @@ def _compare_raw(folder: Path, predictor: Predictor, inputs: Sequence[Mapping[st
     return {name: {"largest": largest, "relative": largest / max(value, 1e-12)}}
 
 
-def _compare_speed(folder: Path, predictor: Predictor, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
-    mine, theirs = _networks(folder, predictor)
+def _compare_speed(mine: Run, theirs: Run, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
     found = {}
     alike = len({one[IMAGES].shape for one in inputs}) == 1 and inputs[0][IMAGES].shape[-1] <= 512
     for size in (1, 8) if alike else (1,):

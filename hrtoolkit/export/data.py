@@ -103,6 +103,4 @@ def _data_of(config: Config, predictor: Predictor, name: str, most: int) -> Exam
     samples = build_samples(plan, ["test"])["test"]
     check_same(samples.scheme, predictor.scheme, f"the {name} data")
     metric = next((part.build() for part in plan.metrics.get("test_evaluator", ())), None)
-    examples = examples_of_data(samples, metric, most, "")
-    what = f"{len(examples)} of {len(samples)} images of the {name} data ({samples.findings.where})"
-    return Examples(**{**vars(examples), "what": what})
+    return examples_of_data(samples, metric, most, name)

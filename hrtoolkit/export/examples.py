@@ -70,14 +70,14 @@ class Examples:
         return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
 
 
-def examples_of_data(samples: Samples, metric: Metric | None, most: int, what: str) -> Examples:
+def examples_of_data(samples: Samples, metric: Metric | None, most: int, name: str) -> Examples:
     """Some samples of a data set, spread evenly over it.
 
     Args:
         samples: the data set.
         metric: of it.
         most: how many are taken.
-        what: they are, for the certificate.
+        name: of the data, for the certificate.
     """
     crops = samples.crops()
     there: Sequence[int] = range(len(samples)) if crops is None else np.unique(crops.samples).tolist()
@@ -92,7 +92,7 @@ def examples_of_data(samples: Samples, metric: Metric | None, most: int, what: s
             return by_sample[there[place]]
 
     return Examples(
-        what=what,
+        what=f"{len(there)} of {len(samples)} images of the {name} data ({samples.findings.where})",
         names=[os.fsdecode(samples.images.paths[position]) or f"image {position}" for position in there],
         read=lambda place: samples.read(there[place]),
         boxes=boxes,

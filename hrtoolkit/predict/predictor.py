@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
-import numpy as np
 import torch
 from mmengine import Config
 from numpy import ndarray
@@ -39,6 +38,7 @@ from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrai
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.runtime.geometry import to_xywh
+from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold
@@ -451,7 +451,7 @@ class Predictor:
         """Finish the pictures at the front whose records are all there."""
         while jobs and len(jobs[0].records) == jobs[0].inputs:
             job = jobs.popleft()
-            record = self.branch.finish(job.records) if job.records else _nobody(len(self.scheme.names))
+            record = self.branch.finish(job.records) if job.records else Objects._make(nobody(len(self.scheme.names)))
             yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
 
     def _measure(self, one: Input) -> int:
@@ -495,14 +495,3 @@ def _list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -
     if len(failed) > most:
         lines.append(f"... and {len(failed) - most} more")
     return "\n".join(lines)
-
-
-def _nobody(points: int) -> Objects:
-    """The people of a picture in which nobody was looked for."""
-    return Objects(
-        boxes_xyxy=np.zeros((0, 4)),
-        labels=np.zeros(0, np.int64),
-        scores=np.zeros(0, np.float32),
-        points=np.zeros((0, points, 2), np.float32),
-        point_scores=np.zeros((0, points), np.float32),
-    )

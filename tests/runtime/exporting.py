@@ -1,6 +1,5 @@
 """What an exported folder says, of a model in memory; its network is the model itself, or any function."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -8,11 +7,11 @@ import torch
 
 from hrtoolkit.build import build_model
 from hrtoolkit.config import load_config
+from hrtoolkit.export.folder import scheme_fields
 from hrtoolkit.predict import Predictor
 from hrtoolkit.records import join
 from hrtoolkit.runtime import predictor, scheme
 from hrtoolkit.runtime.network import Input, Network, hash_files, model_files
-from hrtoolkit.schemes import KeypointScheme
 
 TINY = dict(width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
@@ -38,7 +37,7 @@ def settings_of(model, outputs, dtype="float32", **changes):
     branch = model.branch()
     view, head, finish = branch.view, branch.head, None
     if branch.finish is not join:
-        finish = {"type": "PoseFinish", **vars(branch.finish), "sigmas": branch.finish.sigmas.tolist()}
+        finish = branch.finish.portable()
     given = {
         "name": "images",
         "dtype": dtype,
@@ -68,9 +67,7 @@ def settings_of(model, outputs, dtype="float32", **changes):
 
 def scheme_of(one):
     """The content of `scheme.json`."""
-    fields = dataclasses.asdict(one)
-    kind = "keypoints" if isinstance(one, KeypointScheme) else "classes"
-    return json.loads(json.dumps({"kind": kind, "colors": fields.pop("palette"), **fields}))
+    return json.loads(json.dumps(scheme_fields(one)))
 
 
 def both(model, run=None, batch_size=3, **changes):
