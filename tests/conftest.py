@@ -1,7 +1,9 @@
 """What several test files need: seeded tensors, a small COCO folder, and the real data where it is at hand."""
 
 import json
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,16 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("HRTOOLKIT_TEST_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def logger_as_it_was() -> Iterator[None]:
+    """Undo what a command changed in hrtoolkit's logger, which would keep later tests from hearing it."""
+    logger = logging.getLogger("hrtoolkit")
+    before = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers[:], logger.propagate, level = before
+    logger.setLevel(level)
 
 
 @pytest.fixture

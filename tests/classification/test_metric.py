@@ -1,7 +1,6 @@
 """Top-1 and top-5 against a plain count, and pictures of two classes and a thousand."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
@@ -100,7 +99,6 @@ def test_the_confusion_matrix_is_drawn(classes):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_an_image_whose_scores_are_not_finite_is_missed_and_told(bad, caplog, tmp_path):
-    logging.getLogger("hrtoolkit").propagate = True
     scheme, labels = ClassScheme(["ant", "bee"]), [0, 0, 1, 1]
     scores = np.array([[0.9, 0.1], [bad, bad], [0.2, 0.8], [0.3, bad]])
     predictions = [Category(int(row.argmax()), row) for row in scores]  # NumPy takes NaN for the highest

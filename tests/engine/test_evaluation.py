@@ -1,7 +1,5 @@
 """Scoring once for all metrics: whole samples, in the order of ids, whatever was looked at."""
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -106,7 +104,6 @@ def test_a_sample_that_is_missing_or_measured_twice_is_no_number():
 
 
 def test_a_set_without_truth_has_results_and_no_numbers(monkeypatch, caplog):
-    monkeypatch.setattr(logging.getLogger("hrtoolkit"), "propagate", True)
     samples, writer = Things(), Lines()
     samples.known = False
     metric = Counting()

@@ -45,7 +45,6 @@ def own(tmp_path):
 @pytest.fixture
 def said(caplog):
     caplog.set_level(logging.INFO)
-    logging.getLogger("hrtoolkit").propagate = True
     return lambda: caplog.text
 
 

@@ -131,7 +131,6 @@ def test_samples_are_repeatable_and_workers_do_not_matter(coco_folder):
 
 
 def test_left_out_annotations_are_counted(coco_folder, caplog):
-    logging.getLogger("hrtoolkit").propagate = True
     edit_json(coco_folder / "people.json", lambda c: c["annotations"][1].update(bbox=[10, 10, 0, 50]))
     with caplog.at_level(logging.INFO):
         samples = load(coco_folder)

@@ -240,7 +240,6 @@ def test_leaks_are_found_by_content(coco_folder, tmp_path):
 
 
 def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, monkeypatch):
-    logging.getLogger("hrtoolkit").propagate = True
     monkeypatch.setattr("hrtoolkit.data.image_checks.read_image_file", lambda path: pytest.fail("read an image"))
     metric, finish = CocoKeypointMetric(), PoseFinish(scheme=COCO)
     samples = {"train": load(coco_folder), "val": load(coco_folder)}

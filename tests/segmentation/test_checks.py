@@ -72,7 +72,6 @@ def test_what_validation_data_lack_is_no_more_than_a_note(tmp_path):
 
 
 def test_training_is_refused_before_it_starts_and_says_what_was_looked_at(tmp_path, caplog, monkeypatch):
-    logging.getLogger("hrtoolkit").propagate = True
     write(tmp_path, [[0, 255]] * 3)
     with pytest.raises(DataError, match="object"):
         check_before_run({"train": load(tmp_path, ["back", "object"])})

@@ -218,7 +218,7 @@ def test_images_of_several_sizes_do_not_fit_in_one_batch(label_folder):
 
 
 def test_label_maps_are_drawn_over_the_image_but_for_what_is_ignored(label_folder, monkeypatch):
-    monkeypatch.setattr("hrtoolkit.visualization.LEGEND_SHARE", 2.0)  # names would cover some of it
+    monkeypatch.setattr("hrtoolkit.runtime.drawing.LEGEND_SHARE", 2.0)  # names would cover some of it
     samples = load(label_folder)
     image, truth = samples.read(0), samples.truth(0)
     picture = draw(image, truth, samples.scheme)
@@ -228,7 +228,7 @@ def test_label_maps_are_drawn_over_the_image_but_for_what_is_ignored(label_folde
 
 
 def test_inputs_and_their_targets_can_be_looked_at(label_folder, monkeypatch):
-    monkeypatch.setattr("hrtoolkit.visualization.LEGEND_SHARE", 2.0)  # names would cover some of it
+    monkeypatch.setattr("hrtoolkit.runtime.drawing.LEGEND_SHARE", 2.0)  # names would cover some of it
     samples = load(label_folder)
     assert examine({"train": samples}, {}, read_images=True) == []
     inputs = to_inputs(samples, training=True)

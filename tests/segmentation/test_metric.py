@@ -88,7 +88,6 @@ def measure_all(metric):
 
 
 def test_scores_equal_a_plain_numpy_computation_and_are_said(caplog):
-    logging.getLogger("hrtoolkit").propagate = True
     metric = SegmentationMetric()
     measures = measure_all(metric)
     with caplog.at_level(logging.INFO):
@@ -150,7 +149,6 @@ def test_label_files_are_written_with_the_values_and_colors_of_the_data(tmp_path
 
 
 def test_pixels_without_a_finite_score_are_missed_and_told(caplog):
-    logging.getLogger("hrtoolkit").propagate = True
     logits = torch.zeros(3, 2, 4)
     logits[0] = 5.0  # the right class, had the scores been finite
     logits[:, 0], logits[2, 1, 3] = torch.nan, torch.inf
@@ -181,7 +179,6 @@ def test_label_files_stay_in_their_folder(name, tmp_path):
 
 
 def test_images_without_labels_have_no_score(caplog):
-    logging.getLogger("hrtoolkit").propagate = True
     metric = SegmentationMetric()
     measures = [metric.measure(make_image(0)[0], None, SCHEME)]
     assert measures == [None] and metric.score(measures, SCHEME) == {} and metric.draw({"all": measures}, SCHEME) == {}
