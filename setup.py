@@ -49,6 +49,7 @@ setup(
         "hrtoolkit.runtime",
         "hrtoolkit.schemes",
         "hrtoolkit.tasks",
+        "hrtoolkit.tasks.bottom_up",
         "hrtoolkit.tasks.classification",
         "hrtoolkit.tasks.detection",
         "hrtoolkit.tasks.face",
