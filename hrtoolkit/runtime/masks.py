@@ -38,8 +38,8 @@ class Masks(NamedTuple):
         return masks
 
 
-def paste_masks(masks: ndarray, boxes_xyxy: ndarray, size_hw: tuple[int, int], kind: str) -> Masks:
-    """Resample masks over their boxes to the image, cut them at 0.5 and pack them.
+def paste_masks(masks: ndarray, boxes_xyxy: ndarray, size_hw: tuple[int, int], kind: str) -> list[dict]:
+    """Resample masks over their boxes to the image, cut them at 0.5 and pack them in COCO's run lengths.
 
     Args:
         masks: float32 [N, M, M], probabilities.
@@ -54,7 +54,7 @@ def paste_masks(masks: ndarray, boxes_xyxy: ndarray, size_hw: tuple[int, int], k
         canvas = np.zeros(size_hw, bool)
         paste(canvas, mask, box)
         packed.append(encode_mask(canvas))
-    return Masks(size_hw, packed)
+    return packed
 
 
 def _paste_exactly(canvas: ndarray, mask: ndarray, box: ndarray) -> None:

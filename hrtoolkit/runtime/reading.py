@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from . import geometry
-from .masks import paste_masks
+from .masks import Masks, paste_masks
 from .oks import oks_nms, pairwise_oks, rescore, soft_oks_nms
 from .records import Category, LabelMap, Objects, Record, join
 from .resample import resize_like_torch
@@ -64,7 +64,8 @@ def read_objects(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> 
         boxes = (outputs["boxes"][i][there] - end) * factors + end
         masks = None
         if settings["masks"] is not None:
-            masks = paste_masks(outputs["masks"][i][there], boxes - end, look.image_hw, settings["masks"])
+            packed = paste_masks(outputs["masks"][i][there], boxes - end, look.image_hw, settings["masks"])
+            masks = Masks(look.image_hw, packed)
         labels, scores = outputs["labels"][i][there], outputs["scores"][i][there]
         records.append(Objects(boxes.astype(np.float64), labels, scores, masks=masks))
     return records

@@ -20,10 +20,10 @@ from hrtoolkit.ranges import Count
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.drawing import draw_boxes
+from hrtoolkit.runtime.masks import paste_masks
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
 from hrtoolkit.tasks.detection.fixed import detect
-from hrtoolkit.tasks.detection.postprocess import paste_masks
 from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage, draw_masks, join_images
 from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 
@@ -191,7 +191,7 @@ class RCNNHead(BaseHead[Listed]):
         if masks is not None:
             height, width = frame.image_hw
             ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
-            packed = Masks((height, width), paste_masks(masks, ends, (height, width), self.rules.masks))
+            packed = Masks((height, width), paste_masks(masks.numpy(), ends.numpy(), (height, width), self.rules.masks))
         return Objects(in_image.double().numpy(), labels.numpy(), scores.numpy(), masks=packed)
 
     def _tell_infinite(self, *tensors: Tensor) -> None:

@@ -10,9 +10,9 @@ import torch
 from hrtoolkit.errors import CheckpointError, DataError, OptionError
 from hrtoolkit.masks import Masks
 from hrtoolkit.records import Objects
+from hrtoolkit.runtime.masks import paste_masks
 from hrtoolkit.runtime.predictor import make_batch
 from hrtoolkit.tasks.detection.conventions import CONVENTIONS
-from hrtoolkit.tasks.detection.postprocess import paste_masks
 
 from .exporting import assert_same, both, small_model
 
@@ -124,7 +124,7 @@ def test_objects(convention, photos):
         frame, there = mine.view(image)[1], labels[0] >= 0
         in_image = frame.boxes_to_image(torch.from_numpy(boxes[0][there]))
         ends = in_image - torch.tensor([0.0, 0, 1, 1]) if rules.last_pixel else in_image
-        pasted = paste_masks(torch.from_numpy(masks[0][there]), ends, image.shape[:2], rules.masks)
+        pasted = paste_masks(masks[0][there], ends.numpy(), image.shape[:2], rules.masks)
         wanted = Objects(in_image.double().numpy(), labels[0][there], scores[0][there], masks=None)
         assert_same(prediction.record, wanted._replace(masks=Masks(image.shape[:2], pasted)), pixels=0)
         assert prediction.draw().shape == image.shape and prediction["person"].labels.tolist() == [0]
