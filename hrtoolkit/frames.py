@@ -26,6 +26,7 @@ from hrtoolkit.schemes import IGNORED, Scheme
 
 Size = tuple[int, int]
 Settings = dict[str, object]  # of a part, in plain values that json can hold
+CORNERS = [0, 1, 2, 1, 0, 3, 2, 3]  # of a box (x1, y1, x2, y2): x and y of its top left, top right, ...
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,9 @@ def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
 
     Returns:
         the record in pixels of the input: boxes and points float32, masks an array uint8 [N, h, w]. What has points in
-        a crop has no boxes there: nobody reads them, and mapping them would take a fiftieth of a sample's time.
+        a whole image that a matrix may turn has in place of boxes their corners [N, 4, 2], mapped as points are:
+        top left, top right, bottom left, bottom right of the image. What has points in a crop has no boxes there:
+        nobody reads them, and mapping them would take a fiftieth of a sample's time.
     """
     if isinstance(record, LabelMap):
         return LabelMap(frame.labels_to_input(record.label_map, scheme.flip_order()))
@@ -257,10 +260,14 @@ def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
             order = scheme.flip_order()
             points, visible = points[:, order], visible[:, order]
         points = frame.points_to_input(points)
-    unread = points is not None and isinstance(frame, Warp)
-    # Only here boxes may be none and masks an array: targets are made of it, and nobody else sees it.
+    # Only here boxes may be corners or none, and masks an array: targets are made of it, and nobody else sees it.
+    boxes: ndarray | None = None
+    if points is None or not isinstance(frame, Warp):
+        boxes = frame.boxes_to_input(record.boxes_xyxy)
+    elif frame.box_xyxy is None:
+        boxes = frame.points_to_input(record.boxes_xyxy[:, CORNERS].reshape(-1, 4, 2))
     return record._replace(
-        boxes_xyxy=None if unread else frame.boxes_to_input(record.boxes_xyxy),  # type: ignore[arg-type]
+        boxes_xyxy=boxes,  # type: ignore[arg-type]
         points=points,
         visible=visible,
         masks=None if record.masks is None else frame.masks_to_input(record.masks),  # type: ignore[arg-type]

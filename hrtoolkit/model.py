@@ -119,8 +119,8 @@ class Head(Protocol[Truth, Targets]):
         ...
 
     @property
-    def targets(self) -> Callable[[Truth], dict[str, ndarray]]:
-        """Makes arrays by name of a record in input pixels.
+    def targets(self) -> Callable[[Truth, Frame], dict[str, ndarray]]:
+        """Makes arrays by name of a record in input pixels, see `hrtoolkit.frames.to_input`, and the input's frame.
 
         It runs in loader processes, so it is a plain function or a small object: a bound method would carry the network
         there.

@@ -124,7 +124,10 @@ class Samples(Protocol):
         ...
 
     def crops(self) -> Crops | None:
-        """The windows that a top-down network looks at; None for samples that are looked at as a whole."""
+        """The windows that a top-down network looks at; None where samples can only be looked at as a whole.
+
+        A view that sees no crops never asks for them.
+        """
         ...
 
     def check_labels(self, name: str, whole: bool) -> list[Finding]:
@@ -227,9 +230,10 @@ class Inputs(Dataset[Input]):
 
     Args:
         samples: a data set.
-        view: of the branch.
+        view: of the branch; only one of crops looks at the crops of the samples.
         scheme: of the head; truth of another scheme is turned into it by name.
-        targets: of the head, makes training targets of a record in input pixels; None for testing.
+        targets: of the head, makes training targets of a record in input pixels and the input's frame; None for
+            testing.
         augmentation: None looks at the training data as at the test data.
     """
 
@@ -246,7 +250,7 @@ class Inputs(Dataset[Input]):
         self.scheme = scheme
         self.targets = targets
         self.augmentation = augmentation
-        crops = samples.crops()
+        crops = samples.crops() if view.sees_crops else None
         self.owners: ndarray | None = None
         self.objects: ndarray | None = None
         self.labels: ndarray | None = None
@@ -319,7 +323,7 @@ class Inputs(Dataset[Input]):
         if seed is None:
             seed = int(rng.integers(2**32))
         assert self.targets is not None, "inputs without targets are for testing"
-        return Input(index, pixels, frame, self.targets(to_input(truth, frame, scheme)), seed=seed)
+        return Input(index, pixels, frame, self.targets(to_input(truth, frame, scheme), frame), seed=seed)
 
     def truth(self, index: int) -> Record:
         """What training compares an input with, in pixels of its image: of a crop the object that it shows."""

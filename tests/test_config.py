@@ -79,7 +79,13 @@ class CheckedAugmentation(BaseAugmentation):
 class CheckedDataset(BaseSamples):
     how_to_get = "unpack people.zip"
 
-    def __init__(self, ann_file: str, data_root: str = "data/checked", image_dir: str | None = None): ...
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str = "data/checked",
+        image_dir: str | None = None,
+        box_file: str | None = None,
+    ): ...
 
 
 class CheckedMetric(BaseMetric):
@@ -385,6 +391,13 @@ def test_data_is_looked_at_by_a_view_in_whose_terms_the_augmentation_speaks(writ
     assert problem.startswith("model.view: missing; it says how the model looks at images")
     config = load_config(write(GOOD), ["val_dataloader.augmentation={'type': 'CheckedAugmentation'}"])
     assert problems_of(config) == ["val_dataloader.augmentation: only training data is augmented"]
+
+
+def test_boxes_are_not_for_a_view_of_whole_images(write):
+    config = load_config(write(GOOD), ["val_dataloader.dataset.box_file=people.json"])
+    assert problems_of(config) == [
+        "val_dataloader.dataset.box_file: model.view CheckedView looks at whole images: leave boxes out (and --boxes)"
+    ]
 
 
 def test_arguments_that_moved_are_answered_with_their_new_place(write):

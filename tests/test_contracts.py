@@ -93,7 +93,7 @@ def make_targets(head, inputs):
     """The kind of record that a head learns from, and the targets of such a one in each input."""
     for record in make_records(head.scheme):
         try:
-            return type(record), [head.targets(to_input(record, one.frame, head.scheme)) for one in inputs]
+            return type(record), [head.targets(to_input(record, one.frame, head.scheme), one.frame) for one in inputs]
         except AttributeError:  # this head is for another kind of record
             continue
 

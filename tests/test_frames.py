@@ -80,6 +80,20 @@ def test_a_mirrored_record_exchanges_left_and_right():
     assert to_input(Category(3), frame, classes) == Category(3)
 
 
+def test_boxes_beside_points_become_corners_in_a_turned_image_and_none_in_a_crop():
+    quarter = np.array([[0.0, 1, 2], [-1, 0, 40]])  # (x, y) -> (y + 2, 40 - x)
+    frame = Warp((30, 40), (41, 33), False, quarter)
+    points, visible = np.ones((1, 3, 2), np.float32), np.full((1, 3), 2, np.uint8)
+    record = Objects(np.array([[5.0, 10, 25, 16]]), np.zeros(1, int), points=points, visible=visible)
+    corners = to_input(record, frame, LEFT_RIGHT).boxes_xyxy
+    assert corners.dtype == np.float32 and corners.tolist() == [[[12, 35], [12, 15], [18, 35], [18, 15]]]
+    assert to_input(record.select(slice(0)), frame, LEFT_RIGHT).boxes_xyxy.shape == (0, 4, 2)
+    crop = Warp((30, 40), (41, 33), False, quarter, box_xyxy=record.boxes_xyxy[0])
+    assert to_input(record, crop, LEFT_RIGHT).boxes_xyxy is None
+    boxes = to_input(Objects(record.boxes_xyxy, record.labels), frame, LEFT_RIGHT).boxes_xyxy
+    np.testing.assert_allclose(boxes, [[12, 16, 18, 36]])  # without points they surround it, by their edges
+
+
 def test_masks_follow():
     masks = Masks((10, 20), [[[2.0, 2, 6, 2, 6, 4, 2, 4]]])
     assert resized().masks_to_input(masks).sum() == 4 * 8

@@ -8,6 +8,7 @@ whether validation data was trained on.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -27,7 +28,10 @@ LOSS = 0.01
 
 
 def check_before_run(
-    samples: Mapping[str, Samples], metric: Metric | None = None, finish: Callable[[Sequence[Record]], Record] = join
+    samples: Mapping[str, Samples],
+    metric: Metric | None = None,
+    finish: Callable[[Sequence[Record]], Record] = join,
+    sees_crops: bool = True,
 ) -> None:
     """Let the data answer for itself without reading an image: log what is odd, and refuse what is wrong.
 
@@ -35,6 +39,7 @@ def check_before_run(
         samples: by name; all that is not "train" is compared with it.
         metric: must find the annotations of all that is not "train" perfect; None to leave that out.
         finish: of the branch.
+        sees_crops: whether its view looks at crops, where the data has any.
 
     Raises:
         DataError: with every finding of level "stop".
@@ -42,7 +47,7 @@ def check_before_run(
     outcome: list = [None]
     if is_main_process():
         metrics = {} if metric is None else dict.fromkeys(samples.keys() - {"train"}, metric)
-        outcome = [examine(samples, metrics, finish)]
+        outcome = [examine(samples, metrics, finish, sees_crops=sees_crops)]
     broadcast_object_list(outcome)
     findings = Findings("")
     findings.extend(outcome[0])
@@ -57,6 +62,7 @@ def examine(
     metrics: Mapping[str, Metric],
     finish: Callable[[Sequence[Record]], Record] = join,
     read_images: bool = False,
+    sees_crops: bool = True,
 ) -> list[Finding]:
     """Find what is wrong with the data sets of a config; nothing stops at the first finding.
 
@@ -66,12 +72,15 @@ def examine(
         finish: of the branch that will predict.
         read_images: decode every image, read every truth that is a file of its own (of which otherwise a sample is
             read), and compare contents too, which takes minutes on a large set.
+        sees_crops: whether the view of that branch looks at crops, where the data has any.
     """
     findings = [finding for one in samples.values() for finding in one.findings]
     for name in samples.keys() & metrics.keys():
         findings += _check_truth(samples[name], metrics[name], finish)
-    images = {name: image_files(one, read_images) for name, one in samples.items()}
+    images = {name: image_files(one, read_images, sees_crops) for name, one in samples.items()}
     contents: dict[str, list[bytes | None] | None] = dict.fromkeys(samples)
+    if not sees_crops:
+        findings += [finding for one in samples.values() for finding in _check_wholeness(one)]
     for name, files in images.items():
         found, images[name] = check_presence(name, files)
         if read_images:
@@ -86,14 +95,15 @@ def examine(
     return list(dict.fromkeys(findings))  # two data sets of one file find the same
 
 
-def image_files(samples: Samples, ask_sizes: bool = False) -> Images:
+def image_files(samples: Samples, ask_sizes: bool = False, sees_crops: bool = True) -> Images:
     """The image files that a network looks at, each once: of data with crops those that have any.
 
     Args:
         samples: those whose image is no file of its own are left out.
         ask_sizes: ask for each annotated size, which a file of its own may have to tell.
+        sees_crops: whether the network looks at crops, where the data has any.
     """
-    images, crops = samples.images, samples.crops()
+    images, crops = samples.images, samples.crops() if sees_crops else None
     chosen = np.arange(len(samples)) if crops is None else np.unique(crops.samples)
     chosen = chosen[images.paths[chosen] != b""]
     _, first = np.unique(images.paths[chosen], return_index=True)
@@ -102,6 +112,17 @@ def image_files(samples: Samples, ask_sizes: bool = False) -> Images:
     if ask_sizes:
         sizes_wh = np.reshape([samples.size_wh(sample) for sample in chosen.tolist()], (-1, 2))
     return Images(images.paths[chosen], images.ids[chosen], sizes_wh)
+
+
+def _check_wholeness(samples: Samples) -> list[Finding]:
+    """Samples that are windows of an image each know a part of it: what the others show would be learnt as nothing."""
+    found = Findings(samples.findings.where)
+    if samples.crops() is not None:
+        files, counts = np.unique(samples.images.paths, return_counts=True)
+        shared = [os.fsdecode(path) for path in files[(counts > 1) & (files != b"")]]
+        remedy = "the model looks at whole images; use a dataset of them, such as CocoKeypoints"
+        found.add("stop", "images that several samples each know a part of", shared, remedy)
+    return found
 
 
 def _check_truth(samples: Samples, metric: Metric, finish: Callable[[Sequence[Record]], Record]) -> list[Finding]:

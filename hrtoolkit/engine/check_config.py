@@ -25,7 +25,7 @@ from hrtoolkit.files import CONFIG_FILE
 from hrtoolkit.published import NAME
 from hrtoolkit.ranges import Count, Seed
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
-from hrtoolkit.views import replace_transform
+from hrtoolkit.views import BaseView, replace_transform
 from hrtoolkit.weights import stands_for
 
 TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
@@ -157,6 +157,11 @@ def _check_agreement(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem
         speaks = " or ".join(one.__name__ for one in plan.augmentation.target.views)
         text = f"{plan.augmentation.target.__name__} speaks to {speaks}, but model.view is {view.target.__name__}"
         yield Problem(plan.augmentation.path, text)
+    if view is not None and getattr(view.target, "crops", None) in (None, BaseView.crops):
+        for part in plan.datasets.values():
+            if part.options.get("box_file") is not None:
+                text = f"model.view {view.target.__name__} looks at whole images: leave boxes out (and --boxes)"
+                yield Problem(f"{part.path}.box_file", text)
 
 
 def _check_list(path: str, value: Any, check: Any, problems: list[Problem]) -> list[Part]:

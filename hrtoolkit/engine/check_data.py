@@ -13,13 +13,13 @@ from hrtoolkit.engine.check_config import Plan, check_config
 from hrtoolkit.engine.run import model_for, tell_samples
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding
-from hrtoolkit.model import Finish
+from hrtoolkit.model import Branch
 from hrtoolkit.records import join
 from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import check_same
 
 
-def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding]]:
+def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding], bool]:
     """Find everything that is wrong with the data of a config, images included.
 
     Args:
@@ -27,7 +27,7 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
         read_images: decode every image, which takes minutes on a large set.
 
     Returns:
-        the data sets that could be read, by name, and the findings.
+        the data sets that could be read, by name, the findings, and whether the model looks at crops.
 
     Raises:
         ConfigError: the config itself is of no use.
@@ -48,17 +48,19 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
     metrics = {
         name: plan.metrics[f"{name}_evaluator"][0].build() for name in samples if plan.metrics.get(f"{name}_evaluator")
     }
-    finish = _check_with_model(config, plan, samples, findings) if samples else None
-    return samples, findings + examine(samples, metrics, finish or join, read_images)
+    branch = _check_with_model(config, plan, samples, findings) if samples else None
+    finish, view = (join, None) if branch is None else (branch.finish, branch.view)
+    sees_crops = view is None or view.sees_crops
+    return samples, findings + examine(samples, metrics, finish, read_images, sees_crops), sees_crops
 
 
 def _check_with_model(
     config: Config, plan: Plan, samples: Mapping[str, Samples], findings: list[Finding]
-) -> Finish | None:
+) -> Branch | None:
     """Build the model as training does, but for its weights, and see whether the data is what its head is for.
 
     Returns:
-        how the model finishes its records, if it can be built.
+        the branch of the model, if it can be built.
     """
     try:
         with torch.device("meta"):
@@ -73,4 +75,4 @@ def _check_with_model(
         except DataError as error:
             remedy = "training and testing refuse it"
             findings.append(Finding("stop", one.findings.where, str(error), (), 0, remedy))
-    return branch.finish
+    return branch

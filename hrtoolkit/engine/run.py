@@ -94,6 +94,13 @@ class Run:
         config.model.head.scheme = scheme_fields(head.scheme)
         return cls(config, model, samples, metrics, augmentation)
 
+    @property
+    def sees_crops(self) -> bool:
+        """Whether the model looks at crops, where the data has any."""
+        view = self.model.branch().view
+        assert view is not None, "the config was checked"
+        return view.sees_crops
+
     def inputs(self, name: str) -> Inputs:
         """What the model is given of the data of this name: augmented and with targets of "train"."""
         branch = self.model.branch()
@@ -238,7 +245,7 @@ def train(
     run = Run.build(config, plan, ("train", "val"))
     model, metric = run.model, next(iter(run.metrics), None)
     check_parameters(config, model)
-    check_before_run(run.samples, metric if "val" in run.samples else None, model.branch().finish)
+    check_before_run(run.samples, metric if "val" in run.samples else None, model.branch().finish, run.sees_crops)
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
     if config.get("sync_batchnorm") and is_distributed():
@@ -299,8 +306,7 @@ def train(
     scored = [record for record in runner.history if headline in record]
     best = runner.best(scored, key=lambda record: record[headline]) if scored else {}
     if is_main_process():
-        view = run.model.branch().view
-        where = " --boxes whole (or --detector NAME)" if view is not None and view.sees_crops else ""
+        where = " --boxes whole (or --detector NAME)" if run.sees_crops else ""
         _print_summary(best, headline, work_dir, pictures.latest, test_command, where)
     return {name: best[name] for name in best if name not in ("epoch", "lr")}
 
@@ -348,7 +354,8 @@ def test(
     run = Run.build(config, check_config(config), ("test",))
     model, samples = run.model, run.samples["test"]
     # The truth of label maps is read with the images: to score it first would take as long as testing.
-    check_before_run(run.samples, None if samples.truth_files else run.metrics[0], model.branch().finish)
+    judge = None if samples.truth_files else run.metrics[0]
+    check_before_run(run.samples, judge, model.branch().finish, run.sees_crops)
     if is_exported(checkpoint):
         from hrtoolkit.export.exported import check_as_made, use_exported
 

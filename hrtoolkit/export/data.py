@@ -103,4 +103,4 @@ def _data_of(config: Config, predictor: Predictor, name: str, most: int) -> Exam
     samples = build_samples(plan, ["test"])["test"]
     check_same(samples.scheme, predictor.scheme, f"the {name} data")
     metric = next((part.build() for part in plan.metrics.get("test_evaluator", ())), None)
-    return examples_of_data(samples, metric, most, name)
+    return examples_of_data(samples, metric, predictor.sees_crops, most, name)

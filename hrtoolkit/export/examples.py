@@ -70,16 +70,17 @@ class Examples:
         return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
 
 
-def examples_of_data(samples: Samples, metric: Metric | None, most: int, name: str) -> Examples:
+def examples_of_data(samples: Samples, metric: Metric | None, sees_crops: bool, most: int, name: str) -> Examples:
     """Some samples of a data set, spread evenly over it.
 
     Args:
         samples: the data set.
         metric: of it.
+        sees_crops: whether the network looks at crops.
         most: how many are taken.
         name: of the data, for the certificate.
     """
-    crops = samples.crops()
+    crops = samples.crops() if sees_crops else None
     there: Sequence[int] = range(len(samples)) if crops is None else np.unique(crops.samples).tolist()
     if len(there) > most:
         there = [there[i] for i in np.linspace(0, len(there) - 1, most).round().astype(int).tolist()]

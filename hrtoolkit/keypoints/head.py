@@ -22,7 +22,7 @@ from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 from hrtoolkit.visualization import draw_heatmap
 
 
-def keypoint_targets(record: Objects) -> dict[str, ndarray]:
+def keypoint_targets(record: Objects, frame: Frame) -> dict[str, ndarray]:
     """The keypoints of the one object that a crop shows: `keypoints` [K, 2] (x, y) and `visible` [K], float32."""
     assert record.points is not None and record.visible is not None
     return {"keypoints": record.points[0], "visible": (record.visible[0] > 0).astype(np.float32)}

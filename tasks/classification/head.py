@@ -22,7 +22,7 @@ from hrtoolkit.runtime.drawing import draw_text
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 
 
-def label_targets(truth: Category) -> dict[str, ndarray]:
+def label_targets(truth: Category, frame: Frame) -> dict[str, ndarray]:
     """What classification heads compare with: `label`, int64."""
     return {"label": np.array(truth.label, dtype=np.int64)}
 

@@ -35,7 +35,7 @@ CASCADE_BOX_WEIGHTS = ((10.0, 10.0, 5.0, 5.0), (20.0, 20.0, 10.0, 10.0), (1 / 0.
 CASCADE_LOSS_WEIGHTS = (1.0, 0.5, 0.25)
 
 
-def object_targets(record: Objects) -> dict[str, np.ndarray]:
+def object_targets(record: Objects, frame: Frame) -> dict[str, np.ndarray]:
     """Boxes, labels, and masks if there are any, of objects in input pixels."""
     targets = {"boxes": record.boxes_xyxy, "labels": record.labels, "masks": record.masks}
     return {name: values for name, values in targets.items() if isinstance(values, np.ndarray)}

@@ -24,7 +24,7 @@ from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, best_labels, w
 from hrtoolkit.visualization import draw
 
 
-def label_targets(truth: LabelMap) -> dict[str, ndarray]:
+def label_targets(truth: LabelMap, frame: Frame) -> dict[str, ndarray]:
     """What both heads compare with: `label`, uint8 [h, w]."""
     return {"label": truth.label_map}
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hrtoolkit.data.loading import TestSampler, build_dataloader
+from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.frames import Warp
 from hrtoolkit.records import Category
 from hrtoolkit.samples import BaseSamples, Crops, Images, Inputs
@@ -45,8 +46,23 @@ class Plain(BaseView):
         return [Crop(window[:2], window[2:]) for window in windows_xywh]
 
 
-def make_inputs(length, owners=None):
-    return Inputs(Numbered(length, owners), Plain(), Numbered.scheme, targets=lambda record: {"label": np.int64(0)})
+class Whole(BaseView):
+    """The image as it is, looked at as a whole."""
+
+    __call__ = Plain.__call__
+
+
+def make_inputs(length, owners=None, view=None):
+    targets = lambda record, frame: {"label": np.int64(frame.input_hw[0])}  # noqa: E731
+    return Inputs(Numbered(length, owners), view or Plain(), Numbered.scheme, targets)
+
+
+def test_a_view_of_whole_images_gives_an_input_a_sample_whatever_crops_there_are():
+    inputs = make_inputs(3, owners=[0, 0, 2, 2], view=Whole())
+    assert len(inputs) == 3 and [inputs.sample_of(i) for i in range(3)] == [0, 1, 2]
+    assert inputs.crop(1) is None and inputs.labels is None and inputs.objects is None
+    assert inputs[SampleKey(0, 0, 1)].targets == {"label": 1}  # of the frame
+    assert len(make_inputs(3, owners=[0, 0, 2, 2])) == 4
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from PIL import Image
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.samples import BaseSamples, Images, Inputs
+from hrtoolkit.views import BaseView
 
 
 class Pictures(BaseSamples):
@@ -18,7 +19,7 @@ class Pictures(BaseSamples):
 @pytest.mark.parametrize("size", [(60, 40), (0, 0), (np.nan, 40), (60.0, 40.0)])
 def test_an_image_of_the_annotated_size_is_read(tmp_path, size):
     Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
-    assert Inputs(Pictures(tmp_path / "a.png", size), None, None).read(0).shape == (40, 60, 3)
+    assert Inputs(Pictures(tmp_path / "a.png", size), BaseView(), None).read(0).shape == (40, 60, 3)
 
 
 @pytest.mark.parametrize("size", [(40, 60), (120, 80), (60, 41)])
@@ -26,7 +27,7 @@ def test_an_image_of_another_size_than_annotated_is_one_error_with_both(tmp_path
     Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
     said = rf"a\.png: the image is of another size .*: 60 x 40, annotated {size[0]} x {size[1]}\)"
     with pytest.raises(DataError, match=said):
-        Inputs(Pictures(tmp_path / "a.png", size), None, None).read(0)
+        Inputs(Pictures(tmp_path / "a.png", size), BaseView(), None).read(0)
 
 
 def test_a_caption_names_the_file_without_its_folders():

@@ -120,7 +120,8 @@ def test_targets_are_the_points_of_the_one_object_and_carry_no_network_to_a_work
     points, visible = np.ones((1, 17, 2), np.float32), np.full((1, 17), 2, np.uint8)
     head = make_head()
     record = Objects(np.zeros((1, 4)), np.zeros(1, int), points=points, visible=visible)
-    targets = head.targets(record)
+    frame = Warp((256, 192), (256, 192), False, np.eye(2, 3))
+    targets = head.targets(record, frame)
     assert targets["keypoints"].shape == (17, 2) and targets["keypoints"].dtype == np.float32
     assert targets["visible"].tolist() == [1.0] * 17 and targets["visible"].dtype == np.float32
     assert len(pickle.dumps(head.targets)) < 200

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from hrtoolkit.data.doctor import check_before_run, examine
+from hrtoolkit.data.doctor import check_before_run, examine, image_files
 from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import tell_samples
@@ -333,3 +333,21 @@ def test_annotations_that_nobody_can_find_say_why(coco_folder):
     edit_json(coco_folder / "people.json", lambda c: [a.update(num_keypoints=0) for a in c["annotations"]])
     (finding,) = [f for f in find(coco_folder, read_images=False) if "ground truth" in f.what]
     assert finding.level == "stop" and "of 5 objects 5 are ignored" in finding.remedy
+
+
+def test_data_that_is_looked_at_as_a_whole_is_checked_in_all_its_images(coco_folder):
+    samples = {"val": load(coco_folder)}
+    assert len(image_files(samples["val"]).ids) == 2 and len(image_files(samples["val"], sees_crops=False).ids) == 3
+    (coco_folder / "images" / "13.jpg").unlink()  # nobody in it is looked at by crops
+    assert not [f for f in examine(samples, {}) if f.level == "stop"]
+    (found,) = [f for f in examine(samples, {}, sees_crops=False) if f.level == "stop"]
+    assert found.what == "images that are not there" and "13" in str(found.ids)
+
+
+def test_samples_that_know_a_part_of_an_image_are_not_looked_at_as_a_whole(coco_folder):
+    samples = load(coco_folder)
+    paths = samples.images.paths
+    samples.images = samples.images._replace(paths=paths[[0, 0, 2]])  # as in MPII, where a person is a sample
+    (found,) = [f for f in examine({"val": samples}, {}, sees_crops=False) if "know a part" in f.what]
+    assert found.level == "stop" and found.ids == (paths[0].decode(),) and "CocoKeypoints" in found.remedy
+    assert not [f for f in examine({"val": samples}, {}) if "know a part" in f.what]

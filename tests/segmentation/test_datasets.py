@@ -137,7 +137,7 @@ def test_images_without_labels_are_for_testing_alone(label_folder):
 def test_truth_of_other_classes_is_told_by_name(label_folder):
     samples = load(label_folder)
     head = ClassScheme(["right", "ground"])
-    target = Inputs(samples, WholeImage(), head, targets=lambda truth: {"label": truth.label_map})
+    target = Inputs(samples, WholeImage(), head, targets=lambda truth, frame: {"label": truth.label_map})
     found, truth = target[SampleKey(0, 0, 0)].targets["label"], samples.truth(0).label_map
     np.testing.assert_array_equal(found, np.select([truth == 2, truth == 0], [0, 1], 255))
 
