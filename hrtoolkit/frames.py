@@ -145,18 +145,24 @@ class Warp(Frame):
         return _surround(np.asarray(boxes_xyxy), geometry.invert_affine(self.matrix))
 
     def masks_to_input(self, masks: Masks) -> ndarray:
-        drawn = masks.draw()
-        return (
-            np.stack([self._warp(mask, 0) for mask in drawn]) if len(drawn) else np.zeros((0, *self.input_hw), np.uint8)
-        )
+        mapped = np.zeros((len(masks.segmentations), *self.input_hw), np.uint8)
+        for place in [place for place, segmentation in enumerate(masks.segmentations) if segmentation]:
+            mapped[place] = self._warp_mask(masks.select(slice(place, place + 1)).draw()[0])
+        return mapped
+
+    def inside(self) -> ndarray:
+        """Where the input shows its image, and not what is beyond it, uint8 [h, w]."""
+        return self._warp_mask(np.ones(self.image_hw, np.uint8))
 
     def labels_to_input(self, label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
-        warped = self._warp(label_map, IGNORED)
+        height, width = self.input_hw
+        warped = cv2.warpAffine(label_map, self.matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORED)
         return exchange_classes(warped, flip_order) if self.mirror else warped
 
-    def _warp(self, picture: ndarray, beyond: int) -> ndarray:
+    def _warp_mask(self, mask: ndarray) -> ndarray:
+        """A mask [H, W] of the image in the input: half of a pixel or more of it is all of it."""
         height, width = self.input_hw
-        return cv2.warpAffine(picture, self.matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=beyond)
+        return (cv2.warpAffine(mask * 255, self.matrix, (width, height), flags=cv2.INTER_LINEAR) > 127).view(np.uint8)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Average(BaseBackbone):
         return [self.layer(images)]
 
 
-def what_class(record: Category) -> dict[str, ndarray]:
+def what_class(record: Category, frame: Frame) -> dict[str, ndarray]:
     return {"label": np.array(record.label)}
 
 

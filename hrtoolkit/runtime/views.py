@@ -19,6 +19,7 @@ from .errors import CheckpointError
 from .resample import resize_like_pillow, resize_like_torch
 
 Size = tuple[int, int]
+LONGEST = 8  # a long side in short ones, up to which `ShortSide` keeps its scale
 
 
 class Look(NamedTuple):
@@ -27,7 +28,7 @@ class Look(NamedTuple):
     pixels: ndarray  # RGB uint8 or float32 [h, w, 3]
     image_hw: Size
     content_hw: Size  # of the part of the input that is mapped back
-    matrix: ndarray | None = None  # [2, 3], image to input pixels, of a crop
+    matrix: ndarray | None = None  # [2, 3], image to input pixels, where one matrix leads there
     box_xyxy: ndarray | None = None  # [4] of what a crop shows
     score: float = 1.0  # of that box
     area: float = 0.0  # of the padded crop, in square pixels of the image
@@ -214,6 +215,44 @@ def resize_sides(size: Size, length: int, short: bool) -> Size:
 
 
 @dataclass(frozen=True)
+class ShortSide:
+    """Bring the short side of an image to a size, on a black canvas, as bottom-up pose is tested.
+
+    Args:
+        size: of the short side, a multiple of 64.
+    """
+
+    size: int
+
+    def look(self, image: ndarray) -> Look:
+        """The input that shows all of an image, uint8 [H, W, 3]."""
+        canvas, matrix = fit_short_side(image.shape[1::-1], self.size)
+        pixels = cv2.warpAffine(image, matrix, canvas, flags=cv2.INTER_LINEAR)
+        return Look(pixels, image.shape[:2], pixels.shape[:2], matrix)
+
+
+def fit_short_side(size: Size, side: int) -> tuple[Size, ndarray]:
+    """Bring an image's short side to `side` and its centre to that of a canvas (Cheng et al., CVPR 2020).
+
+    The long side of the canvas is the next multiple of 64, as the official code rounds it (768.8 becomes 768). An
+    image that is longer than `LONGEST` times its short side is shown smaller, so that no picture takes all memory.
+
+    Args:
+        size: width and height of the image.
+        side: a multiple of 64.
+
+    Returns:
+        width and height of the canvas, and the matrix [2, 3] from image to canvas pixels.
+    """
+    short, long = min(size), max(size)
+    length = min(64 * int((side / short * long + 63) // 64), LONGEST * side)
+    canvas = (side, length) if size[0] < size[1] else (length, side)
+    factor = min(side / short, LONGEST * side / long)
+    center = np.floor(np.array(size) / 2 + 0.5)
+    return canvas, geometry.crop_matrix(center, np.array(canvas) / factor, canvas)
+
+
+@dataclass(frozen=True)
 class ResizeCenterCrop:
     """Scale the shorter side as Pillow does, and cut out the middle, as classification networks are tested.
 
@@ -260,9 +299,9 @@ def cover_size(size: Size, input_size: Size, crop: float) -> Size:
     return round(width / ratio), round(height / ratio)
 
 
-View = TopDown | FitInside | WholeImage | ResizeCenterCrop
+View = TopDown | FitInside | WholeImage | ShortSide | ResizeCenterCrop
 VIEWS: dict[str, type[View]] = {
-    view.__name__: view for view in (TopDown, OfficialFaceCrop, FitInside, WholeImage, ResizeCenterCrop)
+    view.__name__: view for view in (TopDown, OfficialFaceCrop, FitInside, WholeImage, ShortSide, ResizeCenterCrop)
 }
 
 

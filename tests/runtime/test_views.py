@@ -7,6 +7,7 @@ from hrtoolkit.errors import CheckpointError
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.views import make_view
+from hrtoolkit.tasks.bottom_up.views import ShortSide
 from hrtoolkit.tasks.classification.views import ResizeCenterCrop
 from hrtoolkit.tasks.detection.conventions import CONVENTIONS
 from hrtoolkit.tasks.detection.views import FitInside
@@ -29,6 +30,7 @@ WHOLE = (
     *(ResizeCenterCrop(input_size=(64, 64), interpolation=name) for name in ("bilinear", "bicubic", "nearest")),
     ResizeCenterCrop(input_size=(64, 96), crop=0.9, interpolation="lanczos"),
     ResizeCenterCrop(input_size=(65, 65), crop=1.0, interpolation="box"),
+    ShortSide(size=128),
 )
 
 
@@ -63,6 +65,8 @@ def test_whole_images_are_seen_as_in_testing(view, photos):
         else:  # torchvision's do not round: the last bit of a float depends on the order of a sum
             np.testing.assert_allclose(look.pixels, pixels, rtol=0, atol=1e-4)
         assert (look.image_hw, look.content_hw) == (frame.image_hw, frame.content_hw)
+        if isinstance(view, ShortSide):
+            np.testing.assert_array_equal(look.matrix, frame.matrix)
 
 
 def test_views_that_are_not_known_are_named():

@@ -1,0 +1,67 @@
+"""What all bottom-up heads compare with: the people of an image, and where it counts."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy import ndarray
+from torch import Tensor
+
+from hrtoolkit.frames import Frame, Warp
+from hrtoolkit.model import Listed
+from hrtoolkit.records import Objects
+from hrtoolkit.runtime.drawing import draw_keypoints
+from hrtoolkit.schemes import KeypointScheme
+
+BOX_COLOR = (255, 255, 255)
+FAR = 2**14  # pixels; OpenCV's integers would overflow before long
+
+
+def people_targets(record: Objects, frame: Frame) -> dict[str, ndarray]:
+    """The people of an image, as they lie in an input [h, w]; N of them are learnt, and N may be 0.
+
+    Args:
+        record: in pixels of the input, as `to_input` gives it: boxes are corners, masks an array.
+        frame: of the input.
+
+    Returns:
+        `points` [N, K, 2] (x, y) in input pixels and `visible` [N, K], 1 where labelled; `corners` [N, 4, 2] of the
+        annotated boxes in input pixels: top left, top right, bottom left, bottom right of the image; `areas` [N] as
+        annotated, in square pixels of the image, and `scale` [], by which the input multiplies them; all float32.
+        `use` uint8 [h, w], 0 in what is ignored and outside of the image; `mirrored` bool [].
+    """
+    assert isinstance(frame, Warp) and record.points is not None and record.visible is not None
+    assert record.areas is not None, "keypoint files have areas, or those of the boxes"
+    learnt = np.ones(len(record.labels), bool) if record.ignored is None else ~record.ignored
+    use = frame.inside()
+    if record.masks is not None and not learnt.all():
+        use[np.asarray(record.masks)[~learnt].any(axis=0)] = 0
+    return {
+        "points": record.points[learnt],
+        "visible": (record.visible[learnt] > 0).astype(np.float32),
+        "corners": record.boxes_xyxy[learnt],
+        "areas": record.areas[learnt].astype(np.float32),
+        "scale": np.array(abs(np.linalg.det(frame.matrix[:, :2])), np.float32),
+        "use": use,
+        "mirrored": np.array(frame.mirror),
+    }
+
+
+def draw_people(images: Tensor, targets: Listed, scheme: KeypointScheme) -> list[ndarray]:
+    """Draw `people_targets` over their images: points, boxes, and dark what does not count; RGB uint8 [h, w, 3] each.
+
+    Args:
+        images: [B, 3, H, W], 0 to 255.
+        targets: of each image.
+        scheme: of the points.
+    """
+    pictures = []
+    for image, target in zip(images, targets, strict=True):
+        points, visible, corners, use = (target[name].numpy() for name in ("points", "visible", "corners", "use"))
+        height, width = use.shape
+        pixels = image[:, :height, :width].byte().permute(1, 2, 0).numpy()
+        picture = np.ascontiguousarray(np.where(use[..., None] > 0, pixels, pixels // 4))
+        for outline in np.rint(corners[:, [0, 1, 3, 2]]).clip(-FAR, FAR).astype(np.int32):
+            cv2.polylines(picture, [np.ascontiguousarray(outline)], isClosed=True, color=BOX_COLOR)
+        pictures.append(draw_keypoints(picture, points, visible > 0, scheme))
+    return pictures
