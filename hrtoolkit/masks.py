@@ -13,7 +13,8 @@ from pycocotools import mask as coco_mask
 
 from hrtoolkit.runtime.masks import unpack_run_lengths
 
-Segmentation = list | dict  # polygons [[x, y, x, y, ...], ...] with pixel i from i to i + 1, or run lengths
+# Polygons [[x, y, x, y, ...], ...] with pixel i from i to i + 1, of which none is nothing, or run lengths.
+Segmentation = list | dict
 
 
 class Masks(NamedTuple):
@@ -53,7 +54,7 @@ class Masks(NamedTuple):
             if isinstance(segmentation, dict):
                 drawn = coco_mask.decode(to_run_lengths(segmentation, self.size_hw))
                 mask[:] = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_NEAREST)
-            else:
+            elif segmentation:
                 polygons = [(np.reshape(polygon, (-1, 2)) * factors).ravel().tolist() for polygon in segmentation]
                 mask[:] = coco_mask.decode(to_run_lengths(polygons, size_hw))
         return np.ascontiguousarray(masks[:, :, ::-1]) if mirror else masks
@@ -107,7 +108,7 @@ class PackedSegmentations:
 
 
 # What a segmentation is; the others are what is wrong with it, whatever the image.
-POLYGONS, RUN_LENGTHS = 0, 1
+POLYGONS, RUN_LENGTHS, NO_SEGMENTATION = 0, 1, 2
 SEGMENTATION_STATES = (
     "polygons",
     "run lengths",
@@ -132,7 +133,7 @@ class Inspected(NamedTuple):
 def inspect_segmentation(segmentation: Segmentation | None) -> Inspected:
     """Look at a segmentation of a file, whatever stands there."""
     if not segmentation:
-        return Inspected(2)
+        return Inspected(NO_SEGMENTATION)
     if isinstance(segmentation, dict):
         size_hw, counts = _read_size(segmentation.get("size")), read_counts(segmentation.get("counts"))
         if counts is None:
@@ -200,8 +201,9 @@ def read_counts(counts: list | str | None) -> list[int] | None:
     """Plain run lengths; None where they are damaged."""
     if isinstance(counts, str):
         counts = unpack_run_lengths(counts)
-    sound = isinstance(counts, list) and all(type(count) is int and 0 <= count < 2**53 for count in counts)
-    return counts if sound and counts else None
+    if not isinstance(counts, list) or not counts or set(map(type, counts)) != {int}:
+        return None
+    return counts if min(counts) >= 0 and max(counts) < 2**53 else None
 
 
 def find_extent(counts: Sequence[int], height: int) -> Sequence[float]:

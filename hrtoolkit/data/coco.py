@@ -98,6 +98,11 @@ class Annotations(NamedTuple):
     lengths: np.ndarray  # [A] how many of `keypoints` belong to each annotation
     keypoints: np.ndarray  # [sum of lengths] x, y, visibility, ... of all annotations one after another
     windows: np.ndarray  # [A, 3] float32, centre (x, y) and side in pixels, as OpenMMLab's face files have them
+    states: np.ndarray  # [A] of the segmentations, see `Instances`, as the next three; empty where none are wanted
+    extents: np.ndarray  # [A, 4]
+    sizes_hw: np.ndarray  # [A, 2]
+    pixels: np.ndarray  # [A]
+    segmentations: PackedSegmentations | None  # A, of crowds and of people without a labelled keypoint
 
 
 class Instances(NamedTuple):
@@ -127,7 +132,7 @@ class Detections(NamedTuple):
 
 
 def read_annotations(
-    path: Path, findings: Findings, faults: Faults = "stop", needs_annotations: bool = True
+    path: Path, findings: Findings, faults: Faults = "stop", needs_annotations: bool = True, masks: bool = False
 ) -> tuple[Images, Annotations, list[dict]]:
     """Read a keypoint file; the last are its categories as they stand there.
 
@@ -136,20 +141,22 @@ def read_annotations(
         findings: gets the records that cannot be used.
         faults: whether they stop training.
         needs_annotations: refuse a file without annotations.
+        masks: also read segmentations of crowds and of people without a labelled keypoint.
 
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
     images = _Table("images", IMAGE_FIELDS, _pack_images, findings, faults)
-    annotations = _Table("annotations", PERSON_FIELDS, _pack_annotations, findings, faults)
+    annotations = _Table("annotations", PERSON_FIELDS, partial(_pack_annotations, masks=masks), findings, faults)
     categories = _fill_tables(path, images, annotations)
     if needs_annotations and not annotations.count:
         raise DataError(f"{path}: 'annotations' is missing or empty; expected COCO's keypoint format")
-    listed, (ids, *others) = Images(*images.columns()), annotations.columns()
+    listed, (ids, *others, lengths, text) = Images(*images.columns()), annotations.columns()
     if not len(listed.ids):
         told = "; ".join(str(finding) for finding in findings if finding.what.startswith("images"))
         raise DataError(f"{path}: none of {images.count} images can be used: {told}")
-    return listed, Annotations(unpack_keys(ids), *others), categories
+    segmentations = PackedSegmentations(text, lengths) if masks else None
+    return listed, Annotations(unpack_keys(ids), *others, segmentations), categories
 
 
 def read_instances(
@@ -432,7 +439,7 @@ def _encode_name(name: str) -> bytes:
         return name.encode(errors="surrogatepass")
 
 
-def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
+def _pack_annotations(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
     keypoints = [r.get("keypoints") or () for r in records]
     boxes = [r.get("bbox") or NO_BOX for r in records]
     lengths = np.array([len(values) for values in keypoints], dtype=np.int32)
@@ -448,14 +455,16 @@ def _pack_annotations(records: list[dict]) -> tuple[np.ndarray, ...]:
         lengths,
         np.fromiter(chain.from_iterable(keypoints), np.float32, count=int(lengths.sum())),
         np.array([_window(r) for r in records], dtype=np.float32).reshape(-1, 3),
+        *_pack_segmentations([None if _is_labelled(r) else r.get("segmentation") for r in records] if masks else []),
     )
 
 
+def _is_labelled(record: dict) -> bool:
+    """Whether a person is one alone and has a labelled keypoint."""
+    return not record.get("iscrowd") and any(v is not None and v > 0 for v in (record.get("keypoints") or ())[2::3])
+
+
 def _pack_instances(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
-    segmentations = [r.get("segmentation") for r in records] if masks else []
-    texts = [json.dumps(one, separators=(",", ":")).encode() for one in segmentations]
-    columns = zip(*map(inspect_segmentation, segmentations), strict=True)
-    states, extents, sizes_hw, pixels = columns if segmentations else ((),) * 4
     return (
         _pack_keys([r["id"] for r in records]),
         _pack_keys([r["image_id"] for r in records]),
@@ -464,6 +473,16 @@ def _pack_instances(records: list[dict], masks: bool) -> tuple[np.ndarray, ...]:
         np.array([r.get("area") for r in records], dtype=np.float64),  # None becomes NaN
         np.array([r.get("iscrowd") or 0 for r in records], dtype=bool),
         np.array([r.get("ignore") or 0 for r in records], dtype=bool),
+        *_pack_segmentations([r.get("segmentation") for r in records] if masks else []),
+    )
+
+
+def _pack_segmentations(segmentations: list) -> tuple[np.ndarray, ...]:
+    """What `inspect_segmentation` says of each, the lengths of their json, and all of it one after another."""
+    texts = [json.dumps(one, separators=(",", ":")).encode() for one in segmentations]
+    columns = zip(*map(inspect_segmentation, segmentations), strict=True)
+    states, extents, sizes_hw, pixels = columns if segmentations else ((),) * 4
+    return (
         np.array(states, dtype=np.uint8),
         np.array(extents, dtype=np.float64).reshape(-1, 4),
         np.array(sizes_hw, dtype=np.float64).reshape(-1, 2),

@@ -38,6 +38,14 @@ from hrtoolkit.keypoints.samples import (
     square_windows,
 )
 from hrtoolkit.keypoints.views import PADDING
+from hrtoolkit.masks import (
+    NO_SEGMENTATION,
+    SEGMENTATION_STATES,
+    Masks,
+    PackedSegmentations,
+    find_segmentation_faults,
+)
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import DATASETS
 from hrtoolkit.runtime import geometry
 from hrtoolkit.samples import Crops
@@ -54,9 +62,11 @@ log = logging.getLogger(__name__)
 class CocoKeypoints(KeypointSamples):
     """COCO person keypoints, or any keypoint file in COCO's format with its own names (https://cocodataset.org).
 
-    A sample is an image of the file, also one without anybody. Its crops are the annotated people who are no crowds,
-    have an area, a box with extent inside the image, and a labelled keypoint; how many are left out is logged. People
-    without extent are not scored either, and areas that are missing are those of the boxes.
+    A sample is an image of the file, also one without anybody. Trained on, and the crops of a top-down network, are the
+    annotated people who are no crowds, have an area, a box with extent inside the image, and a labelled keypoint; how
+    many are left out is logged. People without extent are not scored either, and areas that are missing are those of
+    the boxes. Where an image is learnt as a whole, the region of a crowd or of somebody without a labelled keypoint
+    does not count, as far as the file has its segmentation.
 
     Args:
         data_root: folder of the data set.
@@ -70,11 +80,15 @@ class CocoKeypoints(KeypointSamples):
         faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
         smallest_box: pixels that boxes are grown to, for people with one labelled point or a flat box; None leaves
             these out.
+        masks: also read the segmentations of those who are not trained on.
+        keep_empty: keep images in which nobody is trained on; all of such an image is learnt to be background, but for
+            regions that do not count.
 
     Raises:
         DataError: a file is missing or malformed, or nobody is left.
     """
 
+    told: tuple[str, ...] = ("scheme", "masks")
     how_to_get = (
         "COCO 2017 is at https://cocodataset.org/#download: train2017.zip, val2017.zip and "
         "annotations_trainval2017.zip, unpacked side by side; --data-root names the folder. Without it, "
@@ -92,10 +106,12 @@ class CocoKeypoints(KeypointSamples):
         category: str | Sequence[str] | None = None,
         faults: Faults = "stop",
         smallest_box: float | None = None,
+        masks: bool = False,
+        keep_empty: bool = True,
     ):
         root, path = Path(data_root), Path(data_root) / ann_file
         findings = Findings(path)
-        images, annotations, categories = read_annotations(path, findings, faults, needs_annotations=box_file is None)
+        images, annotations, categories = read_annotations(path, findings, faults, box_file is None, masks)
         kinds = find_categories(categories, category, path)
         completed = with_sigmas(scheme_of_categories(kinds, scheme, path, findings))
         check_pairs(completed, findings)
@@ -109,7 +125,11 @@ class CocoKeypoints(KeypointSamples):
         self._detections = None if box_file is None else _read_detected(root / box_file, images, ids, findings)
         if box_file is None and not chosen.trained.any():
             _refuse_all(annotations, chosen.left_out, completed.classes, findings)
-        people, starts, self._trained = _order_people(annotations, owners, chosen, ids, len(images.ids))
+        if not keep_empty:
+            images, owners, chosen = _leave_out_empty(images, owners, chosen, path)
+        people, starts, rows = _order_people(annotations, owners, chosen, ids, len(images.ids))
+        self._trained = chosen.trained[rows]
+        self._regions = None if not masks else _find_regions(images, annotations, owners, rows, findings)
         learnt = self._trained if people.has_points is None else self._trained[people.has_points]
         check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), completed, findings)
         folder = find_image_folder(root, image_dir)
@@ -121,6 +141,19 @@ class CocoKeypoints(KeypointSamples):
             starts=starts,
             findings=findings,
         )
+
+    def to_learn(self, sample: int) -> Record:
+        truth = self.truth(sample)
+        if not isinstance(truth, Objects):
+            return super().to_learn(sample)  # which says what is missing
+        first, end = self.starts[sample : sample + 2].tolist()
+        trained = self._trained[first:end]
+        if self._regions is None:
+            return truth.select(trained)
+        width, height = self.images.sizes_wh[sample].tolist()
+        segmentations, places = self._regions
+        masks = [segmentations[place] if place >= 0 else [] for place in places[first:end].tolist()]
+        return truth._replace(ignored=~trained, masks=Masks((height, width), masks))
 
     def crops(self) -> Crops | None:
         if self._detections is not None:
@@ -278,7 +311,7 @@ def _order_people(
 ) -> tuple[People, ndarray, ndarray]:
     """Sort people by image, in the file's order within one; gives also where those of each image start, [M + 1].
 
-    The last are those [N] who are trained on.
+    The last are their places [N] among the annotations.
     """
     rows = np.flatnonzero(chosen.sound)
     rows = rows[np.argsort(owners[rows], kind="stable")]
@@ -302,7 +335,42 @@ def _order_people(
         ignored=crowd | annotations.ignored[rows] | chosen.ignored[rows] | np.where(stated < 0, place < 0, stated == 0),
         labels=_find_labels(annotations.category_ids[rows], category_ids),
     )
-    return people, starts, chosen.trained[rows]
+    return people, starts, rows
+
+
+def _leave_out_empty(images: Images, owners: ndarray, chosen: Chosen, path: Path) -> tuple[Images, ndarray, Chosen]:
+    """Images in which somebody is trained on, the image of each annotation among them, and who is left."""
+    kept = np.unique(owners[chosen.trained])
+    positions = np.full(len(images.ids) + 1, -1)  # the last one is that of an image that is not listed
+    positions[kept] = np.arange(len(kept))
+    owners = positions[owners]
+    log.info("%s: %d of %d images used (in the others is nobody to train on)", path, len(kept), len(images.ids))
+    return Images(*(column[kept] for column in images)), owners, chosen._replace(sound=chosen.sound & (owners >= 0))
+
+
+def _find_regions(
+    images: Images, annotations: Annotations, owners: ndarray, rows: ndarray, findings: Findings
+) -> tuple[PackedSegmentations, ndarray]:
+    """Segmentations of those of N people who have one that is of use, and where that of each stands, [N] or -1.
+
+    Args:
+        images: of the file.
+        annotations: of the file.
+        owners: [A] position of each annotation's image.
+        rows: [N] of the people among the annotations.
+        findings: is told of those that are of no use.
+    """
+    assert annotations.segmentations is not None, "they were asked for"
+    inspected = (annotations.states, annotations.extents, annotations.sizes_hw, annotations.pixels)
+    faults = find_segmentation_faults(*(column[rows] for column in inspected), images.sizes[owners[rows]])
+    remedy = "the region that they cover is learnt to be background; correct the segmentations"
+    for fault, which in faults.items():
+        if fault != SEGMENTATION_STATES[NO_SEGMENTATION]:
+            what = f"crowds or people without a labelled keypoint that {fault}"
+            findings.add("warning", what, annotations.ids[rows[which]], remedy)
+    usable = ~np.any(list(faults.values()), axis=0)
+    places = np.where(usable, np.cumsum(usable) - 1, -1)
+    return annotations.segmentations.select(rows[usable]), places
 
 
 def _read_detected(path: Path, images: Images, category_ids: Sequence[int | str], findings: Findings) -> Crops:

@@ -1,6 +1,7 @@
 """The people of an image in an input: who is learnt, where it counts, and left and right."""
 
 import numpy as np
+import pytest
 import torch
 
 from hrtoolkit.data.loading import Collate
@@ -11,6 +12,8 @@ from hrtoolkit.samples import Input
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
 from hrtoolkit.tasks.bottom_up.views import ShortSide
+from hrtoolkit.tasks.pose.datasets import CocoKeypoints
+from hrtoolkit.views import Crop
 
 from .test_views import WINDOW
 
@@ -93,6 +96,28 @@ def test_what_is_ignored_and_what_is_beyond_the_image_is_not_used():
     # A cell of a coarser map stands on every fourth pixel: the official code warps once more to its size.
     fine, _ = make_targets(record, size=512)
     assert abs(int(fine["use"][::4, ::4].sum()) - 12334) <= 3
+
+
+@pytest.mark.parametrize(
+    ("image", "people", "used", "cells"),
+    [
+        (217285, 13, 9481, [8, 8, 5, 7, 3, 10, 11, 7, 9, 7, 6, 7, 9, 2, 3, 2, 2]),
+        (183709, 4, 14347, [1, 1, 0, 1, 1, 2, 2, 1, 1, 0, 2, 0, 1, 0, 0, 0, 0]),
+    ],
+)
+def test_real_images_have_the_official_joints_and_crowd_masks(test_data, image, people, used, cells):
+    folder, file = test_data / "coco", "annotations/person_keypoints_val2017.json"
+    samples = CocoKeypoints(data_root=folder, ann_file=file, image_dir="val2017", masks=True)
+    sample = samples.images.ids.tolist().index(image)
+    pixels = samples.read(sample)
+    height, width = pixels.shape[:2]
+    window = Crop(np.array([width / 2 + 5, height / 2 - 3]), np.full(2, min(height, width) * 1.1), angle=20.0)
+    _, frame = ShortSide(size=512)(pixels, window)
+    targets = people_targets(to_input(samples.to_learn(sample), frame, COCO), frame)
+    assert len(targets["points"]) == people and int(targets["use"][::4, ::4].sum()) == used
+    places = np.trunc(targets["points"] / 4)
+    shown = (targets["visible"] > 0) & ((places >= 0) & (places < 128)).all(axis=-1)
+    assert [len(np.unique(places[shown[:, k], k], axis=0)) for k in range(17)] == cells
 
 
 def test_a_mask_of_somebody_learnt_is_no_matter():

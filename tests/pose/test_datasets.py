@@ -666,3 +666,77 @@ def test_people_are_kept_in_arrays_only(coco_folder):
         assert all(array.dtype.kind != "O" for array in arrays_of(samples))
         held = [*vars(samples).values(), *vars(look(samples)).values()]
         assert not any(isinstance(value, dict | list) and len(value) > 3 for value in held)
+
+
+def add_regions(content):
+    """Segmentations of the crowd (run lengths of its left half) and of the person without keypoints (a polygon)."""
+    crowd, person = content["annotations"][3:]
+    crowd["segmentation"] = {"size": [120, 160], "counts": [0, 120 * 80, 120 * 80]}
+    person["segmentation"] = [[100, 20, 150, 20, 150, 70, 100, 70]]
+    content["annotations"][0]["segmentation"] = [[30, 20, 80, 20, 80, 100, 30, 100]]
+
+
+def test_a_whole_image_is_learnt_with_the_regions_of_those_who_are_not(coco_folder):
+    edit_json(coco_folder / "people.json", add_regions)
+    samples = load(coco_folder, masks=True)
+    nobody = samples.to_learn(2)
+    assert nobody.ignored.tolist() == [True, True] and not nobody.visible.any()
+    crowd, person = nobody.masks.draw()
+    assert crowd.sum() == 80 * 120 and crowd[:, :80].all() and person.sum() == 50 * 50
+    somebody = samples.to_learn(1)
+    assert somebody.ignored.tolist() == [False] and somebody.masks.segmentations == [[]]
+    assert samples.truth(2).masks is None  # scores have no use for them
+    plain = load(coco_folder)
+    assert len(plain.to_learn(2).labels) == 0 and plain.to_learn(0).masks is None
+    assert len(plain.to_learn(0).labels) == 2
+
+
+def test_files_without_segmentations_have_no_regions(coco_folder):
+    samples = load(coco_folder, masks=True)
+    assert samples.to_learn(2).masks.segmentations == [[], []] and not list(samples.findings)[1:]
+    assert not samples.to_learn(2).masks.draw().any()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ({"size": [160, 120], "counts": [0, 19200]}, "have run lengths of another size than their image: 1 (4)"),
+        ([[1, 2, 3]], "have a polygon that is no list of x, y, x, y, ...: 1 (4)"),
+        ("abc", "have a segmentation that is neither a list of polygons nor run lengths: 1 (4)"),
+    ],
+)
+def test_regions_that_are_of_no_use_are_told(coco_folder, segmentation, said):
+    edit_json(coco_folder / "people.json", add_regions)
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][3].update(segmentation=segmentation))
+    samples = load(coco_folder, masks=True)
+    (found,) = [str(f) for f in samples.findings if f.level == "warning"]
+    assert said in found and "learnt to be background" in found
+    assert [bool(one) for one in samples.to_learn(2).masks.segmentations] == [False, True]
+    assert not [f for f in load(coco_folder).findings if f.level == "warning"]
+
+
+def test_images_in_which_nobody_is_trained_on_can_be_left_out(coco_folder, caplog):
+    edit_json(coco_folder / "people.json", add_regions)
+    with caplog.at_level(logging.INFO):
+        samples = load(coco_folder, masks=True, keep_empty=False)
+    assert "2 of 3 images used (in the others is nobody to train on)" in caplog.text
+    every = load(coco_folder, masks=True)
+    assert len(samples) == 2 and len(every) == 3 and samples.images.ids.tolist() == [11, 12]
+    for sample in (0, 1):
+        for mine, other in zip(samples.truth(sample), every.truth(sample), strict=True):
+            np.testing.assert_array_equal(mine, other)
+    for mine, other in zip(samples.crops(), every.crops(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_somebody_whose_number_of_keypoints_is_0_is_learnt_by_those_that_are_labelled(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c["annotations"][0].update(num_keypoints=0))  # as in CrowdPose
+    samples = load(coco_folder)
+    assert samples.truth(1).ignored.tolist() == [True] and len(samples.to_learn(1).labels) == 1
+
+
+def test_test_data_is_not_learnt(coco_folder):
+    edit_json(coco_folder / "people.json", lambda c: c.update(annotations=[]))
+    (coco_folder / "boxes.json").write_text('[{"image_id": 11, "category_id": 1, "bbox": [1, 2, 30, 40], "score": 1}]')
+    with pytest.raises(DataError, match=r"11\.jpg: there is nothing annotated to train on"):
+        load(coco_folder, box_file="boxes.json").to_learn(0)
