@@ -76,11 +76,12 @@ def fold_batchnorm_(net: nn.Module, maps: int | None = None) -> list[str]:
         if source is None or source.op != "call_module" or not _is_batchnorm(norm):
             continue
         convolution = modules[source.target]
-        if type(convolution) is not nn.Conv2d:
+        if type(convolution) not in (nn.Conv2d, nn.ConvTranspose2d):
             continue
         # One reader, one call each: nobody else sees what changes.
         if len(source.users) == 1 and times_called[node.target] == times_called[source.target] == 1:
-            _replace(net, source.target, fuse_conv_bn_eval(convolution, norm))
+            transposed = type(convolution) is nn.ConvTranspose2d
+            _replace(net, source.target, fuse_conv_bn_eval(convolution, norm, transposed))
             _replace(net, node.target, nn.Identity())
             folded.append(node.target)
     return folded

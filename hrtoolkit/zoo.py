@@ -128,7 +128,8 @@ def _count(config: str, height: int, width: int) -> tuple[int, int]:
 def _input_hw(config: Any) -> tuple[int, int]:
     """The input that the cost is told for: what the view makes, or the crop that segmentation trains on."""
     view, augmentation = config.model.view, config.train_dataloader.augmentation
-    width, height = augmentation.get("crop_size") or view.get("input_size") or view.get("size") or (224, 224)
+    size = augmentation.get("crop_size") or view.get("input_size") or view.get("size") or 224
+    width, height = (size, size) if isinstance(size, int) else size
     return (-(-height // 32) * 32, -(-width // 32) * 32) if "size" in view else (height, width)  # as batches are padded
 
 

@@ -69,6 +69,9 @@ def test_size_and_cost_agree_with_the_published_ones():
         row = ROWS[f"detection/faster_rcnn_hrnetv2p_w{width}_coco"]
         assert row["parameters"] / 1e6 == pytest.approx(parameters, abs=0.005)  # boxes of the background are more
         assert row["macs"] / 1e9 == pytest.approx(macs, abs=0.06)
+    for name, parameters, macs in (("w32_coco_512", 28.645331, 46.203), ("w48_coco_640", 63.827139, 149.469)):
+        row = ROWS[f"pose/higher_hrnet_{name}"]  # as the official network counts, a transposed convolution once
+        assert (row["parameters"] / 1e6, row["macs"] / 1e9) == pytest.approx((parameters, macs), abs=5e-4)
     for name, parameters, macs in (
         ("face/hrnetv2_w18_wflw", 9.6625, 4.694),
         ("segmentation/hrnetv2_w48_cityscapes", 65.9, 186.9),

@@ -1,5 +1,17 @@
 """Bottom-up human pose: everybody in an image at once, without boxes (CID, DEKR, HigherHRNet)."""
 
-from hrtoolkit.tasks.bottom_up import augmentation, views
+from hrtoolkit.tasks.bottom_up import (
+    augmentation,
+    higher_hrnet,
+    higher_hrnet_checkpoints,
+    inference,
+    views,
+)
 
-__all__ = ["augmentation", "views"]
+__all__ = [
+    "augmentation",
+    "higher_hrnet",
+    "higher_hrnet_checkpoints",
+    "inference",
+    "views",
+]

@@ -21,12 +21,7 @@ class Enlarged(NamedTuple):
 
     maps: ndarray  # [N, h, w] float32
     factor: int  # input pixels a cell
-
-    @property
-    def size_hw(self) -> tuple[int, int]:
-        """Of the input."""
-        height, width = self.maps.shape[-2:]
-        return height * self.factor, width * self.factor
+    size_hw: tuple[int, int]  # of the input; the maps may go on beyond it
 
     def at(self, which: ndarray, x: ndarray, y: ndarray) -> ndarray:
         """Values of the maps `which` at pixels x, y of the input, all of one shape or broadcast to it."""
@@ -55,9 +50,10 @@ class Enlarged(NamedTuple):
 
     def bounds(self, which: ndarray, highest: bool) -> ndarray:
         """What nothing in a block of the maps `which` [M] exceeds, or goes below: [M, blocks], row by row."""
-        step = BLOCK // self.factor
+        step, (rows, columns) = BLOCK // self.factor, (-(-side // BLOCK) for side in self.size_hw)
         kernel, bound = np.ones((step + 2, step + 2), np.uint8), cv2.dilate if highest else cv2.erode
-        return np.stack([bound(self.maps[i], kernel, anchor=(1, 1))[::step, ::step].reshape(-1) for i in which])
+        found = [bound(self.maps[i], kernel, anchor=(1, 1))[::step, ::step] for i in which]
+        return np.stack([one[:rows, :columns].reshape(-1) for one in found])
 
 
 def _between(pixels: ndarray, factor: int, cells: int) -> tuple[ndarray, ndarray, ndarray]:
@@ -82,6 +78,7 @@ def search_missing(heatmaps: Enlarged, tags: Enlarged, joints: ndarray, wanted: 
     count, length = wanted.shape
     rows = joints[:, None] * length + np.arange(length)  # [M, T]
     height, width = heatmaps.size_hw
+    inner_y, inner_x = np.mgrid[:BLOCK, :BLOCK]
     bounds = _bound(heatmaps, tags, joints, rows[:, 0], wanted[:, 0])
     best = np.full(count, -np.inf, np.float32)
     places, heights = np.zeros((count, 2), np.int64), np.zeros(count, np.float32)
@@ -95,14 +92,14 @@ def search_missing(heatmaps: Enlarged, tags: Enlarged, joints: ndarray, wanted: 
         y, x = np.divmod(chosen, -(-width // BLOCK))
         heat = heatmaps.blocks(joints[open_, None], x, y)  # [open, many, BLOCK, BLOCK]
         apart = tags.blocks(rows[open_, :, None], x[:, None], y[:, None]) - wanted[open_, :, None, None, None]
-        total = (heat - np.rint(np.sqrt((apart**2).sum(axis=1)))).reshape(len(open_), -1)
+        total = heat - np.rint(np.sqrt((apart**2).sum(axis=1)))
+        x, y = (at[..., None, None] * BLOCK + inner for at, inner in ((x, inner_x), (y, inner_y)))
+        total = np.where((x < width) & (y < height), total, -np.inf).reshape(len(open_), -1)
         pick, at = np.arange(len(open_)), total.argmax(axis=1)
         better = total[pick, at] > best[open_]
         pick, at, who = pick[better], at[better], open_[better]
-        best[who], heights[who] = total[pick, at], heat.reshape(len(open_), -1)[pick, at]
-        block, inside = np.divmod(at, BLOCK * BLOCK)
-        places[who, 0] = np.minimum(x[pick, block] * BLOCK + inside % BLOCK, width - 1)
-        places[who, 1] = np.minimum(y[pick, block] * BLOCK + inside // BLOCK, height - 1)
+        best[who] = total[pick, at]
+        heights[who], places[who, 0], places[who, 1] = (one.reshape(len(open_), -1)[pick, at] for one in (heat, x, y))
         open_, many = open_[own.max(axis=1) > best[open_]], 2 * many
     return places, heights
 

@@ -13,7 +13,7 @@ def make_maps(rng, count, hw, deviation, blur):
     return maps * (deviation / maps.std())
 
 
-def search_everywhere(heatmaps, tags, joints, wanted, factor):
+def search_everywhere(heatmaps, tags, joints, wanted, factor, size_hw):
     """The highest value that there is, and the heatmap at its places."""
     length = wanted.shape[1]
     height, width = (factor * side for side in heatmaps.shape[1:])
@@ -21,19 +21,24 @@ def search_everywhere(heatmaps, tags, joints, wanted, factor):
     best = []
     for joint, own in zip(joints, wanted, strict=True):
         apart = np.stack(enlarge[len(heatmaps) + joint * length :][:length]) - own[:, None, None]
-        total = enlarge[joint] - np.rint(np.sqrt((apart**2).sum(axis=0)))
-        best.append((*np.unravel_index(total.argmax(), total.shape)[::-1], enlarge[joint].flat[total.argmax()]))
+        total = (enlarge[joint] - np.rint(np.sqrt((apart**2).sum(axis=0))))[: size_hw[0], : size_hw[1]]
+        y, x = np.unravel_index(total.argmax(), total.shape)
+        best.append((x, y, enlarge[joint][y, x]))
     return np.array([one[:2] for one in best]), np.array([one[2] for one in best])
 
 
-@pytest.mark.parametrize(("factor", "length"), [(2, 2), (2, 1), (4, 2), (1, 2)])
-def test_the_search_finds_what_lies_highest(factor, length):
+@pytest.mark.parametrize(
+    ("factor", "length", "cut"), [(2, 2, None), (2, 1, None), (4, 2, None), (1, 2, None), (2, 2, (51, 73))]
+)
+def test_the_search_finds_what_lies_highest(factor, length, cut):
     rng = np.random.default_rng(factor)
     heatmaps, tags = make_maps(rng, 3, (45, 62), 0.3, 2), make_maps(rng, 3 * length, (45, 62), 2, 5)
     joints = rng.integers(0, 3, 60)
     wanted = rng.normal(0, 2, (60, length)).astype(np.float32)
-    places, heights = search_missing(Enlarged(heatmaps, factor), Enlarged(tags, factor), joints, wanted)
-    true_places, true_heights = search_everywhere(heatmaps, tags, joints, wanted, factor)
+    size_hw = (factor * 45, factor * 62) if cut is None else cut
+    enlarged = (Enlarged(maps, factor, size_hw) for maps in (heatmaps, tags))
+    places, heights = search_missing(*enlarged, joints, wanted)
+    true_places, true_heights = search_everywhere(heatmaps, tags, joints, wanted, factor, size_hw)
     np.testing.assert_allclose(heights, true_heights, atol=1e-5)
     assert (np.abs(places - true_places).max(axis=1) <= 1).mean() > 0.95  # two places can be as high
 
@@ -46,14 +51,14 @@ def test_maps_are_enlarged_as_torch_does():
             torch.from_numpy(maps)[None], scale_factor=factor, mode="bilinear", align_corners=False
         )[0].numpy()
         y, x = np.mgrid[: 9 * factor, : 11 * factor]
-        assert Enlarged(maps, factor).size_hw == enlarged.shape[1:]
-        np.testing.assert_allclose(Enlarged(maps, factor).at(np.ones_like(x), x, y), enlarged[1], atol=1e-6)
+        read = Enlarged(maps, factor, enlarged.shape[1:]).at(np.ones_like(x), x, y)
+        np.testing.assert_allclose(read, enlarged[1], atol=1e-6)
 
 
 def test_a_step_goes_to_the_higher_neighbour_and_else_back():
-    flat = Enlarged(np.full((1, 8, 9), 0.5, np.float32), 1)
+    flat = Enlarged(np.full((1, 8, 9), 0.5, np.float32), 1, (8, 9))
     places = np.array([[3, 4], [0, 7]])
     assert (find_steps(flat, np.zeros(2, int), places) == -1).all()
     y, x = np.mgrid[:8, :9]
-    slope = Enlarged((x - y)[None].astype(np.float32), 1)
+    slope = Enlarged((x - y)[None].astype(np.float32), 1, (8, 9))
     assert find_steps(slope, np.zeros(2, int), places).tolist() == [[1, -1], [1, -1]]

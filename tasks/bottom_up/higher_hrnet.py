@@ -1,0 +1,329 @@
+"""HigherHRNet: heatmaps at two resolutions, and tags that say which joints are of one person (arXiv:1908.10357)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from hrtoolkit.backbones.hrnet import BasicBlock
+from hrtoolkit.errors import OptionError
+from hrtoolkit.frames import Frame, Settings, Warp
+from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.ranges import NotNegative, Positive, Share
+from hrtoolkit.records import Objects
+from hrtoolkit.registry import HEADS
+from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
+from hrtoolkit.tasks.bottom_up.embedding import find_cells, heatmap_error, paint_heatmaps, pull_and_push, read_tags
+from hrtoolkit.tasks.bottom_up.filling import Enlarged, find_steps, search_missing
+from hrtoolkit.tasks.bottom_up.grouping import group
+from hrtoolkit.tasks.bottom_up.inference import Seen
+from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond
+from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
+
+BLOCKS = 4  # residual ones after the transposed convolution
+TAG_LOSS = 1e-3  # weight of pull and of push
+
+
+@HEADS.register_module()
+class HigherHRNetHead(BaseHead[Listed]):
+    """Everybody in an image by associative embedding, at a quarter and at half of the input's resolution.
+
+    Convention: cell i of a map holds the input pixels from stride * i on, so a joint is read at the middle of its cell.
+
+    Args:
+        in_channels: channels of each map received, finest first.
+        in_strides: their strides.
+        scheme: the keypoints: a known name such as "coco", names, fields of a scheme, or a scheme; None takes them from
+            the training data.
+        levels: 2 is HigherHRNet; 1 is HRNet with associative embedding, which has no transposed convolution.
+        sigma: deviation of the painted gaussians in cells, the same on both levels.
+        push: what keeps the tags of two people d apart: "exponential" exp(-d^2), or "max" max(1 - |d|, 0).
+        flip: where joints of mirrored training inputs are painted: "aligned" at the mirror image of their cells,
+            "original" a cell beside, as the official code does.
+        threshold: height from which a peak is a joint.
+        fill: joints of a person that were not found are looked for where the tags are the person's, and taken where the
+            heatmap is above this; None leaves them out. 0, as the official code has it, fills almost every joint: a
+            hidden one often on somebody else.
+
+    Raises:
+        OptionError: no scheme is given or known, or an option is none of those above.
+    """
+
+    scheme: KeypointScheme
+    kind = KeypointScheme
+    targets = staticmethod(people_targets)
+    reads_sizes = True
+    output_layers: Mapping[str, int] = {}  # heatmaps and tags are inputs of the next level: no row stands alone
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        in_strides: Sequence[int],
+        *,
+        scheme: SchemeLike | None = None,
+        levels: Literal[1, 2] = 2,
+        sigma: Positive = 2.0,
+        push: Literal["exponential", "max"] = "exponential",
+        flip: Literal["aligned", "original"] = "aligned",
+        threshold: Share = 0.1,
+        fill: NotNegative | None = 0.0,
+    ):
+        super().__init__()
+        for name, value, choices in (
+            ("levels", levels, (1, 2)),
+            ("push", push, ("exponential", "max")),
+            ("flip", flip, ("aligned", "original")),
+        ):
+            if value not in choices:
+                raise OptionError(f"HigherHRNetHead: {name} is {value!r}, expected one of {choices}")
+        self.scheme = resolve_scheme(scheme, KeypointScheme)
+        self.flip_order = self.scheme.flip_order()
+        self.sigma, self.push, self.flip = sigma, push, flip
+        self.threshold, self.fill = threshold, fill
+        self.strides = [in_strides[0], in_strides[0] // 2][:levels]
+        channels, joints = in_channels[0], len(self.scheme.names)
+        # Named as in the official release, so that its weights load without renaming.
+        self.final_layers = nn.ModuleList(nn.Conv2d(channels, n, 1) for n in (2 * joints, joints)[:levels])
+        self.deconv_layers = nn.ModuleList(_finer(channels + 2 * joints, channels) for _ in range(levels - 1))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, std=0.001)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Heatmaps and then tags [B, 2K, H, W] at the stride of the map, and heatmaps [B, K, 2H, 2W] at half of it."""
+        x = maps[0]
+        outputs = [self.final_layers[0](x)]
+        for finer, final in zip(self.deconv_layers, list(self.final_layers)[1:], strict=True):
+            x = finer(torch.cat([x, outputs[-1]], dim=1))
+            outputs.append(final(x))
+        return [output.contiguous() for output in outputs]
+
+    def loss(self, maps: list[Tensor], targets: Listed, frames: Frame) -> dict[str, Tensor]:
+        """Compare with the people of each image.
+
+        Args:
+            maps: of B inputs.
+            targets: see `people_targets`.
+            frames: of the inputs.
+        """
+        with torch.autocast(maps[0].device.type, enabled=False):
+            outputs = self([x.float() for x in maps])
+            points, visible, mirrored, use = _batch(targets)
+            losses = {}
+            for stride, output in zip(self.strides, outputs, strict=True):
+                cells, there, drawn = self._paint(points, visible, mirrored, stride, output.shape[-2:])
+                heatmaps = output[:, : drawn.shape[1]]
+                losses[f"loss_heatmap_{stride}"] = heatmap_error(heatmaps, drawn, _fit(use, stride, drawn.shape[-2:]))
+                if stride == self.strides[0]:
+                    tags = read_tags(output[:, drawn.shape[1] :], cells, there)
+                    pull, push = pull_and_push(tags, there, self.push)
+            return losses | {"loss_pull": TAG_LOSS * pull.mean(), "loss_push": TAG_LOSS * push.mean()}
+
+    def _paint(
+        self, points: Tensor, visible: Tensor, mirrored: Tensor, stride: int, map_hw: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The cells of all joints, which of them lie on the map, and their heatmaps."""
+        height, width = map_hw
+        cells = find_cells(points, mirrored, stride, self.flip)
+        x, y = cells.unbind(-1)
+        there = (visible > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return cells, there, paint_heatmaps(cells, there, (height, width), self.sigma)
+
+    def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Objects]:
+        """Find everybody.
+
+        Args:
+            maps: of B inputs.
+            frames: of the inputs.
+            flipped: maps of the mirrored inputs, to be averaged with.
+
+        Returns:
+            the people of each image, see `read`.
+        """
+        sizes_hw = torch.as_tensor(np.asarray(frames.input_hw)).to(maps[0].device, non_blocking=True)
+        found = self.decode(maps, flipped, sizes_hw)
+        return self.read({name: value.cpu().numpy() for name, value in found.items()}, frames)
+
+    def decode(
+        self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The maps, and the 30 best candidates of each joint, of which those up to `threshold` are none.
+
+        Returns:
+            `heatmaps` [B, K, h, w], means of all levels; `tags` [B, K, T, h, w], of which T are compared; `cells`
+            [B, K, M, 2] (x, y), the candidates in whole input pixels; their `values` [B, K, M] and `candidate_tags`
+            [B, K, M, T].
+        """
+        heatmaps, tags = self._read_maps(maps, flipped)
+        return self._find_candidates(heatmaps, tags, heatmaps.shape[-2] * self.strides[-1], sizes_hw)
+
+    def decode_scales(self, seen: Iterable[Seen], input_hw: tuple[int, int], sizes_hw: Tensor) -> dict[str, Tensor]:
+        """As `decode`, of several scales: heatmaps are means in input pixels, and tags those of scale 1.
+
+        Args:
+            seen: maps at each scale.
+            input_hw: of the batch at scale 1.
+            sizes_hw: [B, 2], of the inputs at scale 1.
+        """
+        total, count, tags = None, 0, None
+        for one in seen:
+            heatmaps, own_tags = self._read_maps(one.maps, one.flipped)
+            enlarged = _resize(heatmaps, input_hw)
+            total, count = enlarged if total is None else total + enlarged, count + 1
+            tags = own_tags if one.scale == 1 else tags
+        assert total is not None and tags is not None, "scale 1 is among the scales"
+        return self._find_candidates(total / count, tags, input_hw[0], sizes_hw)
+
+    def _read_maps(self, maps: list[Tensor], flipped: list[Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Mean heatmaps [B, K, h, w] and tags [B, K, T, h, w] of the finest level, T = 2 with mirrored inputs."""
+        joints = len(self.flip_order)
+        views = []
+        for one in [maps] if flipped is None else [maps, flipped]:
+            outputs = [output.float() for output in self(one)]
+            coarse = _resize(outputs[0], outputs[-1].shape[-2:])
+            heatmaps = [coarse[:, :joints], *outputs[1:]]
+            views.append((torch.stack(heatmaps).mean(0), coarse[:, joints:]))
+        if flipped is not None:
+            heatmaps, tags = (one.flip(-1)[:, self.flip_order] for one in views[1])
+            views[1] = (heatmaps, tags)
+        heatmaps, tags = zip(*views, strict=True)
+        return torch.stack(heatmaps).mean(0), torch.stack(tags, dim=2)
+
+    def _find_candidates(
+        self, heatmaps: Tensor, tags: Tensor, height: int, sizes_hw: Tensor | None
+    ) -> dict[str, Tensor]:
+        """What `decode` gives, of maps whose input has `height` rows."""
+        factor = height // heatmaps.shape[-2]
+        full = _resize(heatmaps, (height, heatmaps.shape[-1] * factor))  # [B, K, H, W]
+        width = full.shape[-1]
+        peaks = torch.where(full == _highest(full), full, 0)
+        if sizes_hw is not None:
+            peaks = clear_beyond(peaks, sizes_hw)
+        values, places = peaks.flatten(2).topk(min(MOST_PEOPLE, height * width))
+        cells = torch.stack([places % width, places // width], dim=-1)  # [B, K, M, 2]
+        # The tags as they would be enlarged, at the candidates alone.
+        grid = (2 * cells + 1) / cells.new_tensor([width, height]) - 1
+        flat = tags.flatten(0, 1)  # [BK, T, h, w]
+        read = F.grid_sample(flat, grid.to(flat).flatten(0, 1)[:, None], padding_mode="border", align_corners=False)
+        candidate_tags = read[:, :, 0].transpose(1, 2).unflatten(0, heatmaps.shape[:2])
+        return {
+            "heatmaps": heatmaps,
+            "tags": tags,
+            "cells": cells,
+            "values": values,
+            "candidate_tags": candidate_tags,
+        }
+
+    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
+        """The people of each image.
+
+        `scores` are the means of what was found of a person before it was filled. A joint that is not found at all has
+        the score 0 and lies in the middle of the others; `boxes_xyxy` are around the others.
+        """
+        assert isinstance(frames, Warp), "views of whole people give such frames"
+        images = ({name: values[i] for name, values in outputs.items()} for i in range(len(frames)))
+        return [self._read_image(one, frames[i]) for i, one in enumerate(images)]
+
+    def _read_image(self, outputs: Mapping[str, ndarray], frame: Frame) -> Objects:
+        values, tags, cells = outputs["values"], outputs["candidate_tags"], outputs["cells"]
+        there = (values > self.threshold) & np.isfinite(tags).all(axis=-1)
+        members = group(values, tags, there, MOST_PEOPLE)  # [N, K], -1 for none
+        joints = np.arange(members.shape[1])
+        found = members >= 0
+        heights = np.where(found, values[joints, members], 0)
+        scores = heights.mean(axis=1)
+        places = cells[joints, members]  # [N, K, 2]
+        tag_maps = outputs["tags"].reshape(-1, *outputs["tags"].shape[-2:])
+        factor = tag_maps.shape[-2] * self.strides[-1] // outputs["heatmaps"].shape[-2]
+        heatmaps = Enlarged(outputs["heatmaps"], factor, frame.input_hw)
+        if self.fill is not None and not found.all():
+            means = np.where(found[..., None], tags[joints, members], 0).sum(axis=1) / found.sum(axis=1)[:, None]
+            people, missing = np.nonzero(~found)
+            places[people, missing], heights[people, missing] = search_missing(
+                heatmaps, Enlarged(tag_maps, self.strides[-1], frame.input_hw), missing, means[people]
+            )
+            found |= heights > self.fill
+            heights = np.where(found, heights, 0)
+        points = places + 0.5 + 0.25 * find_steps(heatmaps, joints, places)
+        points = frame.points_to_image(points)
+        middle = np.where(found[..., None], points, 0).sum(axis=1, keepdims=True) / found.sum(axis=1)[:, None, None]
+        points = np.where(found[..., None], points, middle)
+        return Objects(
+            boxes_xyxy=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1),
+            labels=np.zeros(len(points), np.int64),
+            scores=scores,
+            points=points.astype(np.float32),
+            point_scores=heights,
+        )
+
+    def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
+        """Take over the layer of mmpose's HRNet with associative embedding, which has the name of that for crops."""
+        rows = tensors.get("final_layer.weight", torch.empty(0)).shape[0]
+        if rows != self.final_layers[0].out_channels or len(self.strides) > 1:
+            return tensors, []
+        return {name.replace("final_layer.", "final_layers.0."): tensor for name, tensor in tensors.items()}, []
+
+    def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[ndarray]:
+        return draw_people(images, targets, self.scheme)
+
+    def describe(self) -> Settings:
+        return {
+            "scheme": {
+                "names": list(self.scheme.names),
+                "mirrored": [list(pair) for pair in self.scheme.mirrored],
+            },
+            "udp": False,
+        }
+
+
+def _finer(in_channels: int, channels: int) -> nn.Sequential:
+    """Twice the resolution by a transposed convolution, and residual blocks."""
+    up = nn.Sequential(
+        nn.ConvTranspose2d(in_channels, channels, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+    return nn.Sequential(up, *(nn.Sequential(BasicBlock(channels)) for _ in range(BLOCKS)))
+
+
+def _batch(targets: Listed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Points [B, P, K, 2] and visible [B, P, K] of up to P people, mirrored [B], use [B, H, W]; 0 beyond them."""
+    points, visible = (pad_sequence([one[name] for one in targets], True) for name in ("points", "visible"))
+    use = [one["use"] for one in targets]
+    height, width = (max(one.shape[axis] for one in use) for axis in (0, 1))
+    use = [F.pad(one, (0, width - one.shape[1], 0, height - one.shape[0])) for one in use]
+    return points, visible, torch.stack([one["mirrored"] for one in targets]), torch.stack(use)
+
+
+def _fit(use: Tensor, stride: int, map_hw: Sequence[int]) -> Tensor:
+    """What counts of a map: a cell stands for its first input pixel."""
+    height, width = map_hw
+    cells = use[:, ::stride, ::stride]
+    return F.pad(cells, (0, width - cells.shape[2], 0, height - cells.shape[1]))
+
+
+def _resize(maps: Tensor, size_hw: Sequence[int]) -> Tensor:
+    height, width = size_hw
+    if maps.shape[-2:] == (height, width):
+        return maps
+    return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def _highest(maps: Tensor) -> Tensor:
+    """The highest value among 5 x 5 cells of maps [..., H, W]; on a CPU a tenth of the time of a pooling layer."""
+    for axis in (-1, -2):
+        padding = (2, 2) if axis == -1 else (0, 0, 2, 2)
+        padded, length = F.pad(maps, padding, value=-torch.inf), maps.shape[axis]
+        two = torch.maximum(padded.narrow(axis, 0, length + 3), padded.narrow(axis, 1, length + 3))
+        four = torch.maximum(two.narrow(axis, 0, length), two.narrow(axis, 2, length))
+        maps = torch.maximum(four, padded.narrow(axis, 4, length))
+    return maps
