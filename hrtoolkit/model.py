@@ -99,6 +99,11 @@ class Head(Protocol[Truth, Targets]):
         ...
 
     @property
+    def flip_shift(self) -> int:
+        """Pixels that mirrored images are moved to the left by, so that the cells of its maps mirror; default 0."""
+        ...
+
+    @property
     def kind(self) -> type[Scheme]:
         """The kind of its scheme; default `ClassScheme`."""
         ...
@@ -217,6 +222,7 @@ class BaseHead(BasePart, Generic[Targets]):
     needs: Mapping[str, object] = {}
     reads: tuple[str, ...] = ()
     flips: bool = True
+    flip_shift: int = 0
     kind: type[Scheme] = ClassScheme
     output_layers: Mapping[str, int] | None = None
     extra_outputs: tuple[str, ...] = ()
@@ -477,14 +483,16 @@ class Model(BaseModel):
             outputs = self.exported(images, frames)
             return {name: branch.head.read(outputs, frames) for name, branch in branches.items()}
         once = any(branch.inference is None for branch in branches.values())
-        flipped = self.backbone_maps(images.flip(-1)) if once and self.flip_test else None
+        shifts = {b.head.flip_shift for b in branches.values() if b.inference is None} if self.flip_test else set()
+        flipped = {shift: self.backbone_maps(mirror(images, shift)) for shift in shifts}
         maps = self.backbone_maps(images) if once else []
         results = {}
         for name, branch in branches.items():
             if branch.inference is not None:
                 results[name] = branch.inference(self, branch, images, frames)
                 continue
-            mirrored = None if flipped is None else self._read(branch, flipped, images.dtype)
+            turned = flipped.get(branch.head.flip_shift)
+            mirrored = None if turned is None else self._read(branch, turned, images.dtype)
             results[name] = branch.head.predict(self._read(branch, maps, images.dtype), frames, mirrored)
         return results
 
@@ -508,6 +516,12 @@ class Model(BaseModel):
             lead = f"{name}." if name else ""
             parts |= {f"{lead}{part}": settings for part, settings in branch.describe().items()}
         return parts
+
+
+def mirror(images: Tensor, shift: int) -> Tensor:
+    """Images [B, 3, H, W] as a flip test shows them to a network, see `Head.flip_shift`; the last columns are kept."""
+    mirrored = images.flip(-1)
+    return torch.cat([mirrored[..., shift:], mirrored[..., -shift:]], dim=-1) if shift else mirrored
 
 
 class BatchPreprocessor(nn.Module):

@@ -10,6 +10,7 @@ from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.config import ConfigError
 from hrtoolkit.data.seeding import global_seed
 from hrtoolkit.frames import Warp
+from hrtoolkit.model import mirror
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import BATCH_AUGMENTATIONS, INFERENCES
 from hrtoolkit.speed import compile_blocks, fold
@@ -104,6 +105,20 @@ def test_an_inference_part_takes_over_prediction_only():
         for heatmaps, whole in zip(prediction["heatmaps"], expected, strict=True):
             assert torch.equal(heatmaps, whole[index])
     assert "loss_heatmap" in model(**batch, mode="loss")
+
+
+def test_mirrored_images_move_as_far_as_the_head_asks():
+    row = torch.arange(8.0)[None, None, None]
+    assert mirror(row, 0).flatten().tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert mirror(row, 3).flatten().tolist() == [4, 3, 2, 1, 0, 2, 1, 0]  # the last columns keep what they had
+    torch.manual_seed(0)
+    model = make_model(flip_test=True).eval()
+    seen = []
+    model.head.predict = lambda maps, frames, flipped: seen.append((maps, flipped))
+    model.head.flip_shift = 3
+    images = torch.randn(1, 3, 32, 32)
+    model(images, frames=make_frames(1, (32, 32)), mode="predict")
+    assert torch.equal(seen[0][1][0], model.extract(mirror(images, 3))[0])
 
 
 # Several branches

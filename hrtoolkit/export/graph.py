@@ -20,7 +20,7 @@ from torch.export import Dim, ExportedProgram
 from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.export.extras import import_extra, without_telemetry
 from hrtoolkit.files import write_atomically
-from hrtoolkit.model import Branch, Model
+from hrtoolkit.model import Branch, Model, mirror
 from hrtoolkit.speed import fold
 from hrtoolkit.suppression import ONNX_OPERATORS
 from hrtoolkit.views import View
@@ -75,7 +75,7 @@ class Network(nn.Module):
                 images = images * inside[:, None]
         flipped: list[Tensor] | None = None
         if model.flip_test:
-            both = model.extract(torch.cat([images, images.flip(-1)]), branch)
+            both = model.extract(torch.cat([images, mirror(images, branch.head.flip_shift)]), branch)
             count = images.shape[0]
             maps, flipped = [x[:count] for x in both], [x[count:] for x in both]
         else:
