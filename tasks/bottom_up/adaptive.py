@@ -91,4 +91,4 @@ def _sample(x: Tensor, taps: Tensor, weight: Tensor) -> Tensor:
     grid = grid.view(batch * groups, 9 * height, width, 2)
     maps = x.reshape(batch * groups, channels, height, width)
     seen = F.grid_sample(maps, grid, align_corners=False).view(batch, groups, channels * 9, height * width)
-    return (weight.view(groups, channels, channels * 9) @ seen).view(batch, groups * channels, height, width)
+    return (weight.reshape(groups, channels, channels * 9) @ seen).view(batch, groups * channels, height, width)

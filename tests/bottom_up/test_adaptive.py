@@ -85,3 +85,11 @@ def test_places_are_exact_in_bfloat16_and_under_autocast():
         same = adaptive_conv(ramp, matrices, middle)
     assert (mixed - expected).abs().max() < 0.03
     assert same.dtype == torch.bfloat16 and torch.equal(same, ramp)  # each pixel reads itself
+
+
+def test_the_layout_of_memory_makes_no_difference():
+    block, x = official_block()
+    with torch.no_grad():
+        expected = block(x)
+        last = block.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
+    assert torch.allclose(last, expected)
