@@ -52,9 +52,12 @@ def find_centers(maps: Tensor, sizes_hw: Tensor, threshold: float, most: int = M
     highest = F.max_pool2d(maps[:, None], 3, stride=1, padding=1)
     total = sizes_hw.sum(1)[:, None, None, None]
     for limit in (400, 600):  # 3 x 3 cells around 3 x 3 cells are 5 x 5
+        if not torch.compiler.is_exporting() and sum(maps.shape[-2:]) <= limit:
+            break  # an exported graph takes maps of any size
         highest = torch.where(total > limit, F.max_pool2d(highest, 3, stride=1, padding=1), highest)
     peaks = torch.where(maps == highest[:, 0], maps, 0).flatten(1)
     values, places = F.pad(peaks, (0, most)).topk(most)  # padded: a map may have fewer cells
     found = values > threshold
     places = torch.where(found, places, 0)
-    return torch.stack([places % width, places // width], dim=-1), torch.where(found, values, 0)
+    rows = places // width
+    return torch.stack([places - rows * width, rows], dim=-1), torch.where(found, values, 0)
