@@ -449,7 +449,9 @@ def _shared_outputs(
     branch, head = _head_of(model, name)
     if head is None:
         return None
-    names = _row_names(head)
+    layer = f".{name.rpartition('.')[0]}"
+    more = next((rows for one, rows in head.more_outputs.items() if layer.endswith(f".{one}")), ())
+    names = (*_row_names(head), *more)
     each = _rows_each(head, name, ours, len(names))
     if not each or not theirs.ndim or theirs.shape[1:] != ours.shape[1:]:
         return None
@@ -458,6 +460,8 @@ def _shared_outputs(
         known = _row_names(head, resolve_scheme(told.scheme, type(head.scheme)))
     elif known is not None and told.foreign:
         known = (*head.extra_outputs, *known)
+    if known:
+        known = (*known, *more)
     if known is None and len(theirs) != len(ours):
         _note(report, "it does not say what its outputs stand for: give `scheme` to take over those of equal name")
     # A file that does not tell its names is trusted where the counts agree: there is nothing to match by.

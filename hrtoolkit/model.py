@@ -119,6 +119,11 @@ class Head(Protocol[Truth, Targets]):
         ...
 
     @property
+    def more_outputs(self) -> Mapping[str, tuple[str, ...]]:
+        """Rows of single layers after those of the scheme, such as "center"; default none."""
+        ...
+
+    @property
     def scheme(self) -> Scheme:
         """What the outputs stand for."""
         ...
@@ -226,6 +231,7 @@ class BaseHead(BasePart, Generic[Targets]):
     kind: type[Scheme] = ClassScheme
     output_layers: Mapping[str, int] | None = None
     extra_outputs: tuple[str, ...] = ()
+    more_outputs: Mapping[str, tuple[str, ...]] = {}
     reads_sizes: bool = False  # whether `decode` has to know how large the inputs of a padded batch are
 
     def decode(
