@@ -138,6 +138,22 @@ def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.Module, align_
         mean, variance = norm.running_mean, norm.running_var
         assert mean is not None and variance is not None, "a normalisation that is no identity in eval mode"
         weight, bias = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, norm.weight, norm.bias)
+    total = convolve_maps(maps, weight, bias, align_corners)
+    return total if fused else norm(total)
+
+
+def convolve_maps(maps: list[Tensor], weight: Tensor, bias: Tensor | None, align_corners: bool = False) -> Tensor:
+    """What `Concat` and a 1x1 convolution give, without joining the maps, see `convolve_joined`.
+
+    Args:
+        maps: [B, C_i, h_i, w_i], finest first; a single map is taken for the joined one.
+        weight: [C, sum of C_i, 1, 1].
+        bias: [C].
+        align_corners: of the bilinear enlarging.
+
+    Returns:
+        [B, C, h_0, w_0].
+    """
     weights = weight.split([x.shape[1] for x in maps], dim=1)
     total = F.conv2d(maps[0], weights[0], bias)
     for i in range(1, len(maps)):
@@ -145,7 +161,7 @@ def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.Module, align_
         y = F.conv2d(maps[i], weights[i])
         # In place: the time goes into writing memory.
         total += F.interpolate(y, size=size_hw, mode="bilinear", align_corners=align_corners)
-    return total if fused else norm(total)
+    return total
 
 
 def _concat(maps: list[Tensor], align_corners: bool) -> Tensor:

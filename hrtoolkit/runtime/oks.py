@@ -9,6 +9,28 @@ import numpy as np
 from numpy import ndarray
 
 MOST_PEOPLE = 20  # of an image, after soft suppression
+LEAST_AREA = 1.0  # square pixels that points take up: OKS divides by it
+
+
+def collect_people(points: ndarray, point_scores: ndarray, scores: ndarray) -> dict[str, ndarray]:
+    """The fields of a record of the people that have a score above 0, with the boxes and areas that they take up.
+
+    Args:
+        points: [P, K, 2] (x, y) in pixels of the image.
+        point_scores: [P, K].
+        scores: [P].
+    """
+    found = scores > 0
+    points = points[found].astype(np.float32)
+    low, high = points.min(axis=1).astype(np.float64), points.max(axis=1).astype(np.float64)
+    return {
+        "boxes_xyxy": np.concatenate([low, high], axis=1),
+        "labels": np.zeros(len(points), np.int64),
+        "scores": scores[found],
+        "points": points,
+        "point_scores": point_scores[found],
+        "areas": np.maximum((high - low).prod(axis=1), LEAST_AREA),
+    }
 
 
 def pairwise_oks(keypoints: ndarray, areas: ndarray, sigmas: ndarray) -> ndarray:

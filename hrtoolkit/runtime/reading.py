@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from . import geometry
 from .masks import Masks, paste_masks
-from .oks import oks_nms, pairwise_oks, rescore, soft_oks_nms
+from .oks import collect_people, oks_nms, pairwise_oks, rescore, soft_oks_nms
 from .records import Category, LabelMap, Objects, Record, join
 from .resample import resize_like_torch
 from .views import Look
@@ -109,9 +109,27 @@ def read_categories(outputs: Arrays, looks: Sequence[Look], settings: Settings) 
     return [Category(int(scores.argmax()), scores) for scores in outputs["scores"]]
 
 
+def read_people(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The people of each image: `points` [B, P, K, 2], their `point_scores` [B, P, K], and `scores` [B, P].
+
+    Args:
+        outputs: of B images; whoever has the score 0 is nobody.
+        looks: at the images.
+        settings: of no use.
+    """
+    records: list[Record] = []
+    for i, look in enumerate(looks):
+        assert look.matrix is not None, "a view that warps"
+        points = outputs["points"][i]
+        points = geometry.transform_points(points, geometry.invert_affine(look.matrix))
+        records.append(Objects(**collect_people(points, outputs["point_scores"][i], outputs["scores"][i])))
+    return records
+
+
 READ: dict[str, Callable[[Arrays, Sequence[Look], Settings], list[Record]]] = {
     "keypoints": read_keypoints,
     "objects": read_objects,
+    "people": read_people,
     "label_map": read_label_maps,
     "category": read_categories,
 }

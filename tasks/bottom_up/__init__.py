@@ -2,6 +2,8 @@
 
 from hrtoolkit.tasks.bottom_up import (
     augmentation,
+    cid,
+    cid_checkpoints,
     higher_hrnet,
     higher_hrnet_checkpoints,
     inference,
@@ -10,6 +12,8 @@ from hrtoolkit.tasks.bottom_up import (
 
 __all__ = [
     "augmentation",
+    "cid",
+    "cid_checkpoints",
     "higher_hrnet",
     "higher_hrnet_checkpoints",
     "inference",
