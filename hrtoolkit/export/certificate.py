@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy import ndarray
+from torchvision.ops import box_iou
 
 from hrtoolkit import runtime
 from hrtoolkit.export.examples import Examples
 from hrtoolkit.export.exported import load_exported, open_pt2
+from hrtoolkit.export.extras import import_extra
 from hrtoolkit.export.graph import IMAGES, Network
 from hrtoolkit.files import write_atomically
 from hrtoolkit.masks import Masks
@@ -199,13 +201,14 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
         return {"changed_classes": float(np.mean(changed)), "largest_change_of_a_score": float(max(scores))}
     shifts, scores, masks, missed, count = [np.zeros(0)], [np.zeros(0)], [np.zeros(0)], 0, 0
     for a, b in zip(mine, theirs, strict=True):
-        assert isinstance(a, Objects) and isinstance(b, Objects)
-        if a.points is None:
-            a, b = (one.select(np.asarray(one.scores) >= LEAST_SCORE) for one in (a, b))
+        assert isinstance(a, Objects) and isinstance(b, Objects) and a.scores is not None and b.scores is not None
         rows, others = _pair(a, b)
-        count += len(a.labels) + len(b.labels) - len(rows)
-        missed += len(a.labels) + len(b.labels) - 2 * len(rows)
-        a, b = a.select(np.array(rows, int)), b.select(np.array(others, int))
+        alone = [*np.delete(a.scores, rows), *np.delete(b.scores, others)]
+        missed += sum(score >= LEAST_SCORE for score in alone)
+        a, b = a.select(rows), b.select(others)
+        sure = a.scores >= LEAST_SCORE
+        a, b = a.select(sure), b.select(sure)
+        count += len(a.labels)
         one, two = (
             (x.boxes_xyxy.reshape(-1, 2, 2), x.scores) if x.points is None else (x.points, x.point_scores)
             for x in (a, b)
@@ -223,32 +226,27 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
         "largest_shift_px": 0.0 if none else float(shift.max()),
         "mean_shift_px": 0.0 if none else float(shift.mean()),
         "moved": 0.0 if none else float((shift > SAME_SHIFT).mean()),
-        "found_by_one_alone": missed / max(count, 1),
+        "found_by_one_alone": float(missed / max(count + missed, 1)),
         "largest_change_of_a_score": float(score.max(initial=0.0)),
         **({"changed_masks": float(mask.mean())} if len(mask) else {}),
     }
 
 
-def _pair(a: Objects, b: Objects) -> tuple[list[int], list[int]]:
-    """Rows of the same person (of the same crop) or object (of one class, the nearest that overlaps by half)."""
-    rows, others = [], []
-    free = list(range(len(b.labels)))
-    for row in range(len(a.labels)):
-        if a.points is not None:
-            near = [j for j in free if np.array_equal(a.boxes_xyxy[row], b.boxes_xyxy[j])]
-        else:
-            overlaps = {j: _overlap(a.boxes_xyxy[row], b.boxes_xyxy[j]) for j in free if a.labels[row] == b.labels[j]}
-            near = [j for j in sorted(overlaps, key=overlaps.__getitem__, reverse=True) if overlaps[j] >= 0.5]
-        if near:
-            rows.append(row)
-            others.append(near[0])
-            free.remove(near[0])
+def _pair(a: Objects, b: Objects) -> tuple[ndarray, ndarray]:
+    """Rows of the same person (of one crop, where there are crops) or object: of one class, nearest, by half at least.
+
+    Those of the highest scores in `a` choose first.
+    """
+    overlaps = box_iou(torch.from_numpy(a.boxes_xyxy), torch.from_numpy(b.boxes_xyxy)).nan_to_num().numpy()
+    overlaps = np.where(a.labels[:, None] == b.labels, overlaps, 0)
+    pairs = []
+    for row in np.argsort(-np.asarray(a.scores), kind="stable").tolist():
+        if overlaps.shape[1] and overlaps[row].max() >= 0.5:
+            other = int(overlaps[row].argmax())
+            pairs.append((row, other))
+            overlaps[:, other] = 0
+    rows, others = np.array(pairs, int).reshape(-1, 2).T
     return rows, others
-
-
-def _overlap(a: ndarray, b: ndarray) -> float:
-    inner = np.maximum(np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2]), 0).prod()
-    return inner / max((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - inner, 1e-9)
 
 
 def network_inputs(predictor: Predictor, examples: Examples, most: int, uint8: bool) -> list[dict[str, ndarray]]:
@@ -355,9 +353,15 @@ def _describe(predictor: Predictor, settings: Mapping[str, Any]) -> dict[str, An
     for name in ("torch", *packages):
         with suppress(PackageNotFoundError):
             versions[name] = version(name)
+    computed = {}
+    if settings["format"] == "openvino" and (precision := settings["precision"]) in ("fp16", "bf16"):
+        able = import_extra("openvino", "openvino").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        fast = precision.upper() in able
+        computed["computed in"] = precision if fast else f"fp32: this CPU has no instructions for {precision}"
     return {
         "hrtoolkit": settings["hrtoolkit"],
         **versions,
+        **computed,
         "Python": platform.python_version(),
         "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}",
         "threads": torch.get_num_threads(),

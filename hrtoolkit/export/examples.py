@@ -32,6 +32,7 @@ class Examples:
         samples: that they are from, at `positions`; None for pictures.
         positions: among the samples.
         metric: of the data.
+        labels: [N] of the boxes of a position, where they are of several kinds.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Examples:
     samples: Samples | None = None
     positions: Sequence[int] = ()
     metric: Metric | None = None
+    labels: Callable[[int], ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -60,11 +62,15 @@ class Examples:
         if samples is None or metric is None:
             return None
         measures = {}
-        for position, record in zip(self.positions, records, strict=True):
+        for place, (position, record) in enumerate(zip(self.positions, records, strict=True)):
             truth = samples.truth(position)
             if truth is not None:
                 # Nobody looked where there is no box.
                 found = None if isinstance(record, Objects) and not len(record.labels) and self.boxes else record
+                if isinstance(found, Objects) and self.boxes is not None and self.labels is not None:
+                    # A predictor is told no kinds: they are those of the boxes that it was given.
+                    same = (found.boxes_xyxy[:, None] == self.boxes(place)[:, :4]).all(axis=2)
+                    found = found._replace(labels=self.labels(place)[same.argmax(axis=1)])
                 found = None if found is None else convert(found, scheme, samples.scheme)
                 measures[position] = metric.measure(found, truth, samples.scheme)
         return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
@@ -84,13 +90,19 @@ def examples_of_data(samples: Samples, metric: Metric | None, sees_crops: bool, 
     there: Sequence[int] = range(len(samples)) if crops is None else np.unique(crops.samples).tolist()
     if len(there) > most:
         there = [there[i] for i in np.linspace(0, len(there) - 1, most).round().astype(int).tolist()]
-    boxes = None
+    boxes = labels = None
     if crops is not None:
         windows = np.concatenate([to_xyxy(crops.windows_xywh), crops.scores[:, None]], axis=1)
         by_sample = {position: windows[crops.samples == position] for position in there}
 
         def boxes(place: int) -> ndarray:
             return by_sample[there[place]]
+
+        if crops.labels is not None:
+            kinds = {position: crops.labels[crops.samples == position] for position in there}
+
+            def labels(place: int) -> ndarray:
+                return kinds[there[place]]
 
     return Examples(
         what=f"{len(there)} of {len(samples)} images of the {name} data ({samples.findings.where})",
@@ -100,6 +112,7 @@ def examples_of_data(samples: Samples, metric: Metric | None, sees_crops: bool, 
         samples=samples,
         positions=there,
         metric=metric,
+        labels=labels,
     )
 
 
