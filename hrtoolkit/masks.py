@@ -11,22 +11,17 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
 
+from hrtoolkit.runtime import masks
 from hrtoolkit.runtime.masks import unpack_run_lengths
 
 # Polygons [[x, y, x, y, ...], ...] with pixel i from i to i + 1, of which none is nothing, or run lengths.
 Segmentation = list | dict
 
 
-class Masks(NamedTuple):
-    """Masks of N objects in an image."""
+class Masks(masks.Masks):
+    """Masks of N objects in an image, whose `segmentations` are polygons too."""
 
-    size_hw: tuple[int, int]  # of the image
-    segmentations: Sequence[Segmentation]  # N
-
-    def select(self, chosen: ndarray | slice) -> Masks:
-        """The masks at some positions, or where a mask [N] is true."""
-        positions = np.arange(len(self.segmentations))[chosen]
-        return Masks(self.size_hw, [self.segmentations[i] for i in positions])
+    __slots__ = ()
 
     @staticmethod
     def concatenate(several: Sequence[Masks]) -> Masks:

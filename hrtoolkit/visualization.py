@@ -16,45 +16,10 @@ from PIL import Image
 
 from hrtoolkit.errors import UserError
 from hrtoolkit.files import write_atomically
-from hrtoolkit.masks import Masks
-from hrtoolkit.records import Category, LabelMap, Record
 from hrtoolkit.runtime.drawing import (
-    OBJECT_THRESHOLD,
     copy_image,
-    draw_category,
-    draw_keypoints,
-    draw_label_map,
-    draw_objects,
-    draw_predicted_points,
 )
-from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
-
-
-def draw(image: np.ndarray, record: Record, scheme: Scheme) -> np.ndarray:
-    """Draw a record over its image, truth and prediction alike; RGB uint8 [H, W, 3].
-
-    Predicted points with a score up to 0.2 are faint; predicted objects without points and with one below 0.5 are left
-    out.
-
-    Args:
-        image: RGB uint8 [H, W, 3].
-        record: in its pixels.
-        scheme: of the record.
-    """
-    if isinstance(record, LabelMap):
-        return draw_label_map(image, record.label_map, scheme)
-    if isinstance(record, Category):
-        return draw_category(image, record.label, record.class_scores, scheme.names)
-    if record.points is not None:
-        assert isinstance(scheme, KeypointScheme)
-        if record.point_scores is not None:
-            return draw_predicted_points(image, record.points, record.point_scores, scheme)
-        assert record.visible is not None, "points have scores where they are predicted, and are visible or not"
-        return draw_keypoints(image, record.points, record.visible > 0, scheme)
-    if record.scores is not None:
-        record = record.select(record.scores >= OBJECT_THRESHOLD)
-    masks = record.masks.draw() if isinstance(record.masks, Masks) else record.masks  # as an input has them
-    return draw_objects(image, record.boxes_xyxy, record.labels, record.scores, masks, scheme.names)
+from hrtoolkit.schemes import ClassScheme
 
 
 def draw_heatmap(image: np.ndarray, heatmap: np.ndarray, scale: tuple[float, float]) -> np.ndarray:

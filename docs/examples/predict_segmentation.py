@@ -11,8 +11,9 @@ import torch
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.data.images import read_image
 from hrtoolkit.data.loading import Collate
+from hrtoolkit.runtime.drawing import draw
 from hrtoolkit.samples import Input
-from hrtoolkit.visualization import draw, write_image
+from hrtoolkit.visualization import write_image
 
 
 @torch.inference_mode()

@@ -13,9 +13,8 @@ from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.run import Run
 from hrtoolkit.errors import UserError
 from hrtoolkit.frames import to_input
-from hrtoolkit.runtime.drawing import make_sheet
+from hrtoolkit.runtime.drawing import draw, make_sheet
 from hrtoolkit.samples import Inputs
-from hrtoolkit.visualization import draw
 
 
 def browse(config: Config, split: str = "train", count: int = 16) -> tuple[np.ndarray, int, int]:

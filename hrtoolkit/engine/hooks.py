@@ -29,8 +29,8 @@ from hrtoolkit.engine.loop import EvaluationLoop
 from hrtoolkit.errors import CheckpointError, TrainingError, UserError, shorten
 from hrtoolkit.files import explain
 from hrtoolkit.records import Record
-from hrtoolkit.runtime.drawing import make_sheet
-from hrtoolkit.visualization import draw, plot_curves, write_image
+from hrtoolkit.runtime.drawing import draw, make_sheet
+from hrtoolkit.visualization import plot_curves, write_image
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event

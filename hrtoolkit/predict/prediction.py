@@ -3,108 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy import ndarray
 
-from hrtoolkit.masks import Masks
-from hrtoolkit.predict.sources import Source
-from hrtoolkit.records import Category, LabelMap, Objects, Record
-from hrtoolkit.schemes import KeypointScheme, Scheme
-from hrtoolkit.visualization import draw
+from hrtoolkit.records import Objects, Record
+from hrtoolkit.runtime import prediction
+from hrtoolkit.schemes import Scheme
 
 if TYPE_CHECKING:
     import supervision
 
-MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
-
-
-class ObjectDict(TypedDict, total=False):
-    """An object as json can hold it; `label`, `keypoints` and `mask` where there are such."""
-
-    score: float
-    box_xyxy: list[float]
-    label: str
-    keypoints: dict[str, list[float]]  # x, y and score by name
-    mask: dict[str, list[int] | str]  # COCO's run lengths
-
-
-class PredictionDict(TypedDict, total=False):
-    """A prediction as json can hold it: of `pixels`, `classes` and `objects` it has one."""
-
-    source: str
-    width: int
-    height: int
-    frame: int
-    time: float
-    pixels: dict[str, int]  # of each class in a label map
-    classes: dict[str, float]  # scores of the best ones
-    objects: list[ObjectDict]
-
 
 @dataclass(frozen=True)
-class Prediction:
-    """A record of one picture, with names.
+class Prediction(prediction.Prediction):
+    """A record of one picture, with names, see `hrtoolkit.runtime.prediction.Prediction`."""
 
-    Args:
-        source: file, frame and time.
-        record: in pixels of the picture.
-        scheme: what the record's points or labels stand for.
-        image: the picture, RGB uint8 [H, W, 3].
-    """
-
-    source: Source
     record: Record
     scheme: Scheme
-    image: ndarray
-
-    def __getitem__(self, name: str) -> ndarray | float | Objects:
-        """What was found of one name of the scheme.
-
-        Returns:
-            of keypoints (x, y, score) of every person [N, 3]; of objects those of the class; of a label map its mask,
-            bool [H, W]; of an image the score of the class.
-
-        Raises:
-            KeyError: the scheme has no such name.
-        """
-        if name not in self.scheme.names:
-            raise KeyError(f"{name!r} is none of {', '.join(self.scheme.names)}")
-        place, record = self.scheme.names.index(name), self.record
-        if isinstance(record, LabelMap):
-            return record.label_map == place
-        if isinstance(record, Category):
-            assert record.class_scores is not None, "predictions have scores"
-            return float(record.class_scores[place])
-        if record.points is not None:
-            assert record.point_scores is not None
-            return np.concatenate([record.points[:, place], record.point_scores[:, place, None]], axis=1)
-        return record.select(record.labels == place)
-
-    def draw(self) -> ndarray:
-        """The picture with what was found over it, RGB uint8 [H, W, 3]."""
-        return draw(self.image, self.record, self.scheme)
-
-    def to_dict(self) -> PredictionDict:
-        """Everything but pixels, as json can hold it; boxes are edges, points have pixel centres on integers."""
-        height, width = self.image.shape[:2]
-        found: PredictionDict = {"source": self.source.name, "width": width, "height": height}
-        if self.source.frame is not None:
-            found["frame"] = self.source.frame
-        if self.source.time is not None:
-            found["time"] = self.source.time
-        record, names = self.record, self.scheme.names
-        if isinstance(record, LabelMap):
-            counts = np.bincount(record.label_map.ravel(), minlength=len(names))
-            found["pixels"] = {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}
-        elif isinstance(record, Category):
-            assert record.class_scores is not None, "predictions have scores"
-            best = np.argsort(-record.class_scores, kind="stable")[:MOST_CATEGORIES].tolist()
-            found["classes"] = {names[i]: float(record.class_scores[i]) for i in best}
-        else:
-            found["objects"] = _list_objects(record, self.scheme)
-        return found
 
     def to_supervision(self) -> supervision.KeyPoints | supervision.Detections:
         """The same as `supervision.KeyPoints` or `supervision.Detections` (pip install 'supervision>=0.31').
@@ -132,22 +48,3 @@ class Prediction:
             class_id=record.labels.astype(int),
             data={"class_name": np.array([self.scheme.names[label] for label in record.labels], dtype=str)},
         )
-
-
-def _list_objects(record: Objects, scheme: Scheme) -> list[ObjectDict]:
-    """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
-    scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
-    objects: list[ObjectDict] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
-    classes = scheme.classes if isinstance(scheme, KeypointScheme) else scheme
-    if classes is not None:
-        for one, label in zip(objects, record.labels.tolist(), strict=True):
-            one["label"] = classes.names[label]
-    if record.points is not None:
-        assert record.point_scores is not None
-        triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
-        for one, points in zip(objects, triplets.tolist(), strict=True):
-            one["keypoints"] = dict(zip(scheme.names, points, strict=True))
-    if isinstance(record.masks, Masks):
-        for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
-            one["mask"] = mask
-    return objects

@@ -6,9 +6,7 @@ import hashlib
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
@@ -37,6 +35,7 @@ from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
+from hrtoolkit.runtime.batches import Batches
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
@@ -183,15 +182,6 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
     return own_config(content, str(model)), content, str(model)
 
 
-@dataclass
-class _Job:
-    """A picture, and the records of its inputs that are there already."""
-
-    picture: Picture
-    inputs: int
-    records: list[Record] = field(default_factory=list)
-
-
 class Summary(NamedTuple):
     """What a run has done."""
 
@@ -206,14 +196,6 @@ class Summary(NamedTuple):
         if self.failed:
             lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
         return "\n".join(lines)
-
-
-class _Waiting(NamedTuple):
-    """An input that waits for its batch."""
-
-    job: _Job
-    input: Input
-    size: tuple  # inputs of one batch have the same
 
 
 class Predictor:
@@ -393,26 +375,16 @@ class Predictor:
         live: bool,
         on_failure: Callable[[Source, UserError], None] | None,
     ) -> Iterator[Prediction]:
-        jobs: deque[_Job] = deque()  # in the order of the pictures
-        waiting: deque[_Waiting] = deque()
-        for index, picture in enumerate(pictures):
-            try:
-                inputs = self._look(index, picture, find)
-            except DataError as error:
-                if on_failure is None:
-                    raise
-                on_failure(picture.source, error)
-                continue
-            job = _Job(picture, len(inputs))
-            jobs.append(job)
-            for one in inputs:
-                waiting.append(_Waiting(job, one, self._size(one)))
-            while waiting and (len(waiting) >= self._batch(waiting) or waiting[0].size != waiting[-1].size or live):
-                self._run(waiting)
-            yield from self._done(jobs)
-        while waiting:
-            self._run(waiting)
-        yield from self._done(jobs)
+        batches = Batches(
+            look=lambda index, picture: self._look(index, picture, find),
+            run=self._records,
+            # What is padded would change with the others of a batch.
+            size=lambda one: self.collate.batch_hw([one.pixels.shape[:2]]),
+            most=self._most,
+        )
+        for picture, records in batches.predict(pictures, live, on_failure):
+            record = self.branch.finish(records) if records else Objects._make(nobody(len(self.scheme.names)))
+            yield Prediction(picture.source, record, self.scheme, picture.image)
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:
         """The inputs of a picture: its crops, or the whole of it."""
@@ -422,23 +394,12 @@ class Predictor:
         check_inside(boxes, picture)
         return [Input(0, *self.view(picture.image, crop)) for crop in self.view.crops(to_xywh(boxes), boxes, scores)]
 
-    def _size(self, one: Input) -> tuple:
-        """Height and width that a batch of such inputs has: what is padded would change with the others of a batch."""
-        return self.collate.batch_hw([one.pixels.shape[:2]])
-
-    def _batch(self, waiting: deque[_Waiting]) -> int:
+    def _most(self, one: Input) -> int:
+        """How many inputs the network sees at once, measured where that is asked for."""
         if self.batch_size == "auto":
-            self.batch_size = self._measure(waiting[0].input)
+            self.batch_size = self._measure(one)
             log.info("the network sees %d inputs at once, which was the fastest here", self.batch_size)
         return self.batch_size
-
-    def _run(self, waiting: deque[_Waiting]) -> None:
-        """Run the next batch: as many of one size as there are."""
-        chosen = [waiting.popleft()]
-        while waiting and waiting[0].size == chosen[0].size and len(chosen) < self._batch(waiting):
-            chosen.append(waiting.popleft())
-        for one, record in zip(chosen, self._records([one.input for one in chosen]), strict=True):
-            one.job.records.append(record)
 
     @torch.inference_mode()
     def _records(self, inputs: list[Input]) -> list[Record]:
@@ -446,13 +407,6 @@ class Predictor:
         names = None if self.name == UNNAMED else [self.name]
         found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
         return found if self.name == UNNAMED else found[self.name]
-
-    def _done(self, jobs: deque[_Job]) -> Iterator[Prediction]:
-        """Finish the pictures at the front whose records are all there."""
-        while jobs and len(jobs[0].records) == jobs[0].inputs:
-            job = jobs.popleft()
-            record = self.branch.finish(job.records) if job.records else Objects._make(nobody(len(self.scheme.names)))
-            yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
 
     def _measure(self, one: Input) -> int:
         """The smallest batch size that takes about the least time an input."""

@@ -7,11 +7,13 @@ Convention: images are RGB uint8 [H, W, 3] and are never modified: a drawing fun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from .masks import Masks
+from .records import Category, LabelMap, Record
 from .sides import left_first
 
 Color = tuple[int, int, int]
@@ -56,6 +58,32 @@ class Skeleton(Protocol):
     def skeleton_indices(self) -> list[tuple[int, int]]:
         """The lines between them."""
         ...
+
+
+def draw(image: np.ndarray, record: Record, scheme: Any) -> np.ndarray:
+    """Draw a record over its image, truth and prediction alike; RGB uint8 [H, W, 3].
+
+    Predicted points with a score up to 0.2 are faint; predicted objects without points and with one below 0.5 are left
+    out.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        record: in its pixels.
+        scheme: of the record: `names`, and where there are points what `Skeleton` asks for.
+    """
+    if isinstance(record, LabelMap):
+        return draw_label_map(image, record.label_map, scheme)
+    if isinstance(record, Category):
+        return draw_category(image, record.label, record.class_scores, scheme.names)
+    if record.points is not None:
+        if record.point_scores is not None:
+            return draw_predicted_points(image, record.points, record.point_scores, scheme)
+        assert record.visible is not None, "points have scores where they are predicted, and are visible or not"
+        return draw_keypoints(image, record.points, record.visible > 0, scheme)
+    if record.scores is not None:
+        record = record.select(record.scores >= OBJECT_THRESHOLD)
+    masks = record.masks.draw() if isinstance(record.masks, Masks) else record.masks  # as an input has them
+    return draw_objects(image, record.boxes_xyxy, record.labels, record.scores, masks, scheme.names)
 
 
 def draw_predicted_points(image: np.ndarray, points: np.ndarray, scores: np.ndarray, scheme: Skeleton) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -11,17 +11,19 @@ from numpy import ndarray
 
 from .resample import Neighbours, blend, resize_like_torch
 
+Kind = TypeVar("Kind", bound="Masks")  # hrtoolkit has its own
+
 
 class Masks(NamedTuple):
     """Masks of N objects in an image."""
 
     size_hw: tuple[int, int]  # of the image
-    segmentations: Sequence[dict]  # N, compressed run lengths
+    segmentations: Sequence[Any]  # N, compressed run lengths
 
-    def select(self, chosen: ndarray | slice) -> Masks:
+    def select(self: Kind, chosen: ndarray | slice) -> Kind:
         """The masks at some positions, or where a mask [N] is true."""
         positions = np.arange(len(self.segmentations))[chosen]
-        return Masks(self.size_hw, [self.segmentations[i] for i in positions])
+        return self._replace(segmentations=[self.segmentations[i] for i in positions])
 
     def run_lengths(self) -> list[dict]:
         """Compressed run lengths of every mask, as json can hold them."""

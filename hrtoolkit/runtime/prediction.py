@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy import ndarray
 
-from .drawing import OBJECT_THRESHOLD, draw_category, draw_label_map, draw_objects, draw_predicted_points
+from .drawing import draw
 from .records import Category, LabelMap, Objects, Record
-from .scheme import Scheme
 from .sources import Source
 
 MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
+
+
+class ObjectDict(TypedDict, total=False):
+    """An object as json can hold it; `label`, `keypoints` and `mask` where there are such."""
+
+    score: float
+    box_xyxy: list[float]
+    label: str
+    keypoints: dict[str, list[float]]  # x, y and score by name
+    mask: dict[str, list[int] | str]  # COCO's run lengths
+
+
+class PredictionDict(TypedDict, total=False):
+    """A prediction as json can hold it: of `pixels`, `classes` and `objects` it has one."""
+
+    source: str
+    width: int
+    height: int
+    frame: int
+    time: float
+    pixels: dict[str, int]  # of each class in a label map
+    classes: dict[str, float]  # scores of the best ones
+    objects: list[ObjectDict]
 
 
 @dataclass(frozen=True)
@@ -23,13 +45,13 @@ class Prediction:
     Args:
         source: file, frame and time.
         record: in pixels of the picture.
-        scheme: what the record's points or labels stand for.
+        scheme: what the record's points or labels stand for, a `Scheme`.
         image: the picture, RGB uint8 [H, W, 3].
     """
 
     source: Source
     record: Record
-    scheme: Scheme
+    scheme: Any
     image: ndarray
 
     def __getitem__(self, name: str) -> ndarray | float | Objects:
@@ -57,22 +79,12 @@ class Prediction:
 
     def draw(self) -> ndarray:
         """The picture with what was found over it, RGB uint8 [H, W, 3]."""
-        image, record, scheme = self.image, self.record, self.scheme
-        if isinstance(record, LabelMap):
-            return draw_label_map(image, record.label_map, scheme)
-        if isinstance(record, Category):
-            return draw_category(image, record.label, record.class_scores, scheme.names)
-        assert record.scores is not None, "predictions have scores"
-        if record.points is not None and record.point_scores is not None:
-            return draw_predicted_points(image, record.points, record.point_scores, scheme)
-        sure = record.select(record.scores >= OBJECT_THRESHOLD)
-        masks = None if sure.masks is None else sure.masks.draw()
-        return draw_objects(image, sure.boxes_xyxy, sure.labels, sure.scores, masks, scheme.names)
+        return draw(self.image, self.record, self.scheme)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> PredictionDict:
         """Everything but pixels, as json can hold it; boxes are edges, points have pixel centres on integers."""
         height, width = self.image.shape[:2]
-        found: dict[str, Any] = {"source": self.source.name, "width": width, "height": height}
+        found: PredictionDict = {"source": self.source.name, "width": width, "height": height}
         if self.source.frame is not None:
             found["frame"] = self.source.frame
         if self.source.time is not None:
@@ -90,11 +102,11 @@ class Prediction:
         return found
 
 
-def _list_objects(record: Objects, scheme: Scheme) -> list[dict[str, Any]]:
+def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
     """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
     scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
-    objects: list[dict[str, Any]] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
-    classes = scheme.classes if scheme.kind == "keypoints" else scheme
+    objects: list[ObjectDict] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
+    classes = scheme if record.points is None else scheme.classes
     if classes is not None:
         for one, label in zip(objects, record.labels.tolist(), strict=True):
             one["label"] = classes.names[label]

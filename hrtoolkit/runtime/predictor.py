@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy import ndarray
 
+from .batches import Batches
 from .boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
-from .errors import CheckpointError, DataError, OptionError, UserError
+from .errors import CheckpointError, OptionError, UserError
 from .network import SETTINGS, Input, Network, open_network
 from .prediction import Prediction
 from .reading import FINISH, READ
@@ -49,15 +48,6 @@ def load(
     if detector is not None and isinstance(detector, (str, os.PathLike)) and Path(detector).is_dir():
         detector = load(detector, threads=threads)
     return Predictor(network, read_scheme(Path(folder)), batch_size=batch_size, detector=detector)
-
-
-@dataclass
-class _Job:
-    """A picture, and the records of its inputs that are there already."""
-
-    picture: Picture
-    inputs: int
-    records: list[Record] = field(default_factory=list)
 
 
 class Predictor:
@@ -153,26 +143,15 @@ class Predictor:
         live: bool,
         on_failure: Callable[[Source, UserError], None] | None,
     ) -> Iterator[Prediction]:
-        jobs: deque[_Job] = deque()  # in the order of the pictures
-        waiting: deque[tuple[_Job, Look]] = deque()
-        for index, picture in enumerate(pictures):
-            try:
-                looks = self._look(index, picture, find)
-            except DataError as error:
-                if on_failure is None:
-                    raise
-                on_failure(picture.source, error)
-                continue
-            job = _Job(picture, len(looks))
-            jobs.append(job)
-            for look in looks:
-                waiting.append((job, look))
-            while waiting and (live or len(waiting) >= self.batch_size or not _alike(self, waiting[0], waiting[-1])):
-                self._run(waiting)
-            yield from self._done(jobs)
-        while waiting:
-            self._run(waiting)
-        yield from self._done(jobs)
+        batches = Batches(
+            look=lambda index, picture: self._look(index, picture, find),
+            run=self._records,
+            # What is padded would change with the others of a batch.
+            size=lambda look: batch_hw(look.pixels.shape[:2], self.network.input),
+            most=lambda _: self.batch_size,
+        )
+        for picture, records in batches.predict(pictures, live, on_failure):
+            yield Prediction(picture.source, self._join(records), self.scheme, picture.image)
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Look]:
         """The inputs of a picture: its crops, or the whole of it."""
@@ -183,14 +162,6 @@ class Predictor:
         check_inside(boxes, picture)
         return [self.view.look(picture.image, b, s) for b, s in zip(boxes, scores.tolist(), strict=True)]
 
-    def _run(self, waiting: deque[tuple[_Job, Look]]) -> None:
-        """Run the next batch: as many of one size as there are."""
-        chosen = [waiting.popleft()]
-        while waiting and _alike(self, waiting[0], chosen[0]) and len(chosen) < self.batch_size:
-            chosen.append(waiting.popleft())
-        for (job, _), record in zip(chosen, self._records([look for _, look in chosen]), strict=True):
-            job.records.append(record)
-
     def _records(self, looks: Sequence[Look]) -> list[Record]:
         spare = self.batch_size - len(looks) if isinstance(self.network.input.shape[0], int) else 0
         images = make_batch([*looks, *[looks[-1]] * spare], self.network.input)
@@ -199,23 +170,10 @@ class Predictor:
         found = {name: values[: len(looks)] for name, values in outputs.items()}
         return self._read(found, looks, self.network.settings["read"])
 
-    def _done(self, jobs: deque[_Job]) -> Iterator[Prediction]:
-        """Finish the pictures at the front whose records are all there."""
-        while jobs and len(jobs[0].records) == jobs[0].inputs:
-            job = jobs.popleft()
-            if not job.records:
-                record: Record = nobody(len(self.scheme.names))
-            elif self._finish is None:
-                record = join(job.records)
-            else:
-                record = self._finish(job.records, self.network.settings["finish"])
-            yield Prediction(job.picture.source, record, self.scheme, job.picture.image)
-
-
-def _alike(predictor: Predictor, one: tuple[_Job, Look], other: tuple[_Job, Look]) -> bool:
-    """Whether two inputs fit into one batch: what is padded would change with the others of a batch."""
-    taken = predictor.network.input
-    return batch_hw(one[1].pixels.shape[:2], taken) == batch_hw(other[1].pixels.shape[:2], taken)
+    def _join(self, records: list[Record]) -> Record:
+        if not records:
+            return nobody(len(self.scheme.names))
+        return join(records) if self._finish is None else self._finish(records, self.network.settings["finish"])
 
 
 def batch_hw(size_hw: tuple[int, ...], taken: Input) -> tuple[int, ...]:

@@ -1,18 +1,20 @@
-"""What is found in an image, with the fields that hrtoolkit's records have; those of truth stay None.
+"""What is true of an image, or found in it: one type for both.
 
-Convention: bare arrays in pixels of the image. Points are (x, y) with pixel centres on integers; boxes are edges, so
-pixel i reaches from i to i + 1. What a task has no use for is None.
+Convention: bare arrays in pixels of the image. Points are (x, y) with pixel centres on integers; boxes and polygons
+are edges, so pixel i reaches from i to i + 1. What a task has no use for is None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
 from .masks import Masks
+
+Kind = TypeVar("Kind", bound="Objects")  # hrtoolkit has its own
 
 
 class Objects(NamedTuple):
@@ -20,33 +22,33 @@ class Objects(NamedTuple):
 
     boxes_xyxy: ndarray  # [N, 4] float64
     labels: ndarray  # [N] int64, classes of the scheme; 0 where there is one kind
-    scores: ndarray | None = None  # [N]
+    scores: ndarray | None = None  # [N], of predictions; before `finish` the scores of their boxes
     points: ndarray | None = None  # [N, K, 2] float32 (x, y)
-    visible: ndarray | None = None
-    point_scores: ndarray | None = None  # [N, K]
+    visible: ndarray | None = None  # [N, K] uint8, of truth: above 0 where labelled
+    point_scores: ndarray | None = None  # [N, K], of predictions
     masks: Masks | None = None
-    areas: ndarray | None = None  # [N] float64 square pixels of the crops
-    sizes: ndarray | None = None
-    crowd: ndarray | None = None
-    ignored: ndarray | None = None
+    areas: ndarray | None = None  # [N] float64 square pixels, as annotated; of a prediction those of its crop
+    sizes: ndarray | None = None  # [N] pixels, of truth: what PCKh and NME divide distances by
+    crowd: ndarray | None = None  # [N] bool, of truth: a region with many
+    ignored: ndarray | None = None  # [N] bool, of truth: finding it or not costs nothing; crowds too
 
-    def select(self, chosen: ndarray | slice) -> Objects:
+    def select(self: Kind, chosen: ndarray | slice) -> Kind:
         """The objects at some positions, or where a mask [N] is true."""
         columns = (None if v is None else v.select(chosen) if isinstance(v, Masks) else v[chosen] for v in self)
-        return Objects._make(columns)
+        return type(self)._make(columns)
 
 
 class LabelMap(NamedTuple):
     """The class of every pixel."""
 
-    label_map: ndarray  # uint8 [H, W], classes of the scheme; 255 where nothing is known
+    label_map: ndarray  # uint8 [H, W], classes of the scheme; 255 is ignored
 
 
 class Category(NamedTuple):
     """The class of an image."""
 
     label: int
-    class_scores: ndarray | None = None  # [C]
+    class_scores: ndarray | None = None  # [C], of predictions
 
 
 Record = Objects | LabelMap | Category

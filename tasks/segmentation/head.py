@@ -18,10 +18,10 @@ from hrtoolkit.necks import convolve_joined
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import HEADS
+from hrtoolkit.runtime.drawing import draw
 from hrtoolkit.schemes import IGNORED, ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.segmentation.loss import CrossEntropy
 from hrtoolkit.tasks.segmentation.postprocess import ScaleScores, best_labels, whole_image
-from hrtoolkit.visualization import draw
 
 
 def label_targets(truth: LabelMap, frame: Frame) -> dict[str, ndarray]:

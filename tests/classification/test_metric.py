@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hrtoolkit.records import Category
+from hrtoolkit.runtime.drawing import draw
 from hrtoolkit.schemes import ClassScheme, resolve_scheme
 from hrtoolkit.tasks.classification.metric import ClassificationMetric, count_confusions, draw_confusions
-from hrtoolkit.visualization import draw
 
 SIZE, CLASSES = 23, 12
 

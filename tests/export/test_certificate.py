@@ -1,9 +1,11 @@
 """How records are compared."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from hrtoolkit.export.certificate import compare_records
+from hrtoolkit.export.certificate import compare_records, compare_scores
 from hrtoolkit.masks import Masks, encode_masks
 from hrtoolkit.records import Category, LabelMap, Objects
 
@@ -58,3 +60,11 @@ def test_label_maps_and_categories():
     one, two = Category(0, np.array([0.6, 0.4])), Category(1, np.array([0.45, 0.55]))
     found = compare_records([one, one], [one, two])
     assert found == {"changed_classes": 0.5, "largest_change_of_a_score": pytest.approx(0.15)}
+
+
+def test_a_loss_is_no_more_than_it_is():
+    assert (0.775 - 0.77) * 100 > 0.5  # in floating point
+    scores = iter([0.775, 0.77])
+    metric = SimpleNamespace(headline="top1", best=max)
+    examples = SimpleNamespace(metric=metric, score=lambda records, scheme: next(scores))
+    assert compare_scores(examples, SimpleNamespace(scheme=None), [], [])["loss"] == 0.5

@@ -18,7 +18,7 @@ def test_people_of_several_categories_keep_theirs(coco_folder):
 
     edit_json(coco_folder / "people.json", change)
     samples = CocoKeypoints(data_root=str(coco_folder), ann_file="people.json", image_dir="images")
-    examples = examples_of_data(samples, CocoKeypointMetric(), 10, "val")
+    examples = examples_of_data(samples, CocoKeypointMetric(), True, 10, "val")
     found = []
     for place, position in enumerate(examples.positions):
         truth = samples.truth(position)

@@ -11,6 +11,7 @@ from hrtoolkit.data.doctor import examine
 from hrtoolkit.data.loading import Collate, build_dataloader, stopping_workers
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError, OptionError
+from hrtoolkit.runtime.drawing import draw
 from hrtoolkit.samples import Inputs
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.base import voc_palette
@@ -19,7 +20,6 @@ from hrtoolkit.tasks.segmentation.datasets import SegmentationPairs
 from hrtoolkit.tasks.segmentation.head import SegmentationHead
 from hrtoolkit.tasks.segmentation.reading import read_label_file
 from hrtoolkit.tasks.segmentation.views import WholeImage
-from hrtoolkit.visualization import draw
 
 from .conftest import SCHEME
 
