@@ -10,6 +10,7 @@ train_dataloader = dict(
         data_root="data/coco",
         ann_file="annotations/person_keypoints_train2017.json",
         image_dir="train2017",
+        keep_empty=False,
     ),
     augmentation=dict(type="AffineAugmentation"),
 )

@@ -19,6 +19,7 @@ from hrtoolkit.model import BaseHead, Listed
 from hrtoolkit.ranges import NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
+from hrtoolkit.runtime.oks import collect_people
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.bottom_up.embedding import find_cells, heatmap_error, paint_heatmaps, pull_and_push, read_tags
 from hrtoolkit.tasks.bottom_up.filling import Enlarged, find_steps, search_missing
@@ -47,6 +48,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         push: what keeps the tags of two people d apart: "exponential" exp(-d^2), or "max" max(1 - |d|, 0).
         flip: where joints of mirrored training inputs are painted: "aligned" at the mirror image of their cells,
             "original" a cell beside, as the official code does.
+        masks: do not compare where a crowd is, or people of whom no keypoint is labelled.
         threshold: height from which a peak is a joint.
         fill: joints of a person that were not found are looked for where the tags are the person's, and taken where the
             heatmap is above this; None leaves them out. 0, as the official code has it, fills almost every joint: a
@@ -59,6 +61,7 @@ class HigherHRNetHead(BaseHead[Listed]):
     scheme: KeypointScheme
     kind = KeypointScheme
     targets = staticmethod(people_targets)
+    reads = ("masks",)
     reads_sizes = True
     output_layers: Mapping[str, int] = {}  # heatmaps and tags are inputs of the next level: no row stands alone
 
@@ -72,6 +75,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         sigma: Positive = 2.0,
         push: Literal["exponential", "max"] = "exponential",
         flip: Literal["aligned", "original"] = "aligned",
+        masks: bool = True,
         threshold: Share = 0.1,
         fill: NotNegative | None = 0.0,
     ):
@@ -224,10 +228,10 @@ class HigherHRNetHead(BaseHead[Listed]):
         }
 
     def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
-        """The people of each image.
+        """The 30 best people of each image, best first.
 
         `scores` are the means of what was found of a person before it was filled. A joint that is not found at all has
-        the score 0 and lies in the middle of the others; `boxes_xyxy` are around the others.
+        the score 0 and lies in the middle of the others.
         """
         assert isinstance(frames, Warp), "views of whole people give such frames"
         images = ({name: values[i] for name, values in outputs.items()} for i in range(len(frames)))
@@ -238,9 +242,11 @@ class HigherHRNetHead(BaseHead[Listed]):
         there = (values > self.threshold) & np.isfinite(tags).all(axis=-1)
         members = group(values, tags, there, MOST_PEOPLE)  # [N, K], -1 for none
         joints = np.arange(members.shape[1])
+        scores = np.where(members >= 0, values[joints, members], 0).mean(axis=1)
+        best = np.argsort(-scores, kind="stable")[:MOST_PEOPLE]
+        members, scores = members[best], scores[best]
         found = members >= 0
         heights = np.where(found, values[joints, members], 0)
-        scores = heights.mean(axis=1)
         places = cells[joints, members]  # [N, K, 2]
         tag_maps = outputs["tags"].reshape(-1, *outputs["tags"].shape[-2:])
         factor = tag_maps.shape[-2] * self.strides[-1] // outputs["heatmaps"].shape[-2]
@@ -256,14 +262,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         points = places + 0.5 + 0.25 * find_steps(heatmaps, joints, places)
         points = frame.points_to_image(points)
         middle = np.where(found[..., None], points, 0).sum(axis=1, keepdims=True) / found.sum(axis=1)[:, None, None]
-        points = np.where(found[..., None], points, middle)
-        return Objects(
-            boxes_xyxy=np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1),
-            labels=np.zeros(len(points), np.int64),
-            scores=scores,
-            points=points.astype(np.float32),
-            point_scores=heights,
-        )
+        return Objects(**collect_people(np.where(found[..., None], points, middle), heights, scores))
 
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Take over the layer of mmpose's HRNet with associative embedding, which has the name of that for crops."""
