@@ -92,7 +92,8 @@ def evaluate(
             f"{lacking} of {len(annotations)} annotated objects lack `area` or `bbox`; add what is missing, average "
             "precision depends on it"
         )
-    if not any(_counts(annotation) for annotation in annotations):
+    counted = any(_counts(annotation) for annotation in annotations)
+    if not counted:
         log.warning("none of %d annotated objects counts (crowds, ignored): every number is -1", len(annotations))
     if left_out:
         log.warning(
@@ -104,8 +105,8 @@ def evaluate(
     if most != MOST["bbox"] and kind != "keypoints":
         numbers = {name.replace("AR100", f"AR{most}"): which for name, which in numbers.items()}
     if not results:
-        log.warning("there are no predictions to score: every number is 0")
-        return Scores(dict.fromkeys(numbers, 0.0), {})
+        log.warning("there are no predictions to score: every number is %d", 0 if counted else -1)
+        return Scores(dict.fromkeys(numbers, 0.0 if counted else -1.0), {})
     precision, recall = _accumulate(annotations, results, len(truths), kind, classes, sigmas, most)
     columns = np.argsort(np.argsort(classes.ids))
     return Scores(

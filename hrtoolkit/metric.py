@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -60,7 +60,7 @@ class Metric(Protocol[Truth, Named, Measure]):
         ...
 
     def score(self, measures: list[Measure], scheme: Named) -> dict[str, float]:
-        """The numbers of some samples, all of a data set or a subset of it.
+        """The numbers of all samples of a data set that something is known of.
 
         Args:
             measures: in the order of the samples' ids, of equal ids in the order of the samples.
@@ -72,6 +72,10 @@ class Metric(Protocol[Truth, Named, Measure]):
         Raises:
             DataError: the data lacks what the score depends on.
         """
+        ...
+
+    def score_subset(self, measures: list[Measure], scheme: Named) -> dict[str, float]:
+        """The numbers of a subset, as `score` has them; by default the same ones, and none where it is empty."""
         ...
 
     def draw(self, measures: Mapping[str, list[Measure]], scheme: Named) -> dict[str, ndarray]:
@@ -92,6 +96,12 @@ class BaseMetric(Generic[Measure]):
     perfect: float | None = 1.0
     most: int | None = None
     writer: Writer | None = None
+
+    def score(self, measures: list[Measure], scheme: Any) -> dict[str, float]:  # of the kind that a metric knows
+        raise NotImplementedError
+
+    def score_subset(self, measures: list[Measure], scheme: Any) -> dict[str, float]:
+        return self.score(measures, scheme) if measures else {}
 
     def draw(self, measures: Mapping[str, list[Measure]], scheme: Scheme) -> dict[str, ndarray]:
         return {}
@@ -150,12 +160,12 @@ def score_subsets(
     by_subset = {"all": [measures[sample] for sample in order]}
     for name, chosen in samples.subsets.items():
         by_subset[name] = [measures[sample] for sample in order if chosen[sample]]
-    by_subset = {name: some for name, some in by_subset.items() if some}
     numbers: dict[str, float] = {}
     for name, some in by_subset.items():
-        scores = {key: float(value) for key, value in metric.score(some, samples.scheme).items()}
+        score = metric.score if name == "all" else metric.score_subset
+        scores = {key: float(value) for key, value in score(some, samples.scheme).items()}
         numbers |= scores if name == "all" else {f"{key} {name}": value for key, value in scores.items()}
-    return numbers, by_subset
+    return numbers, {name: some for name, some in by_subset.items() if some}
 
 
 def score_truth(

@@ -47,7 +47,7 @@ FAULTS: dict[str, tuple[Level, str]] = {
 PACKED = 4096  # records that are Python objects at a time
 NO_BOX = (np.nan,) * 4
 NAME = Field("a file name", TEXT.types, lambda v: v != "" and "\0" not in v)
-IMAGE_FIELDS = {"id": ID, "file_name": NAME, "width": QUANTITY, "height": QUANTITY}
+IMAGE_FIELDS = {"id": ID, "file_name": NAME, "width": QUANTITY, "height": QUANTITY, "crowdIndex": QUANTITY.or_nothing()}
 PERSON_FIELDS = {
     "id": ID,
     "image_id": ID,
@@ -79,6 +79,7 @@ class Images(NamedTuple):
     ids: np.ndarray  # [M]
     names: np.ndarray  # [M] byte strings
     sizes: np.ndarray  # [M, 2] width and height
+    crowding: np.ndarray  # [M] CrowdPose's `crowdIndex`, how much people cover each other; NaN where absent
 
 
 class Annotations(NamedTuple):
@@ -156,7 +157,7 @@ def read_annotations(
         told = "; ".join(str(finding) for finding in findings if finding.what.startswith("images"))
         raise DataError(f"{path}: none of {images.count} images can be used: {told}")
     segmentations = PackedSegmentations(text, lengths) if masks else None
-    return listed, Annotations(unpack_keys(ids), *others, segmentations), categories
+    return listed, Annotations._make([unpack_keys(ids), *others, segmentations]), categories
 
 
 def read_instances(
@@ -429,6 +430,7 @@ def _pack_images(records: list[dict]) -> tuple[np.ndarray, ...]:
         _pack_keys([r["id"] for r in records]),
         np.array([_encode_name(r["file_name"]) for r in records], dtype=np.bytes_),
         np.array([(r["width"], r["height"]) for r in records], dtype=np.float64).reshape(-1, 2),
+        np.array([r.get("crowdIndex") for r in records], dtype=np.float64),  # None becomes NaN
     )
 
 

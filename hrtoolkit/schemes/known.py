@@ -14,9 +14,10 @@ from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
 from hrtoolkit.schemes.classes import CLASSES
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
-from hrtoolkit.schemes.people import COCO, MPII
+from hrtoolkit.schemes.people import COCO, CROWDPOSE, MPII
 
-KEYPOINTS = {"coco": COCO, "mpii": MPII, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
+PEOPLE = {"coco": COCO, "mpii": MPII, "crowdpose": CROWDPOSE}
+KEYPOINTS = {**PEOPLE, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
 KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: {**KEYPOINTS}, ClassScheme: {**CLASSES}}
 
 # What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.

@@ -58,6 +58,28 @@ MPII = KeypointScheme(
     ),
 )  # fmt: skip
 
+CROWDPOSE = KeypointScheme(
+    names=(
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+        "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head", "neck",
+    ),
+    mirrored=(
+        ("left_shoulder", "right_shoulder"), ("left_elbow", "right_elbow"), ("left_wrist", "right_wrist"),
+        ("left_hip", "right_hip"), ("left_knee", "right_knee"), ("left_ankle", "right_ankle"),
+    ),
+    skeleton=(  # that of its files is COCO's, whose numbers mean other keypoints
+        ("left_ankle", "left_knee"), ("left_knee", "left_hip"), ("right_ankle", "right_knee"),
+        ("right_knee", "right_hip"), ("left_hip", "right_hip"), ("left_shoulder", "left_hip"),
+        ("right_shoulder", "right_hip"), ("left_shoulder", "right_shoulder"), ("left_shoulder", "left_elbow"),
+        ("right_shoulder", "right_elbow"), ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
+        ("head", "neck"), ("left_shoulder", "neck"), ("right_shoulder", "neck"),
+    ),
+    sigmas=(0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079),
+    upper_body=(
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "head", "neck",
+    ),
+)  # fmt: skip
+
 
 # Names that COCO knows take COCO's fall-offs, others the mean of COCO's.
 KNOWN_SIGMAS = dict(zip(COCO.names, COCO.sigmas, strict=True))

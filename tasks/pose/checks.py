@@ -17,9 +17,10 @@ from hrtoolkit.findings import Findings, Level
 from hrtoolkit.keypoints.checks import are_most, check_lengths, check_points, unpack_keypoints
 from hrtoolkit.runtime import geometry
 from hrtoolkit.schemes import KeypointScheme
-from hrtoolkit.schemes.people import COCO, DEFAULT_SIGMA
+from hrtoolkit.schemes.people import COCO, CROWDPOSE, DEFAULT_SIGMA
 
 EDGE = 2.0  # pixels that a box or a keypoint may lie outside the image
+UNCOUNTED = ("head", "neck")  # by `num_keypoints` in CrowdPose's files
 BOX_MARGIN = 0.5  # of the box's longer side, that a keypoint may lie outside the box
 
 
@@ -86,7 +87,8 @@ def choose_people(
         marked[positions[which]] = True
         return marked & people
 
-    seen, infinite = _check_keypoints(keypoints, annotations.num_keypoints[positions], spread, tell)
+    counted = ~np.isin(scheme.names, UNCOUNTED if scheme.names == CROWDPOSE.names else ())
+    seen, infinite = _check_keypoints(keypoints, annotations.num_keypoints[positions], counted, spread, tell)
     unseen = people & ~seen & ~miscounted
     lost = unseen & (annotations.num_keypoints > 0) & (annotations.lengths == 0)
     tell("note", "without a labelled keypoint", unseen & ~lost, "they are not trained on")
@@ -185,11 +187,23 @@ def _find_extents(keypoints: ndarray) -> tuple[ndarray, ndarray, ndarray]:
 
 
 def _check_keypoints(
-    keypoints: ndarray, stated: ndarray, spread: Callable[[ndarray], ndarray], tell: Callable[..., None]
+    keypoints: ndarray,
+    stated: ndarray,
+    counted: ndarray,
+    spread: Callable[[ndarray], ndarray],
+    tell: Callable[..., None],
 ) -> tuple[ndarray, ndarray]:
-    """Find odd keypoints [P, K, 3]; gives which people have a labelled one, and which one that is not finite."""
+    """Find odd keypoints [P, K, 3]; gives which people have a labelled one, and which one that is not finite.
+
+    Args:
+        keypoints: x, y and visibility.
+        stated: [P] `num_keypoints`.
+        counted: [K] bool, which keypoints that counts.
+        spread: of P people to all annotations.
+        tell: adds a finding.
+    """
     flags = keypoints[..., 2]
-    labelled = flags > 0  # NaN is not
+    labelled: ndarray = flags > 0  # NaN is not
     odd = ~((flags == 0) | (flags == 1) | (flags == 2)).all(axis=1)
     remedy = "all above 0 count as labelled; write 0 not labelled, 1 hidden, 2 visible"
     tell("warning", "with visibilities other than 0, 1 and 2", spread(odd), remedy)
@@ -198,8 +212,8 @@ def _check_keypoints(
     tell("stop", "with labelled keypoints that are not finite (null, NaN)", infinite, "correct them")
     nothing = spread((~labelled & unknown).any(axis=1)) & ~infinite
     tell("note", "with null or NaN as `keypoints` of visibility 0", nothing, "they are read as not labelled")
-    counts = labelled.sum(axis=1)
-    uncounted, seen = spread((stated == 0) & (counts > 0)), spread(counts > 0)
+    counts = labelled[:, counted].sum(axis=1)
+    uncounted, seen = spread((stated == 0) & (counts > 0)), spread(np.any(labelled, axis=1))
     remedy = "scores leave out people whose number is 0, as COCO's do; correct it or remove the field"
     tell(
         "stop" if are_most(uncounted, seen) else "warning",

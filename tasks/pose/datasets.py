@@ -66,7 +66,8 @@ class CocoKeypoints(KeypointSamples):
     annotated people who are no crowds, have an area, a box with extent inside the image, and a labelled keypoint; how
     many are left out is logged. People without extent are not scored either, and areas that are missing are those of
     the boxes. Where an image is learnt as a whole, the region of a crowd or of somebody without a labelled keypoint
-    does not count, as far as the file has its segmentation.
+    does not count, as far as the file has its segmentation. Images that state a `crowdIndex`, as those of CrowdPose do
+    (Li et al., CVPR 2019), are scored as easy, medium and hard, too.
 
     Args:
         data_root: folder of the data set.
@@ -140,6 +141,7 @@ class CocoKeypoints(KeypointSamples):
             people=people if len(owners) else None,
             starts=starts,
             findings=findings,
+            subsets=_crowding(images),
         )
 
     def to_learn(self, sample: int) -> Record:
@@ -338,6 +340,14 @@ def _order_people(
     return people, starts, rows
 
 
+def _crowding(images: Images) -> dict[str, ndarray]:
+    """The subsets of CrowdPose, by how much people cover each other, where the images say; else none."""
+    easy, hard = images.crowding < 0.2, images.crowding >= 0.8
+    if not np.isfinite(images.crowding).any():
+        return {}
+    return {"easy": easy, "medium": (images.crowding >= 0.2) & ~hard, "hard": hard}
+
+
 def _leave_out_empty(images: Images, owners: ndarray, chosen: Chosen, path: Path) -> tuple[Images, ndarray, Chosen]:
     """Images in which somebody is trained on, the image of each annotation among them, and who is left."""
     kept = np.unique(owners[chosen.trained])
@@ -362,7 +372,8 @@ def _find_regions(
     """
     assert annotations.segmentations is not None, "they were asked for"
     inspected = (annotations.states, annotations.extents, annotations.sizes_hw, annotations.pixels)
-    faults = find_segmentation_faults(*(column[rows] for column in inspected), images.sizes[owners[rows]])
+    states, extents, sizes_hw, pixels = (column[rows] for column in inspected)
+    faults = find_segmentation_faults(states, extents, sizes_hw, pixels, images.sizes[owners[rows]])
     remedy = "the region that they cover is learnt to be background; correct the segmentations"
     for fault, which in faults.items():
         if fault != SEGMENTATION_STATES[NO_SEGMENTATION]:
