@@ -29,6 +29,7 @@ DATA = {
         "COCO 2017",
         "annotations CC BY 4.0; images belong to their authors on Flickr, by terms of their own",
     ),
+    "crowdpose": ("CrowdPose", UNKNOWN),
     "mpii": ("MPII Human Pose", UNKNOWN),
     "300w": ("300W", UNKNOWN),
     "aflw": ("AFLW", "images on request from TU Graz; otherwise " + UNKNOWN),
