@@ -87,7 +87,7 @@ class FeatureDecoupling(nn.Module):
         # that is as large as the features of each person, and it is the only such tensor that is kept.
         by_channel, by_place = self.fuse_attn.weight.flatten(1).chunk(2, dim=1)  # [G, G] each
         own = (by_channel * gates[:, :, None]).flatten(1, 2) @ flat  # [B, P * G, N]
-        own = own.unflatten(1, (people.shape[1], -1))
+        own = own.unflatten(1, gates.shape[1:])  # also of nobody
         assert self.fuse_attn.bias is not None and self.heatmap_conv.bias is not None
         own.addcmul_(places[:, :, None], (by_place @ flat)[:, None]).add_(self.fuse_attn.bias[:, None]).relu_()
         logits = self.heatmap_conv.weight.flatten(1) @ own

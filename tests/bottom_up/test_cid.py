@@ -1,10 +1,12 @@
 """CID's network, decoding and losses against the numbers of the official code."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine import Config
 
 from hrtoolkit import build_model
+from hrtoolkit.frames import Warp
 from hrtoolkit.necks import Concat
 from hrtoolkit.tasks.bottom_up.cid import CIDHead, gather_features
 from hrtoolkit.tasks.bottom_up.cid_reading import read_heatmaps, read_peaked
@@ -133,6 +135,13 @@ def test_people_are_read_as_the_official_code_reads_them(flip):
         assert poses[:3].flatten().tolist() == pytest.approx([x for pose in known for row in pose for x in row])
         scores = [0.2550361291808611, 0.254969696911491, 0.25054885608247096]
     assert found["scores"][0, :3].tolist() == pytest.approx(scores)
+
+
+@torch.no_grad()
+def test_nobody_is_found_where_no_center_is():
+    frames = Warp.stack([Warp((28, 36), (28, 36), False, np.eye(2, 3))])
+    (people,) = tiny_head(threshold=1.0).predict([FIRST], frames)
+    assert people.points.shape == (0, 3, 2) and people.boxes_xyxy.shape == (0, 4)
 
 
 def test_a_quarter_of_a_cell_towards_the_higher_neighbour():
