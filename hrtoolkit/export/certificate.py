@@ -114,7 +114,12 @@ class Certificate:
 
 
 def certify(
-    folder: Path, predictor: Predictor, examples: Examples, budget: float | None = None, timed: bool = True
+    folder: Path,
+    predictor: Predictor,
+    examples: Examples,
+    budget: float | None = None,
+    timed: bool = True,
+    mine: Sequence[Record] | None = None,
 ) -> Certificate:
     """Hold an exported folder against the model that it was made from.
 
@@ -127,6 +132,7 @@ def certify(
         examples: what both look at.
         budget: points (hundredths) of the metric that may be lost; None takes `BUDGETS`.
         timed: also measure the speed.
+        mine: the records of the predictor, where they are known already.
     """
     settings = read_settings(folder)
     precision = settings["precision"]
@@ -137,7 +143,8 @@ def certify(
         data=examples.what,
         budget=BUDGETS[precision] if budget is None else budget,
     )
-    mine, theirs = find_all(predictor, examples), find_all(open_folder(folder), examples)
+    mine = find_all(predictor, examples) if mine is None else mine
+    theirs = find_all(open_folder(folder), examples)
     certificate.decoded = compare_records(mine, theirs)
     certificate.metric = compare_scores(examples, predictor, mine, theirs)
     inputs = network_inputs(predictor, examples, RAW_INPUTS, settings["input"]["dtype"] == "uint8")

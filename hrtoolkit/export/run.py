@@ -22,6 +22,7 @@ from hrtoolkit.export.keeping import quantise_within
 from hrtoolkit.export.quantise import OnnxInt8, OpenVinoInt8
 from hrtoolkit.files import check_writable, is_exported
 from hrtoolkit.predict.predictor import Predictor
+from hrtoolkit.records import Record
 from hrtoolkit.runtime.network import model_files
 
 log = logging.getLogger(__name__)
@@ -72,16 +73,18 @@ def export_model(
         dtype = DTYPES[precision] if format == "pt2" or (precision == "fp16" and format == "onnx") else torch.float32
         graph = trace(predictor.model, predictor.branch, dtype, uint8)
         told = describe(predictor.model, predictor.branch, graph, format, precision, uint8)
+        log.info("predicting with PyTorch on %d images", len(examples))
+        mine = find_all(predictor, examples)
         kept: list[str] = []
         inputs: list[dict[str, ndarray]] = []
         if precision == "int8":
             inputs = network_inputs(predictor, examples if calibration is None else calibration, CALIBRATION, uint8)
-            kept = _quantise(folder, told, graph, predictor, examples, inputs, budget)
+            kept = _quantise(folder, told, graph, predictor, examples, mine, inputs, budget)
         else:
             _write(graph, folder / told["model"], precision)
         write_folder(folder, told, predictor.scheme, predictor.model.config)
-        log.info("comparing with PyTorch on %d images", len(examples))
-        certificate = certify(folder, predictor, examples, budget, timed)
+        log.info("comparing with PyTorch")
+        certificate = certify(folder, predictor, examples, budget, timed, mine)
         certificate.kept, certificate.calibration = kept, len(inputs)
         certificate.write(folder)
         if not certificate.passed:
@@ -132,6 +135,7 @@ def _quantise(
     graph: Graph,
     predictor: Predictor,
     examples: Examples,
+    mine: Sequence[Record],
     inputs: Sequence[dict[str, ndarray]],
     budget: float | None,
 ) -> list[str]:
@@ -145,7 +149,6 @@ def _quantise(
         if examples.metric is None:
             network.write(path)
             return []
-        mine = find_all(predictor, examples)
 
         def measure(candidate: Path) -> float:
             """Points of the metric that a quantised model loses."""
