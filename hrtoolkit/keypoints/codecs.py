@@ -236,7 +236,8 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         flat = maps.argmax(-1)
     scores = maps.gather(-1, flat[..., None])[..., 0]
     flat = torch.where(scores > 0, flat, 0)
-    return torch.stack([flat % width, flat // width], dim=-1), scores
+    y = flat // width  # and no remainder: ONNX takes none of a width that may change
+    return torch.stack([flat - y * width, y], dim=-1), scores
 
 
 def find_slopes(heatmaps: Tensor, cells: Tensor) -> Tensor:

@@ -265,7 +265,7 @@ class CIDHead(BaseHead[Listed]):
     ) -> dict[str, Tensor]:
         """`centers` [B, 1, h, w], a heatmap, and of 30 people `points` [B, 30, K, 2] in input pixels and their scores.
 
-        These are `point_scores` [B, 30, K] and `scores` [B, 30], best first; 0 where nobody is.
+        These are `point_scores` [B, 30, K] and `scores` [B, 30]; the highest centre comes first, 0 is nobody.
         """
         assert sizes_hw is not None, "it reads sizes"
         looks, map_sizes = self._look(maps, flipped), (sizes_hw + self.stride - 1) // self.stride
@@ -274,7 +274,7 @@ class CIDHead(BaseHead[Listed]):
         return {"centers": centers, **self._to_input(*found, values)}
 
     def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Objects]:
-        """Find the people of each image, best first.
+        """Find the people of each image, the highest centre first.
 
         Args:
             maps: of B inputs.

@@ -27,8 +27,8 @@ class PoseFinish:
         nms: how several poses of the same person are treated: "oks" removes them, "soft" lowers their scores and keeps
             20 people, None leaves them.
         nms_threshold: threshold of `oks_nms` or `soft_oks_nms`.
-        score: what ranks the people: "box_keypoint" is `rescore`, "box" the box score alone, "keypoint" the mean of
-            all keypoint scores.
+        score: what ranks the people: "box_keypoint" is `rescore`, "box" the score of the box, or of who was found
+            without one, as it is, "keypoint" the mean of all keypoint scores.
 
     Raises:
         OptionError: an unknown `nms` or `score`.
