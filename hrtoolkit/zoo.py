@@ -49,8 +49,9 @@ prints the same in short.
 Parameters are those of the network here. MACs are multiply-adds of convolutions and linear layers, in 10^9, for one
 input of the height and width given: for segmentation the crop that it is trained on, for detection the largest image,
 padded, with {ROIS["box_head"]} proposals in every stage and {ROIS["mask_head"]} masks, for bottom-up pose the square
-that it is trained on, without the 0.04 that CID takes for each person. Configs for data of your own are counted with
-COCO's 17 keypoints or 80 classes, 300W's 68 landmarks, 19 classes of segmentation or 1000 of pictures.
+that it is trained on, without the 0.04 that CID takes for each person and the 1 to 2 that DEKR's adaptive convolutions
+take. Configs for data of your own are counted with COCO's 17 keypoints or 80 classes, 300W's 68 landmarks, 19 classes
+of segmentation or 1000 of pictures.
 
 Two things differ from published figures. Those of the authors are divided by 2^30: 7.65 here is their 7.1. And faces,
 and segmentation without OCR, take 6 to 8 % less here, because a 1x1 convolution comes before the enlargement that it

@@ -58,10 +58,9 @@ def adaptive_conv(x: Tensor, matrices: Tensor, weight: Tensor) -> Tensor:
     Returns:
         [B, G * C, H, W] of the dtype of `x`.
     """
-    with torch.autocast(x.device.type, enabled=False):
-        exact = torch.promote_types(x.dtype, torch.float32)
-        convolve = _deform if x.is_cuda else _sample
-        return convolve(x.to(exact), find_taps(matrices.to(exact)), weight.to(exact)).to(x.dtype)
+    exact = torch.promote_types(x.dtype, torch.float32)
+    convolve = _deform if x.is_cuda else _sample
+    return convolve(x.to(exact), find_taps(matrices.to(exact)), weight.to(exact)).to(x.dtype)
 
 
 torch.fx.wrap("adaptive_conv")  # `hrtoolkit.speed.fold` follows what a head calls, and need not look inside

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
-from hrtoolkit.model import Branch, Model
+from hrtoolkit.model import Branch, Model, mirror
 from hrtoolkit.ranges import Positive
 from hrtoolkit.records import Record
 from hrtoolkit.registry import INFERENCES
@@ -88,7 +88,7 @@ class PoseMultiScale:
     def _see(self, model: Model, branch: Branch, images: Tensor) -> Iterator[Seen]:
         for scale in self.scales:
             scaled = scale_images(images, scale)
-            flipped = model.extract(scaled.flip(-1), branch) if model.flip_test else None
+            flipped = model.extract(mirror(scaled, branch.head.flip_shift), branch) if model.flip_test else None
             yield Seen(scale, model.extract(scaled, branch), flipped)
 
 
