@@ -107,6 +107,9 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
     name = next(name for name, one in model.branches.items() if one is branch)
     model = fold(model, dtype)
     branch = model.branches[name]
+    # Of as many boxes as there are, AOTInductor takes the output of a convolution for contiguous, whatever the weights
+    # make of it: masks would be read across their classes.
+    branch.head.to(memory_format=torch.contiguous_format)
     height, width, changes = _input_size(view)
     images = torch.randint(0, 255, (2, 3, height, width)).to(torch.uint8 if uint8 else torch.float32)
     inputs = {IMAGES: images if uint8 else (images - 127) / 64}
