@@ -248,8 +248,7 @@ class CIDHead(BaseHead[Listed]):
                 heats.append(self.gfd(down[i : i + 1], people, cells[None])[0])
                 features.append(people[0])
         counts = [len(cells) for cells in painted.cells]
-        images = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-        images = images.to(logits.device, non_blocking=True)
+        images = torch.from_numpy(np.repeat(np.arange(len(counts)), counts)).to(logits.device, non_blocking=True)
         mask = (painted.labelled & painted.learnt[:, None])[..., None, None]
         # Half precision rounds 1 - 1e-4 to 1, and its logarithm is not finite.
         with torch.autocast(logits.device.type, enabled=False):
@@ -291,7 +290,7 @@ class CIDHead(BaseHead[Listed]):
         _, cells, values = self._find_centers(looks, map_sizes)
         records = []
         # As many people as there are, in an image without the padding of the batch.
-        for i, count in enumerate((values > 0).sum(1).tolist()):
+        for i, count in enumerate((values > 0).sum(1).cpu().numpy()):
             one = slice(i, i + 1)
             heatmaps = self._person_heatmaps([look.of(i, sizes_hw[i]) for look in looks], cells[one, :count])
             if heatmaps.device.type == "cpu":
