@@ -38,9 +38,8 @@ def read_peaked(heatmaps: Tensor, kernel: int) -> tuple[Tensor, Tensor]:
     No cell is higher, once smoothed, than halfway between itself and the highest of all: those for which that is too
     low are left alone.
     """
-    maps = heatmaps[0].float().cpu().numpy()
+    maps, rows = heatmaps[0].float().numpy(), heatmaps[0].float().amax(-1).numpy()  # torch is twice as fast at that
     every = np.arange(len(maps))
-    rows = maps.max(axis=2)
     highest, y = rows.max(axis=1), rows.argmax(axis=1)
     x = maps[every, y].argmax(axis=1)
     least = 2 * _smoothed_at(maps, kernel, every, y, x) - highest - ROUNDING
