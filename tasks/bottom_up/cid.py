@@ -140,11 +140,12 @@ def gather_features(maps: Sequence[Tensor], cells: Tensor) -> Tensor:
     height, width = maps[0].shape[-2:]
     flat = (cells[..., 1] * width + cells[..., 0])[:, None]  # [B, 1, P]
     found = [maps[0].flatten(2).gather(2, flat.expand(-1, maps[0].shape[1], -1))]
-    # Bilinear enlarging reads a coarse map there, and the edge beyond it.
-    grid = (2 * cells.to(maps[0].dtype) + 1) / torch.tensor([width, height]).to(cells.device, non_blocking=True) - 1
+    # Bilinear enlarging reads a coarse map there, and the edge beyond it. Half precision would miss the place.
+    exact = torch.promote_types(maps[0].dtype, torch.float32)
+    grid = (2 * cells + 1).to(exact) / torch.tensor([width, height]).to(cells.device, non_blocking=True) - 1
     for x in maps[1:]:
-        read = F.grid_sample(x, grid[:, None].to(x.dtype), padding_mode="border", align_corners=False)
-        found.append(read[:, :, 0])
+        read = F.grid_sample(x.to(exact), grid[:, None], padding_mode="border", align_corners=False)
+        found.append(read[:, :, 0].to(x.dtype))
     return torch.cat(found, dim=1).transpose(1, 2)
 
 

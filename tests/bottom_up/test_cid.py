@@ -61,6 +61,14 @@ def test_features_of_people_are_those_of_the_joined_maps():
     torch.testing.assert_close(gather_features(maps, cells), gather_features([joined], cells))
 
 
+def test_half_precision_takes_features_from_the_same_place():
+    ramp = torch.arange(80.0).repeat(1, 1, 2, 1)  # the enlarged map rises by a quarter a cell
+    maps = [torch.zeros(1, 1, 8, 320), ramp]
+    cells = torch.tensor([[[x, 3] for x in range(2, 318, 5)]])
+    rough = gather_features([x.bfloat16() for x in maps], cells)
+    torch.testing.assert_close(rough.float(), gather_features(maps, cells), rtol=0.005, atol=0.01)
+
+
 PEOPLE = [(FIRST, [[[3, 2]]]), (SECOND, [[[0, 6]]]), (FIRST, [[[8, 0]]])]  # features, and the cell (x, y) of a centre
 
 
