@@ -31,6 +31,7 @@ from hrtoolkit.tasks.bottom_up.cid_losses import contrastive_loss, focal_loss
 from hrtoolkit.tasks.bottom_up.cid_reading import read_heatmaps, read_peaked
 from hrtoolkit.tasks.bottom_up.cid_targets import CenterTargets, Painted, paint_targets
 from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, smooth
+from hrtoolkit.tasks.bottom_up.targets import dim_unused
 from hrtoolkit.visualization import draw_heatmap
 
 LEAST, MOST = 1e-4, 1 - 1e-4  # of a heatmap
@@ -356,10 +357,13 @@ class CIDHead(BaseHead[Listed]):
         return {"kind": "people"}
 
     def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[ndarray]:
-        """Draw the highest of all heatmaps at each place over the images, RGB uint8 [h, w, 3] each."""
+        """Draw the highest of all heatmaps at each place over the images, dark where nothing is compared."""
         height, width = (-(-side // self.stride) for side in images.shape[-2:])
         painted = paint_targets(targets, (height, width), jitter=False)
-        pictures = super().draw_targets(images, targets, frames)
+        pictures = [
+            dim_unused(picture, target["use"].numpy(), self.stride)
+            for picture, target in zip(super().draw_targets(images, targets, frames), targets, strict=True)
+        ]
         scale = (self.stride, self.stride)
         return [
             draw_heatmap(picture, heatmap, scale)

@@ -47,6 +47,19 @@ def people_targets(record: Objects, frame: Frame) -> dict[str, ndarray]:
     }
 
 
+def dim_unused(image: ndarray, use: ndarray, stride: int = 1) -> ndarray:
+    """An input without a batch's padding, dark where it does not count, RGB uint8 [stride * h, stride * w, 3].
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        use: [h, w], above 0 where it counts.
+        stride: of `use`, in pixels.
+    """
+    use = use.repeat(stride, axis=0).repeat(stride, axis=1)[..., None]
+    pixels = image[: len(use), : use.shape[1]]
+    return np.ascontiguousarray(np.where(use > 0, pixels, pixels // 4))
+
+
 def draw_people(images: Tensor, targets: Listed, scheme: KeypointScheme) -> list[ndarray]:
     """Draw `people_targets` over their images: points, boxes, and dark what does not count; RGB uint8 [h, w, 3] each.
 
@@ -58,9 +71,7 @@ def draw_people(images: Tensor, targets: Listed, scheme: KeypointScheme) -> list
     pictures = []
     for image, target in zip(images, targets, strict=True):
         points, visible, corners, use = (target[name].numpy() for name in ("points", "visible", "corners", "use"))
-        height, width = use.shape
-        pixels = image[:, :height, :width].byte().permute(1, 2, 0).numpy()
-        picture = np.ascontiguousarray(np.where(use[..., None] > 0, pixels, pixels // 4))
+        picture = dim_unused(image.byte().permute(1, 2, 0).numpy(), use)
         for outline in np.rint(corners[:, [0, 1, 3, 2]]).clip(-FAR, FAR).astype(np.int32):
             cv2.polylines(picture, [np.ascontiguousarray(outline)], isClosed=True, color=BOX_COLOR)
         pictures.append(draw_keypoints(picture, points, visible > 0, scheme))

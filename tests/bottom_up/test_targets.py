@@ -10,7 +10,7 @@ from hrtoolkit.masks import Masks
 from hrtoolkit.records import Objects
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
+from hrtoolkit.tasks.bottom_up.targets import dim_unused, draw_people, people_targets
 from hrtoolkit.tasks.bottom_up.views import ShortSide
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 from hrtoolkit.views import Crop
@@ -147,3 +147,8 @@ def test_targets_are_drawn_over_the_image_and_dark_where_they_do_not_count():
     assert (picture[targets["use"] == 0] <= 50).all(-1).mean() > 0.99
     x, y = targets["points"][0, 5].round().astype(int)
     assert (picture[y, x] != 200).any()
+    coarse = dim_unused(pixels, targets["use"][::4, ::4], stride=4)
+    assert coarse.shape == (128, 128, 3)
+    assert (
+        coarse[::4, ::4] == np.where(targets["use"][::4, ::4, None] > 0, pixels[::4, ::4], pixels[::4, ::4] // 4)
+    ).all()
