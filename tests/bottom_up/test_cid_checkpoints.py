@@ -18,6 +18,18 @@ TO_MMPOSE = (
     ("gfd.", "gfd_module."),
 )
 
+MMPOSE_CONFIG = """
+codec = dict(type='DecoupledHeatmap', input_size=(512, 512), heatmap_size=(128, 128))
+model = dict(
+    type='BottomupPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+    backbone=dict(type='HRNet', in_channels=3, extra=dict(stage4=dict(multiscale_output=True))),
+    neck=dict(type='FeatureMapProcessor', concat=True),
+    head=dict(type='CIDHead', in_channels=480, num_keypoints=17, gfd_channels=32, decoder=codec),
+    test_cfg=dict(multiscale_test=False, flip_test=True, shift_heatmap=False, align_corners=False))
+"""
+
 
 def make_model(scheme="coco", **changes):
     torch.manual_seed(len(changes))
@@ -38,7 +50,8 @@ def mmpose_1(model):
         if not name.startswith("backbone."):
             name = f"head.{next(name.replace(ours, theirs) for ours, theirs in TO_MMPOSE if name.startswith(ours))}"
         renamed[name] = tensor
-    return {"state_dict": renamed, "meta": {"mmpose_version": "1.0.0"}}
+    names = dict(enumerate(model.head.scheme.names))
+    return {"state_dict": renamed, "meta": {"cfg": MMPOSE_CONFIG, "dataset_meta": {"keypoint_id2name": names}}}
 
 
 def mmpose_0(model):
