@@ -11,9 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d, deform_conv2d
 
-# (y, x) of the taps around a pixel, in the order of a kernel's weights.
-GRID = torch.tensor([[-1.0, -1, -1, 0, 0, 0, 1, 1, 1], [-1, 0, 1, -1, 0, 1, -1, 0, 1]])
-
 
 class AdaptiveBlock(nn.Module):
     """Adaptive convolution, normalisation, and the map itself added, of all groups of channels at once.
@@ -70,13 +67,19 @@ def find_taps(matrices: Tensor) -> Tensor:
     """Where the taps are, [B, G, 2, 9, H, W]: (y, x) in pixels from the one that they are of; see `adaptive_conv`."""
     batch, channels, height, width = matrices.shape
     matrices = matrices.reshape(batch, channels // 6, 2, 3, 1, height, width)
-    rows, columns = GRID.to(matrices).view(2, 9, 1, 1)
+    rows, columns = regular_grid(matrices).view(2, 9, 1, 1)
     return matrices[:, :, :, 0] * rows + matrices[:, :, :, 1] * columns + matrices[:, :, :, 2]
+
+
+def regular_grid(like: Tensor) -> Tensor:
+    """(y, x) of the taps of a plain convolution, [2, 9], in the order of a kernel's weights."""
+    steps = torch.arange(-1, 2, device=like.device, dtype=like.dtype)  # made there: copying would wait for the device
+    return torch.stack([steps.repeat_interleave(3), steps.repeat(3)])
 
 
 def _deform(x: Tensor, taps: Tensor, weight: Tensor) -> Tensor:
     # It adds the regular grid by itself, and takes (y, x) of tap after tap.
-    offsets = (taps - GRID.to(taps).view(2, 9, 1, 1)).transpose(2, 3).flatten(1, 3)
+    offsets = (taps - regular_grid(taps).view(2, 9, 1, 1)).transpose(2, 3).flatten(1, 3)
     return deform_conv2d(x, offsets, weight, padding=1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hrtoolkit.checkpoints import Format, register_format
 from hrtoolkit.openmmlab import read_keypoints
-from hrtoolkit.tasks.bottom_up.adaptive import GRID
+from hrtoolkit.tasks.bottom_up.adaptive import regular_grid
 
 OFFICIAL = "offset_feature_layers.0.0.adapt_conv.weight"
 MMPOSE_1, MMPOSE_0 = "head.displacement_conv_layers.0.conv.weight", "keypoint_head.offset_conv_layers.0.conv.weight"
@@ -70,7 +70,8 @@ def _from_mmpose(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[st
 
 def _check_grids(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """Leave out the grids of taps, which are constants, but where they are none that is known."""
-    known = (GRID, torch.cat([GRID, torch.ones(1, 9)]))
+    grid = regular_grid(torch.zeros(()))
+    known = (grid, torch.cat([grid, torch.ones(1, 9)]))  # official, and of mmpose
     same = {
         name
         for name, tensor in tensors.items()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hrtoolkit.tasks.bottom_up.adaptive import GRID, AdaptiveBlock, _deform, _sample, adaptive_conv, find_taps
+from hrtoolkit.tasks.bottom_up.adaptive import AdaptiveBlock, _deform, _sample, adaptive_conv, find_taps, regular_grid
 
 # What the official block gives of the input and the weights below.
 OFFSETS = [
@@ -45,7 +45,7 @@ def test_taps_and_output_are_the_official_ones():
     with torch.no_grad():
         taps = find_taps(block.transform_matrix_conv(x))
         output = block(x)
-    offsets = (taps[0, 0, :, :, 1, 2] - GRID).T.flatten()  # of row 1, column 2
+    offsets = (taps[0, 0, :, :, 1, 2] - regular_grid(x)).T.flatten()  # of row 1, column 2
     assert torch.allclose(offsets, torch.tensor(OFFSETS, dtype=torch.float64), atol=1e-11)
     assert torch.allclose(output.flatten(), torch.tensor(OUTPUT, dtype=torch.float64), atol=1e-11)
 

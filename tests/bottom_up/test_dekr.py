@@ -8,7 +8,7 @@ from hrtoolkit.errors import CheckpointError
 from hrtoolkit.frames import Warp
 from hrtoolkit.model import mirror
 from hrtoolkit.speed import fold
-from hrtoolkit.tasks.bottom_up.adaptive import GRID
+from hrtoolkit.tasks.bottom_up.adaptive import regular_grid
 from hrtoolkit.tasks.bottom_up.dekr import DEKRHead, Look, regress
 from hrtoolkit.tasks.bottom_up.dekr_targets import gather_people
 from hrtoolkit.tasks.bottom_up.poses import sample_heights
@@ -16,6 +16,7 @@ from hrtoolkit.tasks.bottom_up.rescoring import RescoringNet
 
 from .golden import assert_official, load_official, make_input, norm_shapes
 
+GRID = regular_grid(torch.zeros(()))
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
 
 
