@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -31,6 +32,7 @@ from hrtoolkit.config import load_config
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.memory import keep_freed_memory
 from hrtoolkit.model import Model
+from hrtoolkit.records import Objects
 from hrtoolkit.samples import Input
 from hrtoolkit.speed import fold
 from hrtoolkit.toy.scenes import make_scene
@@ -64,7 +66,9 @@ def predict(model: Model, image: np.ndarray, boxes_xywh: np.ndarray | None = Non
         batch = model.data_preprocessor(Collate(view.multiple, view.smallest)(inputs))
         with torch.inference_mode():
             records += model(**batch, mode="predict")
-    return len(branch.finish(records).labels)
+    found = branch.finish(records)
+    assert isinstance(found, Objects), "people"
+    return len(found.labels)
 
 
 def told(count: int) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -99,11 +103,11 @@ def time_all(counts: Sequence[int], rounds: int, device: str) -> dict[str, list[
     for _ in range(rounds + 1):
         measure("detector", 0, lambda: predict(detector, image))
         for count in counts:
-            measure(GIVEN, count, lambda n=count: predict(top_down, image, boxes[:n]))
+            measure(GIVEN, count, partial(predict, top_down, image, boxes[:count]))
             for name, model in models.items():
                 module = sys.modules[type(model.head).__module__]
                 with mock.patch.object(module, "find_centers", told(count)):
-                    measure(name, count, lambda m=model: predict(m, image))
+                    measure(name, count, partial(predict, model, image))
     medians = {key: statistics.median(times[1:]) for key, times in taken.items()}  # the first is for warming up
     given = [medians[GIVEN, count] for count in counts]
     found = [milliseconds + medians["detector", 0] for milliseconds in given]

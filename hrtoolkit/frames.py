@@ -54,7 +54,7 @@ class Frame:
         """Number of inputs of a batch."""
         return len(self.image_hw)
 
-    def __getitem__(self, index: int) -> Frame:
+    def __getitem__(self, index: int | slice | ndarray) -> Frame:
         """The frame of one input of a batch, or, for a slice or an array of positions, of some."""
         several = not isinstance(index, int)
         values = {}

@@ -109,7 +109,8 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
     branch = model.branches[name]
     # Of as many boxes as there are, AOTInductor takes the output of a convolution for contiguous, whatever the weights
     # make of it: masks would be read across their classes.
-    branch.head.to(memory_format=torch.contiguous_format)
+    network_head: Any = branch.head
+    network_head.to(memory_format=torch.contiguous_format)
     height, width, changes = _input_size(view)
     images = torch.randint(0, 255, (2, 3, height, width)).to(torch.uint8 if uint8 else torch.float32)
     inputs = {IMAGES: images if uint8 else (images - 127) / 64}

@@ -5,6 +5,8 @@ Plain NumPy in float64; keypoints are (x, y) in pixels of the image, areas are i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy import ndarray
 
@@ -12,7 +14,7 @@ MOST_PEOPLE = 20  # of an image, after soft suppression
 LEAST_AREA = 1.0  # square pixels that points take up: OKS divides by it
 
 
-def collect_people(points: ndarray, point_scores: ndarray, scores: ndarray) -> dict[str, ndarray]:
+def collect_people(points: ndarray, point_scores: ndarray, scores: ndarray) -> dict[str, Any]:
     """The fields of a record of the people that have a score above 0, with the boxes and areas that they take up.
 
     Args:

@@ -317,7 +317,7 @@ class CIDHead(BaseHead[Listed]):
 
     def _find_centers(self, looks: Sequence[_Look], sizes_hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The heatmap of centres [B, 1, h, w], cells [B, 30, 2] of its peaks, and how high they are [B, 30]."""
-        centers = clear_beyond(sum(look.centers for look in looks) / len(looks), sizes_hw)
+        centers = clear_beyond(torch.stack([look.centers for look in looks]).mean(0), sizes_hw)
         smoothed = clear_beyond(smooth(centers, self.center_kernel), sizes_hw)
         return centers, *find_centers(smoothed[:, 0], sizes_hw, self.threshold)
 

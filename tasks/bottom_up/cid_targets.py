@@ -142,7 +142,8 @@ def paint_targets(targets: Listed, map_hw: Size, jitter: bool = True, most: int 
     images = []
     for target in targets:
         painted = paint_gaussians(target["cells"], target["labelled"], target["radii"], map_hw)
-        cells, rows = target["centers"], slice(len(target["centers"]))
+        cells = target["centers"]
+        rows: slice | Tensor = slice(len(cells))
         if len(cells) > most:
             rows = torch.randperm(len(cells))[:most].sort().values.to(device, non_blocking=True)
             cells = cells[rows]

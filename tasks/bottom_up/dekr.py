@@ -171,10 +171,8 @@ class DEKRHead(BaseHead[Listed]):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Heatmaps [B, K + 1, H, W], of the centre last, and offsets [B, 2K, H, W] in cells, (x, y) of each joint."""
-        conv, norm, relu = self.transition_heatmap
-        heatmaps = self.head_heatmap(relu(convolve_joined(maps, conv, norm)))
-        conv, norm, relu = self.transition_offset
-        x = self.offset_feature_layers(relu(convolve_joined(maps, conv, norm)))
+        heatmaps = self.head_heatmap(_narrow(maps, self.transition_heatmap))
+        x = self.offset_feature_layers(_narrow(maps, self.transition_offset))
         return [heatmaps.contiguous(), self.offset_final_layer(x).contiguous()]
 
     def loss(self, maps: list[Tensor], targets: Listed, frames: Frame) -> dict[str, Tensor]:
@@ -281,11 +279,11 @@ class DEKRHead(BaseHead[Listed]):
         highest = [centers.amax(1, keepdim=True) for _, centers in found]
         usual = highest[scales.index(1)]
         usual = torch.where(usual > 0, usual, 1)
-        centers = [
+        values = [
             one if scale == 1 else one / highest[i].clamp(min=LEAST) * usual * self.scale_decay
             for i, ((_, one), scale) in enumerate(zip(found, scales, strict=True))
         ]
-        return torch.cat([points for points, _ in found], dim=1), torch.cat(centers, dim=1)
+        return torch.cat([points for points, _ in found], dim=1), torch.cat(values, dim=1)
 
     def _read_heights(self, look: Look, points: Tensor, sizes_hw: Tensor) -> Tensor:
         """How high the heatmaps are at points [B, P, K, 2], [B, P, K]."""
@@ -300,8 +298,8 @@ class DEKRHead(BaseHead[Listed]):
     ) -> Tensor:
         """Points on the peaks of the heatmaps, where there are some near."""
         averaged = [look.average(slice(None, -1), self.flip_order) for look in looks]
-        maps = [enlarge(one, look.stride, input_hw) for one, look in zip(averaged, looks, strict=True)]
-        maps = clear_beyond(torch.stack(maps).mean(0), sizes_hw)
+        enlarged = [enlarge(one, look.stride, input_hw) for one, look in zip(averaged, looks, strict=True)]
+        maps = clear_beyond(torch.stack(enlarged).mean(0), sizes_hw)
         points = move_onto_peaks(points, maps)
         return torch.where((scores > MATCH_SCORE)[..., None], refine(points, maps, self.stride), points)
 
@@ -375,3 +373,10 @@ def _mix(channels: int, out_channels: int) -> nn.Sequential:
 def _fit(use: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """A mask [h, w] with 0 at the right and below up to a size."""
     return F.pad(use, (0, size_hw[1] - use.shape[1], 0, size_hw[0] - use.shape[0]))
+
+
+def _narrow(maps: list[Tensor], transition: nn.Sequential) -> Tensor:
+    """What a 1x1 convolution, its BatchNorm and a ReLU give of the joined maps."""
+    conv, norm, relu = transition
+    assert isinstance(conv, nn.Conv2d), "the first of the three"
+    return relu(convolve_joined(maps, conv, norm))

@@ -190,17 +190,15 @@ class HigherHRNetHead(BaseHead[Listed]):
     def _read_maps(self, maps: list[Tensor], flipped: list[Tensor] | None) -> tuple[Tensor, Tensor]:
         """Mean heatmaps [B, K, h, w] and tags [B, K, T, h, w] of the finest level, T = 2 with mirrored inputs."""
         joints = len(self.flip_order)
-        views = []
+        heats, tags = [], []  # of the inputs, and of the mirrored ones turned back
         for one in [maps] if flipped is None else [maps, flipped]:
             outputs = [output.float() for output in self(one)]
             coarse = _resize(outputs[0], outputs[-1].shape[-2:])
-            heatmaps = [coarse[:, :joints], *outputs[1:]]
-            views.append((torch.stack(heatmaps).mean(0), coarse[:, joints:]))
+            heats.append(torch.stack([coarse[:, :joints], *outputs[1:]]).mean(0))
+            tags.append(coarse[:, joints:])
         if flipped is not None:
-            heatmaps, tags = (one.flip(-1)[:, self.flip_order] for one in views[1])
-            views[1] = (heatmaps, tags)
-        heatmaps, tags = zip(*views, strict=True)
-        return torch.stack(heatmaps).mean(0), torch.stack(tags, dim=2)
+            heats[1], tags[1] = (one.flip(-1)[:, self.flip_order] for one in (heats[1], tags[1]))
+        return torch.stack(heats).mean(0), torch.stack(tags, dim=2)
 
     def _find_candidates(
         self, heatmaps: Tensor, tags: Tensor, height: int, sizes_hw: Tensor | None
@@ -250,12 +248,13 @@ class HigherHRNetHead(BaseHead[Listed]):
         places = cells[joints, members]  # [N, K, 2]
         tag_maps = outputs["tags"].reshape(-1, *outputs["tags"].shape[-2:])
         factor = tag_maps.shape[-2] * self.strides[-1] // outputs["heatmaps"].shape[-2]
-        heatmaps = Enlarged(outputs["heatmaps"], factor, frame.input_hw)
+        height, width = frame.input_hw
+        heatmaps = Enlarged(outputs["heatmaps"], factor, (height, width))
         if self.fill is not None and not found.all():
             means = np.where(found[..., None], tags[joints, members], 0).sum(axis=1) / found.sum(axis=1)[:, None]
             people, missing = np.nonzero(~found)
             places[people, missing], heights[people, missing] = search_missing(
-                heatmaps, Enlarged(tag_maps, self.strides[-1], frame.input_hw), missing, means[people]
+                heatmaps, Enlarged(tag_maps, self.strides[-1], (height, width)), missing, means[people]
             )
             found |= heights > self.fill
             heights = np.where(found, heights, 0)
