@@ -41,6 +41,11 @@ def add_weights(folder: Path) -> None:
     weights = build_model("pose/hrnet_w32_coco").state_dict()
     named = {key.split(".", 1)[1]: value for key, value in weights.items()}  # the authors have no backbone. and head.
     torch.save(named, folder / "weights/pose_hrnet_w32_256x192.pth")
+    everybody = build_model("pose/higher_hrnet_w32_coco_512").state_dict()
+    torch.save(
+        {key.split(".", 1)[1]: value for key, value in everybody.items()},
+        folder / "weights/pose_higher_hrnet_w32_512.pth",
+    )
     (folder / "w32_256x192_adam_lr1e-3.yaml").write_text(OFFICIAL_POSE)
     (folder / "td-hm_hrnet-w32_udp-8xb64-210e_coco-256x192.py").write_text(MMPOSE)
     resolved = MMPOSE.partition("\n")[2]  # without the line of its base
