@@ -96,6 +96,17 @@ def test_files_of_mmpose_0_load_by_name():
     assert torch.equal(other.head.final_layers[0].bias, model.head.final_layers[0].bias)
 
 
+def test_files_of_the_official_training_load_by_name():
+    model, tensors = small_tensors()
+    bare = {name.split(".", 1)[1]: tensor for name, tensor in tensors.items()}
+    wrapped = {f"module.{name}": tensor for name, tensor in bare.items()}
+    file = {"epoch": 300, "model": "pose_higher_hrnet", "state_dict": wrapped, "best_state_dict": bare, "perf": 0.0}
+    other = build_model(make_config(TINY))
+    report = load_checkpoint(other, file | {"optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}})
+    assert report.ok and report.kind == "official HigherHRNet"
+    assert torch.equal(other.head.final_layers[0].bias, model.head.final_layers[0].bias)
+
+
 @pytest.mark.parametrize("lead", ["keypoint_head.", "head."])
 def test_files_of_one_level_load_by_name(lead):
     model, tensors = small_tensors(levels=1)
