@@ -241,3 +241,13 @@ def test_people_of_the_official_network(flip, official):
     for keypoint, (x, y, score) in enumerate(known):
         assert points[place, keypoint].tolist() == [x, y]
         assert scores[place, keypoint].item() == pytest.approx(score, abs=2e-6)
+
+
+def test_channels_of_a_persons_features_start_apart():
+    """With the official weights of 0.001 everywhere Adam's first steps make them one and the same."""
+    head = CIDHead([32, 64], [4, 8], scheme="coco")
+    for layer in (head.gfd.conv_down, head.gfd.c_attn["atn"], head.gfd.s_attn.atn, head.gfd.fuse_attn):
+        assert layer.weight.std() > 0.03
+    for layer in (head.iia.keypoint_center_conv, head.gfd.heatmap_conv):
+        assert layer.weight.std() < 0.002
+        assert layer.bias.sigmoid().tolist() == pytest.approx([0.01] * len(layer.bias))
