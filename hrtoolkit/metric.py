@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -97,10 +97,7 @@ class BaseMetric(Generic[Measure]):
     most: int | None = None
     writer: Writer | None = None
 
-    def score(self, measures: list[Measure], scheme: Any) -> dict[str, float]:  # of the kind that a metric knows
-        raise NotImplementedError
-
-    def score_subset(self, measures: list[Measure], scheme: Any) -> dict[str, float]:
+    def score_subset(self: Metric[Truth, Named, Measure], measures: list[Measure], scheme: Named) -> dict[str, float]:
         return self.score(measures, scheme) if measures else {}
 
     def draw(self, measures: Mapping[str, list[Measure]], scheme: Scheme) -> dict[str, ndarray]:
