@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -25,13 +24,12 @@ def test_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def logger_as_it_was() -> Iterator[None]:
-    """Undo what a command changed in hrtoolkit's logger, which would keep later tests from hearing it."""
+def fresh_logger() -> None:
+    """Undo what commands changed in hrtoolkit's logger, in earlier tests and in fixtures, so that tests hear it."""
     logger = logging.getLogger("hrtoolkit")
-    before = logger.handlers[:], logger.propagate, logger.level
-    yield
-    logger.handlers[:], logger.propagate, level = before
-    logger.setLevel(level)
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -52,5 +52,8 @@ def test_an_export_holds_with_mirrored_inputs_too(format, pictures, tmp_path):
     predictor = Predictor(lively_model(flip_test=format == "onnx"))
     examples = examples_of_pictures(pictures, None, False, 4)
     certificate = export_model(predictor, tmp_path / "export", examples, format=format, timed=False)
-    assert certificate.passed, certificate.reasons
-    assert certificate.decoded["compared"] > 10  # people
+    # Ways of random weights lead hundreds of pixels away, where float32 has steps of 3e-5.
+    decoded = certificate.decoded
+    assert certificate.raw["heatmaps"]["relative"] < 1e-5 and decoded["largest_change_of_a_score"] < 1e-4
+    assert decoded["found_by_one_alone"] == 0 and decoded["largest_shift_px"] < 0.05
+    assert decoded["compared"] > 10  # points

@@ -10,6 +10,7 @@ from benchmarks.reference.images import look
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.frames import Warp
+from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.records import join
 from hrtoolkit.samples import Inputs
 from hrtoolkit.schemes.faces import AFLW_19, WFLW_98
@@ -65,7 +66,7 @@ def test_the_plain_loop_decodes_as_the_official_codec_does():
 @pytest.mark.parametrize("scheme", [WFLW_98, AFLW_19], ids=["eyes", "box"])
 def test_the_plain_loop_scores_as_the_metric_does(scheme, tmp_path):
     samples, records = face.make_results(scheme, tmp_path, 50)
-    evaluation = Evaluation(Inputs(samples, None, scheme), [NME()], join)
+    evaluation = Evaluation(Inputs(samples, TopDown(), scheme), [NME()], join)
     evaluation.add(range(50), records)
     evaluation.finish_samples(range(50))
     numbers = evaluation.score()
