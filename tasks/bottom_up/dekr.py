@@ -91,6 +91,7 @@ class DEKRHead(BaseHead[Listed]):
             training, 0 for CrowdPose.
         flip: "original" paints the joints of mirrored training inputs `stride` - 1 pixels too far to the left, as the
             official code does.
+        masks: do not compare where a crowd is, or people of whom no keypoint is labelled.
         threshold: height of the heatmap of centres from which somebody is found.
         nms_distance: joints of two poses nearer than this share of a pose's diagonal are taken for one; 0.15 at several
             scales in the published tables.
@@ -108,6 +109,7 @@ class DEKRHead(BaseHead[Listed]):
     scheme: KeypointScheme
     kind = KeypointScheme
     targets = staticmethod(people_targets)
+    reads = ("masks",)
     reads_sizes = True
     output_layers = MappingProxyType(
         {
@@ -133,6 +135,7 @@ class DEKRHead(BaseHead[Listed]):
         offset_weight: NotNegative = 0.01,
         smallest_area: NotNegative = 1024.0,
         flip: Literal["aligned", "original"] = "aligned",
+        masks: bool = True,
         threshold: Share = 0.01,
         nms_distance: NotNegative = 0.05,
         nms: Literal["greedy", "original"] = "greedy",

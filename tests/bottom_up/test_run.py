@@ -74,6 +74,15 @@ def test_data_is_checked_and_shown_as_the_network_looks_at_it(coco_folder):
         assert (shown, count) == (3, 3) and sheet.any()
 
 
+@pytest.mark.parametrize("method", ["cid", "dekr", "higher_hrnet"])
+def test_every_method_is_told_where_nothing_is_compared(coco_folder, method):
+    edit_json(coco_folder / "people.json", add_regions)
+    config = make_config(coco_folder)
+    config.model.head = load_config(f"pose/{method}_w32_coco_512").model.head
+    learnt = [check_data(config)[0]["train"].to_learn(place) for place in range(2)]
+    assert all(one.masks is not None for one in learnt)
+
+
 def test_boxes_are_refused_where_whole_images_are_tested(coco_folder, tmp_path):
     with pytest.raises(ConfigError, match=r"model\.view ShortSide looks at whole images: leave boxes out"):
         run_test(make_config(coco_folder), tmp_path / "any.pth", boxes=coco_folder / "people.json")
