@@ -143,10 +143,7 @@ class KeypointHead(BaseHead[Stacked]):
     def describe(self) -> Settings:
         return {
             "codec": self.codec.describe(),
-            "scheme": {
-                "names": list(self.scheme.names),
-                "mirrored": [list(pair) for pair in self.scheme.mirrored],
-            },
+            "scheme": self.scheme.describe(),
         }
 
 

@@ -87,6 +87,10 @@ class Scheme:
         partner = {a: b for pair in self.mirrored for a, b in (pair, pair[::-1])}
         return [position[partner.get(name, name)] for name in self.names]
 
+    def describe(self) -> dict[str, list]:
+        """What predictions depend on, in plain values, as parts that have a scheme tell it."""
+        return {"names": list(self.names), "mirrored": [list(pair) for pair in self.mirrored]}
+
     def positions_in(self, other: Sequence[str]) -> np.ndarray:
         """Where each name stands among `other` names, int64 [K]; -1 where it does not."""
         position = {name: i for i, name in enumerate(other)}

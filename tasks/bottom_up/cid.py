@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -20,16 +20,16 @@ from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.model import Listed
 from hrtoolkit.necks import convolve_maps
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
-from hrtoolkit.runtime.oks import collect_people
-from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes import SchemeLike
 from hrtoolkit.tasks.bottom_up.cid_losses import contrastive_loss, focal_loss
 from hrtoolkit.tasks.bottom_up.cid_reading import read_heatmaps, read_peaked
 from hrtoolkit.tasks.bottom_up.cid_targets import CenterTargets, Painted, paint_targets
+from hrtoolkit.tasks.bottom_up.heads import PosesHead
 from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, smooth
 from hrtoolkit.tasks.bottom_up.targets import dim_unused
 from hrtoolkit.visualization import draw_heatmap
@@ -151,7 +151,7 @@ def gather_features(maps: Sequence[Tensor], cells: Tensor) -> Tensor:
 
 
 @HEADS.register_module()
-class CIDHead(BaseHead[Listed]):
+class CIDHead(PosesHead):
     """Contextual instance decoupling: one centre a person, then that person's heatmaps (CVPR 2022, pages 11060-11068).
 
     Without a neck it computes the same as behind `Concat`, in less time and memory.
@@ -174,10 +174,7 @@ class CIDHead(BaseHead[Listed]):
         OptionError: no scheme is given, it is not known, `center_kernel` is even, or an unknown `flip`.
     """
 
-    kind = KeypointScheme
     targets = CenterTargets(stride=4, smallest=1024.0, flip="aligned")  # by default
-    reads = ("masks",)
-    reads_sizes = True
     output_layers = MappingProxyType({"iia.keypoint_center_conv": 1, "gfd.heatmap_conv": 1})
     more_outputs = MappingProxyType({"iia.keypoint_center_conv": ("center of a person",)})
 
@@ -194,13 +191,11 @@ class CIDHead(BaseHead[Listed]):
         masks: bool = True,
         flip: Literal["aligned", "original"] = "aligned",
     ):
-        super().__init__()
+        super().__init__(scheme)
         if center_kernel % 2 == 0:
             raise OptionError(f"CIDHead: center_kernel is an odd number of cells, got {center_kernel}")
         if flip not in ("aligned", "original"):
             raise OptionError(f"CIDHead: flip is {flip!r}, expected 'aligned' or 'original'")
-        self.scheme: KeypointScheme = resolve_scheme(scheme, KeypointScheme)
-        self.flip_order = self.scheme.flip_order()
         self.stride = in_strides[0]
         self.center_kernel = center_kernel
         self.threshold = threshold
@@ -345,17 +340,6 @@ class CIDHead(BaseHead[Listed]):
         points = places.unflatten(1, people) * self.stride + self.stride / 2
         return {"points": points, "point_scores": scores, "scores": scores.mean(-1)}
 
-    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
-        points = outputs["points"]
-        in_image = frames.points_to_image(points.reshape(len(points), -1, 2)).reshape(points.shape)
-        return [
-            Objects(**collect_people(one, outputs["point_scores"][i], outputs["scores"][i]))
-            for i, one in enumerate(in_image)
-        ]
-
-    def reading(self) -> Settings:
-        return {"kind": "people"}
-
     def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[ndarray]:
         """Draw the highest of all heatmaps at each place over the images, dark where nothing is compared."""
         height, width = (-(-side // self.stride) for side in images.shape[-2:])
@@ -373,10 +357,7 @@ class CIDHead(BaseHead[Listed]):
     def describe(self) -> Settings:
         return {
             "center_kernel": self.center_kernel,
-            "scheme": {
-                "names": list(self.scheme.names),
-                "mirrored": [list(pair) for pair in self.scheme.mirrored],
-            },
+            **super().describe(),
         }
 
 

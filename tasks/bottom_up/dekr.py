@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy import ndarray
@@ -15,14 +14,13 @@ from torch import Tensor, nn
 from hrtoolkit.backbones.hrnet import BasicBlock
 from hrtoolkit.checkpoints import load_fitting
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.frames import Frame
+from hrtoolkit.model import Listed
 from hrtoolkit.necks import convolve_joined
 from hrtoolkit.ranges import Count, NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
-from hrtoolkit.runtime.oks import collect_people
-from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes import SchemeLike
 from hrtoolkit.tasks.bottom_up.adaptive import AdaptiveBlock
 from hrtoolkit.tasks.bottom_up.dekr_targets import (
     People,
@@ -33,6 +31,7 @@ from hrtoolkit.tasks.bottom_up.dekr_targets import (
     paint_peaks,
     weigh_cells,
 )
+from hrtoolkit.tasks.bottom_up.heads import PosesHead, sizes_of
 from hrtoolkit.tasks.bottom_up.inference import Seen
 from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond, find_centers
 from hrtoolkit.tasks.bottom_up.poses import (
@@ -69,7 +68,7 @@ class Look(NamedTuple):
 
 
 @HEADS.register_module()
-class DEKRHead(BaseHead[Listed]):
+class DEKRHead(PosesHead):
     """Bottom-up pose by disentangled keypoint regression (arXiv:2104.02300).
 
     Convention: cell i of a map lies on input pixel `stride` * i. Mirrored inputs are moved to the left by `stride` - 1
@@ -106,11 +105,7 @@ class DEKRHead(BaseHead[Listed]):
         OptionError: no scheme is given or known, or an option is none of those above.
     """
 
-    scheme: KeypointScheme
-    kind = KeypointScheme
     targets = staticmethod(people_targets)
-    reads = ("masks",)
-    reads_sizes = True
     output_layers = MappingProxyType(
         {
             "head_heatmap.1": 1,
@@ -143,12 +138,10 @@ class DEKRHead(BaseHead[Listed]):
         match: bool = False,
         rescore: bool | str = False,
     ):
-        super().__init__()
+        super().__init__(scheme)
         for name, value, choices in (("flip", flip, ("aligned", "original")), ("nms", nms, ("greedy", "original"))):
             if value not in choices:
                 raise OptionError(f"DEKRHead: {name} is {value!r}, expected one of {choices}")
-        self.scheme = resolve_scheme(scheme, KeypointScheme)
-        self.flip_order = self.scheme.flip_order()
         self.stride = in_strides[0]
         self.flip_shift = self.stride - 1
         self.label_shift = self.flip_shift if flip == "original" else 0
@@ -212,8 +205,7 @@ class DEKRHead(BaseHead[Listed]):
         Returns:
             the people of each image, best first; `point_scores` are the heights of the heatmaps at their joints.
         """
-        sizes_hw = torch.from_numpy(np.asarray(frames.input_hw, np.int64)).to(maps[0].device, non_blocking=True)
-        found = self.decode(maps, flipped, sizes_hw)
+        found = self.decode(maps, flipped, sizes_of(frames, maps[0].device))
         return self.read({name: found[name].cpu().numpy() for name in ("points", "point_scores", "scores")}, frames)
 
     def decode(
@@ -306,17 +298,6 @@ class DEKRHead(BaseHead[Listed]):
         points = move_onto_peaks(points, maps)
         return torch.where((scores > MATCH_SCORE)[..., None], refine(points, maps, self.stride), points)
 
-    def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
-        points = outputs["points"]
-        in_image = frames.points_to_image(points.reshape(len(points), -1, 2)).reshape(points.shape)
-        return [
-            Objects(**collect_people(one, outputs["point_scores"][i], outputs["scores"][i]))
-            for i, one in enumerate(in_image)
-        ]
-
-    def reading(self) -> Settings:
-        return {"kind": "people"}
-
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Files need not have a rescoring net where this head has one, nor this head where a file has one."""
         there = {name for name in tensors if name.startswith("rescore_net.")}
@@ -330,14 +311,6 @@ class DEKRHead(BaseHead[Listed]):
 
     def draw_targets(self, images: Tensor, targets: Listed, frames: Frame) -> list[ndarray]:
         return draw_people(images, targets, self.scheme)
-
-    def describe(self) -> Settings:
-        return {
-            "scheme": {
-                "names": list(self.scheme.names),
-                "mirrored": [list(pair) for pair in self.scheme.mirrored],
-            },
-        }
 
 
 def regress(look: Look, cells: Tensor, flip_order: Sequence[int]) -> Tensor:

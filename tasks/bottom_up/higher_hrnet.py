@@ -15,15 +15,16 @@ from torch.nn.utils.rnn import pad_sequence
 from hrtoolkit.backbones.hrnet import BasicBlock
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings, Warp
-from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.model import Listed
 from hrtoolkit.ranges import NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.oks import collect_people
-from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes import SchemeLike
 from hrtoolkit.tasks.bottom_up.embedding import find_cells, heatmap_error, paint_heatmaps, pull_and_push, read_tags
 from hrtoolkit.tasks.bottom_up.filling import Enlarged, find_steps, search_missing
 from hrtoolkit.tasks.bottom_up.grouping import group
+from hrtoolkit.tasks.bottom_up.heads import PeopleHead, sizes_of
 from hrtoolkit.tasks.bottom_up.inference import Seen
 from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond
 from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
@@ -33,7 +34,7 @@ TAG_LOSS = 1e-3  # weight of pull and of push
 
 
 @HEADS.register_module()
-class HigherHRNetHead(BaseHead[Listed]):
+class HigherHRNetHead(PeopleHead):
     """Everybody in an image by associative embedding, at a quarter and at half of the input's resolution.
 
     Convention: cell i of a map holds the input pixels from stride * i on, so a joint is read at the middle of its cell.
@@ -58,11 +59,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         OptionError: no scheme is given or known, or an option is none of those above.
     """
 
-    scheme: KeypointScheme
-    kind = KeypointScheme
     targets = staticmethod(people_targets)
-    reads = ("masks",)
-    reads_sizes = True
     output_layers: Mapping[str, int] = {}  # heatmaps and tags are inputs of the next level: no row stands alone
 
     def __init__(
@@ -79,7 +76,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         threshold: Share = 0.1,
         fill: NotNegative | None = 0.0,
     ):
-        super().__init__()
+        super().__init__(scheme)
         for name, value, choices in (
             ("levels", levels, (1, 2)),
             ("push", push, ("exponential", "max")),
@@ -87,8 +84,6 @@ class HigherHRNetHead(BaseHead[Listed]):
         ):
             if value not in choices:
                 raise OptionError(f"HigherHRNetHead: {name} is {value!r}, expected one of {choices}")
-        self.scheme = resolve_scheme(scheme, KeypointScheme)
-        self.flip_order = self.scheme.flip_order()
         self.sigma, self.push, self.flip = sigma, push, flip
         self.threshold, self.fill = threshold, fill
         self.strides = [in_strides[0], in_strides[0] // 2][:levels]
@@ -153,8 +148,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         Returns:
             the people of each image, see `read`.
         """
-        sizes_hw = torch.as_tensor(np.asarray(frames.input_hw)).to(maps[0].device, non_blocking=True)
-        found = self.decode(maps, flipped, sizes_hw)
+        found = self.decode(maps, flipped, sizes_of(frames, maps[0].device))
         return self.read({name: value.cpu().numpy() for name, value in found.items()}, frames)
 
     def decode(
@@ -274,13 +268,7 @@ class HigherHRNetHead(BaseHead[Listed]):
         return draw_people(images, targets, self.scheme)
 
     def describe(self) -> Settings:
-        return {
-            "scheme": {
-                "names": list(self.scheme.names),
-                "mirrored": [list(pair) for pair in self.scheme.mirrored],
-            },
-            "udp": False,
-        }
+        return {**super().describe(), "udp": False}
 
 
 def _finer(in_channels: int, channels: int) -> nn.Sequential:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +15,7 @@ from hrtoolkit.model import Branch, Model, mirror
 from hrtoolkit.ranges import Positive
 from hrtoolkit.records import Record
 from hrtoolkit.registry import INFERENCES
+from hrtoolkit.tasks.bottom_up.heads import sizes_of
 
 STEP = 0.5  # scales are multiples of it: inputs are padded to a multiple of 64, and networks halve them five times
 
@@ -81,7 +81,7 @@ class PoseMultiScale:
         if not isinstance(head, ScaleHead):
             raise OptionError(f"PoseMultiScale: {type(head).__name__} cannot join scales; leave out model.inference")
         height, width = images.shape[-2:]
-        sizes_hw = torch.as_tensor(np.asarray(frames.input_hw)).to(images.device, non_blocking=True)
+        sizes_hw = sizes_of(frames, images.device)
         found = head.decode_scales(self._see(model, branch, images), (height, width), sizes_hw)
         return branch.head.read({name: value.cpu().numpy() for name, value in found.items()}, frames)
 

@@ -123,10 +123,7 @@ class LabelHead(BaseHead[Stacked]):
     def describe(self) -> Settings:
         return {
             "align_corners": self.align_corners,
-            "scheme": {
-                "names": list(self.scheme.names),
-                "mirrored": [list(pair) for pair in self.scheme.mirrored],
-            },
+            "scheme": self.scheme.describe(),
         }
 
 
