@@ -6,28 +6,12 @@
     json.dump({k: v if k == 'categories' else v + b[k] for k, v in a.items()}, open('crowdpose_trainval.json', 'w'))"
 """
 
-custom_imports = dict(imports=["hrtoolkit.tasks.pose", "hrtoolkit.tasks.bottom_up"])
-model = dict(view=dict(type="ShortSide", size=512))
+_base_ = "bottom_up_coco.py"
+
 train_dataloader = dict(
-    batch_size=12,
-    num_workers=4,
-    dataset=dict(
-        type="CocoKeypoints",
-        data_root="data/crowdpose",
-        ann_file="json/crowdpose_trainval.json",
-        image_dir="images",
-        keep_empty=False,
-    ),
-    augmentation=dict(type="AffineAugmentation"),
+    dataset=dict(data_root="data/crowdpose", ann_file="json/crowdpose_trainval.json", image_dir="images"),
 )
 val_dataloader = dict(
-    batch_size=4,
-    num_workers=4,
-    dataset=dict(
-        type="CocoKeypoints",
-        data_root="data/crowdpose",
-        ann_file="json/crowdpose_test.json",
-        image_dir="images",
-    ),
+    dataset=dict(data_root="data/crowdpose", ann_file="json/crowdpose_test.json", image_dir="images"),
 )
 val_evaluator = dict(type="CrowdPoseMetric")

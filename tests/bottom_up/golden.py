@@ -6,7 +6,6 @@ every output, and 64 evenly spaced values; and of the names and shapes of its we
 
 import hashlib
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,15 @@ import torch
 
 from hrtoolkit import load_checkpoint
 
+from ..test_official_outputs import named_generator, named_value
+
 GOLDEN = json.loads(Path(__file__).with_suffix(".json").read_text())
 CLOSE = 1e-4  # of the deviation of an output
 
 
 def make_input(entry):
     """The images [B, 3, H, W] of an entry."""
-    return torch.randn(GOLDEN[entry]["input"], generator=_generator(entry))
+    return torch.randn(GOLDEN[entry]["input"], generator=named_generator(entry))
 
 
 def load_official(entry, model, head_shapes, folder, lead="", constants=None):
@@ -38,7 +39,7 @@ def load_official(entry, model, head_shapes, folder, lead="", constants=None):
     shapes |= {name: list(shape) for name, shape in head_shapes.items()}
     told = "\n".join(sorted(f"{name} {shape}" for name, shape in shapes.items()))
     assert hashlib.sha256(told.encode()).hexdigest()[:16] == GOLDEN[entry]["names"], "these are not the official names"
-    tensors = {name: _fill(name, shape) for name, shape in shapes.items()} | (constants or {})
+    tensors = {name: named_value(name, torch.empty(shape)) for name, shape in shapes.items()} | (constants or {})
     torch.save(tensors, folder / "official.pth")
     return load_checkpoint(model, folder / "official.pth")
 
@@ -59,20 +60,3 @@ def norm_shapes(name, channels):
     """Names and shapes of a batch normalisation."""
     vectors = {f"{name}.{part}": [channels] for part in ("weight", "bias", "running_mean", "running_var")}
     return vectors | {f"{name}.num_batches_tracked": []}
-
-
-def _generator(name):
-    return torch.Generator().manual_seed(zlib.crc32(name.encode()))
-
-
-def _fill(name, shape):
-    generator = _generator(name)
-    if name.endswith("num_batches_tracked"):
-        return torch.zeros((), dtype=torch.long)
-    if name.endswith("running_mean") or name.endswith("bias"):
-        return torch.randn(shape, generator=generator) * 0.1
-    if name.endswith("running_var"):
-        return torch.rand(shape, generator=generator) + 0.5
-    if len(shape) == 1 and name.endswith("weight"):
-        return torch.rand(shape, generator=generator) * 0.25 + 0.25
-    return torch.randn(shape, generator=generator) * (shape[0] / int(np.prod(shape))) ** 0.5

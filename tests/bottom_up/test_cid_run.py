@@ -35,14 +35,6 @@ def lively_model(**view):
     return model
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    """RGB pictures of several sizes."""
-    rng = np.random.default_rng(0)
-    sizes = [(120, 160), (160, 120), (90, 91), (64, 200)]
-    return [cv2.GaussianBlur(rng.integers(0, 256, (*size, 3), dtype=np.uint8), (0, 0), 2) for size in sizes]
-
-
 def test_the_runtime_finds_the_same_people(pictures):
     mine, theirs = both(lively_model(), batch_size=2)
     assert_alike(mine, theirs, pictures)

@@ -1,7 +1,5 @@
 """DEKR from pictures to people: by the runtime, and as an export."""
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
@@ -29,14 +27,6 @@ def lively_model(**options):
                 parameter.normal_(std=0.03 if "transition" in name else 0.3)
         model.head.rescore_net.l3.weight.normal_(std=0.01)
     return model
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    """RGB pictures of several sizes."""
-    rng = np.random.default_rng(0)
-    sizes = [(120, 160), (160, 120), (90, 91), (64, 200)]
-    return [cv2.GaussianBlur(rng.integers(0, 256, (*size, 3), dtype=np.uint8), (0, 0), 2) for size in sizes]
 
 
 def test_the_runtime_finds_the_same_people(pictures):

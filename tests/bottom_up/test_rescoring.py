@@ -5,7 +5,7 @@ from hrtoolkit.checkpoints import load_fitting
 from hrtoolkit.errors import OptionError
 from hrtoolkit.tasks.bottom_up.rescoring import RescoringNet
 
-from .golden import _fill
+from ..test_official_outputs import named_value
 
 
 def make_poses(joints):
@@ -17,7 +17,7 @@ def make_poses(joints):
 
 def make_net(joints, tmp_path):
     net = RescoringNet(joints)
-    torch.save({name: _fill(name, list(t.shape)) for name, t in net.state_dict().items()}, tmp_path / "rescore.pth")
+    torch.save({name: named_value(name, t) for name, t in net.state_dict().items()}, tmp_path / "rescore.pth")
     load_fitting(net, tmp_path / "rescore.pth")
     return net.double()
 
