@@ -13,7 +13,7 @@ from hrtoolkit.frames import Frame, Size
 from hrtoolkit.model import Listed
 from hrtoolkit.records import Objects
 from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE
-from hrtoolkit.tasks.bottom_up.targets import people_targets
+from hrtoolkit.tasks.bottom_up.targets import fit_use, people_targets
 
 ROUNDING = 1e-3  # cells: a side of 10.0001 is one of 10
 
@@ -137,7 +137,6 @@ def paint_targets(targets: Listed, map_hw: Size, jitter: bool = True, most: int 
         jitter: move each centre by up to a cell.
         most: people an image that are learnt one by one; of more, some are drawn by lot.
     """
-    height, width = map_hw
     device = targets[0]["cells"].device
     images = []
     for target in targets:
@@ -149,13 +148,10 @@ def paint_targets(targets: Listed, map_hw: Size, jitter: bool = True, most: int 
             cells = cells[rows]
         if jitter:
             cells = move_cells(cells, torch.randint(-1, 2, cells.shape, device=device), map_hw)
-        use = torch.zeros(1, height, width, dtype=torch.bool, device=device)
-        own = target["use"]
-        use[:, : own.shape[0], : own.shape[1]] = own
         images.append(
             Painted(
                 everybody=painted.amax(0) if len(painted) else painted.new_zeros(painted.shape[1:]),
-                use=use,
+                use=fit_use(target["use"], map_hw)[None],
                 cells=[cells],
                 people=painted[rows, :-1],
                 labelled=target["labelled"][rows, :-1],

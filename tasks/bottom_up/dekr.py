@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor, nn
 
@@ -45,7 +44,7 @@ from hrtoolkit.tasks.bottom_up.poses import (
     sample_heights,
 )
 from hrtoolkit.tasks.bottom_up.rescoring import RescoringNet
-from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
+from hrtoolkit.tasks.bottom_up.targets import draw_people, fit_use, people_targets
 
 JOINT_CHANNELS = 15  # features of each joint, in W32 and W48 alike
 JOINT_SIGMA = 2.0  # cells
@@ -177,7 +176,7 @@ class DEKRHead(PosesHead):
         size_hw = (heatmaps.shape[-2], heatmaps.shape[-1])
         people = gather_people(targets, self.stride, self.smallest_area, self.label_shift)
         painted = self._paint(people, size_hw)
-        use = torch.stack([_fit(one["use"][:: self.stride, :: self.stride], size_hw) for one in targets])
+        use = torch.stack([fit_use(one["use"], size_hw, self.stride) for one in targets])
         sizes = (people.diagonals * self.stride).clamp(min=SMALLEST)
         places, true, weights = find_offsets(people, sizes, size_hw)
         batch, number, joints, cells, _ = true.shape
@@ -344,11 +343,6 @@ def _pick(order: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
 def _mix(channels: int, out_channels: int) -> nn.Sequential:
     """A 1x1 convolution of the joined maps."""
     return nn.Sequential(nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU(True))
-
-
-def _fit(use: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """A mask [h, w] with 0 at the right and below up to a size."""
-    return F.pad(use, (0, size_hw[1] - use.shape[1], 0, size_hw[0] - use.shape[0]))
 
 
 def _narrow(maps: list[Tensor], transition: nn.Sequential) -> Tensor:

@@ -27,7 +27,7 @@ from hrtoolkit.tasks.bottom_up.grouping import group
 from hrtoolkit.tasks.bottom_up.heads import PeopleHead, sizes_of
 from hrtoolkit.tasks.bottom_up.inference import Seen
 from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond
-from hrtoolkit.tasks.bottom_up.targets import draw_people, people_targets
+from hrtoolkit.tasks.bottom_up.targets import draw_people, fit_use, people_targets
 
 BLOCKS = 4  # residual ones after the transposed convolution
 TAG_LOSS = 1e-3  # weight of pull and of push
@@ -116,12 +116,13 @@ class HigherHRNetHead(PeopleHead):
         """
         with torch.autocast(maps[0].device.type, enabled=False):
             outputs = self([x.float() for x in maps])
-            points, visible, mirrored, use = _batch(targets)
+            points, visible = (pad_sequence([one[name] for one in targets], True) for name in ("points", "visible"))
+            mirrored = torch.stack([one["mirrored"] for one in targets])
             losses = {}
             for stride, output in zip(self.strides, outputs, strict=True):
                 cells, there, drawn = self._paint(points, visible, mirrored, stride, output.shape[-2:])
-                heatmaps = output[:, : drawn.shape[1]]
-                losses[f"loss_heatmap_{stride}"] = heatmap_error(heatmaps, drawn, _fit(use, stride, drawn.shape[-2:]))
+                use = torch.stack([fit_use(one["use"], drawn.shape[-2:], stride) for one in targets])
+                losses[f"loss_heatmap_{stride}"] = heatmap_error(output[:, : drawn.shape[1]], drawn, use)
                 if stride == self.strides[0]:
                     tags = read_tags(output[:, drawn.shape[1] :], cells, there)
                     pull, push = pull_and_push(tags, there, self.push)
@@ -279,22 +280,6 @@ def _finer(in_channels: int, channels: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
     )
     return nn.Sequential(up, *(nn.Sequential(BasicBlock(channels)) for _ in range(BLOCKS)))
-
-
-def _batch(targets: Listed) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Points [B, P, K, 2] and visible [B, P, K] of up to P people, mirrored [B], use [B, H, W]; 0 beyond them."""
-    points, visible = (pad_sequence([one[name] for one in targets], True) for name in ("points", "visible"))
-    use = [one["use"] for one in targets]
-    height, width = (max(one.shape[axis] for one in use) for axis in (0, 1))
-    use = [F.pad(one, (0, width - one.shape[1], 0, height - one.shape[0])) for one in use]
-    return points, visible, torch.stack([one["mirrored"] for one in targets]), torch.stack(use)
-
-
-def _fit(use: Tensor, stride: int, map_hw: Sequence[int]) -> Tensor:
-    """What counts of a map: a cell stands for its first input pixel."""
-    height, width = map_hw
-    cells = use[:, ::stride, ::stride]
-    return F.pad(cells, (0, width - cells.shape[2], 0, height - cells.shape[1]))
 
 
 def _resize(maps: Tensor, size_hw: Sequence[int]) -> Tensor:

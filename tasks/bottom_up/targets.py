@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor
 
@@ -45,6 +48,18 @@ def people_targets(record: Objects, frame: Frame) -> dict[str, ndarray]:
         "use": use,
         "mirrored": np.array(frame.mirror),
     }
+
+
+def fit_use(use: Tensor, map_hw: Sequence[int], stride: int = 1) -> Tensor:
+    """What counts of a map, [H, W], 0 beyond an input: a cell stands for its first pixel.
+
+    Args:
+        use: [h, w] of an input.
+        map_hw: rows and columns of the map.
+        stride: of the map, in pixels of `use`.
+    """
+    cells = use[::stride, ::stride]
+    return F.pad(cells, (0, map_hw[1] - cells.shape[1], 0, map_hw[0] - cells.shape[0]))
 
 
 def dim_unused(image: ndarray, use: ndarray, stride: int = 1) -> ndarray:
