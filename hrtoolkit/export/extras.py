@@ -1,8 +1,9 @@
-"""Packages that only exports need: imported when they are, and kept from telling anybody."""
+"""Packages that only exports need: imported when they are, and kept from talking."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,3 +46,16 @@ def without_telemetry() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def errors_only(*loggers: str) -> Iterator[None]:
+    """Keep what loggers of others say below an error, which users could not change, to themselves."""
+    before = {name: logging.getLogger(name).level for name in loggers}
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from hrtoolkit.errors import OptionError, UserError
-from hrtoolkit.export.extras import import_extra, without_telemetry
+from hrtoolkit.export.extras import errors_only, import_extra, without_telemetry
 from hrtoolkit.files import write_atomically
 from hrtoolkit.model import Branch, Model, mirror
 from hrtoolkit.speed import fold
@@ -251,14 +251,7 @@ def write_pt2(graph: Graph, path: Path) -> None:
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
     """Keep the exporters' progress and warnings, which tell users nothing that they could change, to themselves."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [one.level for one in loggers]
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    quiet = errors_only("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+    with quiet, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        for one in loggers:
-            one.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for one, level in zip(loggers, levels, strict=True):
-                one.setLevel(level)
+        yield

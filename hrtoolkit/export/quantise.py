@@ -18,7 +18,7 @@ from typing import Any
 from numpy import ndarray
 
 from hrtoolkit.errors import UserError
-from hrtoolkit.export.extras import import_extra, without_telemetry
+from hrtoolkit.export.extras import errors_only, import_extra, without_telemetry
 from hrtoolkit.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -200,8 +200,7 @@ class OpenVinoInt8(Int8):
         # A node can have become several operations, "NODE" and "NODE/...".
         left = tuple(f"{name}/" for name in self.left)
         ignored = [name for name in names if group_of(name) is None or f"{name}/".startswith(left)]
-        nncf.set_log_level(logging.ERROR)
-        with redirect_stdout(sys.stderr):  # its progress
+        with errors_only("nncf"), redirect_stdout(sys.stderr):  # its progress
             self.int8 = nncf.quantize(
                 self.float32,
                 nncf.Dataset([dict(one) for one in self.inputs]),

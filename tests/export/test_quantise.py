@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from hrtoolkit.errors import UserError
-from hrtoolkit.export.extras import import_extra, without_telemetry
+from hrtoolkit.export.extras import errors_only, import_extra, without_telemetry
 from hrtoolkit.export.keeping import relative_error
 from hrtoolkit.export.quantise import Int8, OnnxInt8, OpenVinoInt8, group_of
 
@@ -121,3 +122,11 @@ def test_nobody_is_told(monkeypatch):
     with without_telemetry():
         assert asked._run_in_ci() and os.environ["NNCF_CI"]
     assert os.environ["CI"] == "false" and "NNCF_CI" not in os.environ
+
+
+def test_others_talk_as_before():
+    logger = logging.getLogger("nncf")
+    logger.setLevel(logging.INFO)
+    with errors_only("nncf"):
+        assert not logger.isEnabledFor(logging.WARNING)
+    assert logger.level == logging.INFO
