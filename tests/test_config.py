@@ -180,6 +180,13 @@ def test_overrides_reach_into_dicts_and_lists_and_add_names(write):
     assert config.param_scheduler[1] == {"type": "A", "begin": 2}
 
 
+def test_a_part_that_a_config_lacks_begins_with_its_type(write):
+    overrides = ["model.inference.type=MultiScale", "model.inference.scales=[1, 2]"]
+    assert load_config(write(GOOD), overrides).model.inference == {"type": "MultiScale", "scales": [1, 2]}
+    with pytest.raises(ConfigError, match="model has no 'inference'"):
+        load_config(write(GOOD), overrides[::-1])
+
+
 def test_every_override_that_does_not_fit_is_named(write):
     overrides = ["seed", "=3", "a..b=1", "modle.x=1", "param_scheduler.2.end=1", "param_scheduler.last.end=1"]
     with pytest.raises(ConfigError, match=r"config\.py: 8 problems") as caught:

@@ -248,6 +248,8 @@ def _override_(config: Config, text: str) -> str | None:
             key = int(key)
         elif not isinstance(node, dict):
             return f"override {text!r}: {above} is {reprlib.repr(node)}; set it as a whole"
+        elif key not in node and keys[depth + 1 :] == ["type"]:  # a part that the config lacks begins with its type
+            node[key] = {}
         elif key not in node and not last:
             return f"override {text!r}: {above or 'the config'} has no {key!r}{suggest(key, list(node))}"
         if last:
