@@ -30,7 +30,6 @@ from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond
 from hrtoolkit.tasks.bottom_up.targets import draw_people, fit_use, people_targets
 
 BLOCKS = 4  # residual ones after the transposed convolution
-TAG_LOSS = 1e-3  # weight of pull and of push
 
 
 @HEADS.register_module()
@@ -47,6 +46,7 @@ class HigherHRNetHead(PeopleHead):
         levels: 2 is HigherHRNet; 1 is HRNet with associative embedding, which has no transposed convolution.
         sigma: deviation of the painted gaussians in cells, the same on both levels.
         push: what keeps the tags of two people d apart: "exponential" exp(-d^2), or "max" max(1 - |d|, 0).
+        tag_weight: of both losses of the tags, beside those of the heatmaps.
         flip: where joints of mirrored training inputs are painted: "aligned" at the mirror image of their cells,
             "original" a cell beside, as the official code does.
         masks: do not compare where a crowd is, or people of whom no keypoint is labelled.
@@ -71,6 +71,7 @@ class HigherHRNetHead(PeopleHead):
         levels: Literal[1, 2] = 2,
         sigma: Positive = 2.0,
         push: Literal["exponential", "max"] = "exponential",
+        tag_weight: NotNegative = 1e-3,
         flip: Literal["aligned", "original"] = "aligned",
         masks: bool = True,
         threshold: Share = 0.1,
@@ -85,6 +86,7 @@ class HigherHRNetHead(PeopleHead):
             if value not in choices:
                 raise OptionError(f"HigherHRNetHead: {name} is {value!r}, expected one of {choices}")
         self.sigma, self.push, self.flip = sigma, push, flip
+        self.tag_weight = tag_weight
         self.threshold, self.fill = threshold, fill
         self.strides = [in_strides[0], in_strides[0] // 2][:levels]
         channels, joints = in_channels[0], len(self.scheme.names)
@@ -126,7 +128,7 @@ class HigherHRNetHead(PeopleHead):
                 if stride == self.strides[0]:
                     tags = read_tags(output[:, drawn.shape[1] :], cells, there)
                     pull, push = pull_and_push(tags, there, self.push)
-            return losses | {"loss_pull": TAG_LOSS * pull.mean(), "loss_push": TAG_LOSS * push.mean()}
+            return losses | {"loss_pull": self.tag_weight * pull.mean(), "loss_push": self.tag_weight * push.mean()}
 
     def _paint(
         self, points: Tensor, visible: Tensor, mirrored: Tensor, stride: int, map_hw: Sequence[int]

@@ -333,6 +333,18 @@ def test_a_batch_gives_finite_losses_and_touches_every_weight(levels):
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
+def test_tags_weigh_as_much_as_is_said():
+    losses = []
+    for options in ({}, {"tag_weight": 0.005}):
+        torch.manual_seed(0)
+        head = make_head(17, **options)
+        losses.append(head.loss([torch.randn(1, 4, 16, 24)], [make_targets(3)], None))
+    usual, heavy = losses
+    for name, value in usual.items():
+        factor = 1 if "heatmap" in name else 5
+        torch.testing.assert_close(heavy[name], factor * value)
+
+
 def test_images_without_people_pull_and_push_nothing():
     model = build_model(make_config(TINY))
     losses = model(torch.randn(2, 3, 64, 96), [make_targets(0), make_targets(0)], None, mode="loss")

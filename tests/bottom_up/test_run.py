@@ -13,16 +13,18 @@ from hrtoolkit.engine.browse import browse
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.errors import UserError
 
-from ..conftest import REPOSITORY, edit_json
+from ..conftest import edit_json
 
-TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
-CONFIG = REPOSITORY / "configs" / "pose" / "cid_toy.py"
+TINY = dict(width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
+METHODS = pytest.mark.parametrize("method", ["cid", "dekr", "higher_hrnet"])
 
 
-def make_config(folder, image_dir=("images", "images"), ann_file=("people.json", "people.json"), **options):
-    """The toy config with a tiny network and other data."""
-    config = load_config(CONFIG)
-    config.model.backbone = TINY
+def make_config(
+    folder, image_dir=("images", "images"), ann_file=("people.json", "people.json"), method="cid", **options
+):
+    """The config of a method with a tiny backbone and other data."""
+    config = load_config(f"pose/{method}_w32_coco_512")
+    config.model.backbone.update(TINY)
     config.model.view.size = 64
     for i, name in enumerate(("train_dataloader", "val_dataloader")):
         loader = config[name]
@@ -30,6 +32,7 @@ def make_config(folder, image_dir=("images", "images"), ann_file=("people.json",
         loader.dataset.update(data_root=str(folder), ann_file=ann_file[i], image_dir=image_dir[i])
     config.train_dataloader.dataset.update(options)
     config.train_cfg = dict(max_epochs=1, val_interval=1)
+    config.param_scheduler = None
     return config
 
 
@@ -74,11 +77,10 @@ def test_data_is_checked_and_shown_as_the_network_looks_at_it(coco_folder):
         assert (shown, count) == (3, 3) and sheet.any()
 
 
-@pytest.mark.parametrize("method", ["cid", "dekr", "higher_hrnet"])
+@METHODS
 def test_every_method_is_told_where_nothing_is_compared(coco_folder, method):
     edit_json(coco_folder / "people.json", add_regions)
-    config = make_config(coco_folder)
-    config.model.head = load_config(f"pose/{method}_w32_coco_512").model.head
+    config = make_config(coco_folder, method=method)
     learnt = [check_data(config)[0]["train"].to_learn(place) for place in range(2)]
     assert all(one.masks is not None for one in learnt)
 
@@ -88,9 +90,10 @@ def test_boxes_are_refused_where_whole_images_are_tested(coco_folder, tmp_path):
         run_test(make_config(coco_folder), tmp_path / "any.pth", boxes=coco_folder / "people.json")
 
 
-def test_real_images_are_trained_on(test_data, tmp_path):
+@METHODS
+def test_real_images_are_trained_on(test_data, tmp_path, method):
     files = [f"annotations/person_keypoints_{split}2017.json" for split in ("train", "val")]
-    config = make_config(test_data / "coco", ("train2017", "val2017"), files)
+    config = make_config(test_data / "coco", ("train2017", "val2017"), files, method)
     config.train_dataloader.batch_size = 8
     metrics = train(config, tmp_path / "work")
     assert np.isfinite(metrics["loss"]) and 0 <= metrics["AP"] <= 1

@@ -1,0 +1,41 @@
+"""A small HigherHRNet on the toy world, short side 128: everybody in an image at once, on a laptop's CPU.
+
+python tools/make_toy_data.py
+python tools/train.py configs/pose/higher_hrnet_toy.py
+
+Without weights to start from the official options are slow: this network starts as a classifier does (He), and tags
+weigh five times as much.
+"""
+
+_base_ = "../_base_/bottom_up_coco.py"
+
+model = dict(
+    backbone=dict(
+        type="HRNet",
+        width=16,
+        modules=(1, 1, 1),
+        blocks=2,
+        layer1_blocks=1,
+        layer1_planes=16,
+        num_outputs=1,
+        init="kaiming",
+    ),
+    neck=dict(type="HighestResolution"),
+    head=dict(type="HigherHRNetHead", scheme="coco", sigma=1.5, push="max", tag_weight=5e-3),
+    view=dict(size=128),
+    flip_test=True,
+)
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    dataset=dict(data_root="data/toy"),
+    augmentation=dict(scale=(1.0, 1.2), rotation=0.0, shift=0.0),
+)
+val_dataloader = dict(num_workers=2, dataset=dict(data_root="data/toy"))
+train_cfg = dict(max_epochs=12, val_interval=4)
+optim_wrapper = dict(optimizer=dict(type="Adam", lr=3e-3, betas=(0.9, 0.99)))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),
+    dict(type="CosineAnnealingLR", by_epoch=True, eta_min=3e-5, convert_to_iter_based=True),
+]
+seed = 0
