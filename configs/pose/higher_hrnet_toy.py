@@ -32,7 +32,7 @@ train_dataloader = dict(
     augmentation=dict(scale=(1.0, 1.2), rotation=0.0, shift=0.0),
 )
 val_dataloader = dict(num_workers=2, dataset=dict(data_root="data/toy"))
-train_cfg = dict(max_epochs=12, val_interval=4)
+train_cfg = dict(max_epochs=10, val_interval=5)
 optim_wrapper = dict(optimizer=dict(type="Adam", lr=3e-3, betas=(0.9, 0.99)))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -1,12 +1,15 @@
-"""Where the centres of people are: peaks of a map, as CID and DEKR find them."""
+"""Peaks of maps: the centres of people, as CID and DEKR find them, and candidates for joints."""
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 MOST_PEOPLE = 30  # of an image
+AROUND = np.ones((5, 5), np.uint8)  # cells in which a candidate for a joint is the highest
 
 
 def smooth(maps: Tensor, kernel: int) -> Tensor:
@@ -61,3 +64,13 @@ def find_centers(maps: Tensor, sizes_hw: Tensor, threshold: float, most: int = M
     places = torch.where(found, places, 0)
     rows = places // width
     return torch.stack([places - rows * width, rows], dim=-1), torch.where(found, values, 0)
+
+
+def keep_peaks(maps: Tensor) -> Tensor:
+    """Maps [B, K, H, W] with 0 where one of the 5 x 5 cells around is higher."""
+    if maps.device.type == "cpu" and not torch.compiler.is_exporting():  # a small part of a pooling layer's time
+        planes = np.ascontiguousarray(maps.flatten(0, 1).numpy())
+        highest = torch.from_numpy(np.stack([cv2.dilate(plane, AROUND) for plane in planes])).view_as(maps)
+    else:
+        highest = F.max_pool2d(maps, len(AROUND), stride=1, padding=len(AROUND) // 2)
+    return torch.where(maps == highest, maps, 0)

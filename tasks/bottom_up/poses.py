@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE
+from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, keep_peaks
 
 MATCH_DISTANCE = 75.0  # pixels up to which a joint is moved onto a peak
 MATCH_SCORE = 0.05  # of a joint, above which its place is refined
@@ -126,8 +126,7 @@ def move_onto_peaks(
         distance: in pixels; what is farther away is left.
     """
     width = heatmaps.shape[-1]
-    highest = F.max_pool2d(heatmaps, 5, stride=1, padding=2)
-    peaks = torch.where(heatmaps == highest, heatmaps, 0).flatten(2)
+    peaks = keep_peaks(heatmaps).flatten(2)
     values, places = peaks.topk(min(most, peaks.shape[2]))
     rows = places // width
     peaks = torch.stack([places - rows * width, rows], dim=-1)[:, None].to(points)  # [B, 1, K, M, 2]

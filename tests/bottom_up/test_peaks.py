@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, smooth
+from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, keep_peaks, smooth
 
 
 def center_map():
@@ -88,3 +89,11 @@ def test_a_map_smaller_than_the_number_of_people():
     maps[0, 1, 2] = 0.5
     assert find(maps) == [(1, 2, 0.5)]
     assert len(find(center_map(), most=2)) == 2
+
+
+def test_peaks_are_those_of_a_pooling_layer():
+    torch.manual_seed(0)
+    maps = torch.randn(2, 3, 12, 14).round(decimals=1)  # with equal neighbours, and below 0
+    highest = F.max_pool2d(maps, 5, stride=1, padding=2)
+    assert torch.equal(keep_peaks(maps), torch.where(maps == highest, maps, 0))
+    assert torch.equal(keep_peaks(maps.transpose(2, 3)), keep_peaks(maps).transpose(2, 3))
