@@ -133,7 +133,7 @@ def find_crossing(counts: Sequence[int], rising: Sequence[float], flat: Sequence
 
 def draw(counts: Sequence[int], times: dict[str, list[float]], device: str) -> Figure:
     """Milliseconds an image against people an image, and from how many on a bottom-up form is the faster one."""
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
     axes = figure.subplots()
     for form, milliseconds in times.items():
         count = find_crossing(counts, times[GIVEN], milliseconds) if form in BOTTOM_UP else None
@@ -144,7 +144,7 @@ def draw(counts: Sequence[int], times: dict[str, list[float]], device: str) -> F
     axes.set(xlabel="people an image", ylabel="milliseconds an image", ylim=(0, None))
     axes.set_title("HRNet-W32 on " + (f"{torch.get_num_threads()} CPU threads" if device == "cpu" else device))
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
