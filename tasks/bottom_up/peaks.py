@@ -70,7 +70,10 @@ def keep_peaks(maps: Tensor) -> Tensor:
     """Maps [B, K, H, W] with 0 where one of the 5 x 5 cells around is higher."""
     if maps.device.type == "cpu" and not torch.compiler.is_exporting():  # a small part of a pooling layer's time
         planes = np.ascontiguousarray(maps.flatten(0, 1).numpy())
-        highest = torch.from_numpy(np.stack([cv2.dilate(plane, AROUND) for plane in planes])).view_as(maps)
+        dilated = np.empty_like(planes)
+        for plane, out in zip(planes, dilated, strict=True):
+            cv2.dilate(plane, AROUND, dst=out)
+        highest = torch.from_numpy(dilated).view_as(maps)
     else:
         highest = F.max_pool2d(maps, len(AROUND), stride=1, padding=len(AROUND) // 2)
     return torch.where(maps == highest, maps, 0)
