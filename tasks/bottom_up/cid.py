@@ -307,7 +307,7 @@ class CIDHead(PosesHead):
         for one in (maps, None if flipped is None else [x.flip(-1) for x in flipped]):
             if one is not None:
                 together = convolve_maps(one, weight, bias)
-                looks.append(_Look(one, together[:, :1].sigmoid().clamp(LEAST, MOST), together[:, 1:]))
+                looks.append(_Look(one, _heatmaps(together[:, :1]), together[:, 1:]))
         return looks
 
     def _find_centers(self, looks: Sequence[_Look], sizes_hw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -318,10 +318,7 @@ class CIDHead(PosesHead):
 
     def _person_heatmaps(self, looks: Sequence[_Look], cells: Tensor) -> Tensor:
         """Heatmaps [B, P * K, h, w] of the people with these centres [B, P, 2], the mean of both looks."""
-        heatmaps = [
-            self.gfd(look.features, gather_features(look.maps, cells), cells).sigmoid_().clamp_(LEAST, MOST)
-            for look in looks
-        ]
+        heatmaps = [_heatmaps(self.gfd(look.features, gather_features(look.maps, cells), cells)) for look in looks]
         if len(looks) == 2:
             heatmaps = [(heatmaps[0] + heatmaps[1][:, :, self.flip_order]) / 2]
         return heatmaps[0].flatten(1, 2)
@@ -359,6 +356,11 @@ class CIDHead(PosesHead):
             "center_kernel": self.center_kernel,
             **super().describe(),
         }
+
+
+def _heatmaps(logits: Tensor) -> Tensor:
+    """Heatmaps of logits that nobody needs any more, not in half precision: neighbours of a peak would be as high."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).sigmoid_().clamp_(LEAST, MOST)
 
 
 class _Look(NamedTuple):
