@@ -22,11 +22,12 @@ from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.oks import collect_people
 from hrtoolkit.schemes import SchemeLike
 from hrtoolkit.tasks.bottom_up.embedding import find_cells, heatmap_error, paint_heatmaps, pull_and_push, read_tags
-from hrtoolkit.tasks.bottom_up.filling import Enlarged, find_steps, search_missing
+from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
+from hrtoolkit.tasks.bottom_up.filling import find_steps, search_missing
 from hrtoolkit.tasks.bottom_up.grouping import group
 from hrtoolkit.tasks.bottom_up.heads import PeopleHead, sizes_of
 from hrtoolkit.tasks.bottom_up.inference import Seen
-from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond, keep_peaks
+from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond, find_candidates, keep_peaks
 from hrtoolkit.tasks.bottom_up.targets import draw_people, fit_use, people_targets
 
 BLOCKS = 4  # residual ones after the transposed convolution
@@ -202,13 +203,18 @@ class HigherHRNetHead(PeopleHead):
     ) -> dict[str, Tensor]:
         """What `decode` gives, of maps whose input has `height` rows."""
         factor = height // heatmaps.shape[-2]
-        full = _resize(heatmaps, (height, heatmaps.shape[-1] * factor))  # [B, K, H, W]
-        width = full.shape[-1]
-        peaks = keep_peaks(full)
-        if sizes_hw is not None:
-            peaks = clear_beyond(peaks, sizes_hw)
-        values, places = peaks.flatten(2).topk(min(MOST_PEOPLE, height * width))
-        cells = torch.stack([places % width, places // width], dim=-1)  # [B, K, M, 2]
+        width = heatmaps.shape[-1] * factor
+        if heatmaps.device.type == "cpu":
+            sizes = [(height, width)] * len(heatmaps) if sizes_hw is None else sizes_hw.tolist()
+            images = [Enlarged(one.numpy(), factor, tuple(size)) for one, size in zip(heatmaps, sizes, strict=True)]
+            found = [find_candidates(one, self.threshold, MOST_PEOPLE) for one in images]
+            cells, values = (torch.from_numpy(np.stack(one)) for one in zip(*found, strict=True))
+        else:
+            peaks = keep_peaks(_resize(heatmaps, (height, width)))  # [B, K, H, W]
+            if sizes_hw is not None:
+                peaks = clear_beyond(peaks, sizes_hw)
+            values, places = peaks.flatten(2).topk(min(MOST_PEOPLE, height * width))
+            cells = torch.stack([places % width, places // width], dim=-1)  # [B, K, M, 2]
         # The tags as they would be enlarged, at the candidates alone.
         grid = (2 * cells + 1) / cells.new_tensor([width, height]) - 1
         flat = tags.flatten(0, 1)  # [BK, T, h, w]

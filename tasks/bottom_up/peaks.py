@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy import ndarray
 from torch import Tensor
+
+from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
 
 MOST_PEOPLE = 30  # of an image
 AROUND = np.ones((5, 5), np.uint8)  # cells in which a candidate for a joint is the highest
+BESIDE = np.ones((3, 3), np.uint8)  # cells of a coarse map that a pixel can lie between
+# To the other cells of AROUND, the nearest first: few are left for the rest.
+STEPS = sorted(product(range(-2, 3), repeat=2), key=lambda step: abs(step[0]) + abs(step[1]))[1:]
 
 
 def smooth(maps: Tensor, kernel: int) -> Tensor:
@@ -77,3 +85,43 @@ def keep_peaks(maps: Tensor) -> Tensor:
     else:
         highest = F.max_pool2d(maps, len(AROUND), stride=1, padding=len(AROUND) // 2)
     return torch.where(maps == highest, maps, 0)
+
+
+def find_candidates(heatmaps: Enlarged, threshold: float, most: int) -> tuple[ndarray, ndarray]:
+    """The highest pixels of each enlarged map above a threshold that none of the 5 x 5 around exceeds, best first.
+
+    The map is enlarged only where one of the cells around exceeds the threshold.
+
+    Args:
+        heatmaps: [K, ...]; what lies beyond the input counts as a neighbour alone.
+        threshold: what a candidate exceeds, 0 at least.
+        most: how many are found in each map.
+
+    Returns:
+        pixels [K, most, 2] (x, y), and their values [K, most]; both are 0 where there is no candidate any more.
+    """
+    maps, factor = heatmaps.maps, heatmaps.factor
+    near = np.flatnonzero(np.stack([cv2.dilate(one, BESIDE) for one in maps]) > threshold)
+    values = heatmaps.cells(near)
+    i, dy, dx = np.nonzero(values > threshold)
+    values = values[i, dy, dx]
+    rows, column = np.divmod(near[i], maps.shape[2])
+    k, row = np.divmod(rows, maps.shape[1])
+    y, x = row * factor + dy, column * factor + dx
+    # Below the threshold nothing is written: it exceeds no candidate. Margins spare a test for the edges.
+    reach = len(AROUND) // 2
+    height, width = (side * factor + 2 * reach for side in maps.shape[1:])
+    written = np.zeros(len(maps) * height * width, maps.dtype)
+    places = (k * height + y + reach) * width + x + reach
+    written[places] = values
+    kept = np.arange(len(places))
+    for down, right in STEPS:
+        kept = kept[values[kept] >= written[places[kept] + down * width + right]]
+    kept = kept[(y[kept] < heatmaps.size_hw[0]) & (x[kept] < heatmaps.size_hw[1])]
+    kept = kept[np.lexsort((-values[kept], k[kept]))]
+    joints = k[kept]
+    rank = np.arange(len(kept)) - np.searchsorted(joints, joints)
+    kept, joints, rank = kept[rank < most], joints[rank < most], rank[rank < most]
+    cells, heights = np.zeros((len(maps), most, 2), np.int64), np.zeros((len(maps), most), maps.dtype)
+    cells[joints, rank, 0], cells[joints, rank, 1], heights[joints, rank] = x[kept], y[kept], values[kept]
+    return cells, heights

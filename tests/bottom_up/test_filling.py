@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hrtoolkit.tasks.bottom_up.filling import Enlarged, find_steps, search_missing
+from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
+from hrtoolkit.tasks.bottom_up.filling import find_steps, search_missing
 
 
 def make_maps(rng, count, hw, deviation, blur):

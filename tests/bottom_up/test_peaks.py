@@ -1,10 +1,12 @@
 """Centres of people: the numbers of the official code, and what it has no answer for."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, keep_peaks, smooth
+from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
+from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_candidates, find_centers, keep_peaks, smooth
 
 
 def center_map():
@@ -97,3 +99,27 @@ def test_peaks_are_those_of_a_pooling_layer():
     highest = F.max_pool2d(maps, 5, stride=1, padding=2)
     assert torch.equal(keep_peaks(maps), torch.where(maps == highest, maps, 0))
     assert torch.equal(keep_peaks(maps.transpose(2, 3)), keep_peaks(maps).transpose(2, 3))
+
+
+@pytest.mark.parametrize(("factor", "threshold"), [(1, 0.3), (2, 0.3), (4, 0.3), (2, 0.0)])
+def test_candidates_are_the_highest_peaks_of_the_enlarged_maps(factor, threshold):
+    torch.manual_seed(factor)
+    maps = F.avg_pool2d(torch.randn(3, 40, 60), 3, stride=1, padding=1)
+    maps[2] = -1  # nobody
+    full = F.interpolate(maps[None], scale_factor=factor, mode="bilinear", align_corners=False)
+    size_hw = (37 * factor, 58 * factor - 1)  # the rest is a batch's padding
+    peaks = clear_beyond(keep_peaks(full), torch.tensor([size_hw]))[0]
+    known = torch.where(peaks > threshold, peaks, 0).flatten(1).topk(20).values
+    cells, values = find_candidates(Enlarged(maps.numpy(), factor, size_hw), threshold, 20)
+    assert values == pytest.approx(known.numpy(), abs=1e-6) and values[:2].any(axis=1).all() and not values[2].any()
+    read = peaks.numpy()[np.arange(3)[:, None], cells[..., 1], cells[..., 0]]
+    assert np.where(values > 0, read, 0) == pytest.approx(values, abs=1e-6)
+
+
+def test_equal_neighbours_are_all_candidates_and_the_edge_is_one_too():
+    maps = np.zeros((1, 6, 7), np.float32)
+    maps[0, 2, 2:4], maps[0, 5, 6], maps[0, 0, 1] = 0.5, 0.7, 0.4  # the last is too near to the first two
+    cells, values = find_candidates(Enlarged(maps, 1, (6, 7)), 0.1, 4)
+    assert cells[0].tolist() == [[6, 5], [2, 2], [3, 2], [0, 0]] and values[0].tolist() == pytest.approx(
+        [0.7, 0.5, 0.5, 0]
+    )
