@@ -6,23 +6,28 @@ in the role's registry, and the other keys are checked against the signature of 
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import reprlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import mmengine.registry as mm
+import torch
 from mmengine.config import Config
 
 from hrtoolkit.config.load import ConfigError, config_json, config_name, load_config
 from hrtoolkit.config.values import Parameter, find_parameters, fits, resolve_type
+from hrtoolkit.data.seeding import global_seed
 from hrtoolkit.errors import Moved, OptionError, suggest
-from hrtoolkit.model import UNNAMED, Backbone, Branch, Model, Neck
-from hrtoolkit.registry import BACKBONES, BATCH_AUGMENTATIONS, DATASETS, HEADS, METRICS, ROLES, VIEWS
+from hrtoolkit.model import UNNAMED, Backbone, Branch, Head, Model, Neck
+from hrtoolkit.registry import BACKBONES, BALANCES, BATCH_AUGMENTATIONS, DATASETS, HEADS, METRICS, ROLES, VIEWS
 from hrtoolkit.schemes import SchemeLike, scheme_fields
+from hrtoolkit.views import View
 
 TELLING = (VIEWS, DATASETS)  # roles whose classes say by `told` what they are told
 RENAMED = (HEADS, DATASETS, METRICS)  # roles whose classes say by `moved` what became of earlier arguments
@@ -107,6 +112,8 @@ def find_part(
     options = {key: item for key, item in value.items() if key not in ("type", "_scope_")}
     told = target.told if registry in TELLING else ()
     moved = target.moved if registry in RENAMED else {}
+    if registry is BALANCES:
+        hidden = (*hidden, "branches")
     return check_call(path, options, target, problems, hidden, given, extra, told=told, moved=moved)
 
 
@@ -181,11 +188,15 @@ class ModelPlan:
         backbone: its part.
         branches: parts by role, of each branch by its name.
         options: the other arguments of `Model`, with the parts among them.
+        views: those that branches share, by name.
+        looks: the name of that view, of each branch that has one of them.
     """
 
     backbone: Part
     branches: dict[str, dict[str, Part]]
     options: Part
+    views: dict[str, Part] = field(default_factory=dict)
+    looks: dict[str, str] = field(default_factory=dict)
 
     def head(self, branch: str | None = None) -> Part:
         """The head of a branch, or of the only one."""
@@ -195,40 +206,81 @@ class ModelPlan:
     def build(self, schemes: Mapping[str, SchemeLike] | None = None) -> Model:
         """Build the model on the CPU (or torch's current default device), with random weights.
 
+        Those of a part follow from one draw of torch's generator and the part's name, whatever other parts there are.
+
         Args:
             schemes: by branch, for heads whose config leaves theirs open.
 
         Raises:
             ConfigError: a part refuses an option, or a head needs something that its view does not have.
         """
-        backbone = self.backbone.build()
+        draw = int(torch.randint(2**31, (), device="cpu"))
+        with _seeded(draw, "backbone"):
+            backbone = self.backbone.build()
         branches = {
-            name: self._build_branch(parts, backbone, (schemes or {}).get(name))
+            name: self._build_branch(name, parts, backbone, (schemes or {}).get(name), draw)
             for name, parts in self.branches.items()
         }
+        views = {
+            name: _build_view(
+                part, {branch: branches[branch].head for branch, view in self.looks.items() if view == name}
+            )
+            for name, part in self.views.items()
+        }
+        for name, view in self.looks.items():
+            branches[name].view = views[view]
         several = branches[UNNAMED] if list(branches) == [UNNAMED] else branches
-        inner = {name: part.build() for name, part in self.options.parts.items()}
+        inner = {name: part.build(branches=tuple(branches)) for name, part in self.options.parts.items()}
+        if views:
+            inner["views"] = views
         try:
             return Model(backbone, several, **self.options.options, **inner)
         except OptionError as error:
             raise ConfigError("model", [str(error)]) from error
 
     @staticmethod
-    def _build_branch(parts: Mapping[str, Part], backbone: Backbone, scheme: SchemeLike | None) -> Branch:
+    def _build_branch(
+        name: str, parts: Mapping[str, Part], backbone: Backbone, scheme: SchemeLike | None, draw: int
+    ) -> Branch:
         built: dict[str, Any] = dict.fromkeys(BRANCH_PARTS)
         last: Backbone | Neck = backbone
         if "neck" in parts:
-            last = built["neck"] = parts["neck"].build(**_wires(last))
-        head = built["head"] = parts["head"].build(**_wires(last), scheme=scheme)
-        if view := parts.get("view"):
-            if lacking := [name for name in head.needs if name not in view.parameters]:
-                what = ", ".join(f"{name}={head.needs[name]!r}" for name in lacking)
-                raise ConfigError(view.path, [f"the head needs a view with {what}; {view.target.__name__} has no such"])
-            built["view"] = view.build(**head.needs)
+            with _seeded(draw, f"{name}.neck"):
+                last = built["neck"] = parts["neck"].build(**_wires(last))
+        with _seeded(draw, f"{name}.head"):
+            head = built["head"] = parts["head"].build(**_wires(last), scheme=scheme)
+        if "view" in parts:
+            built["view"] = _build_view(parts["view"], {UNNAMED: head})
         for role in ("finish", "inference"):
             if role in parts:
                 built[role] = parts[role].build(scheme=head.scheme)
         return Branch(**built)
+
+
+def _seeded(draw: int, name: str) -> AbstractContextManager[None]:
+    digest = hashlib.sha256(f"{draw} {name}".encode()).digest()
+    return global_seed(int.from_bytes(digest[:4], "big"))
+
+
+def _build_view(view: Part, heads: Mapping[str, Head]) -> View:
+    """Build a view as the heads that read through it, by their branches, need it.
+
+    Raises:
+        ConfigError: it cannot be so.
+    """
+    needs: dict[str, tuple[object, str]] = {}
+    for branch, head in heads.items():
+        for name, value in head.needs.items():
+            if name not in view.parameters:
+                what = ", ".join(f"{one}={head.needs[one]!r}" for one in head.needs if one not in view.parameters)
+                raise ConfigError(view.path, [f"the head needs a view with {what}; {view.target.__name__} has no such"])
+            known, other = needs.setdefault(name, (value, branch))
+            if known != value:
+                raise ConfigError(
+                    view.path,
+                    [f"the head of {other!r} needs {name}={known!r}, and that of {branch!r} {name}={value!r}"],
+                )
+    return view.build(**{name: value for name, (value, _) in needs.items()})
 
 
 def _wires(source: Backbone | Neck) -> dict[str, Sequence[int]]:
@@ -248,7 +300,12 @@ def plan_model(options: Any, problems: list[Problem]) -> ModelPlan | None:
     options = dict(options)
     count = len(problems)
     parts = {name: options.pop(name) for name in BRANCH_PARTS if name in options}
-    several = options.pop("branches", None)
+    several, shared = options.pop("branches", None), options.pop("views", None)
+    if shared is not None and (several is None or not isinstance(shared, Mapping)):
+        problems.append(
+            Problem("model.views", f"expected dict(NAME=dict(type=...)) of model.branches, got {reprlib.repr(shared)}")
+        )
+        return None
     if several is not None and parts:
         problems.append(Problem("model.branches", f"goes without {', '.join(parts)}, which belong into the branches"))
     named = {UNNAMED: parts} if several is None else several
@@ -260,29 +317,43 @@ def plan_model(options: Any, problems: list[Problem]) -> ModelPlan | None:
         backbone = find_part("model.backbone", options.pop("backbone"), BACKBONES, problems)
     else:
         problems.append(Problem("model", "needs 'backbone'"))
+    views = {name: find_part(f"model.views.{name}", one, VIEWS, problems) for name, one in (shared or {}).items()}
+    looks: dict[str, str] = {}
+    for name, one in named.items():
+        view = one.get("view")
+        if isinstance(view, str):
+            looks[name] = view
+            if view not in views:
+                hint = suggest(view, list(views)) or f"; there are {', '.join(views) or 'none'}"
+                problems.append(Problem(f"model.branches.{name}.view", f"model.views has no {view!r}{hint}"))
+    for view in views.keys() - looks.values():
+        problems.append(Problem(f"model.views.{view}", "no branch looks through it"))
+    for view in views.keys() & (named.keys() - {name for name in named if looks.get(name) == name}):
+        problems.append(Problem(f"model.views.{view}", "a branch of that name has another view"))
     branches = {
-        name: _plan_branch(f"model.branches.{name}" if name else "model", one, problems) for name, one in named.items()
+        name: _plan_branch(f"model.branches.{name}" if name else "model", one, problems, name in looks)
+        for name, one in named.items()
     }
-    augment = {"augment": BATCH_AUGMENTATIONS}
-    rest = {k: v for k, v in options.items() if not (k == "augment" and v is None)}
+    roles = {"augment": BATCH_AUGMENTATIONS, "balance": BALANCES}
+    rest = {k: v for k, v in options.items() if not (k in roles and v is None)}
     known = check_call(
         "model",
         rest,
         Model,
         problems,
-        hidden=("branches",),
+        hidden=("branches", "views"),
         given=("backbone",),
-        roles=augment,
+        roles=roles,
         extra=BRANCH_PARTS,
         moved=MOVED,
         name="model",
     )
     if backbone is None or len(problems) > count:
         return None
-    return ModelPlan(backbone, branches, known)
+    return ModelPlan(backbone, branches, known, {n: one for n, one in views.items() if one is not None}, looks)
 
 
-def _plan_branch(path: str, parts: Mapping[str, Any], problems: list[Problem]) -> dict[str, Part]:
+def _plan_branch(path: str, parts: Mapping[str, Any], problems: list[Problem], looks: bool = False) -> dict[str, Part]:
     for name in parts:
         if name not in BRANCH_PARTS:
             problems.append(Problem(f"{path}.{name}", f"a branch has no {name!r}{suggest(name, BRANCH_PARTS)}"))
@@ -291,7 +362,7 @@ def _plan_branch(path: str, parts: Mapping[str, Any], problems: list[Problem]) -
     given = {"neck": WIRING, "head": WIRING}
     found = {}
     for role in BRANCH_PARTS:
-        if parts.get(role) is not None:
+        if parts.get(role) is not None and not (role == "view" and looks):
             extra = given.get(role, ("scheme",))
             found[role] = find_part(f"{path}.{role}", parts[role], ROLES[role], problems, given=extra)
     return {role: part for role, part in found.items() if part is not None}

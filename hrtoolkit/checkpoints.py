@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.errors import CheckpointError, shorten
 from hrtoolkit.model import UNNAMED, Head, Model
+from hrtoolkit.norms import spread_over_views
 from hrtoolkit.openmmlab import find
 from hrtoolkit.published import NAME
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
@@ -185,6 +186,7 @@ def load_checkpoint(
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
     told = _output_names(checkpoint, scheme)
+    tensors = spread_over_views(model, tensors)
     for name, tensor in tensors.items():
         if name not in target:
             report.unexpected.append(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypedDict, TypeVar
 
 import torch
 from mmengine.model import BaseModel
@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from hrtoolkit.errors import Moved, OptionError
 from hrtoolkit.frames import Frame, Settings
+from hrtoolkit.norms import NORMS, Norm, split_by_view_
 from hrtoolkit.records import Record, join
 from hrtoolkit.schemes import ClassScheme, Scheme
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, View
@@ -303,6 +304,23 @@ class ExportedNetwork(Protocol):
         ...
 
 
+class Balance(Protocol):
+    """Weighs losses of branches against each other: an nn.Module built with the names of all `branches`."""
+
+    def __call__(self, losses: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What is summed and minimised, by branch, from the losses of those that have truth in this process."""
+        ...
+
+
+class Batch(TypedDict, total=False):
+    """Inputs of one view, ready for the network."""
+
+    images: Tensor  # float [B, 3, H, W], normalised
+    frames: Frame | None  # None where no head reads them
+    targets: Mapping[str, BatchTargets | None]  # by branch, in mode "loss"
+    rows: Mapping[str, ndarray]  # by branch, int64 [R]: which inputs the targets are of; without it, of all
+
+
 class Branch(nn.Module):
     """What one task asks of shared maps.
 
@@ -356,13 +374,18 @@ class Model(BaseModel):
             where a batch holds few images.
         norm_frozen: names of modules whose BatchNorm keeps its statistics and its weights, as torchvision's detectors
             have it.
+        views: those that several branches have, by name; any other is called as its branch is.
+        balance: weighs the losses of the branches; without it they count as the heads give them.
+        norm: what of the backbone's BatchNorm each view has for itself: nothing ("shared"), its running statistics
+            ("per_view", the default where there are several views), or scale and shift too ("per_view_affine").
 
     Raises:
         OptionError: a name in `frozen`, `norm_eval` or `norm_frozen` is no module of the model, the views normalise in
-            different ways, or a head cannot average with mirrored images.
+            different ways, a head cannot average with mirrored images, or the backbone's BatchNorm cannot be split.
     """
 
     branches: Mapping[str, Branch]
+    looks: dict[str, str]  # the name of each branch's view
 
     def __init__(
         self,
@@ -373,6 +396,9 @@ class Model(BaseModel):
         frozen: Sequence[str] = (),
         norm_eval: Sequence[str] = (),
         norm_frozen: Sequence[str] = (),
+        views: Mapping[str, View] | None = None,
+        norm: Norm | None = None,
+        balance: Balance | None = None,
     ):
         several = {UNNAMED: branches} if isinstance(branches, Branch) else dict(branches)
         norms = {(v.mean, v.std) for b in several.values() if (v := b.view) is not None}
@@ -380,7 +406,16 @@ class Model(BaseModel):
             raise OptionError(f"the views of a model's branches normalise alike, got mean and std {sorted(norms)}")
         mean, std = norms.pop() if norms else (IMAGENET_MEAN, IMAGENET_STD)
         super().__init__(data_preprocessor=BatchPreprocessor(mean, std, augment))
+        shared = {id(view): name for name, view in (views or {}).items()}
+        self.looks = {name: shared.get(id(b.view), name if b.view else UNNAMED) for name, b in several.items()}
+        self.views = tuple(dict.fromkeys(self.looks.values()))
+        self.norm: Norm = norm or ("per_view" if len(self.views) > 1 else "shared")
+        if self.norm not in NORMS:
+            raise OptionError(f"norm is one of {', '.join(map(repr, NORMS))}, got {self.norm!r}")
         self.backbone = backbone
+        split = self.norm != "shared" and len(self.views) > 1
+        # Says of which view the next images are, where views have BatchNorms of their own.
+        self.seen = split_by_view_(backbone, len(self.views), self.norm == "per_view_affine") if split else None
         self._named = not isinstance(branches, Branch)
         if isinstance(branches, Branch):
             # Registered by its parts, so that their tensors have the names of single-task weights.
@@ -397,6 +432,7 @@ class Model(BaseModel):
         self.config: str | None = None  # that it was built from, as json; `build_model` sets it
         # Runs an exported network in place of the backbone, and of what the only head decodes (`hrtoolkit.export`).
         self.exported: ExportedNetwork | None = None
+        self.balance = balance
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
@@ -411,8 +447,8 @@ class Model(BaseModel):
                 if argument == "frozen":
                     module.requires_grad_(False)
                 elif argument == "norm_frozen":
-                    for norm in _batchnorms(module):
-                        norm.requires_grad_(False)
+                    for one in _batchnorms(module):
+                        one.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Model:
         """Switch to training, but for what is frozen, or to evaluation."""
@@ -443,13 +479,14 @@ class Model(BaseModel):
 
     def forward(
         self,
-        images: Tensor,
+        images: Tensor | None = None,
         targets: BatchTargets | Mapping[str, BatchTargets] | None = None,
         frames: Frame | None = None,
         mode: Literal["tensor", "loss", "predict"] = "tensor",
         branches: Sequence[str] | None = None,
+        batches: Mapping[str, Batch] | None = None,
     ) -> Answer | Mapping[str, Answer]:
-        """Run the model.
+        """Run the model: on one batch, or on one for each view.
 
         Args:
             images: float [B, 3, H, W], already normalised.
@@ -458,33 +495,73 @@ class Model(BaseModel):
             frames: of the inputs, in modes "loss" and "predict".
             mode: "tensor" gives the heads' raw outputs, "loss" named losses, "predict" a record an input.
             branches: which of the named ones run; None for all.
+            batches: instead of images, targets and frames: those of each view, by its name. A branch without targets
+                has no truth there, which is not the same as truth without anything in it.
 
         Returns:
-            what the mode says; of named branches by their names, and losses named "BRANCH/loss_...".
+            what the mode says; of named branches by their names, and losses named "BRANCH/loss_...". With a balance
+            "BRANCH/loss" counts, and what the head gave is told without "loss" in its name. Where a branch has no loss,
+            "loss_untaught" is 0 and reaches all weights, so that processes and optimizers find a gradient.
         """
         if mode not in ("tensor", "loss", "predict"):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
         chosen = {name: self.branch(name) for name in (self.branches if branches is None else branches)}
-        if mode == "tensor":
-            maps = self.backbone_maps(images)
-            outputs = {name: b.head(self._read(b, maps, images.dtype)) for name, b in chosen.items()}
-            return outputs if self._named else outputs[UNNAMED]
-        seen: Any = frames  # in mode "loss" a head that does not read them goes without
-        if mode == "predict":
-            records = self._predict(chosen, images, seen)
-            return records if self._named else records[UNNAMED]
-        maps = self.backbone_maps(images)
-        by_name: Any = targets if self._named else {UNNAMED: targets}
-        losses = {
-            name: b.head.loss(self._read(b, maps, images.dtype), by_name[name], seen)
-            for name, b in chosen.items()
-            if by_name.get(name) is not None
-        }
-        if not self._named:
-            return losses[UNNAMED]
-        return {f"{name}/{key}": value for name, some in losses.items() for key, value in some.items()}
+        if batches is None:
+            assert images is not None, "images, or batches"
+            by_name: Any = (targets or {}) if self._named else {UNNAMED: targets}
+            one: Batch = {"images": images, "frames": frames, "targets": by_name}
+            batches = dict.fromkeys(self.views, one) if self.seen else {self.views[0]: one}
+        answers: dict[str, Any] = {}
+        for view, batch in batches.items():
+            looking = {n: b for n, b in chosen.items() if len(batches) == 1 or self.looks[n] == view}
+            if not looking:
+                continue
+            self._see(view)
+            if mode == "tensor":
+                answers |= self._output(looking, batch["images"])
+            elif mode == "loss":
+                answers |= self._compare(looking, batch)
+            else:
+                answers |= self._predict(looking, batch["images"], batch["frames"])
+        if mode != "loss":
+            return {name: answers[name] for name in chosen if name in answers} if self._named else answers[UNNAMED]
+        losses = self._weigh(answers)
+        if answers.keys() != chosen.keys():
+            losses["loss_untaught"] = 0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        return losses
 
-    def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Frame) -> dict[str, Sequence[Record]]:
+    def _output(self, branches: Mapping[str, Branch], images: Tensor) -> dict[str, Output]:
+        maps = self.backbone_maps(images)
+        return {name: branch.head(self._read(branch, maps, images.dtype)) for name, branch in branches.items()}
+
+    def _compare(self, branches: Mapping[str, Branch], batch: Batch) -> dict[str, dict[str, Tensor]]:
+        """The losses of the branches that have truth."""
+        images, frames, rows = batch["images"], batch["frames"], batch.get("rows")
+        maps = self.backbone_maps(images)
+        losses = {}
+        for name, branch in branches.items():
+            targets: Any = batch["targets"].get(name)
+            if targets is None:
+                continue
+            own, seen = maps, frames
+            if rows is not None and len(rows[name]) < len(images):
+                chosen = torch.from_numpy(rows[name]).to(images.device, non_blocking=True)
+                own, seen = [x[chosen] for x in maps], None if frames is None else frames[rows[name]]
+            read: Any = seen  # a head that does not read frames goes without
+            losses[name] = branch.head.loss(self._read(branch, own, images.dtype), targets, read)
+        return losses
+
+    def _weigh(self, losses: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Losses by the names that a log has: those of heads as they are, without "loss" where balanced ones count."""
+        lead = {name: f"{name}/" if self._named else "" for name in losses}
+        raw = {f"{lead[name]}{key}": loss for name, some in losses.items() for key, loss in some.items()}
+        if self.balance is None or not losses:
+            return raw
+        sums = {name: torch.stack([v for k, v in some.items() if "loss" in k]).sum() for name, some in losses.items()}
+        told = {key.replace("loss_", ""): loss.detach() for key, loss in raw.items()}
+        return told | {f"{lead[name]}loss": loss for name, loss in self.balance(sums).items()}
+
+    def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Any) -> dict[str, Sequence[Record]]:
         if self.exported is not None:
             outputs = self.exported(images, frames)
             return {name: branch.head.read(outputs, frames) for name, branch in branches.items()}
@@ -502,6 +579,11 @@ class Model(BaseModel):
             results[name] = branch.head.predict(self._read(branch, maps, images.dtype), frames, mirrored)
         return results
 
+    def _see(self, view: str) -> None:
+        """Say of which view the next images are."""
+        if self.seen is not None:
+            self.seen.view = self.views.index(view)
+
     def backbone_maps(self, images: Tensor) -> list[Tensor]:
         """Maps of the backbone, in the precision of its weights; `hrtoolkit.speed.fold` can lower it."""
         return self.backbone(images.to(next(self.backbone.parameters()).dtype))
@@ -513,11 +595,16 @@ class Model(BaseModel):
 
     def extract(self, images: Tensor, branch: Branch | None = None) -> list[Tensor]:
         """Maps that the head of a branch reads, from normalised images [B, 3, H, W] and of their dtype."""
-        return self._read(self.branch() if branch is None else branch, self.backbone_maps(images), images.dtype)
+        branch = self.branch() if branch is None else branch
+        if self.seen is not None:
+            self._see(next(self.looks[name] for name, one in self.branches.items() if one is branch))
+        return self._read(branch, self.backbone_maps(images), images.dtype)
 
     def describe(self) -> dict[str, Settings]:
         """What predictions depend on besides the weights, by part, of named branches "NAME.part"."""
         parts = {"backbone": self.backbone.describe()}
+        if self.seen is not None:
+            parts["backbone"] = {**parts["backbone"], "norm": self.norm, "views": list(self.views)}
         for name, branch in self.branches.items():
             lead = f"{name}." if name else ""
             parts |= {f"{lead}{part}": settings for part, settings in branch.describe().items()}
@@ -561,9 +648,12 @@ class BatchPreprocessor(nn.Module):
         inputs of the frames becomes 0.
 
         Args:
-            batch: with `images` [B, 3, H, W] and `frames`, and for training `targets` and `seed`.
+            batch: with `images` [B, 3, H, W] and `frames`, and for training `targets` and `seed`, and `rows` where not
+                all inputs have truth; or `batches`, such ones by view.
             training: augment the batch, where the model has something for that.
         """
+        if "batches" in batch:
+            return {"batches": {view: self(one, training) for view, one in batch["batches"].items()}}
         device = self.mean.device
         images = batch["images"].to(device, non_blocking=True, memory_format=torch.channels_last)
         # In place on [B, H, W * 3] rows: 0.1 ms a crop on a CPU, against 1.4 ms channel by channel.
@@ -579,7 +669,8 @@ class BatchPreprocessor(nn.Module):
             images[index, :, :, width:] = 0
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, batch["seed"])
-        return {"images": images, "targets": targets, "frames": frames}
+        rows = {"rows": batch["rows"]} if "rows" in batch else {}
+        return {"images": images, "targets": targets, "frames": frames, **rows}
 
 
 def _batchnorms(module: nn.Module) -> list[nn.Module]:

@@ -12,6 +12,7 @@ CODECS = mm.Registry("codec", locations=["hrtoolkit.keypoints.codecs"])
 LOSSES = mm.Registry("loss", locations=["hrtoolkit.keypoints.loss"])
 VIEWS = mm.Registry("view", locations=["hrtoolkit.keypoints.views"])
 FINISHES = mm.Registry("finish")
+BALANCES = mm.Registry("balance", locations=["hrtoolkit.balance"])
 INFERENCES = mm.Registry("inference")
 BATCH_AUGMENTATIONS = mm.Registry("batch augmentation")
 DATASETS = mm.Registry("dataset")
@@ -30,6 +31,7 @@ ROLES = {
     "view": VIEWS,
     "finish": FINISHES,
     "inference": INFERENCES,
+    "balance": BALANCES,
     "augment": BATCH_AUGMENTATIONS,
     "dataset": DATASETS,
     "augmentation": AUGMENTATIONS,

@@ -14,12 +14,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from hrtoolkit.backbones.hrnet import Bottleneck, ExchangeModule
 from hrtoolkit.model import Model
+from hrtoolkit.norms import BackboneOfViews
 
 log = logging.getLogger(__name__)
 
 
 def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
     """Make a copy for inference, in which every BatchNorm that can be is part of the convolution before it.
+
+    A backbone whose views have BatchNorms of their own exists once a view afterwards.
 
     The copy gives the same heatmaps to 1e-4 in float32. Its parameters no longer have their official names: save the
     model that it was made from.
@@ -30,7 +33,12 @@ def fold(model: Model, dtype: torch.dtype = torch.float32) -> Model:
             read float32.
     """
     folded = copy.deepcopy(model).eval()
-    fold_batchnorm_(folded.backbone)
+    if folded.seen is None:
+        fold_batchnorm_(folded.backbone)
+    else:
+        folded.backbone = BackboneOfViews(folded.backbone, folded.seen, len(folded.views))
+        for backbone in folded.backbone.of_view:
+            fold_batchnorm_(backbone)
     folded.backbone.to(dtype)
     for branch in folded.branches.values():
         maps = len(folded.backbone.out_channels)

@@ -139,14 +139,180 @@ def test_branches_train_on_a_batch_that_has_truth_for_one_of_them():
     model = make_branches().train()
     batch = model.data_preprocessor(make_batch() | {"targets": {"body": make_batch()["targets"]}}, training=True)
     losses = model(**batch, mode="loss")
-    assert losses.keys() == {"body/loss_heatmap", "body/accuracy"}
+    assert losses.keys() == {"body/loss_heatmap", "body/accuracy", "loss_untaught"}
     total, _ = model.parse_losses(losses)
+    assert total == losses["body/loss_heatmap"]
     total.backward()
     assert model.branches["body"].head.final_layer.weight.grad.abs().sum() > 0
-    assert model.branches["marks"].head.final_layer.weight.grad is None
+    # A gradient of 0, not none: Adam moves these weights in a process that lacks truth as in the others.
+    assert (model.branches["marks"].head.final_layer.weight.grad == 0).all()
     nobody = torch.zeros(2, 3)  # no truth is not the same as nobody
     empty = {"marks": {"keypoints": torch.zeros(2, 3, 2), "visible": nobody}}
     assert model(batch["images"], empty, batch["frames"], mode="loss")["marks/loss_heatmap"] == 0
+
+
+def test_a_head_learns_from_the_images_that_have_its_truth():
+    torch.manual_seed(0)
+    model = make_branches().eval()
+    one, other = make_batch(), make_batch()
+    batch = {
+        "images": torch.cat([one["images"], other["images"] // 2]),
+        "frames": make_frames(4),
+        "seed": 0,
+        "targets": {"body": one["targets"], "marks": {"keypoints": torch.rand(1, 3, 2), "visible": torch.ones(1, 3)}},
+        "rows": {"body": np.array([3, 1]), "marks": np.array([2])},
+    }
+    losses = model(**model.data_preprocessor({"batches": {"": batch}}, training=True), mode="loss")
+    for name, rows in batch["rows"].items():
+        part = {"images": batch["images"][rows], "frames": make_frames(len(rows)), "seed": 0}
+        part = model.data_preprocessor(part | {"targets": {name: batch["targets"][name]}}, training=True)
+        alone = model(**part, mode="loss")
+        torch.testing.assert_close(losses[f"{name}/loss_heatmap"], alone[f"{name}/loss_heatmap"], rtol=1e-5, atol=0)
+    assert "loss_untaught" not in losses and "loss_untaught" in alone
+
+
+def test_first_weights_of_a_part_follow_from_its_name():
+    def build(*names):
+        torch.manual_seed(3)
+        parts = {
+            name: dict(neck=dict(type="HighestResolution"), head=dict(type="HeatmapHead", scheme="coco"))
+            for name in names
+        }
+        return build_model(
+            Config(
+                dict(custom_imports=dict(imports=["hrtoolkit.tasks.pose"]), model=dict(backbone=TINY, branches=parts))
+            )
+        ).state_dict()
+
+    first, second = build("left", "right"), build("right")
+    assert all(torch.equal(value, first[name]) for name, value in second.items())
+    weights = (first[f"branches.{name}.head.final_layer.weight"] for name in ("left", "right"))
+    assert not torch.equal(*weights)
+    assert not torch.equal(make_branches().backbone.conv1.weight, make_branches().backbone.conv1.weight)
+
+
+# Several views
+
+
+def make_views(backbone=TINY, **options):
+    """A branch that looks at tall crops, and two that look at wide ones."""
+    branches = {
+        name: dict(neck=dict(type="HighestResolution"), head=dict(type="HeatmapHead", scheme="coco"), view=view)
+        for name, view in (
+            ("tall", dict(type="TopDown", input_size=(32, 64))), ("left", "wide"), ("right", "wide"),
+        )
+    }  # fmt: skip
+    parts = dict(backbone=backbone, branches=branches, views=dict(wide=dict(type="TopDown", input_size=(64, 32))))
+    imports = dict(imports=["hrtoolkit.tasks.pose"])
+    return build_model(Config(dict(custom_imports=imports, model=parts | options)))
+
+
+def make_batches():
+    """A batch for each view, with truth of all its branches."""
+    torch.manual_seed(1)
+    batches = {}
+    for view, names, (height, width), mean in (
+        ("tall", ["tall"], (64, 32), 0.0),
+        ("wide", ["left", "right"], (32, 64), 2.0),
+    ):
+        truth = {"keypoints": torch.rand(2, 17, 2) * 30, "visible": torch.ones(2, 17)}
+        batches[view] = {
+            "images": torch.randn(2, 3, height, width) + mean,
+            "frames": make_frames(2, (height, width)),
+            "targets": dict.fromkeys(names, truth),
+        }
+    return batches
+
+
+def test_branches_share_views_and_views_have_statistics_of_their_own():
+    torch.manual_seed(0)
+    model = make_views().train()
+    assert model.views == ("tall", "wide") and model.norm == "per_view"
+    assert model.branches["left"].view is model.branches["right"].view
+    losses = model(batches=make_batches(), mode="loss")
+    assert {name for name in losses if "loss" in name} == {f"{name}/loss_heatmap" for name in ("tall", "left", "right")}
+    mean = model.backbone.bn1.running_mean
+    alone = make_views().train()
+    alone.load_state_dict(
+        make_views().state_dict() | {k: v for k, v in model.state_dict().items() if "running" not in k}
+    )
+    before = alone.backbone.bn1.running_mean.clone()
+    alone(batches={"wide": make_batches()["wide"]}, mode="loss")
+    now = alone.backbone.bn1.running_mean
+    assert torch.equal(now[0], before[0]) and torch.equal(now[1], mean[1]) and not torch.equal(mean[0], mean[1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["per_view", "per_view_affine", "shared"])
+def test_a_view_predicts_with_its_own_statistics_folded_too(norm):
+    torch.manual_seed(0)
+    model = make_views(norm=norm).train()
+    for _ in range(3):
+        model(batches=make_batches(), mode="loss")
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.uniform_(0.5, 1.5)
+    model.eval()
+    images = make_batches()["wide"]["images"]
+    outputs = model(images)
+    assert list(outputs) == ["tall", "left", "right"]
+    left, right = (model.extract(images, model.branches[name])[0] for name in ("left", "right"))
+    assert torch.equal(left, right)
+    tall = model.extract(images, model.branches["tall"])[0]
+    assert torch.equal(left, tall) == (norm == "shared")
+    assert torch.equal(outputs["left"], model.branches["left"].head([left]))
+    folded = fold(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    for name, expected in outputs.items():
+        torch.testing.assert_close(folded(images)[name], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_one_view_go_to_all_of_them():
+    torch.manual_seed(0)
+    single, model = make_model(), make_views(norm="per_view_affine")
+    report = load_checkpoint(model, single.state_dict(), branch="left")
+    assert report.part_fits("backbone") and not report.unexpected, report.details()
+    norm, plain = model.backbone.layer1[0].bn2, single.backbone.layer1[0].bn2
+    for name in ("weight", "running_var"):
+        assert torch.equal(getattr(norm, name), torch.stack([getattr(plain, name)] * 2))
+    own = {"meta": {"hrtoolkit_version": "0"}, "state_dict": model.state_dict()}
+    assert load_checkpoint(make_views(norm="per_view_affine"), own).ok
+    assert model.describe()["backbone"]["views"] == ["tall", "wide"]
+
+
+def test_recomputed_activations_see_their_view():
+    losses, gradients = [], []
+    for saving in (False, True):
+        torch.manual_seed(0)
+        model = make_views(backbone=TINY | dict(checkpoint_activations=saving), norm="per_view_affine").train()
+        total, _ = model.parse_losses(model(batches=make_batches(), mode="loss"))
+        total.backward()
+        losses.append(total.item())
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    assert losses[0] == losses[1]
+    assert all(torch.equal(one, gradients[1][name]) for name, one in gradients[0].items() if one is not None)
+
+
+CROPS = dict(type="TopDown")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(views=dict(wide=CROPS, other=CROPS)), "model.views.other: no branch looks"),
+        (dict(views=dict(wid=CROPS)), "model.views has no 'wide'; did you mean 'wid'"),
+        (dict(views=dict(wide=CROPS, tall=CROPS)), "a branch of that name has another view"),
+        (dict(views=3), r"model.views: expected dict\(NAME"),
+        (dict(norm="own"), "model.norm: expected"),
+        (
+            dict(backbone=dict(type="TimmBackbone", name="mobilenetv3_small_050")),
+            "BatchNormAct2d of TimmBackbone has no statistics for each view; set model.norm='shared'",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_views_is_said(options, message):
+    with pytest.raises(ConfigError, match=message):
+        make_views(**options)
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.model import BaseBackbone
+from hrtoolkit.norms import RecallView
 from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import BACKBONES
 
@@ -35,6 +36,7 @@ class HRNetSpec:
     blocks: int = 4  # residual blocks per branch and module
     layer1_blocks: int = 4  # bottleneck blocks before the resolutions split
     layer1_planes: int = 64  # inner channels of those blocks; they give four times as many
+    stem_width: int = 64  # channels of the two convolutions of stride 2 before them
 
     @property
     def branch_channels(self) -> tuple[int, int, int, int]:
@@ -67,6 +69,7 @@ class HRNet(BaseBackbone):
         blocks: residual blocks per branch and module.
         layer1_blocks: bottleneck blocks of the first stage.
         layer1_planes: inner channels of those blocks.
+        stem_width: channels of the two convolutions before them, 64 in all published networks.
         num_outputs: maps that the last module keeps: 4 (V2: strides 4, 8, 16, 32) or 1 (V1, as in the pose releases,
             whose last module lacks the layers towards the coarser maps).
         fuse_upsample: how coarser maps are enlarged: "nearest" in the pose, classification and detection releases,
@@ -85,6 +88,7 @@ class HRNet(BaseBackbone):
         blocks: Count = 4,
         layer1_blocks: Count = 4,
         layer1_planes: Count = 64,
+        stem_width: Count = 64,
         num_outputs: Literal[1, 4] = 4,
         fuse_upsample: Literal["nearest", "bilinear"] = "nearest",
         align_corners: bool = False,
@@ -100,18 +104,18 @@ class HRNet(BaseBackbone):
         if init not in ("normal", "kaiming"):
             raise OptionError(f"HRNet: init must be 'normal' or 'kaiming', got {init!r}")
         second, third, fourth = modules
-        self.spec = HRNetSpec(width, (second, third, fourth), blocks, layer1_blocks, layer1_planes)
+        self.spec = HRNetSpec(width, (second, third, fourth), blocks, layer1_blocks, layer1_planes, stem_width)
         channels = self.spec.branch_channels
         upsample = Upsample(fuse_upsample, align_corners)
 
-        self.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        self.conv2 = nn.Conv2d(64, 64, 3, stride=2, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, stem_width, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem_width)
+        self.conv2 = nn.Conv2d(stem_width, stem_width, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(stem_width)
         self.relu = nn.ReLU(inplace=True)
         layer1_channels = layer1_planes * Bottleneck.expansion
         self.layer1 = nn.Sequential(
-            *(Bottleneck(64 if n == 0 else layer1_channels, layer1_planes) for n in range(layer1_blocks))
+            *(Bottleneck(stem_width if n == 0 else layer1_channels, layer1_planes) for n in range(layer1_blocks))
         )
         self.transition1 = nn.ModuleList(
             [
@@ -300,19 +304,22 @@ def _fuse_layer(channels: tuple[int, ...], source: int, target: int) -> nn.Modul
 
 def _checkpointed(block: nn.Module, x: Maps) -> Maps:
     """Run a block, keeping only its input for the backward pass, which runs it again."""
-    return checkpoint(block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _keeping_statistics(block)))
+    return checkpoint(
+        block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _again(block, RecallView(block)))
+    )
 
 
 @contextmanager
-def _keeping_statistics(block: nn.Module) -> Iterator[None]:
-    """Run BatchNorms without a second update of their running statistics by the same batch."""
+def _again(block: nn.Module, view: RecallView) -> Iterator[None]:
+    """Run BatchNorms as they ran before, without a second update of their running statistics by the same batch."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm)]
     kept = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         batches = norm.num_batches_tracked
         norm.momentum, norm.num_batches_tracked = 0.0, None if batches is None else batches.clone()
     try:
-        yield
+        with view:
+            yield
     finally:
         for norm, (momentum, batches) in zip(norms, kept, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, batches

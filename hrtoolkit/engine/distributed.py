@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.utils._pytree import tree_leaves
 
+from hrtoolkit.errors import OptionError
 from hrtoolkit.model import Model
+from hrtoolkit.norms import ViewBatchNorm2d
 
 
 def start_distributed() -> None:
@@ -23,7 +25,15 @@ def start_distributed() -> None:
 
 
 def synchronise_batchnorm(model: nn.Module) -> nn.Module:
-    """Let every BatchNorm of a model, in place, normalise over the batches of all processes; names and weights stay."""
+    """Let every BatchNorm of a model, in place, normalise over the batches of all processes; names and weights stay.
+
+    Raises:
+        OptionError: views have BatchNorms of their own.
+    """
+    if any(isinstance(module, ViewBatchNorm2d) for module in model.modules()):
+        raise OptionError(
+            "sync_batchnorm: views have BatchNorms of their own here; leave it out, or set model.norm='shared'"
+        )
     if torch.cuda.is_available():
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for parent in list(model.modules()):
