@@ -16,6 +16,7 @@ import hrtoolkit.tasks.face
 import hrtoolkit.tasks.pose
 import hrtoolkit.tasks.segmentation
 from hrtoolkit import build_model, registry
+from hrtoolkit.balance import BaseBalance
 from hrtoolkit.build import find_part, iterate_parts, plan_model
 from hrtoolkit.config import load_config
 from hrtoolkit.config.values import find_parameters
@@ -46,6 +47,7 @@ ROLES = {
     "metric": (registry.METRICS, BaseMetric, ("headline", "measure", "score"), "CocoKeypointMetric"),
     "finish": (registry.FINISHES, object, ("__call__",), "PoseFinish"),
     "inference": (registry.INFERENCES, object, ("__call__",), "MultiScale"),
+    "balance": (registry.BALANCES, BaseBalance, ("forward",), "RelativeLosses"),
     "batch augmentation": (registry.BATCH_AUGMENTATIONS, object, ("__call__",), "MixAndErase"),
 }
 OURS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -67,6 +67,10 @@ def fits(value: Any, hint: Any) -> bool:
         return is_sequence(value) and len(value) == len(arguments) and all(map(fits, value, arguments))
     if origin is Sequence:  # a text is a sequence of texts, and never meant as one
         return is_sequence(value) and all(fits(one, arguments[0]) for one in value)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(
+            fits(k, arguments[0]) and fits(v, arguments[1]) for k, v in value.items()
+        )
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     return type(value) is hint if hint in (int, bool, str, NoneType) else True
@@ -78,6 +82,8 @@ def spell(hint: Any, source: str | None = None) -> str:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return next((one.text for one in arguments[1:] if isinstance(one, Range)), spelled)
+    if origin is Mapping:
+        return f"dict(NAME={spell(arguments[1])})"
     if origin in (Union, UnionType) and any(get_origin(one) is not None for one in arguments):
         return " or ".join("None" if one is NoneType else spell(one) for one in arguments)
     if origin in (tuple, Sequence) and get_origin(arguments[0]) is Annotated:

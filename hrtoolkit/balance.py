@@ -1,0 +1,143 @@
+"""How the losses of a model's branches are weighed against each other.
+
+Squared errors of heatmaps start a hundred times below cross-entropies: in a plain sum the branch with the smaller loss
+learns nothing of the shared backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from hrtoolkit.errors import OptionError, suggest
+from hrtoolkit.ranges import NotNegative
+from hrtoolkit.registry import BALANCES
+
+LEAST = 1e-3  # of a branch's first loss: what it is divided by at least
+
+
+class BaseBalance(nn.Module):
+    """Fixed weights, and what the kinds of balance share.
+
+    Args:
+        branches: names of the model's branches.
+        weights: of branches by name, 1 where none is given.
+
+    Raises:
+        OptionError: a weight is of no branch.
+    """
+
+    first: Tensor
+
+    def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
+        super().__init__()
+        weights = weights or {}
+        for name in weights:
+            if name not in branches:
+                hint = suggest(name, branches) or f"; there are {', '.join(branches)}"
+                raise OptionError(f"weights: the model has no branch {name!r}{hint}")
+        self.branches = tuple(branches)
+        self.weights = [float(weights.get(name, 1)) for name in branches]
+
+    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What is summed and minimised, by branch.
+
+        Args:
+            losses: of this process's part of the batch, by branch; one without truth in it is left out.
+        """
+        raise NotImplementedError
+
+    def values(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """The losses of all branches [N], means over the processes that have them; NaN where none has."""
+        device = next(iter(losses.values())).device
+        there = torch.tensor([name in losses for name in self.branches], dtype=torch.float32)
+        nothing = torch.zeros((), device=device)
+        own = torch.stack([losses[name].detach().float() if name in losses else nothing for name in self.branches])
+        both = torch.stack([own, there.to(device, non_blocking=True)])
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(both)
+        return both[0] / both[1]
+
+
+@BALANCES.register_module()
+class FixedWeights(BaseBalance):
+    """The losses as they are, times fixed weights.
+
+    Args:
+        branches: names of the model's branches.
+        weights: of branches by name, 1 where none is given.
+
+    Raises:
+        OptionError: a weight is of no branch.
+    """
+
+    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            name: weight * losses[name]
+            for name, weight in zip(self.branches, self.weights, strict=True)
+            if name in losses
+        }
+
+
+@BALANCES.register_module()
+class RelativeLosses(BaseBalance):
+    """Each branch's loss divided by its own value, over all processes, times a fixed weight.
+
+    What is divided by counts as a number without a gradient, so that branches pull alike however large their losses
+    are. It is not below a thousandth of the branch's first loss, or a branch that has learnt everything would be torn
+    about by what is left.
+
+    Args:
+        branches: names of the model's branches.
+        weights: of branches by name, 1 where none is given.
+
+    Raises:
+        OptionError: a weight is of no branch.
+    """
+
+    def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
+        super().__init__(branches, weights)
+        self.register_buffer("first", torch.full((len(branches),), torch.nan))
+
+    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        values = self.values(losses)
+        self.first.copy_(torch.where(self.first.isnan(), values, self.first))
+        divisors = torch.maximum(values, LEAST * self.first)
+        return {
+            name: self.weights[i] / divisors[i] * losses[name] for i, name in enumerate(self.branches) if name in losses
+        }
+
+
+@BALANCES.register_module()
+class Uncertainties(BaseBalance):
+    """Each branch's loss divided by a learned variance, whose logarithm is added (Kendall et al., arXiv:1705.07115).
+
+    The variances start at the first losses: from 1 a small loss would wait for most of a training.
+
+    Args:
+        branches: names of the model's branches.
+        weights: of branches by name, 1 where none is given.
+
+    Raises:
+        OptionError: a weight is of no branch.
+    """
+
+    def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
+        super().__init__(branches, weights)
+        self.log_variances = nn.Parameter(torch.zeros(len(branches)))
+        self.register_buffer("first", torch.full((len(branches),), torch.nan))
+
+    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        values = self.values(losses)
+        begins = self.first.isnan() & values.isfinite()
+        with torch.no_grad():
+            self.log_variances.copy_(torch.where(begins, values.log(), self.log_variances))
+            self.first.copy_(torch.where(begins, values, self.first))
+        return {
+            name: self.weights[i] * (losses[name] / self.log_variances[i].exp() + self.log_variances[i])
+            for i, name in enumerate(self.branches)
+            if name in losses
+        }
