@@ -305,25 +305,37 @@ class Inputs(Dataset[Input]):
         return Input(key, pixels, frame, truth=truth)
 
     def _training_input(self, key: SampleKey) -> Input:
-        index, rng = key.index, key.generator()
-        sample, crop = self.sample_of(index), self.crop(index)
-        image = self.read(sample)
-        truth = self.truth(index)
-        scheme = self.scheme
+        image, truth = self.read(self.sample_of(key.index)), self.truth(key.index)
+        pixels, frame, seed = self.look(key, image, truth)
+        return Input(key.index, pixels, frame, self.learn(truth, frame), seed=seed)
+
+    def look(self, key: SampleKey, image: ndarray, truth: Record) -> tuple[ndarray, Frame, int]:
+        """Augmented pixels of an input, its frame, and a seed for what is done to the whole batch.
+
+        Args:
+            key: of the input.
+            image: that it shows.
+            truth: of the input, which an augmentation may look at.
+        """
+        rng, crop = key.generator(), self.crop(key.index)
         augmentation = self.augmentation
         borrows = augmentation is not None and augmentation.borrows
         seed = int(rng.integers(2**32)) if borrows else None
         with global_seed(int(rng.integers(2**32))) if borrows else nullcontext():
             ask = crop
             if augmentation is not None:
-                ask = augmentation.ask(self.view, image.shape[:2], truth, crop, scheme, rng)
+                ask = augmentation.ask(self.view, image.shape[:2], truth, crop, self.scheme, rng)
             pixels, frame = self.view(image, ask)
             if augmentation is not None:
                 pixels = augmentation.retouch(pixels, frame, rng)
         if seed is None:
             seed = int(rng.integers(2**32))
+        return pixels, frame, seed
+
+    def learn(self, truth: Record, frame: Frame) -> dict[str, ndarray]:
+        """Targets of an input that was looked at so."""
         assert self.targets is not None, "inputs without targets are for testing"
-        return Input(index, pixels, frame, self.targets(to_input(truth, frame, scheme), frame), seed=seed)
+        return self.targets(to_input(truth, frame, self.scheme), frame)
 
     def truth(self, index: int) -> Record:
         """What training compares an input with, in pixels of its image: of a crop the object that it shows."""

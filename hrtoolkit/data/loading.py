@@ -25,6 +25,7 @@ from torch.utils.data._utils import signal_handling
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
 from hrtoolkit.frames import Frame, Size
+from hrtoolkit.model import BatchTargets
 from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.samples import Input, Inputs
 
@@ -132,10 +133,7 @@ def build_dataloader(
         training: shuffle and augment, and leave out a last batch of a single input; else every input once, in order.
         seed: of order and augmentation.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if num_workers > cores:
-        log.info("num_workers=%d, but this machine has %d cores: using %d", num_workers, cores, cores)
-        num_workers = cores
+    num_workers = count_workers(num_workers)
     if training:
         groups = None
         if inputs.view.multiple is not None and inputs.owners is None:
@@ -157,8 +155,16 @@ def build_dataloader(
         collate_fn=Collate(inputs.view.multiple, inputs.view.smallest),
         pin_memory=torch.cuda.is_available(),
         persistent_workers=num_workers > 0,
-        worker_init_fn=_init_worker,
+        worker_init_fn=init_worker,
     )
+
+
+def count_workers(asked: int) -> int:
+    """How many processes read ahead: as many as were asked for, but no more than there are CPU cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked > cores:
+        log.info("num_workers=%d, but this machine has %d cores: using %d", asked, cores, cores)
+    return min(asked, cores)
 
 
 @contextmanager
@@ -238,12 +244,13 @@ class Collate:
             if inputs[0].truth is not None:
                 batch["truths"] = [one.truth for one in inputs]
             return batch
-        batch["seed"] = inputs[0].seed
-        if stack:
-            batch["targets"] = {name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]}
-        else:
-            batch["targets"] = [{name: torch.from_numpy(value) for name, value in t.items()} for t in targets]
-        return batch
+        return batch | {"seed": inputs[0].seed, "targets": self.join_targets(targets)}
+
+    def join_targets(self, targets: Sequence[dict[str, np.ndarray]]) -> BatchTargets:
+        """The targets of inputs: stacked tensors by name, or, of a padded batch, a list of such for each input."""
+        if self.multiple is None:
+            return {name: torch.from_numpy(np.stack([one[name] for one in targets])) for name in targets[0]}
+        return [{name: torch.from_numpy(value) for name, value in one.items()} for one in targets]
 
     @staticmethod
     def _same_size(inputs: list[Input]) -> list[np.ndarray]:
@@ -275,7 +282,8 @@ class Collate:
         return images
 
 
-def _init_worker(worker: int) -> None:
+def init_worker(worker: int) -> None:
+    """Make a process of a loader one that reads and ends as it is told."""
     # One worker is one core's work: OpenCV's own threads would fight over the others.
     cv2.setNumThreads(0)
     # A batch that cannot be sent, for want of shared memory or open files, would be dropped, and waited for for ever.
