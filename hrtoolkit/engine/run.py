@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import re
 import shlex
 import tempfile
@@ -522,8 +523,8 @@ def explaining_errors(checkpoint: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, ValueError, OSError) as error:
-        text = str(error).strip()
+    except (RuntimeError, ValueError, OSError, EOFError) as error:
+        text = str(error).strip() or type(error).__name__
         resume = f"; {checkpoint} is whole: --resume goes on from it" if checkpoint and checkpoint.exists() else ""
         if NO_SHARED_MEMORY.search(text):
             raise TrainingError(
@@ -531,12 +532,16 @@ def explaining_errors(checkpoint: Path | None = None) -> Iterator[None]:
                 "container with a larger one (docker run --shm-size=8g, or --ipc=host), or set num_workers=0 in both "
                 f"dataloaders{resume}"
             ) from error
+        # One that dies while it hands a batch over is not missed by torch, but by Python's own connection to it.
+        lost = isinstance(error, ConnectionError | EOFError) and _raised_in(
+            error, Path(multiprocessing.__file__).parent
+        )
+        if lost and not is_distributed():
+            raise _dead_reader(resume, text) from error
         if not _raised_by_torch(error):  # somebody's own code keeps its words and its traceback
             raise
         if re.search(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) (is killed|exited unexpectedly)", text):
-            raise TrainingError(
-                f"a process that reads data died, most often for want of memory: lower num_workers{resume} ({text})"
-            ) from error
+            raise _dead_reader(resume, text) from error
         if is_distributed() and re.search("gloo|nccl|connection|peer", text, re.IGNORECASE):
             raise TrainingError(f"another process of this run died; its own message tells why{resume}") from error
         if "Expected more than 1 value per channel" in text:
@@ -547,12 +552,21 @@ def explaining_errors(checkpoint: Path | None = None) -> Iterator[None]:
         raise
 
 
+def _dead_reader(resume: str, text: str) -> TrainingError:
+    return TrainingError(
+        f"a process that reads data died, most often for want of memory: lower num_workers{resume} ({text})"
+    )
+
+
 def _raised_by_torch(error: BaseException) -> bool:
     """Whether an error comes from torch, or from this engine's waiting for it, and not from a part's own code."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     if str(error).startswith("Caught "):  # in a process that reads data, and carried here by torch
         return False
-    folders = (Path(torch.__file__).parent, Path(__file__).parent)
+    return _raised_in(error, Path(torch.__file__).parent, Path(__file__).parent)
+
+
+def _raised_in(error: BaseException, *folders: Path) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return any(Path(frame.f_code.co_filename).is_relative_to(folder) for folder in folders)
 
 

@@ -59,7 +59,8 @@ def test_signals_to_all_leave_the_workers_to_the_run():
 @two_cores
 def test_the_runs_own_sigterm_ends_them_at_once():
     loader, iterator, pids = start_loader()
-    with pytest.raises(RuntimeError, match="DataLoader worker"), stopping_workers(loader):
+    # A worker may be in the middle of handing a batch over.
+    with pytest.raises((RuntimeError, ConnectionError, EOFError)), stopping_workers(loader):
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
         assert wait_for_death(pids, 3)

@@ -1,5 +1,6 @@
 """Two processes do what one process does with the whole batch, and the death of one ends the run in good order."""
 
+import multiprocessing
 import os
 import signal
 
@@ -12,6 +13,7 @@ from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import config_text
 from hrtoolkit.engine import train
 from hrtoolkit.engine.distributed import CpuSyncBatchNorm, synchronise_batchnorm
+from hrtoolkit.engine.run import explaining_errors
 from hrtoolkit.errors import TrainingError
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 
@@ -163,6 +165,17 @@ def test_the_death_of_a_process_that_reads_data_is_explained(four_people, tmp_pa
     config.train_dataloader.num_workers = 1
     with pytest.raises(TrainingError, match=r"a process that reads data died.*lower num_workers"):
         train(config, tmp_path / "work")
+
+
+def test_a_process_that_dies_while_it_hands_a_batch_over_is_explained(tmp_path):
+    (tmp_path / "last.pth").touch()
+    said = r"a process that reads data died.*last.pth is whole: --resume goes on from it \(EOFError\)"
+    with pytest.raises(TrainingError, match=said), explaining_errors(tmp_path / "last.pth"):
+        reader, writer = multiprocessing.Pipe()
+        writer.close()
+        reader.recv()
+    with pytest.raises(ConnectionError, match="my own"), explaining_errors():
+        raise ConnectionError("my own")
 
 
 @pytest.mark.parametrize(
