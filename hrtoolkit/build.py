@@ -24,7 +24,8 @@ from hrtoolkit.config.load import ConfigError, config_json, config_name, load_co
 from hrtoolkit.config.values import Parameter, find_parameters, fits, resolve_type
 from hrtoolkit.data.seeding import global_seed
 from hrtoolkit.errors import Moved, OptionError, suggest
-from hrtoolkit.model import UNNAMED, Backbone, Branch, Head, Model, Neck
+from hrtoolkit.model import UNNAMED, Branch, Model
+from hrtoolkit.parts import Backbone, Head, Neck
 from hrtoolkit.registry import BACKBONES, BALANCES, BATCH_AUGMENTATIONS, DATASETS, HEADS, METRICS, ROLES, VIEWS
 from hrtoolkit.schemes import SchemeLike, scheme_fields
 from hrtoolkit.views import View

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.errors import CheckpointError, shorten
-from hrtoolkit.model import UNNAMED, Head, Model
+from hrtoolkit.model import UNNAMED, Model
 from hrtoolkit.norms import spread_over_views
 from hrtoolkit.openmmlab import find
+from hrtoolkit.parts import Head
 from hrtoolkit.published import NAME
 from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
 from hrtoolkit.weights import forget

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hrtoolkit.model import BaseNeck
+from hrtoolkit.parts import BaseNeck
 from hrtoolkit.ranges import Count
 from hrtoolkit.registry import NECKS
 

@@ -16,7 +16,7 @@ from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.errors import UserError
 from hrtoolkit.files import expand_path
 from hrtoolkit.metric import BaseMetric
-from hrtoolkit.model import BaseHead
+from hrtoolkit.parts import BaseHead
 from hrtoolkit.ranges import Count, CountFrom0, NotNegative, Positive, Share
 from hrtoolkit.registry import AUGMENTATIONS, BACKBONES, DATASETS, HEADS, LOSSES, METRICS, VIEWS
 from hrtoolkit.samples import BaseSamples

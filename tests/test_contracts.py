@@ -26,7 +26,7 @@ from hrtoolkit.findings import Findings
 from hrtoolkit.frames import Frame, to_input
 from hrtoolkit.masks import Masks
 from hrtoolkit.metric import BaseMetric
-from hrtoolkit.model import BaseBackbone, BaseHead, BaseNeck
+from hrtoolkit.parts import BaseBackbone, BaseHead, BaseNeck
 from hrtoolkit.records import Category, LabelMap, Objects
 from hrtoolkit.samples import BaseSamples, Input
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, resolve_scheme

@@ -15,8 +15,9 @@ from hrtoolkit.backbones.hrnet import BasicBlock, HRNet
 from hrtoolkit.config import load_config
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.frames import Warp
-from hrtoolkit.model import BaseHead, Branch, Model
+from hrtoolkit.model import Branch, Model
 from hrtoolkit.necks import HighestResolution
+from hrtoolkit.parts import BaseHead
 from hrtoolkit.speed import compile_blocks, fold, fold_batchnorm_
 
 from .conftest import REPOSITORY

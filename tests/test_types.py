@@ -9,7 +9,7 @@ import pytest
 import typing_extensions
 
 import hrtoolkit
-from hrtoolkit import checkpoints, metric, model, records, samples, views
+from hrtoolkit import balance, checkpoints, metric, model, parts, records, samples, views
 from hrtoolkit.importers import annotated, formats
 from hrtoolkit.keypoints import codecs
 from hrtoolkit.predict import Picture, Prediction, Predictor, Source, boxes, open_source
@@ -19,8 +19,9 @@ PUBLIC = [
     *(getattr(hrtoolkit, name) for name in hrtoolkit.__all__ if name != "__version__"),
     *(Picture, Prediction, Predictor, Source, open_source, boxes.use_boxes, boxes.use_detector, boxes.Boxes),
     *(records.Objects, records.LabelMap, records.Category, records.join),
-    *(model.Backbone, model.BaseBackbone, model.Neck, model.BaseNeck, model.Head, model.BaseHead),
-    *(model.Branch, model.Model, codecs.Codec, codecs.BaseCodec),
+    *(parts.Backbone, parts.BaseBackbone, parts.Neck, parts.BaseNeck, parts.Head, parts.BaseHead),
+    *(model.Branch, model.Model, model.Balance, balance.BaseBalance),
+    *(codecs.Codec, codecs.BaseCodec),
     *(views.View, views.BaseView, views.Augmentation, views.BaseAugmentation, views.Crop),
     *(samples.Samples, samples.BaseSamples, samples.Images, samples.Crops, samples.Input),
     *(metric.Metric, metric.BaseMetric, metric.Writer, metric.BaseWriter),

@@ -18,7 +18,8 @@ from hrtoolkit.frames import Frame
 from hrtoolkit.keypoints.head import HeatmapHead
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.metric import BaseMetric, Metric
-from hrtoolkit.model import BaseBackbone, BaseHead, Branch, Model, Stacked
+from hrtoolkit.model import Branch, Model
+from hrtoolkit.parts import BaseBackbone, BaseHead, Stacked
 from hrtoolkit.predict import Picture, Prediction, Predictor, open_source
 from hrtoolkit.predict.boxes import use_boxes
 from hrtoolkit.records import Category, LabelMap, Objects, Record

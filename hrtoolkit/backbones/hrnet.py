@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.model import BaseBackbone
 from hrtoolkit.norms import RecallView
+from hrtoolkit.parts import BaseBackbone
 from hrtoolkit.ranges import Count, Share
 from hrtoolkit.registry import BACKBONES
 

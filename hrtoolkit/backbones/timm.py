@@ -8,7 +8,7 @@ import timm
 from torch import Tensor
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.model import BaseBackbone
+from hrtoolkit.parts import BaseBackbone
 from hrtoolkit.registry import BACKBONES
 
 

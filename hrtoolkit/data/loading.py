@@ -25,7 +25,7 @@ from torch.utils.data._utils import signal_handling
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError
 from hrtoolkit.frames import Frame, Size
-from hrtoolkit.model import BatchTargets
+from hrtoolkit.parts import BatchTargets
 from hrtoolkit.ranges import Count, CountFrom0
 from hrtoolkit.samples import Input, Inputs
 

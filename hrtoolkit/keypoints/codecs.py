@@ -31,7 +31,7 @@ class Codec(Protocol):
 
     @property
     def needs(self) -> Mapping[str, object]:
-        """What it needs of the view, see `hrtoolkit.model.Head`; default none."""
+        """What it needs of the view, see `hrtoolkit.parts.Head`; default none."""
         ...
 
     def encode(self, points: Tensor, visible: Tensor, heatmap_hw: Size, stride: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from hrtoolkit.errors import Moved
 from hrtoolkit.frames import Frame, Settings, Warp
 from hrtoolkit.keypoints.codecs import Codec, GaussianHeatmap, find_peaks
 from hrtoolkit.keypoints.loss import KeypointMSE, heatmap_accuracy
-from hrtoolkit.model import BaseHead, Stacked
+from hrtoolkit.parts import BaseHead, Stacked
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import Listed
 from hrtoolkit.necks import convolve_maps
+from hrtoolkit.parts import Listed
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS

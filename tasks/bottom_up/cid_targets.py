@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from hrtoolkit.frames import Frame, Size
-from hrtoolkit.model import Listed
+from hrtoolkit.parts import Listed
 from hrtoolkit.records import Objects
 from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE
 from hrtoolkit.tasks.bottom_up.targets import fit_use, people_targets

@@ -14,8 +14,8 @@ from hrtoolkit.backbones.hrnet import BasicBlock
 from hrtoolkit.checkpoints import load_fitting
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame
-from hrtoolkit.model import Listed
 from hrtoolkit.necks import convolve_joined
+from hrtoolkit.parts import Listed
 from hrtoolkit.ranges import Count, NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from hrtoolkit.model import Listed
+from hrtoolkit.parts import Listed
 
 RADIUS = 4  # cells around a centre that learn offsets
 BACKGROUND = 0.1  # weight of a heatmap's cells that are near no joint

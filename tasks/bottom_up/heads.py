@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.parts import BaseHead, Listed
 from hrtoolkit.records import Objects
 from hrtoolkit.runtime.oks import collect_people
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme

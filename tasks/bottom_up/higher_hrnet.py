@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from hrtoolkit.backbones.hrnet import BasicBlock
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings, Warp
-from hrtoolkit.model import Listed
+from hrtoolkit.parts import Listed
 from hrtoolkit.ranges import NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS

@@ -11,7 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from hrtoolkit.frames import Frame, Warp
-from hrtoolkit.model import Listed
+from hrtoolkit.parts import Listed
 from hrtoolkit.records import Objects
 from hrtoolkit.runtime.drawing import draw_keypoints
 from hrtoolkit.schemes import KeypointScheme

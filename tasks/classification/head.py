@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hrtoolkit.backbones.hrnet import Bottleneck
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import BaseHead, Stacked
+from hrtoolkit.parts import BaseHead, Stacked
 from hrtoolkit.ranges import Share
 from hrtoolkit.records import Category
 from hrtoolkit.registry import HEADS

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings
 from hrtoolkit.masks import Masks
-from hrtoolkit.model import BaseHead, Listed
+from hrtoolkit.parts import BaseHead, Listed
 from hrtoolkit.ranges import Count
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings
-from hrtoolkit.model import BaseHead, Stacked
 from hrtoolkit.necks import convolve_joined
+from hrtoolkit.parts import BaseHead, Stacked
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import HEADS
