@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import reprlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -207,7 +207,8 @@ class ModelPlan:
     def build(self, schemes: Mapping[str, SchemeLike] | None = None) -> Model:
         """Build the model on the CPU (or torch's current default device), with random weights.
 
-        Those of a part follow from one draw of torch's generator and the part's name, whatever other parts there are.
+        With named branches, those of a part follow from one draw of torch's generator and the part's name, whatever
+        other parts there are.
 
         Args:
             schemes: by branch, for heads whose config leaves theirs open.
@@ -215,7 +216,7 @@ class ModelPlan:
         Raises:
             ConfigError: a part refuses an option, or a head needs something that its view does not have.
         """
-        draw = int(torch.randint(2**31, (), device="cpu"))
+        draw = None if UNNAMED in self.branches else int(torch.randint(2**31, (), device="cpu"))
         with _seeded(draw, "backbone"):
             backbone = self.backbone.build()
         branches = {
@@ -241,7 +242,7 @@ class ModelPlan:
 
     @staticmethod
     def _build_branch(
-        name: str, parts: Mapping[str, Part], backbone: Backbone, scheme: SchemeLike | None, draw: int
+        name: str, parts: Mapping[str, Part], backbone: Backbone, scheme: SchemeLike | None, draw: int | None
     ) -> Branch:
         built: dict[str, Any] = dict.fromkeys(BRANCH_PARTS)
         last: Backbone | Neck = backbone
@@ -258,7 +259,9 @@ class ModelPlan:
         return Branch(**built)
 
 
-def _seeded(draw: int, name: str) -> AbstractContextManager[None]:
+def _seeded(draw: int | None, name: str) -> AbstractContextManager[None]:
+    if draw is None:
+        return nullcontext()
     digest = hashlib.sha256(f"{draw} {name}".encode()).digest()
     return global_seed(int.from_bytes(digest[:4], "big"))
 
