@@ -20,7 +20,7 @@ LEAST = 1e-3  # of a branch's first loss: what it is divided by at least
 
 
 class BaseBalance(nn.Module):
-    """Fixed weights, and what the kinds of balance share.
+    """What every kind of balance has.
 
     Args:
         branches: names of the model's branches.
@@ -29,8 +29,6 @@ class BaseBalance(nn.Module):
     Raises:
         OptionError: a weight is of no branch.
     """
-
-    first: Tensor
 
     def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
         super().__init__()
@@ -49,6 +47,30 @@ class BaseBalance(nn.Module):
             losses: of this process's part of the batch, by branch; one without truth in it is left out.
         """
         raise NotImplementedError
+
+
+class FirstLosses(BaseBalance):
+    """What balances share that compare losses with the first of their branch, which checkpoints keep.
+
+    Args:
+        branches: names of the model's branches.
+        weights: of branches by name, 1 where none is given.
+
+    Raises:
+        OptionError: a weight is of no branch.
+    """
+
+    first: Tensor
+
+    def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
+        super().__init__(branches, weights)
+        self.register_buffer("first", torch.full((len(branches),), torch.nan))
+
+    def note_first(self, values: Tensor) -> Tensor:
+        """Keep the first loss of each branch; says which branches have theirs now, bool [N]."""
+        begins = self.first.isnan() & values.isfinite()
+        self.first.copy_(torch.where(begins, values, self.first))
+        return begins
 
     def values(self, losses: Mapping[str, Tensor]) -> Tensor:
         """The losses of all branches [N], means over the processes that have them; NaN where none has."""
@@ -83,7 +105,7 @@ class FixedWeights(BaseBalance):
 
 
 @BALANCES.register_module()
-class RelativeLosses(BaseBalance):
+class RelativeLosses(FirstLosses):
     """Each branch's loss divided by its own value, over all processes, times a fixed weight.
 
     What is divided by counts as a number without a gradient, so that branches pull alike however large their losses
@@ -98,13 +120,9 @@ class RelativeLosses(BaseBalance):
         OptionError: a weight is of no branch.
     """
 
-    def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
-        super().__init__(branches, weights)
-        self.register_buffer("first", torch.full((len(branches),), torch.nan))
-
     def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         values = self.values(losses)
-        self.first.copy_(torch.where(self.first.isnan(), values, self.first))
+        self.note_first(values)
         divisors = torch.maximum(values, LEAST * self.first)
         return {
             name: self.weights[i] / divisors[i] * losses[name] for i, name in enumerate(self.branches) if name in losses
@@ -112,7 +130,7 @@ class RelativeLosses(BaseBalance):
 
 
 @BALANCES.register_module()
-class Uncertainties(BaseBalance):
+class Uncertainties(FirstLosses):
     """Each branch's loss divided by a learned variance, whose logarithm is added (Kendall et al., arXiv:1705.07115).
 
     The variances start at the first losses: from 1 a small loss would wait for most of a training.
@@ -128,14 +146,12 @@ class Uncertainties(BaseBalance):
     def __init__(self, branches: Sequence[str], weights: Mapping[str, NotNegative] | None = None):
         super().__init__(branches, weights)
         self.log_variances = nn.Parameter(torch.zeros(len(branches)))
-        self.register_buffer("first", torch.full((len(branches),), torch.nan))
 
     def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         values = self.values(losses)
-        begins = self.first.isnan() & values.isfinite()
+        begins = self.note_first(values)
         with torch.no_grad():
             self.log_variances.copy_(torch.where(begins, values.log(), self.log_variances))
-            self.first.copy_(torch.where(begins, values, self.first))
         return {
             name: self.weights[i] * (losses[name] / self.log_variances[i].exp() + self.log_variances[i])
             for i, name in enumerate(self.branches)

@@ -409,8 +409,8 @@ class BatchPreprocessor(nn.Module):
             images[index, :, :, width:] = 0
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, batch["seed"])
-        rows = {"rows": batch["rows"]} if "rows" in batch else {}
-        return {"images": images, "targets": targets, "frames": frames, **rows}
+        told = {"rows": batch["rows"]} if "rows" in batch else {}
+        return {"images": images, "targets": targets, "frames": frames, **told}
 
 
 def _batchnorms(module: nn.Module) -> list[nn.Module]:
