@@ -43,7 +43,7 @@ from hrtoolkit.engine.run import Run, stated_scheme
 from hrtoolkit.errors import UserError
 from hrtoolkit.frames import Frame
 from hrtoolkit.keypoints.head import HeatmapHead
-from hrtoolkit.model import Model
+from hrtoolkit.model import UNNAMED, Model
 from hrtoolkit.samples import Inputs
 from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 from hrtoolkit.speed import compile_blocks, fold
@@ -150,9 +150,10 @@ def choose_stages(plan: Plan, stages: Sequence[str] | None) -> Sequence[str]:
     Raises:
         UserError: there is no validation data, or a stage has no baseline.
     """
-    if "val_dataloader" not in plan.datasets:
-        raise UserError("the benchmark works on validation data, and this config has no val_dataloader")
-    judged = {"decode": (plan.model.head(), DECODERS), "evaluate": (plan.metrics["val_evaluator"][0], EVALUATORS)}
+    if "val" not in plan.data:
+        raise UserError("the benchmark works on validation data of one task, and this config has none")
+    metrics = plan.metrics["val_evaluator"][UNNAMED]
+    judged = {"decode": (plan.model.head(), DECODERS), "evaluate": (metrics[0], EVALUATORS)}
     lacking = {stage: part.target.__name__ for stage, (part, known) in judged.items() if part.target not in known}
     if stages is None:
         return [stage for stage in STAGES if stage not in lacking]
@@ -179,8 +180,8 @@ def open_run(config: Config, folder: Path) -> tuple[Run, str]:
     if not Path(options.data_root).is_dir():
         described = f"made up ({options.data_root} does not exist)"
         kind = plan.model.head().target.kind
-        scheme = stated_scheme(plan) or resolve_scheme("coco" if kind is KeypointScheme else 10, kind)
-        config.val_dataloader.dataset = make_up(plan.datasets["val_dataloader"].target, scheme, folder)
+        scheme = stated_scheme(plan, UNNAMED) or resolve_scheme("coco" if kind is KeypointScheme else 10, kind)
+        config.val_dataloader.dataset = make_up(plan.data["val"].dataset.target, scheme, folder)
         plan = check_config(config, files=False)
     run = Run.build(config, plan, ("val",))
     inputs = run.inputs("val")
@@ -325,7 +326,7 @@ def decode_forms(run: Run, model: Model, count: int, device: torch.device) -> tu
 
 def evaluate_forms(run: Run, folder: Path, count: int) -> tuple[dict[str, Form], int]:
     """All that becomes of predictions: the config's finish and its metric."""
-    metric, branch = run.metrics[0], run.model.branch()
+    metric, branch = run.metrics[UNNAMED][0], run.model.branch()
     plain = EVALUATORS[type(metric)]
     samples, records = plain.make_results(branch.head.scheme, folder, count)
     assert branch.view is not None
@@ -364,7 +365,7 @@ def training_batch(run: Run, batch: int, device: torch.device) -> dict:
     """Inputs with targets, augmented as in training; small data sets are repeated."""
     head, view = run.model.branch().head, run.model.branch().view
     assert view is not None
-    inputs = Inputs(run.samples["val"], view, head.scheme, head.targets, run.augmentation)
+    inputs = Inputs(run.samples["val"], view, head.scheme, head.targets, run.augmentations[UNNAMED])
     if inputs.objects is not None and (inputs.objects < 0).any():
         raise UserError("detected boxes cannot be trained on: leave out val_dataloader.dataset.box_file")
     some = [inputs[SampleKey(index % len(inputs), 1, 0)] for index in range(batch)]

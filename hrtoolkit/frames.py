@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy import ndarray
 from torch import Tensor
 
@@ -139,10 +140,13 @@ class Warp(Frame):
         return geometry.transform_points(points, geometry.invert_affine(self.matrix))
 
     def boxes_to_input(self, boxes_xyxy: ndarray) -> ndarray:
-        return _surround(boxes_xyxy, self.matrix).astype(np.float32)
+        return geometry.surround_boxes(boxes_xyxy, self.matrix).astype(np.float32)
 
-    def boxes_to_image(self, boxes_xyxy: ndarray | Tensor) -> ndarray:
-        return _surround(np.asarray(boxes_xyxy), geometry.invert_affine(self.matrix))
+    def boxes_to_image(self, boxes_xyxy: ndarray | Tensor) -> ndarray | Tensor:
+        if isinstance(boxes_xyxy, Tensor):
+            mapped = self.boxes_to_image(boxes_xyxy.cpu().numpy())
+            return torch.as_tensor(mapped).to(boxes_xyxy)
+        return geometry.surround_boxes(boxes_xyxy, geometry.invert_affine(self.matrix))
 
     def masks_to_input(self, masks: Masks) -> ndarray:
         mapped = np.zeros((len(masks.segmentations), *self.input_hw), np.uint8)
@@ -287,11 +291,3 @@ def exchange_classes(label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
     order = np.arange(256, dtype=np.uint8)
     order[: len(flip_order)] = flip_order
     return order[label_map]
-
-
-def _surround(boxes_xyxy: ndarray, matrix: ndarray) -> ndarray:
-    """Boxes [N, 4] around what a matrix [2, 3] of pixel centres makes of boxes [N, 4]."""
-    first, end = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
-    middle = geometry.transform_points((first + end - 1) / 2, matrix) + 0.5
-    reach = (end - first) / 2 @ np.abs(matrix[:, :2]).T
-    return np.concatenate([middle - reach, middle + reach], axis=1)

@@ -389,7 +389,7 @@ class BatchPreprocessor(nn.Module):
 
         Args:
             batch: with `images` [B, 3, H, W] and `frames`, and for training `targets` and `seed`, and `rows` where not
-                all inputs have truth; or `batches`, such ones by view.
+                all inputs have truth; or `batches`, such ones by view. `branches` is handed on.
             training: augment the batch, where the model has something for that.
         """
         if "batches" in batch:
@@ -409,7 +409,7 @@ class BatchPreprocessor(nn.Module):
             images[index, :, :, width:] = 0
         if training and self.augment is not None:
             images, targets = self.augment(images, targets, batch["seed"])
-        told = {"rows": batch["rows"]} if "rows" in batch else {}
+        told = {name: batch[name] for name in ("rows", "branches") if name in batch}
         return {"images": images, "targets": targets, "frames": frames, **told}
 
 

@@ -50,8 +50,8 @@ Parameters are those of the network here. MACs are multiply-adds of convolutions
 input of the height and width given: for segmentation the crop that it is trained on, for detection the largest image,
 padded, with {ROIS["box_head"]} proposals in every stage and {ROIS["mask_head"]} masks, for bottom-up pose the square
 that it is trained on, without the 0.04 that CID takes for each person and the 1 to 2 that DEKR's adaptive convolutions
-take. Configs for data of your own are counted with COCO's 17 keypoints or 80 classes, 300W's 68 landmarks, 19 classes
-of segmentation or 1000 of pictures.
+take, and for a network of several tasks one input of each view. Configs for data of your own are counted with COCO's 17
+keypoints or 80 classes, 300W's 68 landmarks, 19 classes of segmentation or 1000 of pictures.
 
 Two things differ from published figures. Those of the authors are divided by 2^30: 7.65 here is their 7.1. And faces,
 and segmentation without OCR, take 6 to 8 % less here, because a 1x1 convolution comes before the enlargement that it
@@ -97,20 +97,30 @@ def measure(name: str) -> tuple[int, int, list[int]]:
     from hrtoolkit.config import config_json, load_config  # not for `hrtoolkit configs`: it prints what is shipped
 
     config = load_config(name)
-    if config.model.head.get("scheme") is None:
-        config.model.head.scheme = STAND_INS[name.partition("/")[0]]
-    height, width = _input_hw(config)
-    for key in [key for key in config if key != "model"]:
+    if "branches" in config.model:
+        looks = {name: one.view for name, one in config.model.branches.items()}
+        shared = config.model.views
+        sizes = {name: _input_hw(shared[v] if isinstance(v, str) else v) for name, v in looks.items()}
+    else:
+        if config.model.head.get("scheme") is None:
+            config.model.head.scheme = STAND_INS[name.partition("/")[0]]
+        augmentation = config.train_dataloader.augmentation
+        sizes = {"": _input_hw(config.model.view, augmentation.get("crop_size"))}
+    for key in [key for key in config if key not in ("model", "custom_imports")]:
         config.pop(key)
-    parameters, macs = _count(config_json(config), height, width)
-    return parameters, macs, [height, width]
+    parameters, macs = _count(config_json(config), tuple(sizes.items()))
+    return parameters, macs, list(next(iter(sizes.values())))
 
 
 @functools.cache  # many configs have the same network
-def _count(config: str, height: int, width: int) -> tuple[int, int]:
+def _count(config: str, sizes: tuple[tuple[str, tuple[int, int]], ...]) -> tuple[int, int]:
     """Parameters and multiply-adds: of convolutions and linear layers, without biases, as published figures have them.
 
-    torch's counter counts two operations each.
+    torch's counter counts two operations each. Branches of one view share a run of the backbone.
+
+    Args:
+        config: of the model.
+        sizes: height and width of the input of each branch.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -120,18 +130,19 @@ def _count(config: str, height: int, width: int) -> tuple[int, int]:
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model = build_model(read_stored_config(config)).eval()
-        maps = model(torch.empty(1, 3, height, width))
-        if hasattr(model.head, "rpn"):
-            _run_detector(model.head, maps)
+        batches = {model.looks[name]: {"images": torch.empty(1, 3, *size)} for name, size in sizes}
+        outputs = model(batches=batches)
+        for name, branch in model.branches.items():
+            if hasattr(branch.head, "rpn"):
+                _run_detector(branch.head, outputs[name] if name else outputs)
     operations = counter.get_flop_counts()["Global"]
     macs = sum(count for kind, count in operations.items() if "bmm" not in str(kind)) // 2
     return sum(parameter.numel() for parameter in model.parameters()), macs
 
 
-def _input_hw(config: Any) -> tuple[int, int]:
+def _input_hw(view: Any, crop_size: Any = None) -> tuple[int, int]:
     """The input that the cost is told for: what the view makes, or the crop that segmentation trains on."""
-    view, augmentation = config.model.view, config.train_dataloader.augmentation
-    size = augmentation.get("crop_size") or view.get("input_size") or view.get("size") or 224
+    size = crop_size or view.get("input_size") or view.get("size") or 224
     width, height = (size, size) if isinstance(size, int) else size
     return (-(-height // 32) * 32, -(-width // 32) * 32) if "size" in view else (height, width)  # as batches are padded
 

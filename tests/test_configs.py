@@ -11,6 +11,7 @@ from hrtoolkit.published import read_published
 from .conftest import REPOSITORY
 
 CONFIGS = sorted(p for p in (REPOSITORY / "configs").glob("*/*.py") if not p.parent.name.startswith("_"))
+SINGLE = [path for path in CONFIGS if path.parent.name != "multitask"]  # of one task
 FROM_THE_DATA = {"pose": "coco", "face": "300w", "detection": "coco", "segmentation": "camvid", "classification": 2}
 
 

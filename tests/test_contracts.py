@@ -32,7 +32,7 @@ from hrtoolkit.samples import BaseSamples, Input
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, resolve_scheme
 from hrtoolkit.views import BaseAugmentation, BaseView, Crop
 
-from .test_configs import CONFIGS, FROM_THE_DATA
+from .test_configs import FROM_THE_DATA, SINGLE
 
 ROLES = {
     # role: (registry, base class, what has to be there, one that must have been found)
@@ -212,7 +212,7 @@ def test_an_augmentation_asks_a_view_and_all_of_it_follows_from_the_seed(role, n
 def configs_by_part():
     """The first shipped config with each part of a model, and with each augmentation, by the names of their classes."""
     found = {}
-    for path in CONFIGS:
+    for path in SINGLE:
         config = load_config(path, FROM_THE_DATA.get(path.stem, ()))
         plan = plan_model(config.model, [])
         parts = [*plan.branches[""].values(), *plan.options.parts.values()]

@@ -23,7 +23,7 @@ from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import DeviceOptimWrapper
 
 from .pretend_cuda import fake_driver, pretend_cuda
-from .test_configs import CONFIGS, left_open, name_of
+from .test_configs import SINGLE, left_open, name_of
 from .test_contracts import OURS, configs_by_part, make_inputs, make_targets, shrink, small_config
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
@@ -33,7 +33,7 @@ with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="here is no 
 def one_of_each():
     """One config of each way to build a network: of other parts, or with another switch on."""
     found = {}
-    for path in CONFIGS:
+    for path in SINGLE:
         settings = dict(_walk(load_config(path, left_open(path)).model.to_dict()))
         kind = {name: value for name, value in settings.items() if name.endswith("type") or value is True}
         found.setdefault((path.parent.name, str(sorted(kind.items()))), path)

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_config(parser)
     options.add_own_data(parser)
     parser.add_argument("--split", choices=("train", "val"), default="train", help="train is augmented, val is not")
+    parser.add_argument("--branch", metavar="NAME", help="whose samples and targets, of a model with several branches")
     parser.add_argument("--count", type=int, default=16, help="samples, spread over the data (default: %(default)s)")
     parser.add_argument("--out", type=options.path_argument, metavar="FILE.png", help="browse_<split>.png by default")
 
@@ -33,6 +34,6 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(f"browse_{args.split}.png")
     check_writable(out)
     start_logging()
-    sheet, shown, total = browse(config, args.split, args.count)
+    sheet, shown, total = browse(config, args.split, args.count, args.branch)
     write_image(out, sheet)
     print(f"{out} shows {shown} of {total} {args.split} samples: annotations left, targets right")

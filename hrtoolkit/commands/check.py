@@ -61,14 +61,14 @@ def _check_data(config: Config) -> bool:
     from hrtoolkit.data.doctor import image_files
     from hrtoolkit.engine.check_data import check_data
 
-    samples, findings, sees_crops = check_data(config)
+    samples, findings, cropped = check_data(config)
     order: tuple[Level, ...] = ("stop", "warning", "note")
     for finding in sorted(findings, key=lambda finding: order.index(finding.level)):
         print(finding)
     levels = Counter(finding.level for finding in findings)
     for name, one in samples.items():
-        crops = one.crops() if sees_crops else None
-        images = image_files(one, sees_crops=sees_crops).ids
+        crops = one.crops() if name in cropped else None
+        images = image_files(one, sees_crops=name in cropped).ids
         print(f"{name}: {len(one if crops is None else crops.samples)} samples in {len(images)} images")
     print(f"{levels['stop']} stop training, {levels['warning']} warnings, {levels['note']} notes")
     print(json.dumps({level: levels[level] for level in order} | {"findings": [asdict(f) for f in findings]}))

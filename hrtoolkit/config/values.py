@@ -102,14 +102,25 @@ def resolve_type(kind: Any, registry: mm.Registry) -> Any:
 
 
 def find_datasets(config: Config) -> Iterator[tuple[str, dict, dict[str, Parameter]]]:
-    """The dataset of every dataloader that has one, by its path, with the parameters of its class."""
+    """The datasets of every dataloader, by their paths, with the parameters of their classes."""
     for name in DATALOADERS:
-        loader = config.get(name)
-        dataset = loader.get("dataset") if isinstance(loader, dict) else None
-        if isinstance(dataset, dict):
+        for path, dataset in _find_datasets(name, config.get(name)):
             target = resolve_type(dataset.get("type"), DATASETS)
             if target is not None or "data_root" in dataset:
-                yield f"{name}.dataset", dataset, find_parameters(target)[0] if target else {}
+                yield path, dataset, find_parameters(target)[0] if target else {}
+
+
+def _find_datasets(path: str, section: Any) -> Iterator[tuple[str, dict]]:
+    """What stands as `dataset`, or in `datasets`, at any depth of a section."""
+    if not isinstance(section, dict):
+        return
+    for key, value in section.items():
+        if key == "dataset" and isinstance(value, dict):
+            yield f"{path}.{key}", value
+        elif key == "datasets" and isinstance(value, dict):
+            yield from ((f"{path}.{key}.{name}", one) for name, one in value.items() if isinstance(one, dict))
+        else:
+            yield from _find_datasets(f"{path}.{key}", value)
 
 
 def is_sequence(value: Any) -> bool:

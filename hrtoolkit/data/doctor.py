@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -27,27 +28,38 @@ log = logging.getLogger(__name__)
 LOSS = 0.01
 
 
-def check_before_run(
-    samples: Mapping[str, Samples],
-    metric: Metric | None = None,
-    finish: Callable[[Sequence[Record]], Record] = join,
-    sees_crops: bool = True,
-) -> None:
+class Subject(NamedTuple):
+    """The data sets that a branch looks at.
+
+    Args:
+        samples: by name; all that is not training data is compared with it.
+        metric: must find the annotations of all that is not training data perfect; None to leave that out.
+        finish: of the branch.
+        sees_crops: whether its view looks at crops, where the data has any.
+    """
+
+    samples: Mapping[str, Samples]
+    metric: Metric | None = None
+    finish: Callable[[Sequence[Record]], Record] = join
+    sees_crops: bool = True
+
+
+def check_before_run(*subjects: Subject) -> None:
     """Let the data answer for itself without reading an image: log what is odd, and refuse what is wrong.
 
     Args:
-        samples: by name; all that is not "train" is compared with it.
-        metric: must find the annotations of all that is not "train" perfect; None to leave that out.
-        finish: of the branch.
-        sees_crops: whether its view looks at crops, where the data has any.
+        subjects: the data of each branch.
 
     Raises:
         DataError: with every finding of level "stop".
     """
     outcome: list = [None]
     if is_main_process():
-        metrics = {} if metric is None else dict.fromkeys(samples.keys() - {"train"}, metric)
-        outcome = [examine(samples, metrics, finish, sees_crops=sees_crops)]
+        found = []
+        for samples, metric, finish, sees_crops in subjects:
+            metrics = {} if metric is None else dict.fromkeys(samples.keys() - training_data(samples), metric)
+            found += examine(samples, metrics, finish, sees_crops=sees_crops)
+        outcome = [list(dict.fromkeys(found))]
     broadcast_object_list(outcome)
     findings = Findings("")
     findings.extend(outcome[0])
@@ -67,7 +79,7 @@ def examine(
     """Find what is wrong with the data sets of a config; nothing stops at the first finding.
 
     Args:
-        samples: by name; all that is not "train" is compared with it.
+        samples: by name; all that is not training data is compared with it.
         metrics: of the data sets with the same names.
         finish: of the branch that will predict.
         read_images: decode every image, read every truth that is a file of its own (of which otherwise a sample is
@@ -88,11 +100,16 @@ def examine(
             broken, contents[name] = check_contents(name, images[name], samples[name].truth_files)
             found += broken
         findings += [*found, *samples[name].check_labels(name, read_images)]
-    for name in samples.keys() - {"train"}:
-        if "train" in samples:
-            findings += _check_category_ids(samples["train"], samples[name], name)
-            findings += check_leaks(images["train"], images[name], contents["train"], contents[name], name)
+    for train in training_data(samples):
+        for name in samples.keys() - training_data(samples):
+            findings += _check_category_ids(samples[train], samples[name], name)
+            findings += check_leaks(images[train], images[name], contents[train], contents[name], name)
     return list(dict.fromkeys(findings))  # two data sets of one file find the same
+
+
+def training_data(names: Iterable[str]) -> set[str]:
+    """Those names that are of training data: "train", or "train SOURCE BRANCH"."""
+    return {name for name in names if name.split()[0] == "train"}
 
 
 def image_files(samples: Samples, ask_sizes: bool = False, sees_crops: bool = True) -> Images:

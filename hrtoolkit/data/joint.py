@@ -7,6 +7,7 @@ Everything random follows from the seed and the number of the step: a resumed ru
 from __future__ import annotations
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -115,6 +116,9 @@ class Sources(Dataset[list[SharedInput]]):
     def __init__(self, sources: Mapping[str, SharedInputs]):
         self.sources = dict(sources)
 
+    def __len__(self) -> int:
+        return sum(map(len, self.sources.values()))
+
     def __getitem__(self, keys: Sequence[SourceKey]) -> list[tuple[str, SharedInput]]:  # type: ignore[override]
         return [(name, self.sources[name][key]) for name, key in keys]
 
@@ -135,6 +139,7 @@ class StepSampler(Sampler[list[SourceKey]]):
         self, lengths: Mapping[str, int], batch_sizes: Mapping[str, Count], seed: int, steps: Count | None = None
     ):
         self.lengths, self.batch_sizes, self.seed = dict(lengths), dict(batch_sizes), seed
+        self.batch_size = sum(batch_sizes.values())
         self.rank, self.world_size = get_dist_info()
         longest = max(-(-length // (batch_sizes[name] * self.world_size)) for name, length in lengths.items())
         self.steps = longest if steps is None else steps
@@ -158,8 +163,8 @@ class StepSampler(Sampler[list[SourceKey]]):
         for place in range(first, first + count * self.world_size, self.world_size):
             walk, place = divmod(place, length)
             if self._orders.get(name, (None,))[0] != walk:
-                number = list(self.lengths).index(name)
-                order = np.random.default_rng((self.seed, walk, number)).permutation(length)
+                # By its name, so that what a branch sees does not depend on what others learn from.
+                order = np.random.default_rng((self.seed, walk, zlib.crc32(name.encode()))).permutation(length)
                 self._orders[name] = walk, order
             yield SampleKey(int(self._orders[name][1][place]), walk, self.seed)
 

@@ -45,16 +45,16 @@ class TrainSampler(Sampler[SampleKey]):
         length: number of samples.
         seed: of the order and of the augmentation.
         groups: [length] a number for each sample; batches hold one group alone. None mixes all samples.
-        batch_size: samples a process and step, for `groups`.
+        batch_size: samples a process and step.
     """
 
-    def __init__(self, length: int, seed: int, groups: np.ndarray | None = None, batch_size: int = 1):
+    def __init__(self, length: int, seed: int, groups: np.ndarray | None = None, *, batch_size: int):
         self.length = length
         self.seed = seed
         self.groups = groups
         self.batch_size = batch_size
         self.epoch = 0
-        self.start = 0  # samples of this process to leave out, because they were seen before a resumed run was stopped
+        self.start = 0  # steps to leave out, because they were done before a resumed run was stopped
         self.rank, self.world_size = get_dist_info()
 
     def set_epoch(self, epoch: int) -> None:
@@ -68,7 +68,7 @@ class TrainSampler(Sampler[SampleKey]):
         order = np.resize(order, len(self) * self.world_size)[self.rank :: self.world_size]
         if self.groups is not None:
             order = order[batch_by_group(self.groups[order], self.batch_size)]
-        for index in order[self.start :]:
+        for index in order[self.start * self.batch_size :]:
             yield SampleKey(int(index), self.epoch, self.seed)
 
 
@@ -139,7 +139,7 @@ def build_dataloader(
         if inputs.view.multiple is not None and inputs.owners is None:
             width, height = inputs.samples.images.sizes_wh.T
             groups = (width >= height).astype(np.int8)
-        sampler: TrainSampler | TestSampler = TrainSampler(len(inputs), seed, groups, batch_size)
+        sampler: TrainSampler | TestSampler = TrainSampler(len(inputs), seed, groups, batch_size=batch_size)
     else:
         sampler = TestSampler(inputs)
     # Of one input BatchNorm has no statistics: over 1x1 maps it fails, elsewhere it learns from that image alone.

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.hooks import EMAHook
@@ -17,11 +18,14 @@ from mmengine.utils import import_modules_from_strings
 from hrtoolkit.build import ModelPlan, Part, Problem, check_call, find_part, plan_model, raise_problems
 from hrtoolkit.config.load import config_name
 from hrtoolkit.config.values import DATALOADERS, find_datasets, fits, is_sequence, resolve_type, spell
+from hrtoolkit.data.joint import build_joint_dataloader
 from hrtoolkit.data.loading import build_dataloader
 from hrtoolkit.engine.check_optim import check_optim
+from hrtoolkit.engine.combination import check_best
 from hrtoolkit.engine.loop import TrainLoop
 from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.files import CONFIG_FILE
+from hrtoolkit.model import UNNAMED
 from hrtoolkit.published import NAME
 from hrtoolkit.ranges import Count, Seed
 from hrtoolkit.registry import AUGMENTATIONS, DATASETS, HOOKS, METRICS
@@ -32,6 +36,37 @@ TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 EVALUATORS = ("val_evaluator", "test_evaluator")
 PLAIN = {"work_dir": str, "seed": Seed, "base_batch_size": Count, "sync_batchnorm": bool}
 RUNTIME = tuple(p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY)
+GIVEN = ("sources", "views", "batch_sizes", "seed")  # arguments of `build_joint_dataloader` that are no options
+
+
+class DataPlan(NamedTuple):
+    """A data set of a config, and who looks at it.
+
+    Args:
+        split: "train", "val" or "test".
+        branch: of the model.
+        dataset: its part.
+        source: of training data that several branches learn from.
+        options: of its loader.
+    """
+
+    split: str
+    branch: str
+    dataset: Part
+    source: str = ""
+    options: Mapping[str, Any] = MappingProxyType({})
+
+
+class SourcePlan(NamedTuple):
+    """Training data that is looked at in one way.
+
+    Args:
+        augmentation: of it.
+        batch_size: inputs a process and step, where there are several sources.
+    """
+
+    augmentation: Part | None = None
+    batch_size: int = 0
 
 
 @dataclass
@@ -40,15 +75,18 @@ class Plan:
 
     Args:
         model: its parts.
-        datasets: of each dataloader that the config has.
-        augmentation: of the training data.
-        metrics: of each evaluator that the config has.
+        data: by name: "train", "val" and "test" of a model with one task; with named branches "val BRANCH", and
+            "train SOURCE BRANCH".
+        sources: of the training data by name.
+        joint: options of the loader of several sources.
+        metrics: of each evaluator that the config has, by branch.
     """
 
     model: ModelPlan
-    datasets: dict[str, Part] = field(default_factory=dict)
-    augmentation: Part | None = None
-    metrics: dict[str, list[Part]] = field(default_factory=dict)
+    data: dict[str, DataPlan] = field(default_factory=dict)
+    sources: dict[str, SourcePlan] = field(default_factory=dict)
+    joint: Mapping[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, list[Part]]] = field(default_factory=dict)
 
 
 def check_config(config: Config, files: bool = True) -> Plan:
@@ -82,6 +120,7 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
         ),
         "load_from": lambda name, value: _check_start(name, value, problems),
         "recipes": lambda name, value: _check_recipes(name, value, known, problems),
+        "best": lambda name, value: None,  # seen to when the metrics are known
     }
     known: tuple[str, ...] = ("model", *DATALOADERS, *EVALUATORS, *readers, *PLAIN)
     present = {name: value for name, value in config.items() if value is not None}
@@ -94,12 +133,16 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
             problems.append(Problem(name, f"a config has no {name!r}{suggest(name, known)}"))
         elif value is None or name == "model":
             continue
+        elif name in (*DATALOADERS, *EVALUATORS) and plan.model is None and "branches" in present.get("model", ()):
+            continue  # whose branches are not known
         elif name in DATALOADERS:
-            _plan_loader(name, value, plan, problems)
+            _plan_data(name, value, plan, problems)
         elif name in EVALUATORS:
-            plan.metrics[name] = _check_list(name, value, _find_metric, problems)
-            if is_sequence(value) and not value:
-                problems.append(Problem(name, "has no metric"))
+            several = {UNNAMED: value} if not _is_joint(plan) else _by_branch(name, value, plan, problems)
+            plan.metrics[name] = {
+                branch: _plan_metrics(f"{name}.{branch}" if branch else name, one, problems)
+                for branch, one in several.items()
+            }
         elif name in PLAIN:
             if not fits(value, PLAIN[name]):
                 problems.append(Problem(name, f"expected {spell(PLAIN[name])}, got {value!r}"))
@@ -114,54 +157,168 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
     if "val_dataloader" in present and "val_evaluator" not in present:
         problems.append(Problem("val_evaluator", "missing; val_dataloader needs it"))
     if plan.model is not None:
-        problems += _check_agreement(plan, present)
+        problems += dict.fromkeys(_check_agreement(plan))
+        if _is_joint(plan):
+            problems += _check_branches(plan, present)
+        problems += check_best("best", present.get("best"), plan.metrics.get("val_evaluator", {}))
     return plan
 
 
-def _plan_loader(name: str, value: Any, plan: Plan, problems: list[Problem]) -> None:
-    """A dataloader: its own arguments, its dataset, and the augmentation of training data."""
+def _is_joint(plan: Plan) -> bool:
+    """Whether branches have names, and data and metrics of their own; not known of a model with problems."""
+    return plan.model is not None and UNNAMED not in plan.model.branches
+
+
+def _plan_data(name: str, value: Any, plan: Plan, problems: list[Problem]) -> None:
+    """A dataloader: of one data set, of the sources of several branches, or of a data set a branch."""
+    split = name.removesuffix("_dataloader")
     if not isinstance(value, Mapping):
         problems.append(Problem(name, f"expected a dict, got {reprlib.repr(value)}"))
-        return
-    value = dict(value)
-    dataset, augmentation = value.pop("dataset", None), value.pop("augmentation", None)
-    extra = ("dataset", "augmentation") if name == "train_dataloader" else ("dataset",)
-    hidden = ("inputs", *RUNTIME)
-    check_call(name, value, build_dataloader, problems, hidden=hidden, extra=extra, roles={}, name=name)
+    elif not _is_joint(plan):
+        extra = ("augmentation",) if split == "train" else ()
+        part, options = _plan_loader(name, value, problems, extra)
+        if part is not None:
+            plan.data[split] = DataPlan(split, UNNAMED, part, options=options)
+        augmentation = _plan_augmentation(name, value, problems)
+        if split == "train":
+            plan.sources[""] = SourcePlan(augmentation)
+    elif split == "train":
+        _plan_sources(name, value, plan, problems)
+    else:
+        for branch, one in _by_branch(name, value, plan, problems).items():
+            path = f"{name}.{branch}"
+            if not isinstance(one, Mapping):
+                problems.append(Problem(path, f"expected a dict, got {reprlib.repr(one)}"))
+                continue
+            part, options = _plan_loader(path, one, problems)
+            _plan_augmentation(path, one, problems)
+            if part is not None:
+                plan.data[f"{split} {branch}"] = DataPlan(split, branch, part, options=options)
+
+
+def _by_branch(path: str, value: Any, plan: Plan, problems: list[Problem]) -> dict[str, Any]:
+    """What a section says of each branch of the model."""
+    if not isinstance(value, Mapping):
+        problems.append(Problem(path, f"expected dict(BRANCH=dict(...)), got {reprlib.repr(value)}"))
+        return {}
+    for branch in value:
+        if branch not in plan.model.branches:
+            known = suggest(branch, list(plan.model.branches)) or f"; there are {', '.join(plan.model.branches)}"
+            problems.append(Problem(f"{path}.{branch}", f"the model has no branch {branch!r}{known}"))
+    return {branch: one for branch, one in value.items() if branch in plan.model.branches}
+
+
+def _plan_loader(
+    path: str, value: Mapping[str, Any], problems: list[Problem], extra: Sequence[str] = ()
+) -> tuple[Part | None, dict[str, Any]]:
+    """A loader of one data set: that, and the loader's own arguments."""
+    options = {k: v for k, v in value.items() if k not in ("dataset", "augmentation")}
+    extra, hidden = ("dataset", *extra), ("inputs", *RUNTIME)
+    check_call(path, options, build_dataloader, problems, hidden=hidden, extra=extra, roles={}, name=path)
+    return _plan_dataset(f"{path}.dataset", value.get("dataset"), problems), options
+
+
+def _plan_dataset(path: str, dataset: Any, problems: list[Problem]) -> Part | None:
     if isinstance(dataset, Mapping) and "transform" in dataset:
         text = f"a data set has no 'transform' any more; {replace_transform(dataset['transform'])}"
-        problems.append(Problem(f"{name}.dataset.transform", text))
+        problems.append(Problem(f"{path}.transform", text))
         dataset = {k: v for k, v in dataset.items() if k != "transform"}
-    part = find_part(f"{name}.dataset", dataset, DATASETS, problems)
-    if part is not None:
-        plan.datasets[name] = part
-    if augmentation is not None and name != "train_dataloader":
-        problems.append(Problem(f"{name}.augmentation", "only training data is augmented"))
-    elif augmentation is not None:
-        plan.augmentation = find_part(f"{name}.augmentation", augmentation, AUGMENTATIONS, problems)
+    return find_part(path, dataset, DATASETS, problems)
 
 
-def _check_agreement(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]:
-    """What parts say of each other: the data of a run is looked at by a view, in whose terms augmentation speaks."""
-    if not plan.datasets:
+def _plan_augmentation(path: str, value: Mapping[str, Any], problems: list[Problem]) -> Part | None:
+    augmentation = value.get("augmentation")
+    if augmentation is None:
+        return None
+    if not path.startswith("train"):
+        problems.append(Problem(f"{path}.augmentation", "only training data is augmented"))
+        return None
+    return find_part(f"{path}.augmentation", augmentation, AUGMENTATIONS, problems)
+
+
+def _plan_sources(path: str, value: Mapping[str, Any], plan: Plan, problems: list[Problem]) -> None:
+    """Training data of several branches: sources that each have truth of some of them."""
+    options = {k: v for k, v in value.items() if k != "sources"}
+    sources = value.get("sources")
+    check_call(path, options, build_joint_dataloader, problems, GIVEN, extra=("sources",), roles={}, name=path)
+    plan.joint = options
+    if not isinstance(sources, Mapping) or not sources:
+        what = "expected dict(SOURCE=dict(datasets=dict(BRANCH=dict(type=...)), batch_size=...))"
+        problems.append(Problem(f"{path}.sources", f"{what}, got {reprlib.repr(sources)}"))
         return
-    if len(plan.model.branches) > 1:
-        yield Problem(
-            "model.branches", "a run trains and tests one branch; build several in code, see docs/extending.md"
-        )
-        return
-    view = plan.model.branches[next(iter(plan.model.branches))].get("view")
-    if view is None:
-        yield Problem("model.view", "missing; it says how the model looks at images, see the configs of its task")
-    elif plan.augmentation is not None and not issubclass(view.target, plan.augmentation.target.views):
-        speaks = " or ".join(one.__name__ for one in plan.augmentation.target.views)
-        text = f"{plan.augmentation.target.__name__} speaks to {speaks}, but model.view is {view.target.__name__}"
-        yield Problem(plan.augmentation.path, text)
-    if view is not None and getattr(view.target, "crops", None) in (None, BaseView.crops):
-        for part in plan.datasets.values():
-            if part.options.get("box_file") is not None:
-                text = f"model.view {view.target.__name__} looks at whole images: leave boxes out (and --boxes)"
-                yield Problem(f"{part.path}.box_file", text)
+    for name, source in sources.items():
+        where = f"{path}.sources.{name}"
+        if not isinstance(source, Mapping):
+            problems.append(Problem(where, f"expected a dict, got {reprlib.repr(source)}"))
+            continue
+        plain = {key: item for key, item in source.items() if key != "augmentation"}
+        check_call(where, plain, _source, problems, extra=("augmentation",), roles={}, name=where)
+        datasets, count = source.get("datasets"), len(problems)
+        if isinstance(datasets, Mapping):
+            datasets = _by_branch(f"{where}.datasets", datasets, plan, problems)
+        if not datasets and len(problems) == count:
+            problems.append(Problem(f"{where}.datasets", "has truth of no branch; leave this source out"))
+        for branch, dataset in datasets.items() if isinstance(datasets, Mapping) else ():
+            part = _plan_dataset(f"{where}.datasets.{branch}", dataset, problems)
+            if part is not None:
+                plan.data[f"train {name} {branch}"] = DataPlan("train", branch, part, name)
+        plan.sources[name] = SourcePlan(_plan_augmentation(where, source, problems), source.get("batch_size", 0))
+
+
+def _source(*, datasets: Mapping, batch_size: Count) -> None:
+    """What a source takes."""
+
+
+def _plan_metrics(path: str, value: Any, problems: list[Problem]) -> list[Part]:
+    if is_sequence(value) and not value:
+        problems.append(Problem(path, "has no metric"))
+    return _check_list(path, value, _find_metric, problems)
+
+
+def _view_of(plan: Plan, branch: str) -> tuple[str, Part | None]:
+    """Where a branch's view stands in the config, and its part."""
+    if branch in plan.model.looks:
+        shared = plan.model.looks[branch]
+        return f"model.views.{shared}", plan.model.views.get(shared)
+    where = f"model.branches.{branch}.view" if branch else "model.view"
+    return where, plan.model.branches[branch].get("view")
+
+
+def _check_agreement(plan: Plan) -> Iterator[Problem]:
+    """What parts say of each other: data is looked at by a view, in whose terms augmentation speaks."""
+    for one in plan.data.values():
+        where, view = _view_of(plan, one.branch)
+        augmentation = plan.sources[one.source].augmentation if one.split == "train" else None
+        if view is None:
+            yield Problem(where, "missing; it says how the model looks at images, see the configs of its task")
+            continue
+        if augmentation is not None and not issubclass(view.target, augmentation.target.views):
+            speaks = " or ".join(one.__name__ for one in augmentation.target.views)
+            text = f"{augmentation.target.__name__} speaks to {speaks}, but {where} is {view.target.__name__}"
+            yield Problem(augmentation.path, text)
+        whole = getattr(view.target, "crops", None) in (None, BaseView.crops)
+        if whole and one.dataset.options.get("box_file") is not None:
+            text = f"{where} {view.target.__name__} looks at whole images: leave boxes out (and --boxes)"
+            yield Problem(f"{one.dataset.path}.box_file", text)
+
+
+def _check_branches(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether every branch learns and is measured, and the branches of a source look in one way."""
+    learnt = {one.branch for one in plan.data.values() if one.split == "train"}
+    for branch in plan.model.branches if learnt else ():
+        if branch not in learnt:
+            yield Problem(f"model.branches.{branch}", "no source of train_dataloader has truth of it; leave it out")
+    for name in plan.sources:
+        branches = [one.branch for one in plan.data.values() if one.split == "train" and one.source == name]
+        views = {plan.model.looks.get(branch, branch) for branch in branches}
+        if len(views) > 1:
+            text = f"{', '.join(branches)} look in different ways: make a source of each, or let them share model.views"
+            yield Problem(f"train_dataloader.sources.{name}.datasets", text)
+    for split in ("val", "test"):
+        metrics = plan.metrics.get(f"{split}_evaluator", {})
+        for one in plan.data.values():
+            if one.split == split and one.branch not in metrics and f"{split}_evaluator" in present:
+                yield Problem(f"{split}_evaluator.{one.branch}", f"missing; {split}_dataloader.{one.branch} needs it")
 
 
 def _check_list(path: str, value: Any, check: Any, problems: list[Problem]) -> list[Part]:

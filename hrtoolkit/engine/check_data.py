@@ -16,10 +16,10 @@ from hrtoolkit.findings import Finding
 from hrtoolkit.model import Branch
 from hrtoolkit.records import join
 from hrtoolkit.samples import Samples
-from hrtoolkit.schemes import check_same
+from hrtoolkit.schemes import Scheme, check_same
 
 
-def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding], bool]:
+def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding], set[str]]:
     """Find everything that is wrong with the data of a config, images included.
 
     Args:
@@ -27,7 +27,7 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
         read_images: decode every image, which takes minutes on a large set.
 
     Returns:
-        the data sets that could be read, by name, the findings, and whether the model looks at crops.
+        the data sets that could be read, by name, the findings, and at the crops of which of them the model looks.
 
     Raises:
         ConfigError: the config itself is of no use.
@@ -35,44 +35,48 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
     plan = check_config(config)
     samples: dict[str, Samples] = {}
     findings: list[Finding] = []
-    told = None
-    for name in ("train", "val", "test"):
-        if f"{name}_dataloader" not in plan.datasets:
-            continue
+    told: dict[str, Scheme] = {}
+    for name, data in plan.data.items():
         try:
-            samples[name] = tell_samples(plan, name, told)
+            samples[name] = tell_samples(plan, name, told.get(data.branch))
         except DataError as error:  # the file as a whole is of no use: go on with the others
             findings.append(Finding("stop", f"{name} data", str(error), (), 0, "this file is not checked any further"))
         else:
-            told = told or samples[name].scheme
-    metrics = {
-        name: plan.metrics[f"{name}_evaluator"][0].build() for name in samples if plan.metrics.get(f"{name}_evaluator")
-    }
-    branch = _check_with_model(config, plan, samples, findings) if samples else None
-    finish, view = (join, None) if branch is None else (branch.finish, branch.view)
-    sees_crops = view is None or view.sees_crops
-    return samples, findings + examine(samples, metrics, finish, read_images, sees_crops), sees_crops
+            told.setdefault(data.branch, samples[name].scheme)
+    branches = _check_with_model(config, plan, samples, findings) if samples else {}
+    cropped: set[str] = set()
+    for branch in plan.model.branches:
+        looked_at = {name: one for name, one in samples.items() if plan.data[name].branch == branch}
+        metrics = {}
+        for name in looked_at:
+            if parts := plan.metrics.get(f"{plan.data[name].split}_evaluator", {}).get(branch):
+                metrics[name] = parts[0].build()
+        finish, view = (branches[branch].finish, branches[branch].view) if branch in branches else (join, None)
+        sees_crops = view is None or view.sees_crops
+        findings += examine(looked_at, metrics, finish, read_images, sees_crops)
+        cropped |= looked_at.keys() if sees_crops else set()
+    return samples, list(dict.fromkeys(findings)), cropped
 
 
 def _check_with_model(
     config: Config, plan: Plan, samples: Mapping[str, Samples], findings: list[Finding]
-) -> Branch | None:
-    """Build the model as training does, but for its weights, and see whether the data is what its head is for.
+) -> Mapping[str, Branch]:
+    """Build the model as training does, but for its weights, and see whether the data is what its heads are for.
 
     Returns:
-        the branch of the model, if it can be built.
+        the branches of the model, if it can be built.
     """
     try:
         with torch.device("meta"):
-            branch = model_for(plan, next(iter(samples.values()))).branch()
+            branches = model_for(plan, samples).branches
     except ConfigError as error:
         remedy = "training builds it for these names"
         findings.append(Finding("stop", config_name(config), f"the model cannot be built: {error}", (), 0, remedy))
-        return None
+        return {}
     for name, one in samples.items():
         try:
-            check_same(one.scheme, branch.head.scheme, f"the {name} data")
+            check_same(one.scheme, branches[plan.data[name].branch].head.scheme, f"the {name} data")
         except DataError as error:
             remedy = "training and testing refuse it"
             findings.append(Finding("stop", one.findings.where, str(error), (), 0, remedy))
-    return branch
+    return branches

@@ -41,6 +41,7 @@ class Evaluation:
         finish: of the branch.
         out: where the first metric's writer puts finished records; None for nowhere.
         watch: called with each sample, its record and its truth, in the scheme of the data; for pictures.
+        branch: name of the one that predicts, where branches have names.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class Evaluation:
         finish: Callable[[Sequence[Record]], Record],
         out: str | None = None,
         watch: Callable[[int, Record, Record | None], None] | None = None,
+        branch: str = "",
     ):
         self.inputs = inputs
         self.metrics = list(metrics)
         self.finish = finish
         self.out = out
         self.watch = watch
+        self.branch = branch
         self.writer: Writer | None = self.metrics[0].writer if out is not None else None
         if out is not None:
             if self.writer is None:

@@ -10,7 +10,8 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -72,7 +73,8 @@ class Progress(Hook):
                 self.sums[name] = self.sums.get(name, 0) + value.detach()
         self.summed += 1
         self.steps += 1
-        self.images += len(data_batch["images"]) * runner.world_size
+        batches = data_batch.get("batches", {"": data_batch})
+        self.images += sum(len(batch["images"]) for batch in batches.values()) * runner.world_size
         self.line.show(lambda: self._text(runner))
         self.step_ended = time.perf_counter()
 
@@ -105,8 +107,8 @@ class Progress(Hook):
         self.val_seconds.append(time.perf_counter() - self.val_started)
         runner.history[-1].update(metrics)
         self.scalars.add(Path(runner.work_dir) / "tensorboard", {"epoch": runner.epoch, **metrics})
-        numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        log.info("epoch %d  validated in %s  %s", runner.epoch, format_seconds(self.val_seconds[-1]), numbers)
+        took = format_seconds(self.val_seconds[-1])
+        log.info("epoch %d  validated in %s%s", runner.epoch, took, "".join(_by_branch(metrics)))
         if time.perf_counter() - self.plotted > 30:  # plotting takes a second: not after every quick epoch
             self._plot(runner)
 
@@ -216,10 +218,10 @@ class EvaluationProgress(Hook):
         self.images = 0
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
-        self._count(data_batch, batch_idx + 1, len(runner.val_dataloader))
+        self._count(data_batch, batch_idx + 1, sum(map(len, runner.val_dataloader)))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Any = None) -> None:
-        self._count(data_batch, batch_idx + 1, len(runner.test_dataloader))
+        self._count(data_batch, batch_idx + 1, sum(map(len, runner.test_dataloader)))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         self.line.end()
@@ -358,36 +360,41 @@ class Pictures(Hook):
         self._start(runner.test_loop)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self._write(runner.val_evaluator, f"epoch_{runner.epoch:03d}")
+        self._write_all(runner.val_evaluator, f"epoch_{runner.epoch:03d}")
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        self._write(runner.test_evaluator, "test")
+        self._write_all(runner.test_evaluator, "test")
 
     def _start(self, loop: EvaluationLoop) -> None:
-        self.kept: list[tuple[int, Record, Record | None]] = []
-        self.share = loop.dataloader.sampler.samples
-        loop.evaluator.watch = self.watch if is_main_process() else None
+        self.kept: dict[str, list[tuple[int, Record, Record | None]]] = {}
+        for loader, evaluation in zip(loop.dataloader, loop.evaluator, strict=True):
+            kept = self.kept.setdefault(evaluation.branch, [])
+            watch = partial(self._watch, kept, loader.sampler.samples)
+            evaluation.watch = watch if is_main_process() else None
 
-    def watch(self, sample: int, record: Record, truth: Record | None) -> None:
+    def _watch(self, kept: list, share: range, sample: int, record: Record, truth: Record | None) -> None:
         """Keep samples that are spread evenly over those of the main process."""
-        kept = len(self.kept)
-        if kept < self.count and sample - self.share.start >= kept * len(self.share) / self.count:
-            self.kept.append((sample, record, truth))
+        if len(kept) < self.count and sample - share.start >= len(kept) * len(share) / self.count:
+            kept.append((sample, record, truth))
 
-    def _write(self, evaluation: Evaluation, name: str) -> None:
-        if not is_main_process() or not self.kept:
-            return
+    def _write_all(self, evaluations: Sequence[Evaluation], name: str) -> None:
+        for evaluation in evaluations:
+            branch = evaluation.branch
+            if is_main_process() and self.kept[branch]:
+                self._write(evaluation, self.kept.pop(branch), f"{name}_{branch}" if branch else name)
+
+    def _write(self, evaluation: Evaluation, kept: list[tuple[int, Record, Record | None]], name: str) -> None:
         samples = evaluation.inputs.samples
         try:
             tiles = []
-            for sample, record, truth in self.kept:
+            for sample, record, truth in kept:
                 image = samples.read(sample)
                 pair = (
                     image if truth is None else draw(image, truth, samples.scheme),
                     draw(image, record, samples.scheme),
                 )
                 tiles.append(np.hstack(pair))
-            captions = [f"{samples.images.caption(sample)}: truth, prediction" for sample, *_ in self.kept]
+            captions = [f"{samples.images.caption(sample)}: truth, prediction" for sample, *_ in kept]
             sheet = make_sheet(tiles, columns=2, tile_hw=(320, 640), captions=captions)
             write_image(self.folder / f"{name}.jpg", sheet)
             for title, picture in evaluation.draw().items():
@@ -396,7 +403,17 @@ class Pictures(Hook):
             log.warning("no pictures: %s", error)
         else:
             self.latest = self.folder / f"{name}.jpg"
-        self.kept = []
+
+
+def _by_branch(metrics: dict[str, float]) -> Iterator[str]:
+    """Numbers in words: in a line, or in one for each branch where branches have names."""
+    branches: dict[str, list[str]] = {}
+    for name, value in metrics.items():
+        branch, _, key = name.rpartition("/")
+        branches.setdefault(branch, []).append(f"  {key} {value:.3f}")
+    for branch, numbers in branches.items():
+        yield f"\n  {branch:10}" if branch else "\n" if len(branches) > 1 else ""
+        yield "".join(numbers)
 
 
 def history_curves(history: list[dict]) -> dict[str, list[tuple[float, float]]]:

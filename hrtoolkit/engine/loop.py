@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, Literal, NoReturn
@@ -23,6 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from hrtoolkit.data.loading import STOP_SIGNALS
+from hrtoolkit.engine.combination import Combination, tell
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import TrainingStopped
 from hrtoolkit.ranges import Count, NotNegative
@@ -84,7 +86,7 @@ class TrainLoop(EpochBasedTrainLoop):
 
     def run_epoch(self) -> None:
         steps = len(self.dataloader)
-        self.dataloader.sampler.start = self.step * self.dataloader.batch_size
+        self.dataloader.sampler.start = self.step
         # Gradients are accumulated within an epoch: nothing of them is left over at its end.
         self.runner.optim_wrapper.initialize_count_status(nn.Identity(), self.step, steps)
         self.runner.call_hook("before_train_epoch")
@@ -161,25 +163,28 @@ class TrainLoop(EpochBasedTrainLoop):
 
 
 class EvaluationLoop(BaseLoop):
-    """Validate or test: every input once, then the numbers.
+    """Validate or test: every input of each branch once, then the numbers.
 
     Args:
         runner: an engine `Runner`.
-        dataloader: of test batches.
-        evaluator: an engine `Evaluation`.
+        dataloader: of test batches, one for each evaluation.
+        evaluator: an engine `Evaluation` for each branch.
         stage: "val" or "test", by which hooks are called.
+        combination: adds what the numbers of several branches come to.
     """
 
     def __init__(
         self,
         runner: Runner,
-        dataloader: DataLoader,
-        evaluator: Evaluation,
+        dataloader: Sequence[DataLoader],
+        evaluator: Sequence[Evaluation],
         stage: Literal["val", "test"] = "val",
+        combination: Combination | None = None,
     ):
         super().__init__(runner, dataloader)
         self.evaluator = evaluator
         self.stage = stage
+        self.combination = combination
 
     def run(self, request: StopRequest | None = None) -> dict[str, float] | None:
         """Evaluate, and give the numbers; None if somebody asked to stop before the last input.
@@ -191,19 +196,27 @@ class EvaluationLoop(BaseLoop):
         call(f"before_{stage}")
         call(f"before_{stage}_epoch")
         self.runner.model.eval()
-        self.evaluator.start()
-        for number, batch in enumerate(self.dataloader):
-            call(f"before_{stage}_iter", batch_idx=number, data_batch=batch)
-            with torch.no_grad():
-                records = self.runner.model.val_step(batch)
-            self.evaluator.add(batch["indices"], records, batch.get("truths"))
-            call(f"after_{stage}_iter", batch_idx=number, data_batch=batch, outputs=records)
-            if request is not None and request.made:
-                break
-        if request is not None and request.made_anywhere():
-            return None
-        self.evaluator.finish_samples(self.dataloader.sampler.samples)
-        metrics = self.evaluator.score()
+        number = 0
+        metrics: dict[str, float] = {}
+        for loader, evaluation in zip(self.dataloader, self.evaluator, strict=True):
+            evaluation.start()
+            branches = {"branches": [evaluation.branch]} if evaluation.branch else {}
+            for batch in loader:
+                call(f"before_{stage}_iter", batch_idx=number, data_batch=batch)
+                with torch.no_grad():
+                    answer = self.runner.model.val_step(batch | branches)
+                records = answer[evaluation.branch] if branches else answer
+                evaluation.add(batch["indices"], records, batch.get("truths"))
+                call(f"after_{stage}_iter", batch_idx=number, data_batch=batch, outputs=records)
+                number += 1
+                if request is not None and request.made:
+                    break
+            if request is not None and request.made_anywhere():
+                return None
+            evaluation.finish_samples(loader.sampler.samples)
+            metrics |= {tell(evaluation.branch, name): value for name, value in evaluation.score().items()}
+        if self.combination is not None:
+            metrics |= self.combination.gains(metrics)
         call(f"after_{stage}_epoch", metrics=metrics)
         call(f"after_{stage}")
         return metrics

@@ -47,6 +47,9 @@ def use_own_data(
         UserError: the data cannot be read, the config's datasets read no annotation file, or weights that were asked
             for are not to be had.
     """
+    if "branches" in config.model:
+        text = "model.branches: --data is for one task; name the files of each branch in the dataloaders"
+        raise ConfigError(config_name(config), [text])
     for path, options, parameters in find_datasets(config):
         if "ann_file" not in parameters:
             what = f"{path}.type={options.get('type')}"

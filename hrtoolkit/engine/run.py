@@ -24,9 +24,11 @@ from torch.utils.data import DataLoader
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, load_fitting
 from hrtoolkit.config import ConfigError, config_name, load_config
-from hrtoolkit.data.doctor import check_before_run
+from hrtoolkit.data.doctor import Subject, check_before_run
+from hrtoolkit.data.joint import SharedInputs, build_joint_dataloader
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
 from hrtoolkit.engine.check_config import TRAINING, Plan, check_config
+from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
@@ -37,12 +39,13 @@ from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.errors import CheckpointError, DataError, OptionError, TrainingError, UserError, suggest
 from hrtoolkit.files import FolderLock, check_writable, expand_path, is_exported, remove_unfinished
 from hrtoolkit.metric import Metric
-from hrtoolkit.model import Backend, Model
+from hrtoolkit.model import UNNAMED, Backend, Model
 from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
 from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.views import Augmentation
 
 log = logging.getLogger(__name__)
 # In torch's words and in the system's, where there is no room for a semaphore: what is written says its own.
@@ -55,17 +58,19 @@ class Run:
 
     Args:
         config: resolved: what the data has said is in it.
+        plan: of the config.
         model: with random weights.
-        samples: by the names of their dataloaders, without "_dataloader".
-        metrics: of the validation or test data.
-        augmentation: of the training data.
+        samples: by their names in the plan.
+        metrics: of the validation or test data, by branch.
+        augmentations: of the training data, by source.
     """
 
     config: Config
+    plan: Plan
     model: Model
     samples: dict[str, Samples]
-    metrics: list[Metric]
-    augmentation: Any = None
+    metrics: dict[str, list[Metric]]
+    augmentations: dict[str, Augmentation | None]
 
     @classmethod
     def build(cls, config: Config, plan: Plan, names: Sequence[str]) -> Run:
@@ -82,43 +87,89 @@ class Run:
         """
         try:
             samples = build_samples(plan, names)
-            model = model_for(plan, next(iter(samples.values()), None))
-            metrics = [part.build() for part in plan.metrics.get(f"{names[-1]}_evaluator", ())]
-            augmentation = None if plan.augmentation is None else plan.augmentation.build()
+            model = model_for(plan, samples)
+            metrics = {
+                branch: [part.build() for part in parts]
+                for branch, parts in plan.metrics.get(f"{names[-1]}_evaluator", {}).items()
+            }
+            augmentations = {
+                name: None if source.augmentation is None else source.augmentation.build()
+                for name, source in plan.sources.items()
+            }
         except ConfigError as error:
             problems = [f"{error.source}: {problem}" for problem in error.problems]
             raise ConfigError(config_name(config), problems) from error
-        head = model.branch().head
-        for name, one in samples.items():
-            check_same(one.scheme, head.scheme, f"the {name} data")
         config = load_config(config)
-        config.model.head.scheme = scheme_fields(head.scheme)
-        return cls(config, model, samples, metrics, augmentation)
+        for name, one in samples.items():
+            check_same(one.scheme, model.branches[plan.data[name].branch].head.scheme, f"the {name} data")
+        for name, branch in model.branches.items():
+            section = config.model.branches[name] if name else config.model
+            section.head.scheme = scheme_fields(branch.head.scheme)
+        return cls(config, plan, model, samples, metrics, augmentations)
+
+    def names(self, split: str, branch: str | None = None) -> list[str]:
+        """The data of a split, or of that what one branch looks at."""
+        data = self.plan.data.items()
+        return [name for name, one in data if one.split == split and branch in (None, one.branch)]
 
     @property
     def sees_crops(self) -> bool:
-        """Whether the model looks at crops, where the data has any."""
-        view = self.model.branch().view
-        assert view is not None, "the config was checked"
-        return view.sees_crops
+        """Whether a branch looks at crops, where the data has any."""
+        return any(branch.view is not None and branch.view.sees_crops for branch in self.model.branches.values())
+
+    def check_data(self, truth: bool = True) -> None:
+        """Let the data answer for itself, see `check_before_run`.
+
+        Args:
+            truth: also whether the metrics find annotations perfect that are not trained on.
+
+        Raises:
+            DataError: something is wrong with it.
+        """
+        subjects = []
+        for name, branch in self.model.branches.items():
+            samples = {one: some for one, some in self.samples.items() if self.plan.data[one].branch == name}
+            judge = next(iter(self.metrics.get(name, ())), None) if truth else None
+            assert branch.view is not None, "the config was checked"
+            subjects.append(Subject(samples, judge, branch.finish, branch.view.sees_crops))
+        check_before_run(*subjects)
 
     def inputs(self, name: str) -> Inputs:
-        """What the model is given of the data of this name: augmented and with targets of "train"."""
-        branch = self.model.branch()
+        """What the model is given of the data of this name: augmented and with targets of training data."""
+        data = self.plan.data[name]
+        branch = self.model.branches[data.branch]
         assert branch.view is not None, "the config was checked"
-        if name == "train":
-            targets, augmentation = branch.head.targets, self.augmentation
+        if data.split == "train":
+            targets, augmentation = branch.head.targets, self.augmentations[data.source]
             return Inputs(self.samples[name], branch.view, branch.head.scheme, targets, augmentation)
         return Inputs(self.samples[name], branch.view, branch.head.scheme)
 
     def loader(self, name: str, **runtime: Any) -> DataLoader:
         """Batches of the data of this name, as its dataloader's config says."""
-        options = {k: v for k, v in self.config[f"{name}_dataloader"].items() if k not in ("dataset", "augmentation")}
-        return build_dataloader(self.inputs(name), **options, training=name == "train", **runtime)
+        data = self.plan.data[name]
+        return build_dataloader(self.inputs(name), **data.options, training=data.split == "train", **runtime)
+
+    def training_loader(self, seed: int) -> DataLoader:
+        """Batches of what is trained on: of one data set, or of all sources."""
+        if "train" in self.samples:
+            return self.loader("train", seed=seed)
+        sources: dict[str, dict[str, Inputs]] = {name: {} for name in self.plan.sources}
+        for name in self.names("train"):
+            data = self.plan.data[name]
+            sources[data.source][data.branch] = self.inputs(name)
+        return build_joint_dataloader(
+            {name: SharedInputs(inputs) for name, inputs in sources.items()},
+            {name: self.model.looks[next(iter(inputs))] for name, inputs in sources.items()},
+            {name: source.batch_size for name, source in self.plan.sources.items()},
+            **self.plan.joint,
+            seed=seed,
+        )
 
     def evaluation(self, name: str, out: str | None = None) -> Evaluation:
         """Scores the data of this name."""
-        return Evaluation(self.inputs(name), self.metrics, self.model.branch().finish, out)
+        branch = self.plan.data[name].branch
+        finish = self.model.branches[branch].finish
+        return Evaluation(self.inputs(name), self.metrics[branch], finish, out, branch=branch)
 
 
 def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
@@ -126,7 +177,7 @@ def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
 
     Args:
         plan: of the config.
-        names: of "train", "val" and "test", training data first.
+        names: of the splits "train", "val" and "test".
 
     Returns:
         data sets by name, as far as the config has them.
@@ -136,42 +187,51 @@ def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
         DataError: its files cannot be read.
     """
     samples: dict[str, Samples] = {}
-    scheme = None
-    for name in names:
-        if f"{name}_dataloader" in plan.datasets:
-            samples[name] = tell_samples(plan, name, scheme)
-            scheme = scheme or samples[name].scheme
+    schemes: dict[str, Scheme] = {}
+    for name, one in plan.data.items():
+        if one.split in names:
+            samples[name] = tell_samples(plan, name, schemes.get(one.branch))
+            schemes.setdefault(one.branch, samples[name].scheme)
     return samples
 
 
-def model_for(plan: Plan, samples: Samples | None) -> Model:
+def model_for(plan: Plan, samples: Mapping[str, Samples]) -> Model:
     """Build the model of a config for the training data, or for what there is instead.
+
+    Args:
+        plan: of the config.
+        samples: by their names in the plan.
 
     Raises:
         ConfigError: a part refuses an option.
     """
-    scheme = choose_scheme(plan, samples)
-    return plan.model.build({} if scheme is None else {next(iter(plan.model.branches)): scheme})
+    schemes = {}
+    for branch in plan.model.branches:
+        known = next((one for name, one in samples.items() if plan.data[name].branch == branch), None)
+        if (scheme := choose_scheme(plan, known, branch)) is not None:
+            schemes[branch] = scheme
+    return plan.model.build(schemes)
 
 
-def choose_scheme(plan: Plan, samples: Samples | None) -> Scheme | None:
-    """What the head's outputs stand for: as its config says, or else as the data says.
+def choose_scheme(plan: Plan, samples: Samples | None, branch: str = UNNAMED) -> Scheme | None:
+    """What a head's outputs stand for: as its config says, or else as the data says.
 
     A head that only counts its classes takes the names of as many from the data.
 
     Args:
         plan: of the config.
         samples: the training data, or what there is instead.
+        branch: of the head.
     """
-    stated = stated_scheme(plan)
+    stated = stated_scheme(plan, branch)
     if samples is None or (stated is not None and not counts_only(stated, samples.scheme)):
         return stated
     return samples.scheme
 
 
-def stated_scheme(plan: Plan) -> Scheme | None:
-    """The scheme that the config of the head states, if it does."""
-    head = plan.model.head()
+def stated_scheme(plan: Plan, branch: str) -> Scheme | None:
+    """The scheme that the config of a branch's head states, if it does."""
+    head = plan.model.head(branch)
     stated = head.value("scheme") if "scheme" in head.parameters else None
     try:
         return None if stated is None else resolve_scheme(stated, head.target.kind)
@@ -195,10 +255,11 @@ def tell_samples(plan: Plan, name: str, scheme: Scheme | None = None) -> Samples
     Raises:
         UserError: its files are of no use, or may not be read.
     """
-    head, part = plan.model.head(), plan.datasets[f"{name}_dataloader"]
+    part, branch = plan.data[name].dataset, plan.data[name].branch
+    head = plan.model.head(branch)
     told = {argument: head.value(argument) for argument in head.target.reads}
     if part.options.get("scheme") is None:
-        told["scheme"] = stated_scheme(plan) or scheme
+        told["scheme"] = stated_scheme(plan, branch) or scheme
     try:
         return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
     except OSError as error:
@@ -244,9 +305,9 @@ def train(
     seed = config.get("seed") or 0
     set_random_seed(seed)
     run = Run.build(config, plan, ("train", "val"))
-    model, metric = run.model, next(iter(run.metrics), None)
+    model = run.model
     check_parameters(config, model)
-    check_before_run(run.samples, metric if "val" in run.samples else None, model.branch().finish, run.sees_crops)
+    run.check_data()
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
     if config.get("sync_batchnorm") and is_distributed():
@@ -262,29 +323,33 @@ def train(
         if not resume:
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
-    judge = metric if "val" in run.samples else None
-    headline = None if judge is None else judge.headline
+    validated = run.names("val")
+    metrics = {run.plan.data[name].branch: run.metrics[run.plan.data[name].branch] for name in validated}
+    combination = Combination(metrics, config.get("best")) if validated else None
+    headline = None if combination is None else combination.headline
     pictures = Pictures(work_dir / "pictures")
-    loaders = {name: run.loader(name, **({"seed": seed} if name == "train" else {})) for name in run.samples}
+    training, validation = run.training_loader(seed), [run.loader(name) for name in validated]
+    batch_size: int = training.sampler.batch_size  # type: ignore[attr-defined]  # our samplers know it
+    evaluations = [run.evaluation(name) for name in validated]
     precision = choose_precision(amp)
     runner = Runner(
         run.config,
         model,
         work_dir,
         headline,
-        max if judge is None else judge.best,
-        train_dataloader=loaders["train"],
+        max if combination is None else combination.best,
+        train_dataloader=training,
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
             "type": DeviceOptimWrapper,
             **config.optim_wrapper,
-            "optimizer": prefer_fused(scale_learning_rate(config, loaders["train"].batch_size or 1)),
+            "optimizer": prefer_fused(scale_learning_rate(config, batch_size)),
             "precision": precision,
         },
-        param_scheduler=fit_schedules(config, len(loaders["train"])),
-        val_dataloader=loaders.get("val"),
-        val_cfg=None if judge is None else {"type": EvaluationLoop},
-        val_evaluator=None if judge is None else run.evaluation("val"),
+        param_scheduler=fit_schedules(config, len(training)),
+        val_dataloader=validation or None,
+        val_cfg=None if combination is None else {"type": EvaluationLoop, "combination": combination},
+        val_evaluator=evaluations or None,
         custom_hooks=[
             *(Progress(), EvaluationProgress(), StopOnNaN(), pictures),
             *(HOOKS.build(hook) for hook in config.get("custom_hooks") or ()),
@@ -293,15 +358,14 @@ def train(
         resume=resume,
     )
     # torch's `Dataset` says nothing of a length.
-    sizes = {name: len(loader.dataset) for name, loader in loaders.items()}  # type: ignore[arg-type]
     log.info(
         "training on %d samples, validating on %d, in %s; all goes to %s",
-        sizes["train"],
-        sizes.get("val", 0),
+        len(training.dataset),  # type: ignore[arg-type]
+        sum(len(evaluation.inputs) for evaluation in evaluations),
         precision,
         work_dir,
     )
-    with lock, explaining_errors(last), stopping_workers(*loaders.values()):
+    with lock, explaining_errors(last), stopping_workers(training, *validation):
         runner.train()
 
     scored = [record for record in runner.history if headline in record]
@@ -353,10 +417,9 @@ def test(
     out, pictures, boxes = (None if p is None else expand_path(p) for p in (out, pictures, boxes))
     config = configure_test(load_config(config), flip, boxes)
     run = Run.build(config, check_config(config), ("test",))
-    model, samples = run.model, run.samples["test"]
+    model = run.model
     # The truth of label maps is read with the images: to score it first would take as long as testing.
-    judge = None if samples.truth_files else run.metrics[0]
-    check_before_run(run.samples, judge, model.branch().finish, run.sees_crops)
+    run.check_data(truth=not any(samples.truth_files for samples in run.samples.values()))
     if is_exported(checkpoint):
         from hrtoolkit.export.exported import check_as_made, use_exported
 
@@ -371,27 +434,43 @@ def test(
     if compile:
         compile_blocks(model.backbone.eval())
 
-    loader, evaluation = run.loader("test"), run.evaluation("test", None if out is None else str(out))
+    names = run.names("test")
+    loaders = [run.loader(name) for name in names]
+    evaluations = [run.evaluation(name, _place_results(run, name, out)) for name in names]
     hooks = [EvaluationProgress(), *([Pictures(Path(pictures))] if pictures else [])]
     with tempfile.TemporaryDirectory() as scratch:  # mmengine's own log; nothing in it is worth keeping
         runner = Runner(
             run.config,
             model,
             scratch,
-            test_dataloader=loader,
+            test_dataloader=loaders,
             test_cfg={"type": EvaluationLoop, "stage": "test"},
-            test_evaluator=evaluation,
+            test_evaluator=evaluations,
             custom_hooks=hooks,
         )
-        with explaining_errors(), stopping_workers(loader):
+        with explaining_errors(), stopping_workers(*loaders):
             numbers = runner.test()
     if report_numbers is not None:
         report_numbers(numbers)
     try:
-        evaluation.write()
+        for evaluation in evaluations:
+            evaluation.write()
     except UserError as error:
         raise UserError(f"{error}; the numbers are {json.dumps(numbers)}") from error
     return numbers
+
+
+def _place_results(run: Run, name: str, out: str | Path | None) -> str | None:
+    """Where the results of a branch go: `out`, or, of a branch with a name, a file or a folder of that name in it."""
+    branch = run.plan.data[name].branch
+    if out is None or not branch:
+        return None if out is None else str(out)
+    writer = run.metrics[branch][0].writer
+    if writer is None:
+        log.info("%s: %s writes no result files", branch, type(run.metrics[branch][0]).__name__)
+        return None
+    Path(out).mkdir(parents=True, exist_ok=True)
+    return str(Path(out) / (branch if writer.folder else f"{branch}.json"))
 
 
 def configure_test(config: Config, flip: bool = False, boxes: str | Path | None = None) -> Config:
@@ -405,7 +484,7 @@ def configure_test(config: Config, flip: bool = False, boxes: str | Path | None 
     Raises:
         UserError: there is nothing to test on.
     """
-    for name in (*TRAINING, "load_from"):  # who tests may have no training data
+    for name in (*TRAINING, "load_from", "best"):  # who tests may have no training data
         config.pop(name, None)
     if flip:
         config.model.flip_test = True
@@ -415,6 +494,8 @@ def configure_test(config: Config, flip: bool = False, boxes: str | Path | None 
     if config.test_dataloader is None or config.test_evaluator is None:
         raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
     if boxes is not None:
+        if "dataset" not in config.test_dataloader:
+            raise OptionError("--boxes is for one task; set test_dataloader.BRANCH.dataset.box_file of this config")
         config.test_dataloader.dataset.box_file = str(Path(boxes).absolute())
     return config
 

@@ -204,7 +204,7 @@ class Runner(mmengine.runner.Runner):
 
     @property
     def _global_batch(self) -> int:
-        return self.train_dataloader.batch_size * self.world_size
+        return self.train_dataloader.sampler.batch_size * self.world_size
 
     def _replay_schedules(self, epochs: int, steps: int) -> None:
         """Step the schedules through epochs and steps, to the learning rate (and more) that each group then has.

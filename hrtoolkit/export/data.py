@@ -16,6 +16,7 @@ from hrtoolkit.engine.run import build_samples, configure_test
 from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.export.examples import Examples, examples_of_data, examples_of_pictures
 from hrtoolkit.files import expand_path, is_checkpoint, is_exported
+from hrtoolkit.model import UNNAMED
 from hrtoolkit.predict.boxes import BoxesLike
 from hrtoolkit.predict.predictor import Predictor, load
 from hrtoolkit.predict.sources import Readables
@@ -102,5 +103,5 @@ def _data_of(config: Config, predictor: Predictor, name: str, most: int) -> Exam
     plan = check_config(config)
     samples = build_samples(plan, ["test"])["test"]
     check_same(samples.scheme, predictor.scheme, f"the {name} data")
-    metric = next((part.build() for part in plan.metrics.get("test_evaluator", ())), None)
+    metric = next((part.build() for part in plan.metrics.get("test_evaluator", {}).get(UNNAMED, ())), None)
     return examples_of_data(samples, metric, predictor.sees_crops, most, name)

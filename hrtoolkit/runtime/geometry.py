@@ -99,3 +99,11 @@ def invert_affine(matrices: np.ndarray) -> np.ndarray:
 def transform_points(points: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """Map points [..., N, 2] through affine matrices [..., 2, 3]."""
     return points @ matrices[..., :2].swapaxes(-1, -2) + matrices[..., None, :, 2]
+
+
+def surround_boxes(boxes_xyxy: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Boxes [N, 4] around what a matrix [2, 3] of pixel centres makes of boxes [N, 4]."""
+    first, end = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
+    middle = transform_points((first + end - 1) / 2, matrix) + 0.5
+    reach = (end - first) / 2 @ np.abs(matrix[:, :2]).T
+    return np.concatenate([middle - reach, middle + reach], axis=1)

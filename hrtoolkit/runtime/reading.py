@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy import ndarray
 
@@ -61,7 +62,11 @@ def read_objects(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> 
         there = outputs["labels"][i] >= 0
         (height, width), (input_height, input_width) = look.image_hw, look.pixels.shape[:2]
         factors = np.array([width / input_width, height / input_height] * 2, np.float32)
-        boxes = (outputs["boxes"][i][there] - end) * factors + end
+        boxes = outputs["boxes"][i][there]
+        if look.matrix is None:
+            boxes = (boxes - end) * factors + end
+        else:
+            boxes = geometry.surround_boxes(boxes, geometry.invert_affine(look.matrix))
         masks = None
         if settings["masks"] is not None:
             packed = paste_masks(outputs["masks"][i][there], boxes - end, look.image_hw, settings["masks"])
@@ -93,7 +98,10 @@ def _best_labels(logits: ndarray, look: Look, align_corners: bool) -> ndarray:
     for first in range(0, len(logits), chunk):
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is marked at the end
             scores = np.exp(resize_like_torch(logits[first : first + chunk], input_hw, align_corners))
-            scores = resize_like_torch(scores[:, :height, :width], look.image_hw, align_corners)
+            if look.matrix is None:
+                scores = resize_like_torch(scores[:, :height, :width], look.image_hw, align_corners)
+            else:
+                scores = _unwarp(scores, look.matrix, look.image_hw)
         index = scores.argmax(axis=0)
         highest = np.take_along_axis(scores, index[None], axis=0)[0]
         index = (index + first).astype(np.uint8)
@@ -102,6 +110,13 @@ def _best_labels(logits: ndarray, look: Look, align_corners: bool) -> ndarray:
         else:
             labels, best = np.where(highest > best, index, labels), np.maximum(best, highest)
     return np.where(np.isfinite(best), labels, np.uint8(IGNORED))
+
+
+def _unwarp(scores: ndarray, matrix: ndarray, image_hw: tuple[int, int]) -> ndarray:
+    """Scores [C, h, w] of an input at the pixels of its image, [C, H, W], by a matrix [2, 3] from image to input."""
+    size_wh, flags = image_hw[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    border = cv2.BORDER_REPLICATE
+    return np.stack([cv2.warpAffine(one, matrix, size_wh, flags=flags, borderMode=border) for one in scores])
 
 
 def read_categories(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:

@@ -81,6 +81,7 @@ class RoIStage(RoIHeads):
         masks: also predict a mask a class.
         best_roi: the best proposal of an object is positive from `iou` on, and belongs to it.
         samples: proposals an image that are trained, a quarter of them positive where there are as many.
+        mask_channels: of the layers that predict masks.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class RoIStage(RoIHeads):
         masks: bool = False,
         best_roi: bool = False,
         samples: int = 512,
+        mask_channels: int = 256,
     ):
         predictor = FastRCNNPredictor(1024, num_classes + 1)
         if class_agnostic:
@@ -113,8 +115,8 @@ class RoIStage(RoIHeads):
             nms_thresh=0.5,
             detections_per_img=100,
             mask_roi_pool=PyramidRoIAlign(14, strides, convention) if masks else None,
-            mask_head=MaskRCNNHeads(channels, (256,) * 4, 1) if masks else None,
-            mask_predictor=MaskRCNNPredictor(256, 256, num_classes + 1) if masks else None,
+            mask_head=MaskRCNNHeads(channels, (mask_channels,) * 4, 1) if masks else None,
+            mask_predictor=MaskRCNNPredictor(mask_channels, mask_channels, num_classes + 1) if masks else None,
         )
         self.convention = convention
         self.class_agnostic = class_agnostic

@@ -12,9 +12,9 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame, Settings
+from hrtoolkit.frames import Frame, Settings, Warp
 from hrtoolkit.necks import convolve_joined
-from hrtoolkit.parts import BaseHead, Stacked
+from hrtoolkit.parts import BaseHead, BatchTargets
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
 from hrtoolkit.registry import HEADS
@@ -29,7 +29,16 @@ def label_targets(truth: LabelMap, frame: Frame) -> dict[str, ndarray]:
     return {"label": truth.label_map}
 
 
-class LabelHead(BaseHead[Stacked]):
+def join_labels(targets: BatchTargets, size_hw: Sequence[int]) -> Tensor:
+    """The label maps of a batch, uint8 [B, H, W], IGNORED where a batch of several sizes is padded."""
+    if isinstance(targets, dict):
+        return targets["label"]
+    height, width = size_hw
+    labels = [one["label"] for one in targets]
+    return torch.stack([F.pad(x, (0, width - x.shape[1], 0, height - x.shape[0]), value=IGNORED) for x in labels])
+
+
+class LabelHead(BaseHead[BatchTargets]):
     """What both heads share: reading label maps off logits, and what is known of the classes.
 
     A subclass gives `forward(maps)` and `logits(maps)`, of which the latter is the output that is tested.
@@ -82,9 +91,15 @@ class LabelHead(BaseHead[Stacked]):
         return {"kind": "label_map", "align_corners": self.align_corners}
 
     def _read_whole(self, logits: Tensor, frames: Frame) -> list[LabelMap]:
-        """Label images that the network saw as they are."""
-        sizes = [(int(height), int(width)) for height, width in np.asarray(frames.input_hw)]
-        return self.read_labels([whole_image(one, size) for one, size in zip(logits, sizes, strict=True)], frames)
+        """Label images that the network saw as they are, or at the upper left of what a batch was padded to."""
+        scores = []
+        for one, (height, width) in zip(logits, np.asarray(frames.input_hw).tolist(), strict=True):
+            rows, columns = (
+                side if cells == -(-side // self.stride) else cells * self.stride
+                for side, cells in zip((height, width), one.shape[1:], strict=True)
+            )
+            scores.append(whole_image(one, (height, width), (rows, columns)))
+        return self.read_labels(scores, frames)
 
     def read_labels(self, scores: list[list[ScaleScores]], frames: Frame) -> list[LabelMap]:
         """Label images as a whole.
@@ -97,7 +112,8 @@ class LabelHead(BaseHead[Stacked]):
         for index, scales in enumerate(scores):
             frame = frames[index]
             input_hw, content_hw, image_hw = ((h, w) for h, w in (frame.input_hw, frame.content_hw, frame.image_hw))
-            labels.append(best_labels(scales, input_hw, content_hw, image_hw, self.align_corners))
+            matrix = frame.matrix if isinstance(frame, Warp) else None
+            labels.append(best_labels(scales, input_hw, content_hw, image_hw, self.align_corners, matrix))
         if len({one.shape for one in labels}) == 1 and labels[0].device.type != "cpu":
             labels = list(torch.stack(labels).cpu())  # one copy waits for the device once
         return [LabelMap(one.cpu().numpy()) for one in labels]
@@ -106,6 +122,10 @@ class LabelHead(BaseHead[Stacked]):
         """Bring logits [B, C, h, w] to the size of labels [B, H, W]."""
         return F.interpolate(logits, size=labels.shape[-2:], mode="bilinear", align_corners=self.align_corners)
 
+    def labels(self, maps: list[Tensor], targets: BatchTargets) -> Tensor:
+        """The label maps that maps are compared with, uint8 [B, H, W]."""
+        return join_labels(targets, [side * self.stride for side in maps[0].shape[-2:]])
+
     def pixel_accuracy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Share of right pixels on the logits' own grid, every fourth pixel say; a number for the log."""
         height, width = logits.shape[-2:]
@@ -113,11 +133,11 @@ class LabelHead(BaseHead[Stacked]):
         valid = labels != IGNORED
         return ((logits.detach().argmax(1) == labels) & valid).sum() / valid.sum().clamp(min=1)
 
-    def draw_targets(self, images: Tensor, targets: Stacked, frames: Frame) -> list[ndarray]:
+    def draw_targets(self, images: Tensor, targets: BatchTargets, frames: Frame) -> list[ndarray]:
         pictures = super().draw_targets(images, targets, frames)
         return [
             draw(picture, LabelMap(labels), self.scheme)
-            for picture, labels in zip(pictures, targets["label"].numpy(), strict=True)
+            for picture, labels in zip(pictures, join_labels(targets, images.shape[-2:]).numpy(), strict=True)
         ]
 
     def describe(self) -> Settings:
@@ -178,8 +198,8 @@ class SegmentationHead(LabelHead):
     def logits(self, maps: list[Tensor]) -> Tensor:
         return self(maps)
 
-    def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
-        logits, labels = self(maps), targets["label"]
+    def loss(self, maps: list[Tensor], targets: BatchTargets, frames: Frame) -> dict[str, Tensor]:
+        logits, labels = self(maps), self.labels(maps, targets)
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
             "accuracy": self.pixel_accuracy(logits, labels),
@@ -260,8 +280,8 @@ class OCRHead(LabelHead):
         """The final logits [B, C, H, W]."""
         return self(maps)[-1]
 
-    def loss(self, maps: list[Tensor], targets: Stacked, frames: Frame) -> dict[str, Tensor]:
-        (rough, logits), labels = self(maps), targets["label"]
+    def loss(self, maps: list[Tensor], targets: BatchTargets, frames: Frame) -> dict[str, Tensor]:
+        (rough, logits), labels = self(maps), self.labels(maps, targets)
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
             "loss_aux": self.aux_weight * self.aux_criterion(self.enlarge(rough, labels), labels),

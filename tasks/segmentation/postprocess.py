@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy import ndarray
 from torch import Tensor
 
+from hrtoolkit.runtime.geometry import transform_points
 from hrtoolkit.schemes import IGNORED
 
 CHUNK_VALUES = 2**23  # scores at full size that are held at once, in each of a few tensors
@@ -44,9 +47,9 @@ class ScaleScores(NamedTuple):
     exponential: bool = True  # exponentials of the logits are averaged and enlarged, not the logits themselves
 
 
-def whole_image(logits: Tensor, size_hw: tuple[int, int]) -> list[ScaleScores]:
-    """One scale and one window: the logits [C, h, w] of an image of `size_hw` that was seen as it is."""
-    return [ScaleScores(size_hw, [WindowScores(logits, Window(0, 0, *size_hw), size_hw)])]
+def whole_image(logits: Tensor, size_hw: tuple[int, int], padded_hw: tuple[int, int]) -> list[ScaleScores]:
+    """One scale and one window: the logits [C, h, w] of an image of `size_hw` that was seen padded to `padded_hw`."""
+    return [ScaleScores(size_hw, [WindowScores(logits, Window(0, 0, *size_hw), padded_hw)])]
 
 
 def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, int], align_corners: bool) -> Tensor:
@@ -91,6 +94,7 @@ def best_labels(
     content_hw: tuple[int, int],
     output_hw: tuple[int, int],
     align_corners: bool,
+    matrix: ndarray | None = None,
 ) -> Tensor:
     """The class of the highest score at every pixel of the original image.
 
@@ -100,17 +104,22 @@ def best_labels(
         content_hw: height and width of the part of the input that the image fills; the rest is padding.
         output_hw: height and width of the original image.
         align_corners: of every bilinear enlarging.
+        matrix: [2, 3], original to input pixels, where the content is not the resized image but what a matrix shows.
 
     Returns:
         uint8 [H, W], on the device of the scores; IGNORED where they are NaN or infinite: nothing is known there.
     """
     largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
     chunk = max(CHUNK_VALUES // largest, 1)
+    grid = None if matrix is None else _make_grid(matrix, input_hw, output_hw).to(scales[0].windows[0].logits.device)
     best: Tensor | None = None
     labels: Tensor | None = None
     for first in range(0, len(scales[0].windows[0].logits), chunk):
         scores = sum_scores(scales, slice(first, first + chunk), input_hw, align_corners)
-        scores = _resize(scores[:, : content_hw[0], : content_hw[1]], output_hw, align_corners)
+        if grid is None:
+            scores = _resize(scores[:, : content_hw[0], : content_hw[1]], output_hw, align_corners)
+        else:
+            scores = F.grid_sample(scores[None], grid, padding_mode="border", align_corners=False)[0]
         highest, index = scores.max(dim=0)
         index = (index + first).to(torch.uint8)
         if best is None or labels is None:
@@ -120,6 +129,13 @@ def best_labels(
             best = torch.maximum(best, highest)
     assert best is not None and labels is not None, "there are classes"
     return labels.masked_fill(~best.isfinite(), IGNORED)
+
+
+def _make_grid(matrix: ndarray, input_hw: tuple[int, int], output_hw: tuple[int, int]) -> Tensor:
+    """Where each pixel of an image lies in its input, [1, H, W, 2] as `F.grid_sample` counts: -1 to 1, edge to edge."""
+    rows, columns = np.indices(output_hw)
+    places = transform_points(np.stack([columns, rows], axis=-1), matrix)
+    return torch.from_numpy((2 * places + 1) / input_hw[::-1] - 1).float()[None]
 
 
 def _resize(maps: Tensor, size_hw: tuple[int, int], align_corners: bool) -> Tensor:

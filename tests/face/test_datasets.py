@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from hrtoolkit.data.doctor import check_before_run, examine
+from hrtoolkit.data.doctor import Subject, check_before_run, examine
 from hrtoolkit.data.pts import read_pts
 from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.errors import DataError, UserError
@@ -270,7 +270,7 @@ def test_a_missing_image_of_wflw(release_wflw):
     with pytest.raises(DataError, match=r"2.jpg: no such image; the annotations name it"):
         look(samples)[2]
     with pytest.raises(DataError, match=r"images that are not there: 1 \(.*2.jpg\)"):
-        check_before_run({"train": samples})
+        check_before_run(Subject({"train": samples}))
 
 
 def test_a_missing_list(tmp_path):
@@ -303,7 +303,7 @@ def release_cofw(tmp_path):
 def test_images_and_landmarks_of_cofw(release_cofw):
     root, images, points = release_cofw
     samples = sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
-    check_before_run({"train": samples, "val": samples}, NME())  # its images are no files to compare
+    check_before_run(Subject({"train": samples, "val": samples}, NME()))  # its images are no files to compare
     np.testing.assert_allclose(samples.people.points, points - 1, rtol=1e-6)
     np.testing.assert_array_equal(samples.read(0), images[0])
     np.testing.assert_array_equal(samples.read(1), np.repeat(images[1][..., None], 3, axis=2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hrtoolkit.data.doctor import check_before_run
+from hrtoolkit.data.doctor import Subject, check_before_run
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import DataError, OptionError, UserError
 from hrtoolkit.records import join
@@ -74,10 +74,10 @@ def test_what_validation_data_lack_is_no_more_than_a_note(tmp_path):
 def test_training_is_refused_before_it_starts_and_says_what_was_looked_at(tmp_path, caplog, monkeypatch):
     write(tmp_path, [[0, 255]] * 3)
     with pytest.raises(DataError, match="object"):
-        check_before_run({"train": load(tmp_path, ["back", "object"])})
+        check_before_run(Subject({"train": load(tmp_path, ["back", "object"])}))
     write(tmp_path, [[0, 1]] * 150)
     with caplog.at_level(logging.INFO):
-        check_before_run({"train": load(tmp_path, ["back", "object"])})
+        check_before_run(Subject({"train": load(tmp_path, ["back", "object"])}))
     looked = int(caplog.text.rpartition("looked at ")[2].split()[0])
     assert checks.FEWEST <= looked < 150 and "150 label files: all classes" in caplog.text
     monkeypatch.setattr(checks, "SECONDS", 0.0)

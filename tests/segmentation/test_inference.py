@@ -261,7 +261,7 @@ def test_one_window_of_one_scale_is_the_plain_prediction():
 
 def test_classes_are_compared_a_few_at_a_time_with_the_same_result(monkeypatch):
     logits = torch.randn(7, 5, 6, generator=torch.Generator().manual_seed(0))
-    scales = whole_image(logits, (20, 24))
+    scales = whole_image(logits, (20, 24), (20, 24))
     arguments = (scales, (20, 24), (20, 24), (33, 40), False)
     expected = sum_scores(scales, slice(None), (20, 24), False)
     expected = torch.nn.functional.interpolate(expected[None], (33, 40), mode="bilinear")[0].argmax(0)

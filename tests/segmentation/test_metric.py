@@ -152,7 +152,7 @@ def test_pixels_without_a_finite_score_are_missed_and_told(caplog):
     logits = torch.zeros(3, 2, 4)
     logits[0] = 5.0  # the right class, had the scores been finite
     logits[:, 0], logits[2, 1, 3] = torch.nan, torch.inf
-    labels = best_labels(whole_image(logits, (2, 4)), (2, 4), (2, 4), (2, 4), align_corners=False).numpy()
+    labels = best_labels(whole_image(logits, (2, 4), (2, 4)), (2, 4), (2, 4), (2, 4), align_corners=False).numpy()
     np.testing.assert_array_equal(labels, [[255] * 4, [0, 0, 0, 255]])
     metric, scheme = SegmentationMetric(), ClassScheme(["a", "b", "c"])
     measure = metric.measure(LabelMap(labels), LabelMap(np.zeros((2, 4), np.uint8)), scheme)

@@ -1,0 +1,218 @@
+"""A whole run of one network with several tasks, on toy data: training, resuming, testing, and what stops it."""
+
+import json
+
+import pytest
+import torch
+
+from hrtoolkit.checkpoints import read_checkpoint
+from hrtoolkit.config import ConfigError, load_config
+from hrtoolkit.engine import test as run_test
+from hrtoolkit.engine import train
+from hrtoolkit.engine.check_config import check_config
+from hrtoolkit.engine.check_data import check_data
+from hrtoolkit.engine.combination import Combination
+from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.toy import write_coco
+
+from .test_run import assert_same
+
+TOY = "multitask/hrnet_toy"
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "toy"
+    write_coco(folder, 8, 3)
+    return folder
+
+
+@pytest.fixture
+def make_config(toy):
+    def make(*changes, keep=None):
+        config = load_config(TOY, data_root=toy)
+        config.model.backbone.update(width=4, stem_width=8, layer1_planes=4)
+        config.model.views.whole["size"] = 64
+        config.model.branches.boxes.head.update(roi_samples=8, mask_channels=4)
+        config.train_dataloader.update(num_workers=0, steps=3)
+        for name, source in config.train_dataloader.sources.items():
+            source.batch_size = 2 if name == "scenes" else 3
+        for loader in config.val_dataloader.values():
+            loader.update(num_workers=0, batch_size=2)
+        config.train_cfg = dict(max_epochs=2, val_interval=1)
+        config.param_scheduler = None
+        if keep is not None:
+            keep_branches(config, keep)
+        for change in changes:
+            config.merge_from_dict(change)
+        return config
+
+    return make
+
+
+def keep_branches(config, keep):
+    """What is left of a config with these branches alone."""
+    for name in [one for one in config.model.branches if one not in keep]:
+        for section in (config.model.branches, config.val_dataloader, config.val_evaluator, config.best):
+            del section[name]
+        for source in config.train_dataloader.sources.values():
+            source.datasets.pop(name, None)
+    for name in [name for name, source in config.train_dataloader.sources.items() if not source.datasets]:
+        del config.train_dataloader.sources[name]
+    weights = config.model.balance.weights
+    config.model.balance.weights = {name: value for name, value in weights.items() if name in keep}
+    if not any(one.view == "whole" for one in config.model.branches.values()):
+        del config.model.views
+
+
+def test_a_run_trains_measures_and_draws_every_branch(make_config, tmp_path):
+    work = tmp_path / "work"
+    numbers = train(make_config(), work)
+    headlines = {"boxes/AP", "people/AP", "parts/mIoU", "pose/AP"}
+    gains = {f"{name.partition('/')[0]}/gain" for name in headlines}
+    assert headlines | gains | {"delta_MTL", "boxes/mask_AP", "boxes/objectness", "pose/heatmap"} <= numbers.keys()
+    assert numbers["delta_MTL"] == pytest.approx(sum(numbers[name] for name in gains) / 4)
+    for branch in ("boxes", "people", "parts", "pose"):
+        assert (work / f"pictures/epoch_002_{branch}.jpg").stat().st_size > 0
+    log = (work / "train.log").read_text()
+    assert "against single tasks" in log and "the worst is" in log and "global batch 5" in log
+    results = tmp_path / "results"
+    tested = run_test(make_config(), work / "best.pth", out=results)
+    assert {name: tested[name] for name in headlines} == {name: numbers[name] for name in headlines}
+    assert json.loads((results / "boxes.json").read_text()) is not None
+    assert len([*(results / "parts").rglob("*.png")]) == 3
+
+
+def kill_in_step_5(hook, runner, batch_idx, data_batch, outputs=None):
+    original(hook, runner, batch_idx, data_batch, outputs)
+    if runner.epoch == 1 and batch_idx == 1:
+        runner.train_loop.step += 1
+        runner.save_last()
+        raise KeyboardInterrupt
+
+
+original = Progress.after_train_iter
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(workers, make_config, toy, tmp_path, monkeypatch):
+    """Also where a branch has no truth in some steps: of 8 images, 2 have label maps here."""
+    fewer = tmp_path / "labels"
+    fewer.mkdir()
+    for path in sorted((toy / "labels/train2017").iterdir())[:2]:
+        (fewer / path.name).symlink_to(path)
+
+    def config():
+        made = make_config({"train_dataloader.sources.scenes.batch_size": 1, "train_dataloader.num_workers": workers})
+        made.train_dataloader.sources.scenes.datasets.parts.update(label_dir=str(fewer), faults="drop")
+        made.pop("val_dataloader"), made.pop("val_evaluator"), made.pop("best")
+        return made
+
+    train(config(), tmp_path / "whole")
+    monkeypatch.setattr(Progress, "after_train_iter", kill_in_step_5)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(), tmp_path / "parts")
+    monkeypatch.undo()
+    train(config(), tmp_path / "parts", resume=True)
+    whole, parts = (read_checkpoint(tmp_path / name / "last.pth") for name in ("whole", "parts"))
+    for key in ("state_dict", "optimizer"):
+        assert_same(whole[key], parts[key], key)
+
+
+@pytest.mark.parametrize("branch", ["boxes", "pose"])
+def test_a_branch_that_is_trained_alone_has_the_weights_of_its_own_run(branch, make_config, tmp_path):
+    loaders = ("val_dataloader", "val_evaluator", "best")
+    alone, among = make_config(keep=[branch]), make_config()
+    for config in (alone, among):
+        for name in loaders:
+            config.pop(name)
+        config.model.norm = "shared"
+        config.model.balance = dict(type="FixedWeights")
+        config.optim_wrapper.clip_grad = None
+        config.optim_wrapper.optimizer.weight_decay = 0.0  # it shrinks what a branch does not read
+    others = [name for name in among.model.branches if name != branch]
+    among.model.frozen = [f"branches.{name}" for name in others]
+    among.model.balance.weights = dict.fromkeys(others, 0.0)
+    if branch == "pose":  # the crops of a step are another batch: their BatchNorm is their own
+        among.model.norm = "per_view"
+    train(alone, tmp_path / "alone")
+    train(among, tmp_path / "among")
+    states = [read_checkpoint(tmp_path / name / "last.pth")["state_dict"] for name in ("alone", "among")]
+    names = [name for name in states[0] if "running" not in name and "num_batches" not in name]
+    for name in names:
+        assert torch.equal(states[0][name], states[1][name]), name
+
+
+def problems_of(config):
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, files=False)
+    return caught.value.problems
+
+
+SOURCE = "train_dataloader.sources.scenes"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({f"{SOURCE}.datasets": {}}, f"{SOURCE}.datasets: has truth of no branch; leave this source out"),
+        ({f"{SOURCE}.batch_size": 0}, f"{SOURCE}.batch_size: expected a whole number from 1 on, got 0"),
+        ({"train_dataloader.steps": 0}, "train_dataloader.steps: expected a whole number from 1 on or None, got 0"),
+        ({f"{SOURCE}.dataset": {}}, f"{SOURCE}.dataset: {SOURCE} has no argument 'dataset'; did you mean 'datasets'?"),
+        ({"best": None}, "best: missing; name the branch whose weights are kept as best, or say what each reaches"),
+        ({"best": "box"}, "best: val_evaluator has no metric of a branch 'box'; did you mean 'boxes'?"),
+        ({"best.boxes": 0}, "best.boxes: a branch that reaches 0 alone has no relative gain; give another"),
+        ({"val_evaluator.boxes": None}, "val_evaluator.boxes: expected dict(type=...), got None"),
+        ({"val_dataloader.box": {}}, "val_dataloader.box: the model has no branch 'box'; did you mean 'boxes'?"),
+        (
+            {f"{SOURCE}.augmentation": dict(type="PoseAugmentation")},
+            f"{SOURCE}.augmentation: PoseAugmentation speaks to TopDown, but model.views.whole is ShortSide",
+        ),
+    ],
+)
+def test_what_a_config_says_wrongly_is_told_before_training(change, problem, make_config):
+    config = make_config()
+    for path, value in change.items():
+        *parts, last = path.split(".")
+        section = config
+        for part in parts:
+            section = section[part]
+        section[last] = value
+    assert any(one.startswith(problem) for one in problems_of(config)), problems_of(config)
+
+
+def test_sources_and_branches_that_do_not_fit_are_told(make_config):
+    config = make_config()
+    del config.train_dataloader.sources.scenes.datasets["parts"]
+    assert "model.branches.parts: no source of train_dataloader has truth of it; leave it out" in problems_of(config)
+    config = make_config()
+    config.train_dataloader.sources.scenes.datasets.pose = config.train_dataloader.sources.crops.datasets.pose
+    text = "boxes, people, parts, pose look in different ways: make a source of each, or let them share model.views"
+    assert f"{SOURCE}.datasets: {text}" in problems_of(config)
+    config = make_config()
+    del config.val_evaluator["parts"]
+    assert "val_evaluator.parts: missing; val_dataloader.parts needs it" in problems_of(config)
+
+
+def test_the_data_of_every_branch_is_checked(make_config):
+    samples, findings, cropped = check_data(make_config(), read_images=False)
+    assert list(samples)[:4] == [
+        *(f"train scenes {branch}" for branch in ("boxes", "people", "parts")),
+        "train crops pose",
+    ]
+    assert cropped == {"train crops pose", "val pose"} and not [one for one in findings if one.level == "stop"]
+
+
+class Judge:
+    def __init__(self, headline, best=max):
+        self.headline, self.best = headline, best
+
+
+def test_gains_are_turned_round_where_less_is_better():
+    metrics = {"boxes": [Judge("AP")], "face": [Judge("NME", min)]}
+    combination = Combination(metrics, {"boxes": 0.4, "face": 0.05})
+    gains = combination.gains({"boxes/AP": 0.5, "face/NME": 0.06})
+    assert gains == pytest.approx({"boxes/gain": 0.25, "face/gain": -0.2, "delta_MTL": 0.025})
+    assert (combination.headline, combination.best) == ("delta_MTL", max)
+    one = Combination(metrics, "face")
+    assert (one.headline, one.best, one.gains({})) == ("face/NME", min, {})
