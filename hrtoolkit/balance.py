@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError, suggest
@@ -40,11 +39,12 @@ class BaseBalance(nn.Module):
         self.branches = tuple(branches)
         self.weights = [float(weights.get(name, 1)) for name in branches]
 
-    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, losses: Mapping[str, Tensor], values: Tensor) -> dict[str, Tensor]:
         """What is summed and minimised, by branch.
 
         Args:
             losses: of this process's part of the batch, by branch; one without truth in it is left out.
+            values: [N] of all branches, over all processes; NaN where none has truth.
         """
         raise NotImplementedError
 
@@ -72,17 +72,6 @@ class FirstLosses(BaseBalance):
         self.first.copy_(torch.where(begins, values, self.first))
         return begins
 
-    def values(self, losses: Mapping[str, Tensor]) -> Tensor:
-        """The losses of all branches [N], means over the processes that have them; NaN where none has."""
-        device = next(iter(losses.values())).device
-        there = torch.tensor([name in losses for name in self.branches], dtype=torch.float32)
-        nothing = torch.zeros((), device=device)
-        own = torch.stack([losses[name].detach().float() if name in losses else nothing for name in self.branches])
-        both = torch.stack([own, there.to(device, non_blocking=True)])
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(both)
-        return both[0] / both[1]
-
 
 @BALANCES.register_module()
 class FixedWeights(BaseBalance):
@@ -96,7 +85,7 @@ class FixedWeights(BaseBalance):
         OptionError: a weight is of no branch.
     """
 
-    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, losses: Mapping[str, Tensor], values: Tensor) -> dict[str, Tensor]:
         return {
             name: weight * losses[name]
             for name, weight in zip(self.branches, self.weights, strict=True)
@@ -120,8 +109,7 @@ class RelativeLosses(FirstLosses):
         OptionError: a weight is of no branch.
     """
 
-    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        values = self.values(losses)
+    def forward(self, losses: Mapping[str, Tensor], values: Tensor) -> dict[str, Tensor]:
         self.note_first(values)
         divisors = torch.maximum(values, LEAST * self.first)
         return {
@@ -147,13 +135,13 @@ class Uncertainties(FirstLosses):
         super().__init__(branches, weights)
         self.log_variances = nn.Parameter(torch.zeros(len(branches)))
 
-    def forward(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        values = self.values(losses)
+    def forward(self, losses: Mapping[str, Tensor], values: Tensor) -> dict[str, Tensor]:
         begins = self.note_first(values)
         with torch.no_grad():
             self.log_variances.copy_(torch.where(begins, values.log(), self.log_variances))
+        # In all processes, also in those that have no truth of a branch: gradients are averaged.
+        spreads = torch.where(values.isnan(), 0, self.log_variances)
         return {
-            name: self.weights[i] * (losses[name] / self.log_variances[i].exp() + self.log_variances[i])
+            name: self.weights[i] * (losses.get(name, 0) / self.log_variances[i].exp() + spreads[i])
             for i, name in enumerate(self.branches)
-            if name in losses
         }

@@ -17,6 +17,7 @@ from hrtoolkit.frames import Frame, Settings
 from hrtoolkit.norms import NORMS, Norm, split_by_view_
 from hrtoolkit.parts import BaseBackbone, BatchTargets, Head, Neck, Output, Targets
 from hrtoolkit.records import Record, join
+from hrtoolkit.totals import Losses, divide, sum_losses
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, View
 
 UNNAMED = ""  # the name of a model's only branch
@@ -47,8 +48,13 @@ class ExportedNetwork(Protocol):
 class Balance(Protocol):
     """Weighs losses of branches against each other: an nn.Module built with the names of all `branches`."""
 
-    def __call__(self, losses: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """What is summed and minimised, by branch, from the losses of those that have truth in this process."""
+    def __call__(self, losses: Mapping[str, Tensor], values: Tensor) -> Mapping[str, Tensor]:
+        """What is summed and minimised, by branch.
+
+        Args:
+            losses: of those that have truth in this process.
+            values: [N] of all branches, over all processes; NaN where none has truth.
+        """
         ...
 
 
@@ -265,7 +271,11 @@ class Model(BaseModel):
                 answers |= self._predict(looking, batch["images"], batch["frames"])
         if mode != "loss":
             return {name: answers[name] for name in chosen if name in answers} if self._named else answers[UNNAMED]
-        losses = self._weigh(answers)
+        rows = {}
+        for name in answers:
+            batch = next(iter(batches.values())) if len(batches) == 1 else batches[self.looks[name]]
+            rows[name] = len(batch["rows"][name]) if "rows" in batch else len(batch["images"])
+        losses = self._weigh(*divide(answers, rows, list(self.branches), self.data_preprocessor.mean.device))
         if answers.keys() != chosen.keys():
             losses["loss_untaught"] = 0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
         return losses
@@ -274,11 +284,11 @@ class Model(BaseModel):
         maps = self.backbone_maps(images)
         return {name: branch.head(self._read(branch, maps, images.dtype)) for name, branch in branches.items()}
 
-    def _compare(self, branches: Mapping[str, Branch], batch: Batch) -> dict[str, dict[str, Tensor]]:
+    def _compare(self, branches: Mapping[str, Branch], batch: Batch) -> dict[str, Losses]:
         """The losses of the branches that have truth."""
         images, frames, rows = batch["images"], batch["frames"], batch.get("rows")
         maps = self.backbone_maps(images)
-        losses = {}
+        losses: dict[str, Losses] = {}
         for name, branch in branches.items():
             targets: Any = batch["targets"].get(name)
             if targets is None:
@@ -291,15 +301,15 @@ class Model(BaseModel):
             losses[name] = branch.head.loss(self._read(branch, own, images.dtype), targets, read)
         return losses
 
-    def _weigh(self, losses: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    def _weigh(self, losses: Mapping[str, Mapping[str, Tensor]], values: Tensor) -> dict[str, Tensor]:
         """Losses by the names that a log has: those of heads as they are, without "loss" where balanced ones count."""
         lead = {name: f"{name}/" if self._named else "" for name in losses}
         raw = {f"{lead[name]}{key}": loss for name, some in losses.items() for key, loss in some.items()}
-        if self.balance is None or not losses:
+        if self.balance is None:
             return raw
-        sums = {name: torch.stack([v for k, v in some.items() if "loss" in k]).sum() for name, some in losses.items()}
+        sums = {name: sum_losses(some) for name, some in losses.items()}
         told = {key.replace("loss_", ""): loss.detach() for key, loss in raw.items()}
-        return told | {f"{lead[name]}loss": loss for name, loss in self.balance(sums).items()}
+        return told | {f"{name}/loss" if name else "loss": loss for name, loss in self.balance(sums, values).items()}
 
     def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Any) -> dict[str, Sequence[Record]]:
         if self.exported is not None:

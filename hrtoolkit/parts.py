@@ -138,8 +138,11 @@ class Head(Protocol[Truth, Targets]):
         """As `forward`."""
         ...
 
-    def loss(self, maps: list[Tensor], targets: Targets, frames: Frame) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: Targets, frames: Frame) -> Mapping[str, Tensor | int]:
         """Compare with the truth; `loss_*` are summed, other names are logged only.
+
+        What a loss was divided by, such as the labelled pixels, stands beside it as `count_*`; without that it is taken
+        for a mean over the inputs. Processes sum both: see `hrtoolkit.totals`.
 
         Args:
             maps: of B inputs.

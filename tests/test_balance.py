@@ -10,6 +10,7 @@ from mmengine import Config
 from hrtoolkit import build_model
 from hrtoolkit.balance import LEAST, FixedWeights, RelativeLosses, Uncertainties
 from hrtoolkit.config import ConfigError
+from hrtoolkit.totals import divide
 
 from .test_model import TINY, make_batch, make_branches
 
@@ -22,7 +23,8 @@ def make_losses(boxes, pose=None):
 
 
 def total_of(balance, losses):
-    total = sum(balance(losses).values())
+    _, values = divide({name: {"loss": one} for name, one in losses.items()}, {}, NAMES, torch.device("cpu"))
+    total = sum(balance(losses, values).values())
     total.backward()
     return total.item(), [one.grad.item() for one in losses.values()]
 
@@ -70,20 +72,24 @@ def test_uncertainties_start_at_the_first_losses_and_learn():
 
 
 def weigh_unevenly(rank, folder):
-    """The first process has a box loss alone, the second has both."""
+    """The first process has a box loss of one image alone, the second one of three, and both losses of pose."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     balance = RelativeLosses(NAMES)
-    result = total_of(balance, make_losses(3.0) if rank == 0 else make_losses(1.0, 0.5))
-    torch.save((result, balance.first), folder / f"{rank}.pt")
+    plain = make_losses(3.0) if rank == 0 else make_losses(1.0, 0.5)
+    given = {name: {"loss_all": loss} for name, loss in plain.items()}
+    settled, values = divide(given, {"boxes": 1 if rank == 0 else 3, "pose": 2}, NAMES, torch.device("cpu"))
+    losses = {name: some["loss_all"] for name, some in settled.items()}
+    balanced = {name: one.item() for name, one in balance(losses, values).items()}
+    torch.save((balanced, values, balance.first), folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 def test_processes_divide_by_the_same_numbers(tmp_path):
     torch.multiprocessing.spawn(weigh_unevenly, args=(tmp_path,), nprocs=2)
-    (first, kept), (second, same) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    assert kept.tolist() == same.tolist() == [2, 0.5]
-    assert first == (pytest.approx(1.5), pytest.approx([0.5]))
-    assert second == (pytest.approx(1.5), pytest.approx([0.5, 2]))
+    (first, values, kept), (second, same, _) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert values.tolist() == same.tolist() == kept.tolist() == [1.5, 0.5]  # (3 + 3 * 1) / 4
+    assert first == pytest.approx({"boxes": 2 * 3 / 4 / 1.5})  # and averaged with what the other process has: 1 each
+    assert second == pytest.approx({"boxes": 2 * 3 * 1 / 4 / 1.5, "pose": 2})
 
 
 def test_a_model_sums_balanced_losses_and_tells_the_others():

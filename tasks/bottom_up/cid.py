@@ -251,6 +251,9 @@ class CIDHead(PosesHead):
         with torch.autocast(logits.device.type, enabled=False):
             people = torch.cat(features).float()
             return {
+                "count_everybody": ((painted.everybody == 1) & painted.use).sum(),
+                "count_person": ((painted.people == 1) & mask).sum(),
+                "count_contrast": painted.learnt.sum(),
                 "loss_everybody": focal_loss(logits.float(), painted.everybody, painted.use),
                 "loss_person": OF_ONE * focal_loss(torch.cat(heats).float(), painted.people, mask),
                 "loss_contrast": contrastive_loss(people, images, painted.learnt),

@@ -182,9 +182,11 @@ class DEKRHead(PosesHead):
         batch, number, joints, cells, _ = true.shape
         said = offsets.flatten(2).gather(2, places.flatten(1)[:, None].expand(-1, offsets.shape[1], -1))
         said = said.view(batch, joints, 2, number, cells).permute(0, 3, 1, 4, 2)  # as `true`
+        weights = weights[..., None].expand_as(true)
         return {
             "loss_heatmap": heatmap_loss(heatmaps, painted, weigh_cells(painted, use)),
-            "loss_offset": self.offset_weight * offset_loss(said, true, weights[..., None].expand_as(true)),
+            "loss_offset": self.offset_weight * offset_loss(said, true, weights),
+            "count_offset": (weights > 0).sum(),
         }
 
     def _paint(self, people: People, size_hw: tuple[int, int]) -> Tensor:

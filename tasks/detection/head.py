@@ -93,7 +93,7 @@ class RCNNHead(BaseHead[Listed]):
         """The pyramid maps as they are: a detector's raw output is no tensor."""
         return maps
 
-    def loss(self, maps: list[Tensor], targets: Listed, frames: Frame) -> dict[str, Tensor]:
+    def loss(self, maps: list[Tensor], targets: Listed, frames: Frame) -> dict[str, Tensor | int]:
         """Compare with the annotated objects.
 
         Args:
@@ -121,7 +121,10 @@ class RCNNHead(BaseHead[Listed]):
             for i, (stage, weight) in enumerate(zip(self.stages, self.loss_weights, strict=True)):
                 stage_losses, boxes = stage.loss(maps[:POOLED_LEVELS], boxes, sizes_hw, targets)
                 number = f"_{i + 1}" if len(self.stages) > 1 else ""
-                losses |= {f"{name}{number}": weight * value for name, value in stage_losses.items()}
+                losses |= {
+                    f"{name}{number}": value if name.startswith("count_") else weight * value
+                    for name, value in stage_losses.items()
+                }
         return losses
 
     def predict(self, maps: list[Tensor], frames: Frame, flipped: list[Tensor] | None = None) -> list[Objects]:

@@ -140,7 +140,7 @@ class RoIStage(RoIHeads):
 
     def loss(
         self, maps: list[Tensor], proposals: list[Tensor], sizes_hw: list[tuple[int, int]], targets: list[dict]
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+    ) -> tuple[dict[str, Tensor | int], list[Tensor]]:
         """Compare sampled proposals with the annotated objects.
 
         Args:
@@ -158,10 +158,12 @@ class RoIStage(RoIHeads):
         joined = torch.cat(labels)
         positive = torch.where(joined > 0)[0]
         of_class = deltas.unflatten(1, (-1, 4))[positive, 0 if self.class_agnostic else joined[positive]]
-        losses = {
+        losses: dict[str, Tensor | int] = {
             # The mean, which is not defined where there is neither a proposal nor an object.
             "loss_classifier": F.cross_entropy(logits, joined, reduction="sum") / max(len(joined), 1),
             "loss_box_reg": box_loss(of_class, torch.cat(codes)[positive], self.convention.box_beta, len(joined)),
+            "count_classifier": len(joined),
+            "count_box_reg": len(joined),
         }
         if self.has_mask():
             chosen = [torch.where(one > 0)[0] for one in labels]
@@ -173,6 +175,7 @@ class RoIStage(RoIHeads):
                 for target, box, match, index in zip(targets, boxes, matched, chosen, strict=True)
             ]
             losses["loss_mask"] = mask_loss(mask_logits, joined[positive], torch.cat(true_masks))
+            losses["count_mask"] = len(positive)
         if not self.class_agnostic:
             return losses, proposals
         refined = self.refine(deltas.detach(), proposals, sizes_hw)

@@ -155,7 +155,7 @@ class ProposalNetwork(RegionProposalNetwork):
 
     def forward(
         self, maps: list[Tensor], sizes_hw: list[tuple[int, int]], targets: list[dict] | None = None
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+    ) -> tuple[list[Tensor], dict[str, Tensor | int]]:
         """Propose boxes, and compare them with the annotated ones where there are any.
 
         Args:
@@ -179,7 +179,7 @@ class ProposalNetwork(RegionProposalNetwork):
             boxes = self.box_coder.decode_single(chosen.flatten(0, 1), anchors[best].flatten(0, 1)).view_as(chosen)
             kept = [min(count, self.pre_nms_top_n()) for count in counts]
             proposals, _ = self.filter_proposals(boxes, objectness.gather(1, best), sizes_hw, kept)
-        losses = {}
+        losses: dict[str, Tensor | int] = {}
         if targets is not None:
             losses = self.compute_losses(objectness, deltas, anchors, sizes_hw, targets)
         return proposals, losses
@@ -191,7 +191,7 @@ class ProposalNetwork(RegionProposalNetwork):
         anchors: Tensor,
         sizes_hw: list[tuple[int, int]],
         targets: list[dict],
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Tensor | int]:
         """Compare sampled anchors with the annotated boxes.
 
         Args:
@@ -217,6 +217,8 @@ class ProposalNetwork(RegionProposalNetwork):
         return {
             "loss_objectness": F.binary_cross_entropy_with_logits(logits, labels, reduction="sum") / max(count, 1),
             "loss_rpn_box_reg": box_loss(torch.cat(codes), torch.cat(true_codes), self.convention.rpn_beta, count),
+            "count_objectness": count,
+            "count_rpn_box_reg": count,
         }
 
     def usable(self, anchors: Tensor, size_hw: tuple[int, int]) -> Tensor:

@@ -202,6 +202,7 @@ class SegmentationHead(LabelHead):
         logits, labels = self(maps), self.labels(maps, targets)
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
+            **_count("count_seg", self.criterion, labels),
             "accuracy": self.pixel_accuracy(logits, labels),
         }
 
@@ -285,6 +286,8 @@ class OCRHead(LabelHead):
         return {
             "loss_seg": self.criterion(self.enlarge(logits, labels), labels),
             "loss_aux": self.aux_weight * self.aux_criterion(self.enlarge(rough, labels), labels),
+            **_count("count_seg", self.criterion, labels),
+            **_count("count_aux", self.aux_criterion, labels),
             "accuracy": self.pixel_accuracy(logits, labels),
         }
 
@@ -374,6 +377,11 @@ def _two_convolutions(channels: int, classes: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.Conv2d(channels, classes, 1),
     )
+
+
+def _count(name: str, criterion: nn.Module, labels: Tensor) -> dict[str, Tensor]:
+    """What a criterion divides by, where it tells that of labels alone."""
+    return {name: criterion.count(labels)} if isinstance(criterion, CrossEntropy) else {}
 
 
 def _check_weights(criterion: nn.Module, scheme: ClassScheme) -> None:

@@ -45,13 +45,14 @@ class CrossEntropy(nn.Module):
         total = F.cross_entropy(
             logits.float(), labels, weight=self.class_weights, ignore_index=IGNORED, reduction="sum"
         )
-        if self.average == "all":
-            return total / labels.numel()
-        valid = labels != IGNORED
-        if self.class_weights is None:
-            return total / valid.sum().clamp(min=1)
-        weights = self.class_weights[labels.where(valid, 0)] * valid
-        return total / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+        return total / self.count(labels).clamp(min=torch.finfo(total.dtype).tiny)
+
+    def count(self, labels: Tensor) -> Tensor:
+        """What the sum over class indices [B, H, W] is divided by, a scalar."""
+        valid = (labels != IGNORED) if self.average == "valid" else torch.ones_like(labels, dtype=torch.bool)
+        if self.class_weights is None or self.average == "all":
+            return valid.sum().to(torch.float32)
+        return (self.class_weights[labels.long().where(valid, 0)] * valid).sum()
 
 
 @LOSSES.register_module()

@@ -1,10 +1,13 @@
 """A whole run of one network with several tasks, on toy data: training, resuming, testing, and what stops it."""
 
 import json
+from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 
+from hrtoolkit import build_model
 from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.engine import test as run_test
@@ -13,6 +16,7 @@ from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.hooks import Progress
+from hrtoolkit.engine.run import Run
 from hrtoolkit.toy import write_coco
 
 from .test_run import assert_same
@@ -216,3 +220,71 @@ def test_gains_are_turned_round_where_less_is_better():
     assert (combination.headline, combination.best) == ("delta_MTL", max)
     one = Combination(metrics, "face")
     assert (one.headline, one.best, one.gains({})) == ("face/NME", min, {})
+
+
+def part_of(batches, rows):
+    """Some images of each batch, with the truth that there is of them."""
+    parts = {}
+    for view, batch in batches.items():
+        chosen = range(*rows.indices(len(batch["images"])))
+        part = {"images": batch["images"][rows], "frames": batch["frames"][np.array(chosen)], "targets": {}, "rows": {}}
+        for name, known in batch["rows"].items():
+            places = [place for place, row in enumerate(known.tolist()) if row in chosen]
+            targets = batch["targets"][name]
+            if places:
+                part["rows"][name] = known[places] - chosen.start
+                part["targets"][name] = (
+                    [targets[place] for place in places]
+                    if isinstance(targets, list)
+                    else {key: value[places] for key, value in targets.items()}
+                )
+        parts[view] = part
+    return parts
+
+
+def build_joint(config, balance):
+    torch.manual_seed(0)
+    config.model.norm_eval = ["backbone", "branches"]
+    config.model.balance = balance
+    return build_model(config).train()
+
+
+def gradients_of(model, batches):
+    """Of a step in which no proposal is chosen by lot."""
+    with mock.patch("torch.randperm", lambda count, **_: torch.arange(count)):
+        total, _ = getattr(model, "module", model).parse_losses(model(batches=batches, mode="loss"))
+    total.backward()
+    return {name.removeprefix("module."): parameter.grad for name, parameter in model.named_parameters()}
+
+
+def run_half(rank, folder, config, balance):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    model = torch.nn.parallel.DistributedDataParallel(build_joint(config, balance))
+    batches = torch.load(folder / "batches.pt", weights_only=False)
+    torch.save(gradients_of(model, part_of(batches, slice(2 * rank, 2 * rank + 2))), folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("balance", ["RelativeLosses", "FixedWeights", "Uncertainties"])
+@pytest.mark.parametrize("labelled", [[0, 1, 2, 3], [0, 1, 2], [0, 1], []], ids=["all", "uneven", "one", "none"])
+def test_two_processes_train_as_one_with_the_whole_batch(labelled, balance, make_config, tmp_path):
+    config = make_config()
+    config.train_dataloader.sources.scenes.batch_size = config.train_dataloader.sources.crops.batch_size = 4
+    balance = dict(type=balance)
+    run = Run.build(config, check_config(config), ("train",))
+    batches = run.model.data_preprocessor(next(iter(run.training_loader(0))))["batches"]
+    known = batches["whole"]
+    if labelled:
+        known["rows"]["parts"] = np.array(labelled)
+        known["targets"]["parts"] = [known["targets"]["parts"][row] for row in labelled]
+    else:
+        del known["rows"]["parts"], known["targets"]["parts"]
+    torch.save(batches, tmp_path / "batches.pt")
+    expected = gradients_of(build_joint(config, balance), batches)
+    torch.multiprocessing.spawn(run_half, args=(tmp_path, config, balance), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for name, gradient in expected.items():
+        assert torch.equal(first[name], second[name])
+        scale = 1.0 if name.startswith("balance") else max(float(gradient.abs().max()), 1e-3)
+        torch.testing.assert_close(first[name] / scale, gradient / scale, rtol=0, atol=1e-5, msg=name)
