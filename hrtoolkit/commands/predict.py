@@ -2,6 +2,7 @@
 
 hrtoolkit predict work_dirs/hrnet_toy/best.pth photos/ --out found --boxes whole
 hrtoolkit predict best.pth film.mp4 --out found --detector fasterrcnn_resnet50_fpn_v2 --save csv
+hrtoolkit predict work_dirs/multitask/hrnet_toy/best.pth photos/ --out found --save json
 hrtoolkit predict pose/hrnet_w32_coco photo.jpg --weights official --boxes boxes.json --out found
 
 The same command again goes on where a run was stopped. Exit status: 0 all done, 3 some sources could not be read.
@@ -34,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detector",
         metavar="NAME|FILE",
-        help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, or YuNet's .onnx file",
+        help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, YuNet's .onnx file, or of a "
+        "model with several branches the name of one",
     )
-    parser.add_argument("--branch", metavar="NAME", help="the one that looks, of a model with several branches")
+    parser.add_argument("--branch", metavar="NAME", help="the only one that looks, of a model with several branches")
     parser.add_argument(
         "--save",
         metavar="FORMAT",
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     from hrtoolkit.engine.runner import start_logging
     from hrtoolkit.errors import UserError
     from hrtoolkit.files import expand_path, is_checkpoint
-    from hrtoolkit.predict import load
+    from hrtoolkit.predict import JointPredictor, Predictor, load
+    from hrtoolkit.predict.predictor import load_network
     from hrtoolkit.predict.window import open_window
 
     start_logging()
@@ -71,14 +74,9 @@ def run(args: argparse.Namespace) -> int:
         batch_size = args.batch_size if args.batch_size in (None, "auto") else int(args.batch_size)
     except ValueError:
         raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
-    detector = args.detector
-    if is_checkpoint(detector):
-        detector = load(detector)
-    predictor = load(
+    network, settings, known = load_network(
         expand_path(args.model),
         None if args.weights is None else expand_path(args.weights),
-        batch_size=batch_size,
-        detector=detector,
         branch=args.branch,
         flip=args.flip,
         folded=args.fold,
@@ -86,6 +84,14 @@ def run(args: argparse.Namespace) -> int:
         compile=args.compile,
         backend=args.backend,
     )
+    predictor: Predictor | JointPredictor
+    if args.branch is None and len(network.branches) > 1:
+        predictor = JointPredictor(network, detector=args.detector, settings=settings)
+    else:
+        detector = load(args.detector) if is_checkpoint(args.detector) else args.detector
+        predictor = Predictor(
+            network, branch=args.branch, batch_size=batch_size, detector=detector, settings=settings, known=known
+        )
     summary = predictor.run(
         args.source[0] if len(args.source) == 1 else args.source,
         options.path_argument(args.out),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
 
 import torch
 from mmengine import Config
@@ -52,6 +52,7 @@ LARGEST_BATCH = 64  # that "auto" tries
 LONG_SECONDS = 1  # of a batch: a larger one gains nothing more
 WORTH_IT = 0.95  # a larger batch has to take less than this share of the time an input
 TURNS = 3  # that each size is timed
+Found = TypeVar("Found")  # of a picture
 
 
 def load(
@@ -90,14 +91,46 @@ def load(
     Raises:
         UserError: a file cannot be read, or the checkpoint does not fit.
     """
+    network, settings, known = load_network(
+        model,
+        checkpoint,
+        device=device,
+        branch=branch,
+        flip=flip,
+        folded=folded,
+        amp=amp,
+        compile=compile,
+        backend=backend,
+    )
+    if branch is None and len(network.branches) > 1:
+        raise OptionError(
+            f"name one of the model's branches ({', '.join(network.branches)}) by branch=..., or take all of them by "
+            "hrtoolkit.predict.load_joint"
+        )
+    return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings, known=known)
+
+
+def load_network(
+    model: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | torch.device = "auto",
+    branch: str | None = None,
+    flip: bool = False,
+    folded: bool = False,
+    amp: bool | Precision = False,
+    compile: bool = False,
+    backend: Backend | None = None,
+) -> tuple[Model, dict[str, object], dict[str, object]]:
+    """A model with its weights, what its predictions depend on, and what is known of it; see `load` for all of it."""
     exported = model if checkpoint is None else checkpoint
     if is_exported(exported):
         from hrtoolkit.export.exported import check_as_made, load_exported
 
         check_as_made(exported, flip=flip, folded=folded, amp=amp, compile=compile)
         network = load_exported(str(exported), backend)
-        asked = {"weights": str(exported), "branch": branch, "backend": backend}
-        return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=asked)
+        asked: dict[str, object] = {"weights": str(exported), "branch": branch, "backend": backend}
+        return network, asked, {}
     if backend is not None and (folded or amp or compile):
         raise OptionError("backend: another runtime folds and compiles by itself; leave out folded, amp and compile")
     config, content, label = _read_model(model, checkpoint)
@@ -125,13 +158,21 @@ def load(
         network = fold(network, getattr(torch, choose_precision(amp)))
     if compile:
         compile_blocks(network.backbone)
-    settings = {"weights": label, "branch": branch, "flip": flip, "amp": str(amp), "backend": backend}
+    settings: dict[str, object] = {
+        "weights": label,
+        "branch": branch,
+        "flip": flip,
+        "amp": str(amp),
+        "backend": backend,
+    }
     meta = content.get("meta")
     if checkpoint is None:
-        known = {key: meta[key] for key in ("metrics", "epoch", "published", "from") if meta.get(key)}
+        known: dict[str, object] = {
+            key: meta[key] for key in ("metrics", "epoch", "published", "from") if meta.get(key)
+        }
     else:
         known = {"from": label, "published": published_numbers(label)}
-    return Predictor(network, branch=branch, batch_size=batch_size, detector=detector, settings=settings, known=known)
+    return network, settings, known
 
 
 class LoadOptions(TypedDict, total=False):
@@ -194,7 +235,7 @@ class Summary(NamedTuple):
         there = f", {self.earlier} sources were there already" if self.earlier else ""
         lines = [f"{self.predicted} predicted{there}", *(f"  {file}" for file in self.files)]
         if self.failed:
-            lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
+            lines.append(f"{len(self.failed)} could not be read:\n{list_failures(self.failed)}")
         return "\n".join(lines)
 
 
@@ -317,7 +358,7 @@ class Predictor:
         )
         earlier, count = len(output.done), 0
         try:
-            for prediction in _show_progress(found, count_pictures(source, recursive, output.skip)):
+            for prediction in show_progress(found, count_pictures(source, recursive, output.skip)):
                 output.add(prediction)
                 count += 1
                 if watch is not None:
@@ -326,7 +367,7 @@ class Predictor:
         finally:
             output.close()
         if failed and not count and not earlier:
-            raise DataError(_list_failures(failed))
+            raise DataError(list_failures(failed))
         return Summary(count, earlier, failed, files)
 
     def save_pretrained(self, folder: str | Path, license: str | None = None) -> None:
@@ -377,7 +418,7 @@ class Predictor:
     ) -> Iterator[Prediction]:
         batches = Batches(
             look=lambda index, picture: self._look(index, picture, find),
-            run=self._records,
+            run=self.look_at,
             # What is padded would change with the others of a batch.
             size=lambda one: self.collate.batch_hw([one.pixels.shape[:2]]),
             most=self._most,
@@ -402,7 +443,8 @@ class Predictor:
         return self.batch_size
 
     @torch.inference_mode()
-    def _records(self, inputs: list[Input]) -> list[Record]:
+    def look_at(self, inputs: list[Input]) -> list[Record]:
+        """The records of some inputs of one size, not finished."""
         batch = self.model.data_preprocessor(self.collate(inputs))
         names = None if self.name == UNNAMED else [self.name]
         found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
@@ -426,11 +468,11 @@ class Predictor:
     def _time(self, inputs: list[Input]) -> float:
         """Seconds that an input of a batch takes."""
         started = time.perf_counter()
-        self._records(inputs)  # ends with arrays on the CPU: nothing is left to wait for
+        self.look_at(inputs)  # ends with arrays on the CPU: nothing is left to wait for
         return (time.perf_counter() - started) / len(inputs)
 
 
-def _show_progress(predictions: Iterator[Prediction], total: int | None) -> Iterator[Prediction]:
+def show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[Found]:
     """Predictions, with a line that says how many there are, how many a second, and how long it will take."""
     columns = (
         *(TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")),
@@ -444,7 +486,8 @@ def _show_progress(predictions: Iterator[Prediction], total: int | None) -> Iter
             progress.update(task, advance=1, speed=f"{count / (time.perf_counter() - started):.1f}/s")
 
 
-def _list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
+def list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
+    """What could not be read, a line each."""
     lines = [str(error) for _, error in failed[:most]]
     if len(failed) > most:
         lines.append(f"... and {len(failed) - most} more")

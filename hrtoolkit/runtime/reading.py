@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ IGNORED = 255  # in label maps: nothing is known of this pixel
 CHUNK_VALUES = 2**23  # scores at full size that are held at once
 Arrays = Mapping[str, ndarray]  # outputs of a network, by name
 Settings = Mapping[str, Any]
+Found = TypeVar("Found", bound=Objects)
 
 
 def read_keypoints(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
@@ -72,8 +73,16 @@ def read_objects(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> 
             packed = paste_masks(outputs["masks"][i][there], boxes - end, look.image_hw, settings["masks"])
             masks = Masks(look.image_hw, packed)
         labels, scores = outputs["labels"][i][there], outputs["scores"][i][there]
-        records.append(Objects(boxes.astype(np.float64), labels, scores, masks=masks))
+        found = Objects(boxes.astype(np.float64), labels, scores, masks=masks)
+        records.append(found if look.matrix is None else cut_objects(found, *look.image_hw))
     return records
+
+
+def cut_objects(found: Found, height: int, width: int) -> Found:
+    """Objects with their boxes cut at the edges of the image; what lies beyond is left out."""
+    boxes = found.boxes_xyxy.clip(0, [width, height, width, height])
+    inside = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    return found._replace(boxes_xyxy=boxes).select(np.flatnonzero(inside))
 
 
 def read_label_maps(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Frame, Settings
+from hrtoolkit.frames import Frame, Settings, Warp
 from hrtoolkit.masks import Masks
 from hrtoolkit.parts import BaseHead, Listed
 from hrtoolkit.ranges import Count
@@ -21,6 +21,7 @@ from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.drawing import draw_boxes
 from hrtoolkit.runtime.masks import paste_masks
+from hrtoolkit.runtime.reading import cut_objects
 from hrtoolkit.schemes import ClassScheme, SchemeLike, resolve_scheme
 from hrtoolkit.tasks.detection.conventions import CASCADE_CONVENTIONS, CONVENTIONS, Convention
 from hrtoolkit.tasks.detection.fixed import detect
@@ -196,7 +197,9 @@ class RCNNHead(BaseHead[Listed]):
             height, width = frame.image_hw
             ends = in_image - in_image.new_tensor([0, 0, 1, 1]) if self.rules.last_pixel else in_image
             packed = Masks((height, width), paste_masks(masks.numpy(), ends.numpy(), (height, width), self.rules.masks))
-        return Objects(in_image.double().numpy(), labels.numpy(), scores.numpy(), masks=packed)
+        found = Objects(in_image.double().numpy(), labels.numpy(), scores.numpy(), masks=packed)
+        # What is around the image in an input of another shape shows nothing.
+        return cut_objects(found, *frame.image_hw) if isinstance(frame, Warp) else found
 
     def _tell_infinite(self, *tensors: Tensor) -> None:
         """Say once that outputs are not finite: suppression drops such boxes, and nothing would be found in silence."""

@@ -9,13 +9,13 @@ import torch
 
 from hrtoolkit import build_model
 from hrtoolkit.errors import OptionError
-from hrtoolkit.frames import Resized
+from hrtoolkit.frames import Resized, Warp
 from hrtoolkit.model import Branch
 from hrtoolkit.registry import INFERENCES
 from hrtoolkit.schemes import ClassScheme
 from hrtoolkit.schemes.classes import LIP
 from hrtoolkit.tasks.segmentation import postprocess
-from hrtoolkit.tasks.segmentation.head import LabelHead
+from hrtoolkit.tasks.segmentation.head import LabelHead, SegmentationHead
 from hrtoolkit.tasks.segmentation.inference import MultiScale
 from hrtoolkit.tasks.segmentation.postprocess import (
     ScaleScores,
@@ -298,3 +298,30 @@ def test_what_runs_once_can_be_exported():
     assert MultiScale().runs_once
     for options in (dict(scales=(1.0, 2.0)), dict(base_size=64), dict(window=(32, 32)), dict(scores="logits")):
         assert not MultiScale(**options).runs_once
+
+
+def test_what_a_matrix_shows_is_led_back_through_it():
+    """Labels of rectangles, seen smaller and shifted, come back where they were."""
+    truth = np.zeros((60, 90), np.uint8)
+    truth[12:44, 20:50], truth[30:55, 60:85] = 1, 2
+    matrix = np.array([[0.5, 0, 3.25], [0, 0.5, 5.25]])
+    seen = Warp((60, 90), (48, 64), False, matrix).labels_to_input(truth, [0, 1, 2])
+    seen[seen == 255] = 0
+    logits = torch.nn.functional.one_hot(torch.from_numpy(seen).long(), 3).permute(2, 0, 1).float()
+    head = SegmentationHead([4], [1], scheme=["back", "one", "two"])
+    padded = torch.nn.functional.pad(logits, (0, 16, 0, 4), value=5.0)  # as a batch pads it
+    frames = Warp.stack([Warp((60, 90), (48, 64), False, matrix)])
+    found = head._read_whole(padded[None], frames)[0].label_map
+    agreement = (found == truth).mean()
+    assert agreement > 0.96
+    moved = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+    assert all((np.roll(found, by, (0, 1)) == truth).mean() < agreement for by in moved)
+
+
+def test_labels_of_several_sizes_are_padded_with_what_does_not_count():
+    head = SegmentationHead([4], [4], scheme=["back", "one"])
+    targets = [{"label": torch.zeros(8, 12, dtype=torch.uint8)}, {"label": torch.ones(16, 8, dtype=torch.uint8)}]
+    labels = head.labels([torch.zeros(2, 4, 4, 3)], targets)
+    assert labels.shape == (2, 16, 12) and (labels[0, 8:] == 255).all() and (labels[1, :, 8:] == 255).all()
+    losses = head.loss([torch.zeros(2, 4, 4, 3)], targets, None)
+    assert losses["count_seg"] == 8 * 12 + 16 * 8 and losses["loss_seg"].item() == pytest.approx(np.log(2), rel=0.05)

@@ -1,0 +1,232 @@
+"""Every branch of a network with several tasks, on the same pictures: one forward, then crops of what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from mmengine import Config
+
+from hrtoolkit.engine.optim import Precision
+from hrtoolkit.errors import DataError, OptionError, UserError
+from hrtoolkit.model import Model
+from hrtoolkit.predict.boxes import BoxesLike, check_inside, use_boxes
+from hrtoolkit.predict.output import Output
+from hrtoolkit.predict.prediction import Prediction
+from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, list_failures, load_network, show_progress
+from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
+from hrtoolkit.records import Objects, Record
+from hrtoolkit.runtime.boxes import LEAST_SCORE, Boxes
+from hrtoolkit.runtime.geometry import to_xywh
+from hrtoolkit.runtime.records import nobody
+from hrtoolkit.samples import Input
+
+
+def load_joint(
+    model: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    *,
+    device: str | torch.device = "auto",
+    detector: str | None = None,
+    flip: bool = False,
+    folded: bool = False,
+    amp: bool | Precision = False,
+    compile: bool = False,
+) -> JointPredictor:
+    """Load a model with several tasks, to predict all of them at once.
+
+    Args:
+        model: see `hrtoolkit.load`, as for what is not explained here.
+        checkpoint: of a config.
+        device: "auto" takes a GPU where there is one.
+        detector: see `JointPredictor`.
+        flip: average with the mirrored inputs.
+        folded: put BatchNorm into the convolutions.
+        amp: fold, and compute backbone and necks in half precision.
+        compile: compile the backbone.
+
+    Raises:
+        UserError: a file cannot be read, or the checkpoint does not fit.
+    """
+    network, settings, _ = load_network(
+        model, checkpoint, device=device, flip=flip, folded=folded, amp=amp, compile=compile
+    )
+    return JointPredictor(network, detector=detector, settings=settings)
+
+
+class JointPredictor:
+    """Looks at pictures with all branches of a model.
+
+    Branches that share a view of whole pictures share its forward. Those that look at crops then look where one of the
+    others found something: by its classes "person" where it has such a class, else all, from a score of 0.5 on.
+
+    Args:
+        model: with its weights, in eval mode and on its device; its branches have names.
+        detector: name of the branch whose boxes are looked into; None for the first whose records are objects.
+        settings: what else predictions depend on, for `run`, in plain values.
+
+    Raises:
+        OptionError: the model has one branch without a name, a branch has no view, or `detector` is none of its
+            branches that look at whole pictures.
+    """
+
+    def __init__(
+        self, model: Model, *, detector: str | None = None, settings: Mapping[str, object] = MappingProxyType({})
+    ):
+        if "" in model.branches:
+            raise OptionError("this model has one task: use hrtoolkit.load")
+        self.model = model.eval()
+        self.branches = {name: Predictor(model, branch=name) for name in model.branches}
+        cropping = [name for name, one in self.branches.items() if one.sees_crops]
+        self.groups: dict[str, list[str]] = {}  # branches of whole pictures, by their view
+        for name in self.branches:
+            if name not in cropping:
+                self.groups.setdefault(model.looks[name], []).append(name)
+        whole = [name for names in self.groups.values() for name in names]
+        if detector is not None and detector not in whole:
+            raise OptionError(
+                f"detector is a branch that looks at whole pictures ({', '.join(whole)}), got {detector!r}"
+            )
+        self.detector = detector
+        self.cropping = cropping
+        self.settings = dict(settings, detector=detector)
+
+    def __call__(
+        self,
+        source: Readables,
+        *,
+        boxes: BoxesLike | None = None,
+        recursive: bool = True,
+        on_failure: Callable[[Source, UserError], None] | None = None,
+        skip: Callable[[Source], bool] | None = None,
+    ) -> Iterator[dict[str, Prediction]]:
+        """Predict on pictures one after another, as they are asked for: a prediction of each branch by its name.
+
+        Args:
+            source: see `hrtoolkit.predict.sources.open_source`, which also explains the next arguments.
+            boxes: where branches of crops look, see `hrtoolkit.predict.boxes.use_boxes`; instead of what was found.
+            recursive: whether folders inside folders are read.
+            on_failure: is given what cannot be read; without it the first one is raised.
+            skip: whether a file is left out.
+
+        Raises:
+            OptionError: branches look at crops, and none finds boxes.
+            DataError: a source cannot be read.
+        """
+        find = None if boxes is None else use_boxes(boxes)
+        pictures = open_source(source, recursive=recursive, on_failure=on_failure, skip=skip)
+        for index, picture in enumerate(pictures):
+            try:
+                records = self._look_at_whole(picture)
+                if self.cropping:
+                    where = self._find_boxes(records) if find is None else find(index, picture)
+                    check_inside(where.boxes_xyxy, picture)
+                    records |= self._look_at_crops(picture, where)
+            except DataError as error:
+                if on_failure is None:
+                    raise
+                on_failure(picture.source, error)
+                continue
+            yield {
+                name: Prediction(picture.source, records[name], one.scheme, picture.image)
+                for name, one in self.branches.items()
+            }
+
+    @torch.inference_mode()
+    def _look_at_whole(self, picture: Picture) -> dict[str, Record]:
+        """The records of the branches that see all of a picture, of one forward a view."""
+        records: dict[str, Record] = {}
+        for names in self.groups.values():
+            first = self.branches[names[0]]
+            batch = self.model.data_preprocessor(first.collate([Input(0, *first.view(picture.image))]))
+            found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
+            records |= {name: self.branches[name].branch.finish(found[name]) for name in names}
+        return records
+
+    def _find_boxes(self, records: Mapping[str, Record]) -> Boxes:
+        """Where a branch found something that is worth a closer look."""
+        objects = {name: one for name, one in records.items() if isinstance(one, Objects)}
+        plain = [name for name, one in objects.items() if one.points is None]
+        name = self.detector or next(iter([*plain, *objects]), None)
+        if name is None or name not in objects:
+            raise OptionError("no branch of this model finds boxes to look into: give them by boxes=... (--boxes)")
+        found, names = objects[name], self.branches[name].scheme.names
+        assert found.scores is not None, "predictions have scores"
+        chosen = found.scores >= LEAST_SCORE
+        if found.points is None and "person" in names:
+            chosen &= found.labels == names.index("person")
+        return Boxes(found.boxes_xyxy[chosen], found.scores[chosen])
+
+    def _look_at_crops(self, picture: Picture, where: Boxes) -> dict[str, Record]:
+        records: dict[str, Record] = {}
+        for name in self.cropping:
+            one = self.branches[name]
+            crops = one.view.crops(to_xywh(where.boxes_xyxy), where.boxes_xyxy, where.scores)
+            inputs = [Input(0, *one.view(picture.image, crop)) for crop in crops]
+            found: list[Record] = []
+            for first in range(0, len(inputs), CROPS):
+                found += one.look_at(inputs[first : first + CROPS])
+            records[name] = one.branch.finish(found) if found else Objects._make(nobody(len(one.scheme.names)))
+        return records
+
+    def run(
+        self,
+        source: Readables,
+        out: str | Path,
+        *,
+        boxes: BoxesLike | None = None,
+        recursive: bool = True,
+        pictures: bool = True,
+        save: Sequence[str] = (),
+        watch: Callable[[Prediction], None] | None = None,
+    ) -> Summary:
+        """Predict on everything, and write it into a folder for each branch; a second run goes on.
+
+        Args:
+            source: see `__call__`, as for the next arguments.
+            out: the folder, see `hrtoolkit.predict.output.Output`, also for `pictures` and `save`.
+            boxes: where branches of crops look.
+            recursive: whether folders inside folders are read.
+            pictures: draw them.
+            save: further formats.
+            watch: is given every prediction.
+
+        Raises:
+            UserError: nothing could be read, or a folder cannot be written.
+        """
+        first = next(iter(self.branches.values()))
+        told = {"boxes": boxes if isinstance(boxes, (str, type(None))) else "given", "tensors": first.hash_weights()}
+        outputs = {
+            name: Output(Path(out) / name, one.scheme, self.settings | told | {"branch": name}, pictures, save)
+            for name, one in self.branches.items()
+        }
+        failed: list[tuple[Source, UserError]] = []
+
+        def skip(one: Source) -> bool:
+            return all(output.skip(one) for output in outputs.values())
+
+        found = self(
+            source,
+            boxes=boxes,
+            recursive=recursive,
+            on_failure=lambda one, error: failed.append((one, error)),
+            skip=skip,
+        )
+        earlier, count = min(len(output.done) for output in outputs.values()), 0
+        try:
+            for predictions in show_progress(found, count_pictures(source, recursive, skip)):
+                for name, prediction in predictions.items():
+                    if not outputs[name].skip(prediction.source):  # a run may have been stopped between two of them
+                        outputs[name].add(prediction)
+                    if watch is not None:
+                        watch(prediction)
+                count += 1
+            files = [file for output in outputs.values() for file in output.finish()]
+        finally:
+            for output in outputs.values():
+                output.close()
+        if failed and not count and not earlier:
+            raise DataError(list_failures(failed))
+        return Summary(count, earlier, failed, files)
