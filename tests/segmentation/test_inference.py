@@ -304,7 +304,7 @@ def test_what_a_matrix_shows_is_led_back_through_it():
     """Labels of rectangles, seen smaller and shifted, come back where they were."""
     truth = np.zeros((60, 90), np.uint8)
     truth[12:44, 20:50], truth[30:55, 60:85] = 1, 2
-    matrix = np.array([[0.5, 0, 3.25], [0, 0.5, 5.25]])
+    matrix = np.array([[0.5, 0, 3.0], [0, 0.5, 5.0]])
     seen = Warp((60, 90), (48, 64), False, matrix).labels_to_input(truth, [0, 1, 2])
     seen[seen == 255] = 0
     logits = torch.nn.functional.one_hot(torch.from_numpy(seen).long(), 3).permute(2, 0, 1).float()
