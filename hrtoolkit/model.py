@@ -179,6 +179,8 @@ class Model(BaseModel):
         # Runs an exported network in place of the backbone, and of what the only head decodes (`hrtoolkit.export`).
         self.exported: ExportedNetwork | None = None
         self.balance = balance
+        # Is shown the losses of a training step before they are summed, such as to measure gradients.
+        self.watch_losses: Callable[[Mapping[str, Tensor]], None] | None = None
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
@@ -205,6 +207,12 @@ class Model(BaseModel):
             for norm in _batchnorms(self.get_submodule(name)):
                 norm.eval()
         return self
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum what is minimised; see mmengine's BaseModel."""
+        if self.watch_losses is not None:
+            self.watch_losses(losses)
+        return super().parse_losses(losses)
 
     def branch(self, name: str | None = None) -> Branch:
         """A branch by its name, or the only one.

@@ -99,7 +99,7 @@ def measure(name: str) -> tuple[int, int, list[int]]:
     config = load_config(name)
     if "branches" in config.model:
         looks = {name: one.view for name, one in config.model.branches.items()}
-        shared = config.model.views
+        shared = config.model.get("views") or {}
         sizes = {name: _input_hw(shared[v] if isinstance(v, str) else v) for name, v in looks.items()}
     else:
         if config.model.head.get("scheme") is None:

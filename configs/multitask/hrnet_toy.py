@@ -65,7 +65,11 @@ _train, _val = _files("train2017"), _files("val2017")
 train_dataloader = dict(
     sources=dict(
         scenes=dict(
-            datasets=dict(boxes=dict(_train["boxes"], keep_empty=True), people=_train["people"], parts=_train["parts"]),
+            datasets=dict(
+                boxes=dict(_train["boxes"], keep_empty=True),
+                people=dict(_train["people"], keep_empty=True),
+                parts=_train["parts"],
+            ),
             batch_size=8,
             augmentation=dict(type="AffineAugmentation", scale=(1.0, 1.2), rotation=0.0, shift=0.1),
         ),

@@ -308,6 +308,12 @@ def _check_branches(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]
     for branch in plan.model.branches if learnt else ():
         if branch not in learnt:
             yield Problem(f"model.branches.{branch}", "no source of train_dataloader has truth of it; leave it out")
+    for one in plan.data.values():
+        _, view = _view_of(plan, one.branch)
+        whole = view is not None and getattr(view.target, "crops", None) in (None, BaseView.crops)
+        if one.split == "train" and whole and "keep_empty" in set(one.dataset.parameters) - set(one.dataset.options):
+            text = "missing: are images without objects annotated to be so (True), or did nobody look at them (False)?"
+            yield Problem(f"{one.dataset.path}.keep_empty", text)
     for name in plan.sources:
         branches = [one.branch for one in plan.data.values() if one.split == "train" and one.source == name]
         views = {plan.model.looks.get(branch, branch) for branch in branches}

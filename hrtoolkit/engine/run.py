@@ -31,6 +31,7 @@ from hrtoolkit.engine.check_config import TRAINING, Plan, check_config
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
 from hrtoolkit.engine.evaluation import Evaluation
+from hrtoolkit.engine.gradients import Gradients
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
@@ -352,6 +353,7 @@ def train(
         val_evaluator=evaluations or None,
         custom_hooks=[
             *(Progress(), EvaluationProgress(), StopOnNaN(), pictures),
+            *([Gradients()] if len(model.branches) > 1 else ()),
             *(HOOKS.build(hook) for hook in config.get("custom_hooks") or ()),
         ],
         load_from=str(last) if resume else None,

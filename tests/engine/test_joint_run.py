@@ -15,6 +15,7 @@ from hrtoolkit.engine import train
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.combination import Combination
+from hrtoolkit.engine.gradients import measure_gradients
 from hrtoolkit.engine.hooks import Progress
 from hrtoolkit.engine.run import Run
 from hrtoolkit.toy import write_coco
@@ -79,7 +80,12 @@ def test_a_run_trains_measures_and_draws_every_branch(make_config, tmp_path):
     for branch in ("boxes", "people", "parts", "pose"):
         assert (work / f"pictures/epoch_002_{branch}.jpg").stat().st_size > 0
     log = (work / "train.log").read_text()
-    assert "against single tasks" in log and "the worst is" in log and "global batch 5" in log
+    assert (
+        "gradients on the backbone" in log
+        and "against single tasks" in log
+        and "the worst is" in log
+        and "global batch 5" in log
+    )
     results = tmp_path / "results"
     tested = run_test(make_config(), work / "best.pth", out=results)
     assert {name: tested[name] for name in headlines} == {name: numbers[name] for name in headlines}
@@ -194,6 +200,9 @@ def test_sources_and_branches_that_do_not_fit_are_told(make_config):
     text = "boxes, people, parts, pose look in different ways: make a source of each, or let them share model.views"
     assert f"{SOURCE}.datasets: {text}" in problems_of(config)
     config = make_config()
+    del config.train_dataloader.sources.scenes.datasets.boxes["keep_empty"]
+    assert any(one.startswith(f"{SOURCE}.datasets.boxes.keep_empty: missing") for one in problems_of(config))
+    config = make_config()
     del config.val_evaluator["parts"]
     assert "val_evaluator.parts: missing; val_dataloader.parts needs it" in problems_of(config)
 
@@ -288,3 +297,27 @@ def test_two_processes_train_as_one_with_the_whole_batch(labelled, balance, make
         assert torch.equal(first[name], second[name])
         scale = 1.0 if name.startswith("balance") else max(float(gradient.abs().max()), 1e-3)
         torch.testing.assert_close(first[name] / scale, gradient / scale, rtol=0, atol=1e-5, msg=name)
+
+
+def test_gradients_of_branches_on_the_backbone_are_measured(make_config):
+    config = make_config()
+    torch.manual_seed(0)
+    run = Run.build(config, check_config(config), ("train",))
+    model = run.model.train()
+    batches = model.data_preprocessor(next(iter(run.training_loader(0))), training=True)["batches"]
+    losses = model(batches=batches, mode="loss")
+    measured = measure_gradients(model, losses)
+    weights = [one for one in model.backbone.parameters() if one.requires_grad]
+    rows = []
+    for name in model.branches:
+        found = torch.autograd.grad(losses[f"{name}/loss"], weights, retain_graph=True, allow_unused=True)
+        rows.append(
+            torch.cat(
+                [(torch.zeros_like(w) if g is None else g).flatten() for w, g in zip(weights, found, strict=True)]
+            )
+        )
+    cosines = torch.nn.functional.cosine_similarity(torch.stack(rows)[:, None], torch.stack(rows)[None], dim=-1)
+    torch.testing.assert_close(measured[0], torch.stack([row.norm() for row in rows]))
+    torch.testing.assert_close(measured[1], (cosines.sum(1) - 1) / 3, rtol=1e-4, atol=1e-5)
+    total, _ = model.parse_losses(losses)
+    total.backward()  # the graph is still there
