@@ -45,6 +45,7 @@ from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
+from hrtoolkit.schemes.joining import join_schemes
 from hrtoolkit.speed import compile_blocks, fold
 from hrtoolkit.views import Augmentation
 
@@ -191,7 +192,7 @@ def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
     schemes: dict[str, Scheme] = {}
     for name, one in plan.data.items():
         if one.split in names:
-            samples[name] = tell_samples(plan, name, schemes.get(one.branch))
+            samples[name] = tell_samples(plan, name, None if one.split == "train" else schemes.get(one.branch))
             schemes.setdefault(one.branch, samples[name].scheme)
     return samples
 
@@ -208,26 +209,30 @@ def model_for(plan: Plan, samples: Mapping[str, Samples]) -> Model:
     """
     schemes = {}
     for branch in plan.model.branches:
-        known = next((one for name, one in samples.items() if plan.data[name].branch == branch), None)
-        if (scheme := choose_scheme(plan, known, branch)) is not None:
+        known = {name: one.scheme for name, one in samples.items() if plan.data[name].branch == branch}
+        trained = {name: one for name, one in known.items() if plan.data[name].split == "train"}
+        if (scheme := choose_scheme(plan, trained or known, branch)) is not None:
             schemes[branch] = scheme
     return plan.model.build(schemes)
 
 
-def choose_scheme(plan: Plan, samples: Samples | None, branch: str = UNNAMED) -> Scheme | None:
-    """What a head's outputs stand for: as its config says, or else as the data says.
+def choose_scheme(plan: Plan, known: Mapping[str, Scheme], branch: str = UNNAMED) -> Scheme | None:
+    """What a head's outputs stand for: as its config says, or else as the data says, of several sets the union.
 
     A head that only counts its classes takes the names of as many from the data.
 
     Args:
         plan: of the config.
-        samples: the training data, or what there is instead.
+        known: schemes of the training data, or of what there is instead, by name.
         branch: of the head.
+
+    Raises:
+        DataError: the sets cannot be joined.
     """
     stated = stated_scheme(plan, branch)
-    if samples is None or (stated is not None and not counts_only(stated, samples.scheme)):
+    if not known or (stated is not None and not counts_only(stated, next(iter(known.values())))):
         return stated
-    return samples.scheme
+    return join_schemes({f"the {name} data": one for name, one in known.items()})
 
 
 def stated_scheme(plan: Plan, branch: str) -> Scheme | None:
