@@ -9,10 +9,8 @@ from __future__ import annotations
 import copy
 from typing import Literal, get_args
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hrtoolkit.errors import OptionError
@@ -43,7 +41,6 @@ class ViewBatchNorm2d(nn.BatchNorm2d):
     def __init__(self, norm: nn.BatchNorm2d, seen: Seen, views: int, affine: bool):
         super().__init__(norm.num_features, norm.eps, norm.momentum)
         self.seen = seen
-        self.synchronised = False  # whether batches are those of all processes
         self.by_view = (*STATISTICS, *AFFINE) if affine else STATISTICS
         for name in STATISTICS:
             self.register_buffer(name, getattr(norm, name).repeat(views, 1))
@@ -62,35 +59,7 @@ class ViewBatchNorm2d(nn.BatchNorm2d):
         assert self.momentum is not None and self.num_batches_tracked is not None, "as our networks have them"
         if self.training:
             self.num_batches_tracked.add_(1)
-            if self.synchronised:
-                return normalise_over_processes(x, mean, var, weight, bias, self.momentum, self.eps)
         return F.batch_norm(x, mean, var, weight, bias, self.training, self.momentum, self.eps)
-
-
-def normalise_over_processes(
-    x: Tensor, running_mean: Tensor, running_var: Tensor, weight: Tensor, bias: Tensor, momentum: float, eps: float
-) -> Tensor:
-    """BatchNorm in training over the batches of all processes, on any device.
-
-    Args:
-        x: [B, C, H, W].
-        running_mean: [C], moved in place.
-        running_var: [C], moved in place.
-        weight: [C].
-        bias: [C].
-        momentum: of the running statistics.
-        eps: below the root.
-    """
-    values = x.float()
-    count = all_reduce(values.new_tensor(values.numel() / values.shape[1]))
-    mean = all_reduce(values.sum((0, 2, 3))) / count
-    centered = values - mean[:, None, None]
-    variance = all_reduce(centered.square().sum((0, 2, 3))) / count
-    with torch.no_grad():
-        running_mean.lerp_(mean, momentum)
-        running_var.lerp_(variance * count / (count - 1), momentum)
-    scale = weight * (variance + eps).rsqrt()
-    return (centered * scale[:, None, None] + bias[:, None, None]).to(x)
 
 
 def split_by_view_(backbone: nn.Module, views: int, affine: bool) -> Seen:

@@ -308,6 +308,9 @@ def _check_branches(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]
     for branch in plan.model.branches if learnt else ():
         if branch not in learnt:
             yield Problem(f"model.branches.{branch}", "no source of train_dataloader has truth of it; leave it out")
+    if present.get("sync_batchnorm") and len(plan.model.branches) > 1:
+        text = "layers that one branch reads alone would wait for processes without truth of it in a step; leave it out"
+        yield Problem("sync_batchnorm", text)
     for one in plan.data.values():
         _, view = _view_of(plan, one.branch)
         whole = view is not None and getattr(view.target, "crops", None) in (None, BaseView.crops)

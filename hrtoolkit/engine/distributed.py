@@ -7,11 +7,12 @@ import os
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.distributed.nn.functional import all_reduce
 from torch.utils._pytree import tree_leaves
 
+from hrtoolkit.errors import OptionError
 from hrtoolkit.model import Model
-from hrtoolkit.norms import ViewBatchNorm2d, normalise_over_processes
+from hrtoolkit.norms import ViewBatchNorm2d
 
 
 def start_distributed() -> None:
@@ -24,14 +25,20 @@ def start_distributed() -> None:
 
 
 def synchronise_batchnorm(model: nn.Module) -> nn.Module:
-    """Let every BatchNorm of a model, in place, normalise over the batches of all processes; names and weights stay."""
+    """Let every BatchNorm of a model, in place, normalise over the batches of all processes; names and weights stay.
+
+    Raises:
+        OptionError: views have BatchNorms of their own.
+    """
+    if any(isinstance(module, ViewBatchNorm2d) for module in model.modules()):
+        raise OptionError(
+            "sync_batchnorm: views have BatchNorms of their own here; leave it out, or set model.norm='shared'"
+        )
+    if torch.cuda.is_available():
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ViewBatchNorm2d):
-                child.synchronised = True
-            elif isinstance(child, _BatchNorm) and torch.cuda.is_available():
-                setattr(parent, name, nn.SyncBatchNorm.convert_sync_batchnorm(child))
-            elif type(child) is nn.BatchNorm2d:
+            if type(child) is nn.BatchNorm2d:
                 synchronised = CpuSyncBatchNorm(child.num_features, child.eps, child.momentum)
                 synchronised.load_state_dict(child.state_dict())
                 synchronised.weight, synchronised.bias = child.weight, child.bias  # frozen ones stay frozen
@@ -69,9 +76,16 @@ class CpuSyncBatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
+        values = x.float()
+        count = all_reduce(values.new_tensor(values.numel() / values.shape[1]))
+        mean = all_reduce(values.sum((0, 2, 3))) / count
+        centered = values - mean[:, None, None]
+        variance = all_reduce(centered.square().sum((0, 2, 3))) / count
         assert self.num_batches_tracked is not None and self.momentum is not None
         assert self.running_mean is not None and self.running_var is not None, "as our networks have them"
-        self.num_batches_tracked.add_(1)
-        return normalise_over_processes(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.momentum, self.eps
-        )
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centered * scale[:, None, None] + self.bias[:, None, None]).to(x)

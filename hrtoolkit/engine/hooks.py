@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, all_reduce_dict, is_main_process
+from mmengine.dist import all_gather_object, all_reduce, all_reduce_dict, is_main_process
 from mmengine.hooks import Hook
 from rich.console import Console
 from rich.live import Live
@@ -97,6 +97,10 @@ class Progress(Hook):
         """Sums of the losses, averaged over the processes."""
         sums = {name: total.clone() for name, total in self.sums.items()}
         if sums:
+            # A process may have had no truth of a branch so far.
+            names = dict.fromkeys(name for some in all_gather_object(list(sums)) for name in some)
+            zero = torch.zeros_like(next(iter(sums.values())))
+            sums = {name: sums.get(name, zero).float().clone() for name in names}
             all_reduce_dict(sums, "mean")
         return sums
 

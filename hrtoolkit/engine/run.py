@@ -317,8 +317,7 @@ def train(
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)
     if config.get("sync_batchnorm") and is_distributed():
-        # Of several branches one may lack truth in a process: what its head would wait for never comes.
-        synchronise_batchnorm(model.backbone if len(model.branches) > 1 else model)
+        synchronise_batchnorm(model)
     if compile:
         compile_blocks(model.backbone)
 
