@@ -15,7 +15,7 @@ from hrtoolkit.model import Model
 from hrtoolkit.predict.boxes import BoxesLike, check_inside, use_boxes
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
-from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, list_failures, load_network, show_progress
+from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, load_network, write_predictions
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.runtime.boxes import LEAST_SCORE, Boxes
@@ -214,19 +214,4 @@ class JointPredictor:
             on_failure=lambda one, error: failed.append((one, error)),
             skip=skip,
         )
-        earlier, count = min(len(output.done) for output in outputs.values()), 0
-        try:
-            for predictions in show_progress(found, count_pictures(source, recursive, skip)):
-                for name, prediction in predictions.items():
-                    if not outputs[name].skip(prediction.source):  # a run may have been stopped between two of them
-                        outputs[name].add(prediction)
-                    if watch is not None:
-                        watch(prediction)
-                count += 1
-            files = [file for output in outputs.values() for file in output.finish()]
-        finally:
-            for output in outputs.values():
-                output.close()
-        if failed and not count and not earlier:
-            raise DataError(list_failures(failed))
-        return Summary(count, earlier, failed, files)
+        return write_predictions(found, outputs, failed, count_pictures(source, recursive, skip), watch)

@@ -235,7 +235,7 @@ class Summary(NamedTuple):
         there = f", {self.earlier} sources were there already" if self.earlier else ""
         lines = [f"{self.predicted} predicted{there}", *(f"  {file}" for file in self.files)]
         if self.failed:
-            lines.append(f"{len(self.failed)} could not be read:\n{list_failures(self.failed)}")
+            lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
         return "\n".join(lines)
 
 
@@ -356,19 +356,8 @@ class Predictor:
             on_failure=lambda one, error: failed.append((one, error)),
             skip=output.skip,
         )
-        earlier, count = len(output.done), 0
-        try:
-            for prediction in show_progress(found, count_pictures(source, recursive, output.skip)):
-                output.add(prediction)
-                count += 1
-                if watch is not None:
-                    watch(prediction)
-            files = output.finish()
-        finally:
-            output.close()
-        if failed and not count and not earlier:
-            raise DataError(list_failures(failed))
-        return Summary(count, earlier, failed, files)
+        total = count_pictures(source, recursive, output.skip)
+        return write_predictions(({UNNAMED: one} for one in found), {UNNAMED: output}, failed, total, watch)
 
     def save_pretrained(self, folder: str | Path, license: str | None = None) -> None:
         """Write the model as a folder that can be shared, which `from_pretrained` and `load` read anywhere.
@@ -472,7 +461,44 @@ class Predictor:
         return (time.perf_counter() - started) / len(inputs)
 
 
-def show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[Found]:
+def write_predictions(
+    found: Iterator[Mapping[str, Prediction]],
+    outputs: Mapping[str, Output],
+    failed: list[tuple[Source, UserError]],
+    total: int | None,
+    watch: Callable[[Prediction], None] | None = None,
+) -> Summary:
+    """Write what is found of each picture, by branch, and close the folders.
+
+    Args:
+        found: of one picture after another; nobody has asked for it yet.
+        outputs: the folder of each branch.
+        failed: grows while pictures are read.
+        total: how many pictures there are, where that is known.
+        watch: is given every prediction.
+
+    Raises:
+        UserError: nothing could be read, or a folder cannot be written.
+    """
+    earlier, count = min(len(output.done) for output in outputs.values()), 0
+    try:
+        for predictions in _show_progress(found, total):
+            for name, prediction in predictions.items():
+                if prediction.source.name not in outputs[name].done:  # a run may have stopped between two branches
+                    outputs[name].add(prediction)
+                if watch is not None:
+                    watch(prediction)
+            count += 1
+        files = [file for output in outputs.values() for file in output.finish()]
+    finally:
+        for output in outputs.values():
+            output.close()
+    if failed and not count and not earlier:
+        raise DataError(_list_failures(failed))
+    return Summary(count, earlier, failed, files)
+
+
+def _show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[Found]:
     """Predictions, with a line that says how many there are, how many a second, and how long it will take."""
     columns = (
         *(TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")),
@@ -486,8 +512,7 @@ def show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[F
             progress.update(task, advance=1, speed=f"{count / (time.perf_counter() - started):.1f}/s")
 
 
-def list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
-    """What could not be read, a line each."""
+def _list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
     lines = [str(error) for _, error in failed[:most]]
     if len(failed) > most:
         lines.append(f"... and {len(failed) - most} more")
