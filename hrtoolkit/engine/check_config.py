@@ -33,6 +33,7 @@ from hrtoolkit.views import BaseView, replace_transform
 from hrtoolkit.weights import stands_for
 
 TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
+SPLITS = tuple(name.removesuffix("_dataloader") for name in DATALOADERS)
 EVALUATORS = ("val_evaluator", "test_evaluator")
 PLAIN = {"work_dir": str, "seed": Seed, "base_batch_size": Count, "sync_batchnorm": bool}
 RUNTIME = tuple(p.name for p in inspect.signature(build_dataloader).parameters.values() if p.kind is p.KEYWORD_ONLY)
@@ -150,6 +151,8 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
             problems.append(Problem(name, f"expected a dict, got {reprlib.repr(value)}"))
         else:
             readers[name](name, value)
+    # Training data comes first, wherever it stands: the others take their schemes from it.
+    plan.data = dict(sorted(plan.data.items(), key=lambda item: SPLITS.index(item[1].split)))
     check_optim(present, problems)
     for name in TRAINING:
         if name not in present and set(present).intersection(TRAINING):

@@ -192,7 +192,7 @@ def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
     schemes: dict[str, Scheme] = {}
     for name, one in plan.data.items():
         if one.split in names:
-            samples[name] = tell_samples(plan, name, None if one.split == "train" else schemes.get(one.branch))
+            samples[name] = tell_samples(plan, name, schemes.get(one.branch))
             schemes.setdefault(one.branch, samples[name].scheme)
     return samples
 
@@ -261,11 +261,12 @@ def tell_samples(plan: Plan, name: str, scheme: Scheme | None = None) -> Samples
     Raises:
         UserError: its files are of no use, or may not be read.
     """
-    part, branch = plan.data[name].dataset, plan.data[name].branch
+    split, branch, part, *_ = plan.data[name]
     head = plan.model.head(branch)
     told = {argument: head.value(argument) for argument in head.target.reads}
     if part.options.get("scheme") is None:
-        told["scheme"] = stated_scheme(plan, branch) or scheme
+        # Several sources of a branch may have schemes of their own, which the head joins.
+        told["scheme"] = stated_scheme(plan, branch) or (None if split == "train" else scheme)
     try:
         return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
     except OSError as error:

@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mmengine import Config
 
 from hrtoolkit import build_model
 from hrtoolkit.checkpoints import read_checkpoint
@@ -359,3 +360,10 @@ def test_a_branch_learns_from_data_with_other_keypoints_by_name(make_config, toy
         "pose/AP" in numbers
         and read_checkpoint(tmp_path / "work/best.pth")["meta"]["output_names"]["pose"][-1] == "neck"
     )
+
+
+def test_training_data_comes_first_wherever_it_stands(make_config):
+    config = make_config()
+    sections = {"model": config.model, "val_dataloader": config.val_dataloader, **config}
+    plan = check_config(Config(sections, filename=config.filename), files=False)
+    assert [one.split for one in plan.data.values()] == ["train"] * 4 + ["val"] * 4
