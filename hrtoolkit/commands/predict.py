@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     )
     predictor: Predictor | JointPredictor
     if args.branch is None and len(network.branches) > 1:
+        if batch_size is not None:
+            raise UserError("--batch-size is for one branch (--branch); all of them see one picture at a time")
         predictor = JointPredictor(network, detector=args.detector, settings=settings)
     else:
         detector = load(args.detector) if is_checkpoint(args.detector) else args.detector

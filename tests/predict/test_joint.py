@@ -60,6 +60,7 @@ def test_the_command_writes_a_folder_for_each_branch_and_goes_on(checkpoint, toy
         assert len([json.loads(line)["source"] for line in lines]) == 3
         assert len([*(tmp_path / "out" / name / "pictures").iterdir()]) == 3
     assert predict("--save", "json") == 0 and "3 sources were there already" in capsys.readouterr().out
+    assert predict("--batch-size", "4") == 1 and "--batch-size is for one branch" in capsys.readouterr().err
 
 
 def test_what_makes_no_sense_is_refused(checkpoint, make_config):  # noqa: F811
