@@ -181,6 +181,8 @@ class Model(BaseModel):
         self.balance = balance
         # Is shown the losses of a training step before they are summed, such as to measure gradients.
         self.watch_losses: Callable[[Mapping[str, Tensor]], None] | None = None
+        # Gives the losses of a step as one number with the step's gradient, instead of their sum.
+        self.combine_losses: Callable[[Mapping[str, Tensor]], Tensor] | None = None
         self.frozen = tuple(frozen)
         self.norm_eval = (*norm_eval, *norm_frozen)
         for argument, names in (("frozen", frozen), ("norm_eval", norm_eval), ("norm_frozen", norm_frozen)):
@@ -212,7 +214,8 @@ class Model(BaseModel):
         """Sum what is minimised; see mmengine's BaseModel."""
         if self.watch_losses is not None:
             self.watch_losses(losses)
-        return super().parse_losses(losses)
+        total, told = super().parse_losses(losses)
+        return total if self.combine_losses is None else self.combine_losses(losses), told
 
     def branch(self, name: str | None = None) -> Branch:
         """A branch by its name, or the only one.

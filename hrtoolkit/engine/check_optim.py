@@ -12,9 +12,10 @@ from torch import nn
 
 from hrtoolkit.build import Part, Problem, check_call, find_part
 from hrtoolkit.config.values import fits
+from hrtoolkit.engine.aggregation import AGGREGATORS, build_aggregator
 from hrtoolkit.engine.optim import DeviceOptimWrapper
 from hrtoolkit.engine.schedules import LISTS, find_length_problems, fit_schedule
-from hrtoolkit.errors import suggest
+from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.ranges import Count
 
 # mmengine reads them by name and passes over what it does not know.
@@ -36,7 +37,9 @@ def check_optim(config: Mapping[str, Any], problems: list[Problem]) -> None:
     wrapper, schedules = config.get("optim_wrapper"), config.get("param_scheduler")
     if not isinstance(wrapper, Mapping):
         return
-    part = _check_optimizer("optim_wrapper", dict(wrapper), problems)
+    wrapper = dict(wrapper)
+    problems += _check_aggregator("optim_wrapper.aggregator", wrapper.pop("aggregator", None), config.get("model"))
+    part = _check_optimizer("optim_wrapper", wrapper, problems)
     if config.get("base_batch_size") is not None and part is not None and "lr" not in part.parts["optimizer"].options:
         problems.append(Problem("optim_wrapper.optimizer", "needs 'lr', which base_batch_size scales"))
     train_cfg = config.get("train_cfg")
@@ -66,7 +69,7 @@ def _check_optimizer(path: str, value: dict, problems: list[Problem]) -> Part | 
         problems,
         hidden=("precision",),
         given=("optimizer",),
-        extra=("constructor", "paramwise_cfg", "optimizer"),
+        extra=("constructor", "paramwise_cfg", "optimizer", "aggregator"),
         name=path,
     )
     for where, number in _numbers(path, value | {"optimizer": optimizer}):
@@ -91,6 +94,21 @@ def _check_optimizer(path: str, value: dict, problems: list[Problem]) -> Part | 
         return None
     part.parts["optimizer"] = inner
     return part
+
+
+def _check_aggregator(path: str, name: Any, model: Any) -> Iterator[Problem]:
+    if name is None:
+        return
+    if name not in AGGREGATORS:
+        known = suggest(str(name), AGGREGATORS) or f"; there are {', '.join(AGGREGATORS)}"
+        yield Problem(path, f"there is no aggregator {name!r}{known}")
+        return
+    if isinstance(model, Mapping) and len(model.get("branches") or ()) < 2:
+        yield Problem(path, "combines the gradients of several model.branches; leave it out")
+    try:
+        build_aggregator(name)
+    except UserError as error:
+        yield Problem(path, str(error))
 
 
 def _check_paramwise(path: str, value: Any) -> Iterator[Problem]:

@@ -71,24 +71,36 @@ def measure_gradients(model: Model, losses: Mapping[str, Tensor]) -> Tensor:
         losses: as the model gives them in mode "loss"; the graph is kept. A branch without any counts as 0.
     """
     weights = [one for one in model.backbone.parameters() if one.requires_grad]
-    rows = [_gradient(_losses_of(name, losses), weights) for name in model.branches]
-    gradients = torch.stack(rows)  # [N, P]
+    gradients, _ = gradients_by_branch(model, losses, weights)
     lengths = gradients.norm(dim=1)
     unit = gradients / lengths.clamp(min=torch.finfo(lengths.dtype).tiny)[:, None]
     cosines = unit @ unit.T
-    others = (cosines.sum(dim=1) - cosines.diagonal()) / max(len(rows) - 1, 1)
+    others = (cosines.sum(dim=1) - cosines.diagonal()) / max(len(gradients) - 1, 1)
     return torch.stack([lengths, others])
 
 
-def _losses_of(branch: str, losses: Mapping[str, Tensor]) -> list[Tensor]:
-    """What of a branch is minimised."""
-    return [loss for name, loss in losses.items() if name.startswith(f"{branch}/loss") and loss.requires_grad]
+def gradients_by_branch(
+    model: Model, losses: Mapping[str, Tensor], shared: Sequence[Tensor], others: Sequence[Tensor] = ()
+) -> tuple[Tensor, list[Tensor]]:
+    """The gradient of each branch on shared parameters, one a row [N, P], and the sums of all on the others.
 
-
-def _gradient(losses: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
-    """Of the sum of some losses, as one vector."""
-    if not losses:
-        return torch.cat([torch.zeros_like(one).flatten() for one in weights])
-    found = torch.autograd.grad(torch.stack([*losses]).sum(), weights, retain_graph=True, allow_unused=True)
-    parts = [torch.zeros_like(w) if g is None else g for w, g in zip(weights, found, strict=True)]
-    return torch.cat([one.flatten().float() for one in parts])
+    Args:
+        model: with named branches.
+        losses: as the model gives them in mode "loss"; the graph is kept. A branch without any has a row of 0.
+        shared: parameters that branches share.
+        others: further ones.
+    """
+    rows = []
+    sums = [torch.zeros_like(one) for one in others]
+    for name in model.branches:
+        own = [loss for key, loss in losses.items() if key.startswith(f"{name}/loss") and loss.requires_grad]
+        found: Sequence[Tensor | None] = [None] * (len(shared) + len(sums))
+        if own:
+            every = [*shared, *others]
+            found = torch.autograd.grad(torch.stack(own).sum(), every, retain_graph=True, allow_unused=True)
+        parts = zip(shared, found, strict=False)
+        rows.append(torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for w, g in parts]))
+        for total, gradient in zip(sums, found[len(shared) :], strict=True):
+            if gradient is not None:
+                total += gradient
+    return torch.stack(rows), sums

@@ -27,6 +27,7 @@ from hrtoolkit.config import ConfigError, config_name, load_config
 from hrtoolkit.data.doctor import Subject, check_before_run
 from hrtoolkit.data.joint import SharedInputs, build_joint_dataloader
 from hrtoolkit.data.loading import build_dataloader, stopping_workers
+from hrtoolkit.engine.aggregation import Aggregation, build_aggregator
 from hrtoolkit.engine.check_config import TRAINING, Plan, check_config
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
@@ -304,6 +305,10 @@ def train(
     start_logging()
     config = load_config(config)
     plan = check_config(config)
+    precision = choose_precision(amp)
+    optim_wrapper = dict(config.optim_wrapper)
+    if (aggregator := optim_wrapper.pop("aggregator", None)) is not None and precision == "float16":
+        raise UserError("optim_wrapper.aggregator: float16 has no room for gradients of single branches; take bfloat16")
     check_writable(work_dir / "last.pth")
     last = work_dir / "last.pth"
     resume = resume and last.exists()
@@ -339,6 +344,13 @@ def train(
     batch_size: int = training.sampler.batch_size  # type: ignore[attr-defined]  # our samplers know it
     evaluations = [run.evaluation(name) for name in validated]
     precision = choose_precision(amp)
+    optim_wrapper = dict(config.optim_wrapper)
+    if (aggregator := optim_wrapper.pop("aggregator", None)) is not None:
+        if precision == "float16":
+            raise UserError(
+                "optim_wrapper.aggregator: float16 has no room for gradients that are not scaled; take bfloat16"
+            )
+        model.combine_losses = Aggregation(model, build_aggregator(aggregator))
     runner = Runner(
         run.config,
         model,
@@ -349,7 +361,7 @@ def train(
         train_cfg={"type": TrainLoop, **config.train_cfg},
         optim_wrapper={
             "type": DeviceOptimWrapper,
-            **config.optim_wrapper,
+            **optim_wrapper,
             "optimizer": prefer_fused(scale_learning_rate(config, batch_size)),
             "precision": precision,
         },

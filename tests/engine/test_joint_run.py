@@ -11,65 +11,18 @@ from mmengine import Config
 
 from hrtoolkit import build_model
 from hrtoolkit.checkpoints import read_checkpoint
-from hrtoolkit.config import ConfigError, load_config
+from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
+from hrtoolkit.engine.aggregation import Aggregation, build_aggregator
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.gradients import measure_gradients
 from hrtoolkit.engine.hooks import Progress
 from hrtoolkit.engine.run import Run
-from hrtoolkit.toy import write_coco
 
 from .test_run import assert_same
-
-TOY = "multitask/hrnet_toy"
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("toy") / "toy"
-    write_coco(folder, 8, 3)
-    return folder
-
-
-@pytest.fixture
-def make_config(toy):
-    def make(*changes, keep=None):
-        config = load_config(TOY, data_root=toy)
-        config.model.backbone.update(width=4, stem_width=8, layer1_planes=4)
-        config.model.views.whole["size"] = 64
-        config.model.branches.boxes.head.update(roi_samples=8, mask_channels=4)
-        config.train_dataloader.update(num_workers=0, steps=3)
-        for name, source in config.train_dataloader.sources.items():
-            source.batch_size = 2 if name == "scenes" else 3
-        for loader in config.val_dataloader.values():
-            loader.update(num_workers=0, batch_size=2)
-        config.train_cfg = dict(max_epochs=2, val_interval=1)
-        config.param_scheduler = None
-        if keep is not None:
-            keep_branches(config, keep)
-        for change in changes:
-            config.merge_from_dict(change)
-        return config
-
-    return make
-
-
-def keep_branches(config, keep):
-    """What is left of a config with these branches alone."""
-    for name in [one for one in config.model.branches if one not in keep]:
-        for section in (config.model.branches, config.val_dataloader, config.val_evaluator, config.best):
-            del section[name]
-        for source in config.train_dataloader.sources.values():
-            source.datasets.pop(name, None)
-    for name in [name for name, source in config.train_dataloader.sources.items() if not source.datasets]:
-        del config.train_dataloader.sources[name]
-    weights = config.model.balance.weights
-    config.model.balance.weights = {name: value for name, value in weights.items() if name in keep}
-    if not any(one.view == "whole" for one in config.model.branches.values()):
-        del config.model.views
 
 
 def test_a_run_trains_measures_and_draws_every_branch(make_config, tmp_path):
@@ -257,14 +210,17 @@ def part_of(batches, rows):
     return parts
 
 
-BALANCES = ["RelativeLosses", "FixedWeights", "Uncertainties"]
+WAYS = [("RelativeLosses", None), ("FixedWeights", None), ("Uncertainties", None), ("FixedWeights", "AlignedMTL")]
 
 
-def build_joint(config, balance):
+def build_joint(config, balance, aggregator):
     torch.manual_seed(0)
     config.model.norm_eval = ["backbone", "branches"]
     config.model.balance = dict(type=balance)
-    return build_model(config).train().double()
+    model = build_model(config).train().double()
+    if aggregator is not None:
+        model.combine_losses = Aggregation(model, build_aggregator(aggregator))
+    return model
 
 
 def gradients_of(model, batches):
@@ -280,15 +236,15 @@ def run_half(rank, folder, config):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     batches = part_of(torch.load(folder / "batches.pt", weights_only=False), slice(2 * rank, 2 * rank + 2))
-    for balance in BALANCES:
-        model = torch.nn.parallel.DistributedDataParallel(build_joint(config, balance))
-        torch.save(gradients_of(model, batches), folder / f"{balance}_{rank}.pt")
+    for index, way in enumerate(WAYS):
+        model = torch.nn.parallel.DistributedDataParallel(build_joint(config, *way))
+        torch.save(gradients_of(model, batches), folder / f"{index}_{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("labelled", [[0, 1, 2, 3], [0, 1, 2], [0, 1], []], ids=["all", "uneven", "one", "none"])
 def test_two_processes_train_as_one_with_the_whole_batch(labelled, make_config, tmp_path):
-    """With every balance, when all images have label maps, and when one process or both lack some or all of them."""
+    """When all images have label maps, and when one process or both lack some or all of them."""
     config = make_config()
     config.train_dataloader.sources.scenes.batch_size = config.train_dataloader.sources.crops.batch_size = 4
     run = Run.build(config, check_config(config), ("train",))
@@ -303,13 +259,13 @@ def test_two_processes_train_as_one_with_the_whole_batch(labelled, make_config, 
         batch["images"] = batch["images"].double()
     torch.save(batches, tmp_path / "batches.pt")
     torch.multiprocessing.spawn(run_half, args=(tmp_path, config), nprocs=2)
-    for balance in BALANCES:
-        first, second = (torch.load(tmp_path / f"{balance}_{rank}.pt") for rank in range(2))
-        for name, gradient in gradients_of(build_joint(config, balance), batches).items():
+    for index, way in enumerate(WAYS):
+        first, second = (torch.load(tmp_path / f"{index}_{rank}.pt") for rank in range(2))
+        for name, gradient in gradients_of(build_joint(config, *way), batches).items():
             assert torch.equal(first[name], second[name])
             scale = 1.0 if name.startswith("balance") else max(float(gradient.abs().max()), 1e-3)
             difference = float((first[name] - gradient).abs().max()) / scale
-            assert difference < 1e-6, (balance, name)
+            assert difference < 1e-6, (way, name)
 
 
 def test_gradients_of_branches_on_the_backbone_are_measured(make_config):
