@@ -36,10 +36,10 @@ from hrtoolkit.build import build_model
 from hrtoolkit.commands.benchmark import STAGES
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.data.seeding import SampleKey
+from hrtoolkit.engine.assembly import Run, stated_scheme
 from hrtoolkit.engine.check_config import Plan, check_config
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, prefer_fused
-from hrtoolkit.engine.run import Run, stated_scheme
 from hrtoolkit.errors import UserError
 from hrtoolkit.frames import Frame
 from hrtoolkit.keypoints.head import HeatmapHead

@@ -7,8 +7,8 @@ import pytest
 
 from hrtoolkit import build_model
 from hrtoolkit.config import ConfigError, load_config
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import Run
 from hrtoolkit.errors import UserError
 from hrtoolkit.keypoints.head import HeatmapHead
 

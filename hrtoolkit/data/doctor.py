@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -33,13 +34,13 @@ class Subject(NamedTuple):
 
     Args:
         samples: by name; all that is not training data is compared with it.
-        metric: must find the annotations of all that is not training data perfect; None to leave that out.
+        metrics: that must find the annotations perfect, of the data sets with the same names.
         finish: of the branch.
         sees_crops: whether its view looks at crops, where the data has any.
     """
 
     samples: Mapping[str, Samples]
-    metric: Metric | None = None
+    metrics: Mapping[str, Metric] = MappingProxyType({})
     finish: Callable[[Sequence[Record]], Record] = join
     sees_crops: bool = True
 
@@ -56,8 +57,7 @@ def check_before_run(*subjects: Subject) -> None:
     outcome: list = [None]
     if is_main_process():
         found = []
-        for samples, metric, finish, sees_crops in subjects:
-            metrics = {} if metric is None else dict.fromkeys(samples.keys() - training_data(samples), metric)
+        for samples, metrics, finish, sees_crops in subjects:
             found += examine(samples, metrics, finish, sees_crops=sees_crops)
         outcome = [list(dict.fromkeys(found))]
     broadcast_object_list(outcome)

@@ -9,8 +9,8 @@ from mmengine import Config
 
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.data.seeding import SampleKey
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import Run
 from hrtoolkit.errors import UserError
 from hrtoolkit.frames import to_input
 from hrtoolkit.runtime.drawing import draw, make_sheet
@@ -45,7 +45,7 @@ def browse(
         raise UserError(f"{split}_dataloader has no data of the branch {branch!r}: there is nothing to draw")
     view, head = one.view, one.head
     assert view is not None, "the config was checked"
-    augmentation = run.augmentations[run.plan.data[names[0]].source] if split == "train" else None
+    augmentation = run.augmentations[run.plan.data[names[0]].name] if split == "train" else None
     inputs = Inputs(run.samples[names[0]], view, head.scheme, head.targets, augmentation)
     seed = config.get("seed") or 0
     indices = np.unique(np.linspace(0, len(inputs) - 1, count).round().astype(int)).tolist()

@@ -47,14 +47,14 @@ class DataPlan(NamedTuple):
         split: "train", "val" or "test".
         branch: of the model.
         dataset: its part.
-        source: of training data that several branches learn from.
+        name: of the source, of training data; of other data that of its loader, which is its branch's or another.
         options: of its loader.
     """
 
     split: str
     branch: str
     dataset: Part
-    source: str = ""
+    name: str = UNNAMED
     options: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -76,11 +76,11 @@ class Plan:
 
     Args:
         model: its parts.
-        data: by name: "train", "val" and "test" of a model with one task; with named branches "val BRANCH", and
+        data: by name: "train", "val" and "test" of a model with one task; with named branches "val NAME", and
             "train SOURCE BRANCH".
         sources: of the training data by name.
         joint: options of the loader of several sources.
-        metrics: of each evaluator that the config has, by branch.
+        metrics: of each evaluator that the config has, by the name of the loader.
     """
 
     model: ModelPlan
@@ -139,10 +139,10 @@ def _plan_sections(config: Config, problems: list[Problem]) -> Plan:
         elif name in DATALOADERS:
             _plan_data(name, value, plan, problems)
         elif name in EVALUATORS:
-            several = {UNNAMED: value} if not _is_joint(plan) else _by_branch(name, value, plan, problems)
+            several = {UNNAMED: value} if not _is_joint(plan) else _by_loader(name, value, plan, present, problems)
             plan.metrics[name] = {
-                branch: _plan_metrics(f"{name}.{branch}" if branch else name, one, problems)
-                for branch, one in several.items()
+                loader: _plan_metrics(f"{name}.{loader}" if loader else name, one, problems)
+                for loader, one in several.items()
             }
         elif name in PLAIN:
             if not fits(value, PLAIN[name]):
@@ -188,27 +188,46 @@ def _plan_data(name: str, value: Any, plan: Plan, problems: list[Problem]) -> No
     elif split == "train":
         _plan_sources(name, value, plan, problems)
     else:
-        for branch, one in _by_branch(name, value, plan, problems).items():
-            path = f"{name}.{branch}"
+        branches = {
+            loader: one.get("branch", loader) if isinstance(one, Mapping) else loader for loader, one in value.items()
+        }
+        _check_known(name, branches, plan, problems)
+        for loader, one in value.items():
+            path = f"{name}.{loader}"
             if not isinstance(one, Mapping):
                 problems.append(Problem(path, f"expected a dict, got {reprlib.repr(one)}"))
                 continue
-            part, options = _plan_loader(path, one, problems)
+            part, options = _plan_loader(path, {k: v for k, v in one.items() if k != "branch"}, problems)
             _plan_augmentation(path, one, problems)
-            if part is not None:
-                plan.data[f"{split} {branch}"] = DataPlan(split, branch, part, options=options)
+            if part is not None and branches[loader] in plan.model.branches:
+                plan.data[f"{split} {loader}"] = DataPlan(split, branches[loader], part, loader, options)
 
 
-def _by_branch(path: str, value: Any, plan: Plan, problems: list[Problem]) -> dict[str, Any]:
-    """What a section says of each branch of the model."""
-    if not isinstance(value, Mapping):
-        problems.append(Problem(path, f"expected dict(BRANCH=dict(...)), got {reprlib.repr(value)}"))
-        return {}
-    for branch in value:
+def _check_known(path: str, branches: Mapping[str, Any], plan: Plan, problems: list[Problem]) -> None:
+    """Whether the model has the branches that parts of a section are for."""
+    for name, branch in branches.items():
         if branch not in plan.model.branches:
-            known = suggest(branch, list(plan.model.branches)) or f"; there are {', '.join(plan.model.branches)}"
-            problems.append(Problem(f"{path}.{branch}", f"the model has no branch {branch!r}{known}"))
-    return {branch: one for branch, one in value.items() if branch in plan.model.branches}
+            known = suggest(str(branch), list(plan.model.branches)) or f"; there are {', '.join(plan.model.branches)}"
+            problems.append(Problem(f"{path}.{name}", f"the model has no branch {branch!r}{known}"))
+
+
+def _by_loader(
+    path: str, value: Any, plan: Plan, present: Mapping[str, Any], problems: list[Problem]
+) -> dict[str, Any]:
+    """What an evaluator says of each loader."""
+    if not isinstance(value, Mapping):
+        problems.append(Problem(path, f"expected dict(NAME=dict(type=...)), got {reprlib.repr(value)}"))
+        return {}
+    loaders = present.get(path.replace("evaluator", "dataloader"))
+    if not isinstance(loaders, Mapping):
+        _check_known(path, {name: name for name in value}, plan, problems)
+        return {name: one for name, one in value.items() if name in plan.model.branches}
+    for name in value:
+        if name not in loaders:
+            known = suggest(name, list(loaders)) or f"; there are {', '.join(loaders)}"
+            text = f"{path.replace('evaluator', 'dataloader')} has no {name!r}{known}"
+            problems.append(Problem(f"{path}.{name}", text))
+    return {name: one for name, one in value.items() if name in loaders}
 
 
 def _plan_loader(
@@ -258,12 +277,12 @@ def _plan_sources(path: str, value: Mapping[str, Any], plan: Plan, problems: lis
         check_call(where, plain, _source, problems, extra=("augmentation",), roles={}, name=where)
         datasets, count = source.get("datasets"), len(problems)
         if isinstance(datasets, Mapping):
-            datasets = _by_branch(f"{where}.datasets", datasets, plan, problems)
+            _check_known(f"{where}.datasets", {branch: branch for branch in datasets}, plan, problems)
         if not datasets and len(problems) == count:
             problems.append(Problem(f"{where}.datasets", "has truth of no branch; leave this source out"))
         for branch, dataset in datasets.items() if isinstance(datasets, Mapping) else ():
             part = _plan_dataset(f"{where}.datasets.{branch}", dataset, problems)
-            if part is not None:
+            if part is not None and branch in plan.model.branches:
                 plan.data[f"train {name} {branch}"] = DataPlan("train", branch, part, name)
         plan.sources[name] = SourcePlan(_plan_augmentation(where, source, problems), source.get("batch_size", 0))
 
@@ -291,7 +310,7 @@ def _check_agreement(plan: Plan) -> Iterator[Problem]:
     """What parts say of each other: data is looked at by a view, in whose terms augmentation speaks."""
     for one in plan.data.values():
         where, view = _view_of(plan, one.branch)
-        augmentation = plan.sources[one.source].augmentation if one.split == "train" else None
+        augmentation = plan.sources[one.name].augmentation if one.split == "train" else None
         if view is None:
             yield Problem(where, "missing; it says how the model looks at images, see the configs of its task")
             continue
@@ -321,7 +340,7 @@ def _check_branches(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]
             text = "missing: are images without objects annotated to be so (True), or did nobody look at them (False)?"
             yield Problem(f"{one.dataset.path}.keep_empty", text)
     for name in plan.sources:
-        branches = [one.branch for one in plan.data.values() if one.split == "train" and one.source == name]
+        branches = [one.branch for one in plan.data.values() if one.split == "train" and one.name == name]
         views = {plan.model.looks.get(branch, branch) for branch in branches}
         if len(views) > 1:
             text = f"{', '.join(branches)} look in different ways: make a source of each, or let them share model.views"
@@ -329,8 +348,8 @@ def _check_branches(plan: Plan, present: Mapping[str, Any]) -> Iterator[Problem]
     for split in ("val", "test"):
         metrics = plan.metrics.get(f"{split}_evaluator", {})
         for one in plan.data.values():
-            if one.split == split and one.branch not in metrics and f"{split}_evaluator" in present:
-                yield Problem(f"{split}_evaluator.{one.branch}", f"missing; {split}_dataloader.{one.branch} needs it")
+            if one.split == split and one.name not in metrics and f"{split}_evaluator" in present:
+                yield Problem(f"{split}_evaluator.{one.name}", f"missing; {split}_dataloader.{one.name} needs it")
 
 
 def _check_list(path: str, value: Any, check: Any, problems: list[Problem]) -> list[Part]:

@@ -9,8 +9,8 @@ from mmengine import Config
 
 from hrtoolkit.config import ConfigError, config_name
 from hrtoolkit.data.doctor import examine
+from hrtoolkit.engine.assembly import model_for, states_both, tell_samples
 from hrtoolkit.engine.check_config import Plan, check_config
-from hrtoolkit.engine.run import model_for, tell_samples
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding
 from hrtoolkit.model import Branch
@@ -49,7 +49,7 @@ def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samp
         looked_at = {name: one for name, one in samples.items() if plan.data[name].branch == branch}
         metrics = {}
         for name in looked_at:
-            if parts := plan.metrics.get(f"{plan.data[name].split}_evaluator", {}).get(branch):
+            if parts := plan.metrics.get(f"{plan.data[name].split}_evaluator", {}).get(plan.data[name].name):
                 metrics[name] = parts[0].build()
         finish, view = (branches[branch].finish, branches[branch].view) if branch in branches else (join, None)
         sees_crops = view is None or view.sees_crops
@@ -75,7 +75,8 @@ def _check_with_model(
         return {}
     for name, one in samples.items():
         try:
-            check_same(one.scheme, branches[plan.data[name].branch].head.scheme, f"the {name} data")
+            head = branches[plan.data[name].branch].head
+            check_same(one.scheme, head.scheme, f"the {name} data", states_both(plan, name))
         except DataError as error:
             remedy = "training and testing refuse it"
             findings.append(Finding("stop", one.findings.where, str(error), (), 0, remedy))

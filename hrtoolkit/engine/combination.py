@@ -22,11 +22,12 @@ DELTA = "delta_MTL"  # of Vandenhende et al., arXiv:2004.13379, Eq. 9, as a shar
 
 
 class Combination:
-    """What decides between weights: the headline of one branch, or the mean gain over what each reaches alone.
+    """What decides between weights: the headline of one loader, or the mean gain over what single tasks reach.
 
     Args:
-        metrics: of each branch that is validated, the first of which has its headline.
-        best: name of a branch, or what each branch reaches alone; None where there is but one.
+        metrics: of each loader of validation data by its name, which is mostly that of a branch; the first metric has
+            the headline.
+        best: name of one of them, or what single tasks reach on each; None where there is but one.
     """
 
     def __init__(self, metrics: Mapping[str, Sequence[Metric]], best: str | Mapping[str, float] | None = None):
@@ -41,10 +42,10 @@ class Combination:
             self.headline, self.best = self.headlines[branch], judges[branch].best
 
     def gains(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """Relative gains "BRANCH/gain" over single tasks, above 0 where a branch is better, and their mean; a log line.
+        """Relative gains "NAME/gain" over single tasks, above 0 where they are surpassed, and their mean; a log line.
 
         Args:
-            numbers: as "BRANCH/NAME".
+            numbers: as "NAME/NUMBER".
         """
         gains = {
             branch: self.signs[branch] * (numbers[self.headlines[branch]] - alone) / abs(alone)
@@ -60,9 +61,9 @@ class Combination:
         return {tell(branch, "gain"): gain for branch, gain in gains.items()} | {DELTA: mean}
 
 
-def tell(branch: str, name: str) -> str:
-    """What a number of a branch is called among those of all."""
-    return f"{branch}/{name}" if branch else name
+def tell(loader: str, name: str) -> str:
+    """What a number of a loader is called among those of all."""
+    return f"{loader}/{name}" if loader else name
 
 
 def check_best(path: str, value: Any, metrics: Mapping[str, Sequence[Part]]) -> Iterator[Problem]:
@@ -71,13 +72,13 @@ def check_best(path: str, value: Any, metrics: Mapping[str, Sequence[Part]]) -> 
     Args:
         path: of the section.
         value: the section; None where it is missing.
-        metrics: of each branch that is validated.
+        metrics: of each loader of validation data.
     """
     if isinstance(value, str | Mapping):
         for branch in [value] if isinstance(value, str) else value:
             if branch not in metrics:
                 known = suggest(branch, list(metrics)) or f"; there are {', '.join(filter(None, metrics)) or 'none'}"
-                yield Problem(path, f"val_evaluator has no metric of a branch {branch!r}{known}")
+                yield Problem(path, f"val_evaluator has no {branch!r}{known}")
     if isinstance(value, Mapping):
         for branch, alone in value.items():
             if not fits(alone, float):

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 
-from hrtoolkit.errors import DataError, UserError
+from hrtoolkit.errors import DataError, UserError, shorten
 from hrtoolkit.files import check_writable, explain
 from hrtoolkit.metric import Metric, Writer, score_subsets
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Inputs, Samples
-from hrtoolkit.schemes import convert
+from hrtoolkit.schemes import KeypointScheme, convert
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Evaluation:
         out: where the first metric's writer puts finished records; None for nowhere.
         watch: called with each sample, its record and its truth, in the scheme of the data; for pictures.
         branch: name of the one that predicts, where branches have names.
+        name: what the numbers are told by.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Evaluation:
         out: str | None = None,
         watch: Callable[[int, Record, Record | None], None] | None = None,
         branch: str = "",
+        name: str = "",
     ):
         self.inputs = inputs
         self.metrics = list(metrics)
@@ -59,12 +61,18 @@ class Evaluation:
         self.out = out
         self.watch = watch
         self.branch = branch
+        self.name = name
         self.writer: Writer | None = self.metrics[0].writer if out is not None else None
         if out is not None:
             if self.writer is None:
                 raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
+        own, head = inputs.samples.scheme, inputs.scheme
+        points = isinstance(own, KeypointScheme)
+        self.unknown = [one for one in own.names if one not in head.names] if points else []
+        if self.unknown:
+            log.info("%s: not scored, for the head does not have them: %s", name, shorten(self.unknown))
         self.unwritten: Exception | None = None  # why records could not be written
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
@@ -101,7 +109,7 @@ class Evaluation:
         if self._sample is None:
             return
         sample, samples = self._sample, self.inputs.samples
-        truth = self._truth if samples.truth_files else samples.truth(sample)
+        truth = self._known(self._truth if samples.truth_files else samples.truth(sample))
         record = convert(self.finish(self._waiting), self.inputs.scheme, samples.scheme)
         self._waiting, self._sample = [], None
         if self.watch is not None:
@@ -120,6 +128,16 @@ class Evaluation:
             return None
         return tuple(metric.measure(record, truth, self.inputs.samples.scheme) for metric in self.metrics)
 
+    def _known(self, truth: Record | None) -> Record | None:
+        """Truth without keypoints that the head does not have: nobody could find them."""
+        if not self.unknown or not isinstance(truth, Objects) or truth.visible is None:
+            return truth
+        visible = truth.visible.copy()
+        visible[:, [self.inputs.samples.scheme.names.index(name) for name in self.unknown]] = 0
+        nothing_left = (truth.visible > 0).any(axis=1) & ~(visible > 0).any(axis=1)
+        ignored = nothing_left if truth.ignored is None else truth.ignored | nothing_left
+        return truth._replace(visible=visible, ignored=ignored)
+
     def finish_samples(self, share: Sequence[int]) -> None:
         """Measure the last sample, and those of this process's share that have no input.
 
@@ -131,7 +149,7 @@ class Evaluation:
         seen = {one.sample for one in self.measured}
         for sample in share:
             if sample not in seen:
-                self.measured.append(Measured(sample, self._compare(None, samples.truth(sample)), None))
+                self.measured.append(Measured(sample, self._compare(None, self._known(samples.truth(sample))), None))
 
     def score(self) -> dict[str, float]:
         """The numbers, the same in every process.

@@ -372,7 +372,7 @@ class Pictures(Hook):
     def _start(self, loop: EvaluationLoop) -> None:
         self.kept: dict[str, list[tuple[int, Record, Record | None]]] = {}
         for loader, evaluation in zip(loop.dataloader, loop.evaluator, strict=True):
-            kept = self.kept.setdefault(evaluation.branch, [])
+            kept = self.kept.setdefault(evaluation.name, [])
             watch = partial(self._watch, kept, loader.sampler.samples)
             evaluation.watch = watch if is_main_process() else None
 
@@ -383,9 +383,9 @@ class Pictures(Hook):
 
     def _write_all(self, evaluations: Sequence[Evaluation], name: str) -> None:
         for evaluation in evaluations:
-            branch = evaluation.branch
-            if is_main_process() and self.kept[branch]:
-                self._write(evaluation, self.kept.pop(branch), f"{name}_{branch}" if branch else name)
+            own = evaluation.name
+            if is_main_process() and self.kept[own]:
+                self._write(evaluation, self.kept.pop(own), f"{name}_{own}" if own else name)
 
     def _write(self, evaluation: Evaluation, kept: list[tuple[int, Record, Record | None]], name: str) -> None:
         samples = evaluation.inputs.samples

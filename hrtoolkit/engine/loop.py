@@ -214,7 +214,7 @@ class EvaluationLoop(BaseLoop):
             if request is not None and request.made_anywhere():
                 return None
             evaluation.finish_samples(loader.sampler.samples)
-            metrics |= {tell(evaluation.branch, name): value for name, value in evaluation.score().items()}
+            metrics |= {tell(evaluation.name, key): value for key, value in evaluation.score().items()}
         if self.combination is not None:
             metrics |= self.combination.gains(metrics)
         call(f"after_{stage}_epoch", metrics=metrics)

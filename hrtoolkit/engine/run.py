@@ -9,271 +9,40 @@ import re
 import shlex
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine import Config
 from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.runner import set_random_seed
-from torch.utils.data import DataLoader
 
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, load_fitting
 from hrtoolkit.config import ConfigError, config_name, load_config
-from hrtoolkit.data.doctor import Subject, check_before_run
-from hrtoolkit.data.joint import SharedInputs, build_joint_dataloader
-from hrtoolkit.data.loading import build_dataloader, stopping_workers
+from hrtoolkit.data.loading import stopping_workers
 from hrtoolkit.engine.aggregation import Aggregation, build_aggregator
-from hrtoolkit.engine.check_config import TRAINING, Plan, check_config
+from hrtoolkit.engine.assembly import Run
+from hrtoolkit.engine.check_config import TRAINING, check_config
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
-from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.gradients import Gradients
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
 from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_precision, prefer_fused
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
-from hrtoolkit.errors import CheckpointError, DataError, OptionError, TrainingError, UserError, suggest
+from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError, suggest
 from hrtoolkit.files import FolderLock, check_writable, expand_path, is_exported, remove_unfinished
-from hrtoolkit.metric import Metric
-from hrtoolkit.model import UNNAMED, Backend, Model
+from hrtoolkit.model import Backend, Model
 from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
-from hrtoolkit.samples import Inputs, Samples
-from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
-from hrtoolkit.schemes.joining import join_schemes
 from hrtoolkit.speed import compile_blocks, fold
-from hrtoolkit.views import Augmentation
 
 log = logging.getLogger(__name__)
 # In torch's words and in the system's, where there is no room for a semaphore: what is written says its own.
 NO_SHARED_MEMORY = re.compile(r"shared memory|Bus error|^\[Errno 28\] No space left on device$")
-
-
-@dataclass
-class Run:
-    """What a config becomes: a model, the data that it is trained and tested on, and its metrics.
-
-    Args:
-        config: resolved: what the data has said is in it.
-        plan: of the config.
-        model: with random weights.
-        samples: by their names in the plan.
-        metrics: of the validation or test data, by branch.
-        augmentations: of the training data, by source.
-    """
-
-    config: Config
-    plan: Plan
-    model: Model
-    samples: dict[str, Samples]
-    metrics: dict[str, list[Metric]]
-    augmentations: dict[str, Augmentation | None]
-
-    @classmethod
-    def build(cls, config: Config, plan: Plan, names: Sequence[str]) -> Run:
-        """Build what a config names, in the order in which parts learn from each other.
-
-        Args:
-            config: as loaded.
-            plan: of the config.
-            names: whose data is read, of "train", "val" and "test"; where the config has it.
-
-        Raises:
-            ConfigError: a part refuses an option.
-            DataError: data cannot be read, or is not what the head is for.
-        """
-        try:
-            samples = build_samples(plan, names)
-            model = model_for(plan, samples)
-            metrics = {
-                branch: [part.build() for part in parts]
-                for branch, parts in plan.metrics.get(f"{names[-1]}_evaluator", {}).items()
-            }
-            augmentations = {
-                name: None if source.augmentation is None else source.augmentation.build()
-                for name, source in plan.sources.items()
-            }
-        except ConfigError as error:
-            problems = [f"{error.source}: {problem}" for problem in error.problems]
-            raise ConfigError(config_name(config), problems) from error
-        config = load_config(config)
-        for name, one in samples.items():
-            check_same(one.scheme, model.branches[plan.data[name].branch].head.scheme, f"the {name} data")
-        for name, branch in model.branches.items():
-            section = config.model.branches[name] if name else config.model
-            section.head.scheme = scheme_fields(branch.head.scheme)
-        return cls(config, plan, model, samples, metrics, augmentations)
-
-    def names(self, split: str, branch: str | None = None) -> list[str]:
-        """The data of a split, or of that what one branch looks at."""
-        data = self.plan.data.items()
-        return [name for name, one in data if one.split == split and branch in (None, one.branch)]
-
-    @property
-    def sees_crops(self) -> bool:
-        """Whether a branch looks at crops, where the data has any."""
-        return any(branch.view is not None and branch.view.sees_crops for branch in self.model.branches.values())
-
-    def check_data(self, truth: bool = True) -> None:
-        """Let the data answer for itself, see `check_before_run`.
-
-        Args:
-            truth: also whether the metrics find annotations perfect that are not trained on.
-
-        Raises:
-            DataError: something is wrong with it.
-        """
-        subjects = []
-        for name, branch in self.model.branches.items():
-            samples = {one: some for one, some in self.samples.items() if self.plan.data[one].branch == name}
-            judge = next(iter(self.metrics.get(name, ())), None) if truth else None
-            assert branch.view is not None, "the config was checked"
-            subjects.append(Subject(samples, judge, branch.finish, branch.view.sees_crops))
-        check_before_run(*subjects)
-
-    def inputs(self, name: str) -> Inputs:
-        """What the model is given of the data of this name: augmented and with targets of training data."""
-        data = self.plan.data[name]
-        branch = self.model.branches[data.branch]
-        assert branch.view is not None, "the config was checked"
-        if data.split == "train":
-            targets, augmentation = branch.head.targets, self.augmentations[data.source]
-            return Inputs(self.samples[name], branch.view, branch.head.scheme, targets, augmentation)
-        return Inputs(self.samples[name], branch.view, branch.head.scheme)
-
-    def loader(self, name: str, **runtime: Any) -> DataLoader:
-        """Batches of the data of this name, as its dataloader's config says."""
-        data = self.plan.data[name]
-        return build_dataloader(self.inputs(name), **data.options, training=data.split == "train", **runtime)
-
-    def training_loader(self, seed: int) -> DataLoader:
-        """Batches of what is trained on: of one data set, or of all sources."""
-        if "train" in self.samples:
-            return self.loader("train", seed=seed)
-        sources: dict[str, dict[str, Inputs]] = {name: {} for name in self.plan.sources}
-        for name in self.names("train"):
-            data = self.plan.data[name]
-            sources[data.source][data.branch] = self.inputs(name)
-        return build_joint_dataloader(
-            {name: SharedInputs(inputs) for name, inputs in sources.items()},
-            {name: self.model.looks[next(iter(inputs))] for name, inputs in sources.items()},
-            {name: source.batch_size for name, source in self.plan.sources.items()},
-            **self.plan.joint,
-            seed=seed,
-        )
-
-    def evaluation(self, name: str, out: str | None = None) -> Evaluation:
-        """Scores the data of this name."""
-        branch = self.plan.data[name].branch
-        finish = self.model.branches[branch].finish
-        return Evaluation(self.inputs(name), self.metrics[branch], finish, out, branch=branch)
-
-
-def build_samples(plan: Plan, names: Sequence[str]) -> dict[str, Samples]:
-    """Build the data sets of a config; the model's head, or else the training data, tells the others its scheme.
-
-    Args:
-        plan: of the config.
-        names: of the splits "train", "val" and "test".
-
-    Returns:
-        data sets by name, as far as the config has them.
-
-    Raises:
-        ConfigError: a data set refuses an option.
-        DataError: its files cannot be read.
-    """
-    samples: dict[str, Samples] = {}
-    schemes: dict[str, Scheme] = {}
-    for name, one in plan.data.items():
-        if one.split in names:
-            samples[name] = tell_samples(plan, name, schemes.get(one.branch))
-            schemes.setdefault(one.branch, samples[name].scheme)
-    return samples
-
-
-def model_for(plan: Plan, samples: Mapping[str, Samples]) -> Model:
-    """Build the model of a config for the training data, or for what there is instead.
-
-    Args:
-        plan: of the config.
-        samples: by their names in the plan.
-
-    Raises:
-        ConfigError: a part refuses an option.
-    """
-    schemes = {}
-    for branch in plan.model.branches:
-        known = {name: one.scheme for name, one in samples.items() if plan.data[name].branch == branch}
-        trained = {name: one for name, one in known.items() if plan.data[name].split == "train"}
-        if (scheme := choose_scheme(plan, trained or known, branch)) is not None:
-            schemes[branch] = scheme
-    return plan.model.build(schemes)
-
-
-def choose_scheme(plan: Plan, known: Mapping[str, Scheme], branch: str = UNNAMED) -> Scheme | None:
-    """What a head's outputs stand for: as its config says, or else as the data says, of several sets the union.
-
-    A head that only counts its classes takes the names of as many from the data.
-
-    Args:
-        plan: of the config.
-        known: schemes of the training data, or of what there is instead, by name.
-        branch: of the head.
-
-    Raises:
-        DataError: the sets cannot be joined.
-    """
-    stated = stated_scheme(plan, branch)
-    if not known or (stated is not None and not counts_only(stated, next(iter(known.values())))):
-        return stated
-    return join_schemes({f"the {name} data": one for name, one in known.items()})
-
-
-def stated_scheme(plan: Plan, branch: str) -> Scheme | None:
-    """The scheme that the config of a branch's head states, if it does."""
-    head = plan.model.head(branch)
-    stated = head.value("scheme") if "scheme" in head.parameters else None
-    try:
-        return None if stated is None else resolve_scheme(stated, head.target.kind)
-    except OptionError as error:
-        raise ConfigError(f"{head.path}.scheme", [str(error)]) from error
-
-
-def counts_only(stated: Scheme, known: Scheme) -> bool:
-    """Whether a scheme is no more than the number of the names of another one."""
-    return isinstance(stated, ClassScheme) and stated.numbered and len(stated.names) == len(known.names)
-
-
-def tell_samples(plan: Plan, name: str, scheme: Scheme | None = None) -> Samples:
-    """Build one data set with what the model's head tells it.
-
-    Args:
-        plan: of the config.
-        name: of the data.
-        scheme: of the training data, where the head's config leaves its own open.
-
-    Raises:
-        UserError: its files are of no use, or may not be read.
-    """
-    split, branch, part, *_ = plan.data[name]
-    head = plan.model.head(branch)
-    told = {argument: head.value(argument) for argument in head.target.reads}
-    if part.options.get("scheme") is None:
-        # Several sources of a branch may have schemes of their own, which the head joins.
-        told["scheme"] = stated_scheme(plan, branch) or (None if split == "train" else scheme)
-    try:
-        return part.build(**{argument: value for argument, value in told.items() if argument in part.target.told})
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
 
 
 def train(
@@ -336,7 +105,7 @@ def train(
             set_aside(work_dir)
         log_to_file(work_dir / "train.log")
     validated = run.names("val")
-    metrics = {run.plan.data[name].branch: run.metrics[run.plan.data[name].branch] for name in validated}
+    metrics = {loader: run.metrics[loader] for name in validated for loader in [run.plan.data[name].name]}
     combination = Combination(metrics, config.get("best")) if validated else None
     headline = None if combination is None else combination.headline
     pictures = Pictures(work_dir / "pictures")
@@ -481,16 +250,16 @@ def test(
 
 
 def _place_results(run: Run, name: str, out: str | Path | None) -> str | None:
-    """Where the results of a branch go: `out`, or, of a branch with a name, a file or a folder of that name in it."""
-    branch = run.plan.data[name].branch
-    if out is None or not branch:
+    """Where the results of a loader go: `out`, or, where it has a name, a file or a folder of that name in it."""
+    loader = run.plan.data[name].name
+    if out is None or not loader:
         return None if out is None else str(out)
-    writer = run.metrics[branch][0].writer
+    writer = run.metrics[loader][0].writer
     if writer is None:
-        log.info("%s: %s writes no result files", branch, type(run.metrics[branch][0]).__name__)
+        log.info("%s: %s writes no result files", loader, type(run.metrics[loader][0]).__name__)
         return None
     Path(out).mkdir(parents=True, exist_ok=True)
-    return str(Path(out) / (branch if writer.folder else f"{branch}.json"))
+    return str(Path(out) / (loader if writer.folder else f"{loader}.json"))
 
 
 def configure_test(config: Config, flip: bool = False, boxes: str | Path | None = None) -> Config:
@@ -515,7 +284,7 @@ def configure_test(config: Config, flip: bool = False, boxes: str | Path | None 
         raise UserError(f"{config.filename}: nothing to test on; add val_dataloader and val_evaluator")
     if boxes is not None:
         if "dataset" not in config.test_dataloader:
-            raise OptionError("--boxes is for one task; set test_dataloader.BRANCH.dataset.box_file of this config")
+            raise OptionError("--boxes is for one task; set test_dataloader.NAME.dataset.box_file of this config")
         config.test_dataloader.dataset.box_file = str(Path(boxes).absolute())
     return config
 

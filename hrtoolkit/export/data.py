@@ -11,8 +11,9 @@ from mmengine import Config
 
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.config import load_config
+from hrtoolkit.engine.assembly import build_samples
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import build_samples, configure_test
+from hrtoolkit.engine.run import configure_test
 from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.export.examples import Examples, examples_of_data, examples_of_pictures
 from hrtoolkit.files import expand_path, is_checkpoint, is_exported

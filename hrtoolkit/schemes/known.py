@@ -99,29 +99,32 @@ def scheme_fields(scheme: Scheme) -> dict:
     return dataclasses.asdict(scheme)
 
 
-def check_same(data: Scheme, head: Scheme, what: str = "the data") -> None:
+def check_same(data: Scheme, head: Scheme, what: str = "the data", stated: bool = False) -> None:
     """Refuse data that a head cannot be trained or scored on.
 
     Fine are the same names in any order, data with fewer keypoints than the head has, and numbered classes up to the
-    head's number.
+    head's number; where the config states both schemes, all keypoints that they share.
 
     Args:
         data: scheme of the data.
         head: scheme of the head.
         what: what messages call the data.
+        stated: whether the config states the scheme of this data and that of the head.
 
     Raises:
         DataError: of another kind, with names that the head does not have, or with other classes.
     """
     ours, theirs = head.names, data.names
     if type(data) is type(head):
-        if ours == theirs:
+        if ours == theirs or set(theirs) == set(ours):
             return
         if isinstance(data, ClassScheme) and isinstance(head, ClassScheme) and (data.numbered or head.numbered):
             # Only numbered data may hold some of the classes only.
             if len(theirs) == len(ours) or (data.numbered and len(theirs) < len(ours)):
                 return
-        elif (isinstance(data, KeypointScheme) and set(theirs) < set(ours)) or set(theirs) == set(ours):
+        elif isinstance(data, KeypointScheme) and (
+            set(theirs) < set(ours) or (stated and not set(theirs).isdisjoint(ours))
+        ):
             return
     differ = [
         f"only {where} has {shorten(names)}"

@@ -8,9 +8,9 @@ from PIL import Image
 
 import hrtoolkit.tasks.segmentation  # noqa: F401 (registers its parts)
 from hrtoolkit.data.images import read_image
+from hrtoolkit.engine.assembly import tell_samples
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
-from hrtoolkit.engine.run import tell_samples
 from tests.detection.conftest import objects_folder  # noqa: F401 (a fixture)
 from tests.detection.test_run import make_config as objects_config
 from tests.engine.test_run import make_config as people_config

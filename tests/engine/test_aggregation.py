@@ -11,8 +11,8 @@ from hrtoolkit.checkpoints import read_checkpoint
 from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import train
 from hrtoolkit.engine.aggregation import AGGREGATORS, Aggregation, build_aggregator, project
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import Run
 from hrtoolkit.errors import UserError
 
 

@@ -10,10 +10,11 @@ from hrtoolkit.config import ConfigError
 from hrtoolkit.data.doctor import _check_category_ids
 from hrtoolkit.engine import test as evaluate
 from hrtoolkit.engine import train
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.distributed import freeze_unread
-from hrtoolkit.engine.run import Run, explaining_errors
+from hrtoolkit.engine.run import explaining_errors
 from hrtoolkit.errors import DataError, TrainingError
 from hrtoolkit.findings import Findings
 from hrtoolkit.schemes import ClassScheme

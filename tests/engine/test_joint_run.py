@@ -1,6 +1,5 @@
 """A whole run of one network with several tasks, on toy data: training, resuming, testing, and what stops it."""
 
-import copy
 import json
 from unittest import mock
 
@@ -15,12 +14,12 @@ from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
 from hrtoolkit.engine.aggregation import Aggregation, build_aggregator
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.gradients import measure_gradients
 from hrtoolkit.engine.hooks import Progress
-from hrtoolkit.engine.run import Run
 
 from .test_run import assert_same
 
@@ -129,7 +128,7 @@ SOURCE = "train_dataloader.sources.scenes"
         ({"train_dataloader.steps": 0}, "train_dataloader.steps: expected a whole number from 1 on or None, got 0"),
         ({f"{SOURCE}.dataset": {}}, f"{SOURCE}.dataset: {SOURCE} has no argument 'dataset'; did you mean 'datasets'?"),
         ({"best": None}, "best: missing; name the branch whose weights are kept as best, or say what each reaches"),
-        ({"best": "box"}, "best: val_evaluator has no metric of a branch 'box'; did you mean 'boxes'?"),
+        ({"best": "box"}, "best: val_evaluator has no 'box'; did you mean 'boxes'?"),
         ({"best.boxes": 0}, "best.boxes: a branch that reaches 0 alone has no relative gain; give another"),
         ({"val_evaluator.boxes": None}, "val_evaluator.boxes: expected dict(type=...), got None"),
         ({"val_dataloader.box": {}}, "val_dataloader.box: the model has no branch 'box'; did you mean 'boxes'?"),
@@ -290,39 +289,6 @@ def test_gradients_of_branches_on_the_backbone_are_measured(make_config):
     torch.testing.assert_close(measured[1], (cosines.sum(1) - 1) / 3, rtol=1e-4, atol=1e-5)
     total, _ = model.parse_losses(losses)
     total.backward()  # the graph is still there
-
-
-def test_a_branch_learns_from_data_with_other_keypoints_by_name(make_config, toy, tmp_path):
-    """The second file has 12 of COCO's points and a neck: absent ones have no truth, shared ones learn from both."""
-    content = json.loads((toy / "annotations/person_keypoints_train2017.json").read_text())
-    names = content["categories"][0]["keypoints"]
-    content["categories"][0].update(keypoints=[*names[5:], "neck"], skeleton=[])
-    for one in content["annotations"]:
-        one["keypoints"] = [*one["keypoints"][15:], *one["keypoints"][15:18]]
-        one["num_keypoints"] = sum(flag > 0 for flag in one["keypoints"][2::3])
-    (tmp_path / "other.json").write_text(json.dumps(content))
-    config = make_config(keep=["pose"])
-    config.model.branches.pose.head.scheme = None
-    crops = config.train_dataloader.sources.crops
-    other = copy.deepcopy(crops)
-    other.datasets.pose.ann_file = str(tmp_path / "other.json")
-    config.train_dataloader.sources.other = other
-    run = Run.build(config, check_config(config), ("train", "val"))
-    scheme = run.model.branches["pose"].head.scheme
-    assert scheme.names == (*names, "neck") and len(run.samples["train other pose"].scheme.names) == 13
-    batch = run.model.data_preprocessor(next(iter(run.training_loader(0))), training=True)["batches"]["pose"]
-    visible = batch["targets"]["pose"]["visible"]
-    assert visible.shape == (6, 18) and not visible[3:, :5].any() and not visible[:3, 17].any()
-    assert visible[:3, :5].any() and visible[3:, 17].any()
-    losses = run.model(batches={"pose": batch}, mode="loss")
-    run.model.parse_losses(losses)[0].backward()
-    gradient = run.model.branches["pose"].head.final_layer.weight.grad.flatten(1).abs().sum(1)
-    assert (gradient > 0).all()
-    numbers = train(config, tmp_path / "work")
-    assert (
-        "pose/AP" in numbers
-        and read_checkpoint(tmp_path / "work/best.pth")["meta"]["output_names"]["pose"][-1] == "neck"
-    )
 
 
 def test_training_data_comes_first_wherever_it_stands(make_config):

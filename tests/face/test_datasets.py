@@ -303,7 +303,7 @@ def release_cofw(tmp_path):
 def test_images_and_landmarks_of_cofw(release_cofw):
     root, images, points = release_cofw
     samples = sound(COFW(data_root=root, ann_file="COFW_test_color.mat"))
-    check_before_run(Subject({"train": samples, "val": samples}, NME()))  # its images are no files to compare
+    check_before_run(Subject({"train": samples, "val": samples}, {"val": NME()}))  # its images are no files to compare
     np.testing.assert_allclose(samples.people.points, points - 1, rtol=1e-6)
     np.testing.assert_array_equal(samples.read(0), images[0])
     np.testing.assert_array_equal(samples.read(1), np.repeat(images[1][..., None], 3, axis=2))

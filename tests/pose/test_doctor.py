@@ -12,8 +12,8 @@ from scipy.io import savemat
 
 from hrtoolkit.data.doctor import Subject, check_before_run, examine, image_files
 from hrtoolkit.engine import train
+from hrtoolkit.engine.assembly import tell_samples
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import tell_samples
 from hrtoolkit.errors import DataError
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints, MpiiPose
@@ -244,11 +244,11 @@ def test_the_short_check_reads_no_image_and_misses_none(coco_folder, caplog, mon
     metric, finish = CocoKeypointMetric(), PoseFinish(scheme=COCO)
     samples = {"train": load(coco_folder), "val": load(coco_folder)}
     with caplog.at_level(logging.WARNING):
-        check_before_run(Subject(samples, metric, finish))
+        check_before_run(Subject(samples, {"val": metric}, finish))
     assert "images in both: 2" in caplog.text
     (coco_folder / "images" / "12.jpg").unlink()
     with pytest.raises(DataError, match=r"images that are not there: 1 \(12: \S+/images/12\.jpg\)"):
-        check_before_run(Subject(samples, metric, finish))
+        check_before_run(Subject(samples, {"val": metric}, finish))
 
 
 def test_a_folder_that_may_not_be_read_is_one_error(coco_folder, monkeypatch):

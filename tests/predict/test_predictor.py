@@ -10,8 +10,9 @@ from hrtoolkit import load
 from hrtoolkit.build import build_model
 from hrtoolkit.checkpoints import load_checkpoint
 from hrtoolkit.engine import train
+from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import Run, configure_test
+from hrtoolkit.engine.run import configure_test
 from hrtoolkit.errors import CheckpointError, DataError, OptionError
 from hrtoolkit.records import Objects
 from hrtoolkit.runtime.geometry import to_xyxy

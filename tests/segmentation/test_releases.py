@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from hrtoolkit.config import load_config
+from hrtoolkit.engine.assembly import build_samples
 from hrtoolkit.engine.check_config import check_config
-from hrtoolkit.engine.run import build_samples
 from hrtoolkit.errors import DataError, UserError
 from hrtoolkit.schemes.classes import CLASSES, COCO_STUFF, COCO_STUFF_164K, PASCAL_CONTEXT_60
 from hrtoolkit.tasks.segmentation.reading import read_label_file
