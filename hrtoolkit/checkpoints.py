@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 # What names of tensors may begin with: DataParallel, torch.compile, the official segmentation code, Lightning modules.
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
 PARTS = ("backbone", "neck", "head", "branches")
+BALANCE = "balance."  # what the names of its tensors begin with
 # Keys under which files keep weights averaged over the training, and weights.
 AVERAGED = ("state_dict_ema", "ema_state_dict", "model_ema", "params_ema", "ema", "shadow")
 WEIGHTS = (
@@ -171,7 +172,8 @@ def load_checkpoint(
     """
     checkpoint = source if isinstance(source, Mapping) else read_checkpoint(source)
     label = label or ("checkpoint" if isinstance(source, Mapping) else str(source))
-    target: dict[str, Tensor] = model.state_dict()
+    # What losses are compared with belongs to one training: `--resume` takes it, and nobody else does.
+    target: dict[str, Tensor] = {n: one for n, one in model.state_dict().items() if not n.startswith(BALANCE)}
     values: dict[str, Tensor] = {}
     tensors, notes = _find_tensors(checkpoint, label)
     tensors = _unwrap(tensors, {*PARTS, *(name.split(".")[0] for name in target)}, notes)
@@ -187,7 +189,7 @@ def load_checkpoint(
     else:
         tensors = {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
     told = _output_names(checkpoint, scheme)
-    tensors = spread_over_views(model, tensors)
+    tensors = {n: one for n, one in spread_over_views(model, tensors).items() if not n.startswith(BALANCE)}
     for name, tensor in tensors.items():
         if name not in target:
             report.unexpected.append(name)

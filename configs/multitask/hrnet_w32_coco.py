@@ -25,7 +25,6 @@ model = dict(
             head=dict(type="SegmentationHead", scheme="coco_stuff", loss=dict(type="OhemCrossEntropy")), view="whole"
         ),
     ),
-    balance=dict(type="RelativeLosses"),
 )
 
 

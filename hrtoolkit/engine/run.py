@@ -18,6 +18,7 @@ from mmengine import Config
 from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.runner import set_random_seed
 
+from hrtoolkit.balance import RelativeLosses
 from hrtoolkit.checkpoint_files import read_checkpoint
 from hrtoolkit.checkpoints import LoadReport, load_checkpoint, load_fitting
 from hrtoolkit.config import ConfigError, config_name, load_config
@@ -87,6 +88,8 @@ def train(
     set_random_seed(seed)
     run = Run.build(config, plan, ("train", "val"))
     model = run.model
+    if model.balance is None and len(model.branches) > 1:  # in a plain sum, branches of small losses learn nothing
+        model.balance = RelativeLosses(tuple(model.branches))
     check_parameters(config, model)
     run.check_data()
     if config.get("load_from") and not resume:

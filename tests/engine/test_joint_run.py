@@ -9,7 +9,7 @@ import torch
 from mmengine import Config
 
 from hrtoolkit import build_model
-from hrtoolkit.checkpoints import read_checkpoint
+from hrtoolkit.checkpoints import load_checkpoint, read_checkpoint
 from hrtoolkit.config import ConfigError
 from hrtoolkit.engine import test as run_test
 from hrtoolkit.engine import train
@@ -296,3 +296,15 @@ def test_training_data_comes_first_wherever_it_stands(make_config):
     sections = {"model": config.model, "val_dataloader": config.val_dataloader, **config}
     plan = check_config(Config(sections, filename=config.filename), files=False)
     assert [one.split for one in plan.data.values()] == ["train"] * 4 + ["val"] * 4
+
+
+def test_losses_are_divided_by_themselves_unless_the_config_says_otherwise(make_config, tmp_path):
+    config = make_config({"model.balance": None, "train_cfg.max_epochs": 1})
+    numbers = train(config, tmp_path / "work")
+    assert {name: numbers[f"{name}/loss"] for name in config.model.branches} == pytest.approx(
+        dict.fromkeys(config.model.branches, 1.0)
+    )
+    # What the losses of this training began at is no part of its weights.
+    report = load_checkpoint(build_model(make_config()), tmp_path / "work/best.pth")
+    assert report.ok and "balance.first" not in report.loaded
+    assert run_test(config, tmp_path / "work/best.pth")["parts/mIoU"] >= 0

@@ -12,7 +12,7 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.predict import JointPredictor, Predictor, load_joint
 from hrtoolkit.records import Objects
 
-from ..engine.test_joint_run import make_config, toy  # noqa: F401 (fixtures)
+from ..engine.conftest import make_config, toy  # noqa: F401 (fixtures)
 
 
 @pytest.fixture
