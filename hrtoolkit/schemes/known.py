@@ -96,14 +96,17 @@ def _complete(kind: type[Scheme], names: Iterable[str], **fields: Any) -> Scheme
     return kind(names, **fields)
 
 
-def find_data_sets(names: Sequence[str]) -> list[str]:
-    """The data sets that have, or whose files have, exactly these names of keypoints in this order.
+def find_data_sets(names: Sequence[str] = (), count: int | None = None) -> list[str]:
+    """The known data sets that have, or whose files have, exactly these names of keypoints, or as many.
 
     Args:
-        names: of a file.
+        names: of a file, in its order.
+        count: of keypoints, where nobody names them.
     """
-    known = [one for one in KNOWN[KeypointScheme].values() if isinstance(one, KeypointScheme)]
-    return [one.title for one in known if one.title and tuple(names) in (one.names, one.file_names)]
+    known = [one for one in KNOWN[KeypointScheme].values() if isinstance(one, KeypointScheme) and one.title]
+    if count is not None:
+        return [one.title for one in known if len(one.names) == count]
+    return [one.title for one in known if tuple(names) in (one.names, one.file_names)]
 
 
 def scheme_fields(scheme: Scheme) -> dict:

@@ -208,6 +208,12 @@ def test_some_of_the_keypoints_are_enough_unless_fields_are_named(tmp_path):
         load(tmp_path, "coco_wholebody_hand", parts=HANDS)
 
 
+def test_keypoints_without_names_are_told_by_their_number(tmp_path):
+    write(tmp_path, [dict(keypoints=flat(136))], [])
+    with pytest.raises(DataError, match=r"without 17 keypoints .*, or take a config of Halpe-136, which has as many"):
+        load(tmp_path, "coco").findings.raise_stops()
+
+
 def test_names_without_points_are_refused(tmp_path):
     write(tmp_path, [dict(), dict()], LAYOUTS["humanart"].names)
     with pytest.raises(DataError, match=r"none of 2 annotations is usable .* is it the file of keypoints"):
