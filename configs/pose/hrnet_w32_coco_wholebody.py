@@ -33,4 +33,4 @@ train_dataloader = dict(
 val_dataloader = dict(
     dataset=dict(**_dataset, ann_file="annotations/coco_wholebody_val_v1.0.json", image_dir="val2017"),
 )
-val_evaluator = dict(type="WholeBodyMetric", parts=dict(body=17, foot=6, face=68, left_hand=21, right_hand=21))
+val_evaluator = dict(type="WholeBodyMetric")

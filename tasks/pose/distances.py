@@ -47,6 +47,7 @@ class PckMetric(BaseMetric[PointsMeasure]):
         OptionError: an unknown headline.
     """
 
+    headline = "PCK"
     writer = PointsWriter()
     moved: ClassVar[Moved] = {"out_file": lambda value: f"give tools/test.py --out {value}"}
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from hrtoolkit.coco_eval import evaluate
-from hrtoolkit.errors import OptionError
+from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import METRICS
 from hrtoolkit.schemes import ClassScheme, KeypointScheme
 from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.tasks.pose.metric import CocoKeypointMetric, PeopleMeasure
+
+COCO_WHOLEBODY = MappingProxyType({"body": 17, "foot": 6, "face": 68, "left_hand": 21, "right_hand": 21})
 
 
 @METRICS.register_module()
@@ -23,22 +26,26 @@ class WholeBodyMetric(CocoKeypointMetric):
     with one score a person, which is how published results were made; "hand" there is the mean of both hands.
 
     Args:
-        parts: how many keypoints each part has, in the order of the scheme, the body first.
+        parts: how many keypoints each part has, in the order of the scheme, the body first; by default those of
+            COCO-WholeBody.
 
     Raises:
         OptionError: a part has no keypoint.
     """
 
-    def __init__(self, parts: Mapping[str, int]):
+    def __init__(self, parts: Mapping[str, int] = COCO_WHOLEBODY):
         if not parts or min(parts.values()) < 1:
             raise OptionError(f"WholeBodyMetric: each part has a keypoint at least, got {dict(parts)}")
         super().__init__()
         self.parts = dict(parts)
 
-    def score(self, measures: list[PeopleMeasure], scheme: KeypointScheme) -> dict[str, float]:
+    def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> PeopleMeasure:
         if sum(self.parts.values()) != len(scheme.names):
             counts = f"{sum(self.parts.values())} keypoints, and the data {len(scheme.names)}"
-            raise OptionError(f"WholeBodyMetric: the parts have {counts}")
+            raise DataError(f"WholeBodyMetric: the parts have {counts}; correct the metric's `parts`")
+        return super().measure(prediction, truth, scheme)
+
+    def score(self, measures: list[PeopleMeasure], scheme: KeypointScheme) -> dict[str, float]:
         numbers = self.score_part(measures, scheme, slice(None))
         ends = np.cumsum([0, *self.parts.values()])
         for name, first, end in zip(self.parts, ends[:-1], ends[1:], strict=True):
@@ -63,11 +70,12 @@ class WholeBodyMetric(CocoKeypointMetric):
 
 
 def _cut_truth(truth: Objects, which: slice) -> Objects:
-    assert truth.points is not None and truth.visible is not None and truth.ignored is not None
+    assert truth.points is not None and truth.visible is not None
     visible = truth.visible[:, which]
-    return truth._replace(
-        points=truth.points[:, which], visible=visible, ignored=truth.ignored | ~(visible > 0).any(axis=1)
-    )
+    ignored: np.ndarray = ~np.any(visible > 0, axis=1)
+    if truth.ignored is not None:
+        ignored = ignored | truth.ignored
+    return truth._replace(points=truth.points[:, which], visible=visible, ignored=ignored)
 
 
 def _cut_found(found: Objects, which: slice, body: int) -> Objects:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hrtoolkit.errors import OptionError
+from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.metric import score_subsets
 from hrtoolkit.records import Objects
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
@@ -29,7 +29,7 @@ def load(folder, file):
 
 def measure(samples, predictions):
     """Measures of predictions (image id, score, points [133, 2]) by sample."""
-    metric = WholeBodyMetric(PARTS)
+    metric = WholeBodyMetric()
     measures = {}
     for sample, image in enumerate(samples.images.ids.tolist()):
         points = np.array([points for at, _, points in predictions if at == image]).reshape(-1, 133, 2)
@@ -121,8 +121,8 @@ def test_the_file_does_not_decide_who_counts_in_a_part(synthetic):
 
 
 def test_parts_that_are_not_those_of_the_data_are_refused(synthetic):
-    with pytest.raises(OptionError, match="the parts have 17 keypoints, and the data 133"):
-        WholeBodyMetric(dict(body=17)).score(list(measure(synthetic, FOUND)[1].values()), synthetic.scheme)
+    with pytest.raises(DataError, match="the parts have 17 keypoints, and the data 133"):
+        WholeBodyMetric(dict(body=17)).measure(None, synthetic.truth(0), synthetic.scheme)
     with pytest.raises(OptionError, match=r"each part has a keypoint at least, got \{'body': 0\}"):
         WholeBodyMetric(dict(body=0))
 
