@@ -60,7 +60,11 @@ setup(
     # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
     # package `tasks` of their own.
     package_dir={"hrtoolkit.configs": "configs", "hrtoolkit.tasks": "tasks"},
-    package_data={"hrtoolkit": ["py.typed"], "hrtoolkit.configs": ["*/*.py", "model_zoo.json"]},
+    package_data={
+        "hrtoolkit": ["py.typed"],
+        "hrtoolkit.configs": ["*/*.py", "model_zoo.json"],
+        "hrtoolkit.schemes": ["layouts.json"],
+    },
     install_requires=[
         "torch>=2.4",
         "torchvision>=0.19,<0.30",  # the detectors use some of its private parts

@@ -10,6 +10,8 @@ from typing import Any
 
 from hrtoolkit.files import list_shipped, shipped_configs
 from hrtoolkit.published import numbers_of, read_published
+from hrtoolkit.schemes.layouts import LAYOUTS
+from hrtoolkit.schemes.people import CROWDPOSE
 
 ZOO = "model_zoo.json"  # in the folder of the configs
 # For configs that leave their outputs to the data.
@@ -24,12 +26,13 @@ WEIGHT_TERMS = {
 UNKNOWN = "not looked up here: read the data set's own page"
 # By what names of configs hold; a longer one comes before a part of it.
 DATA = {
+    **{name: (LAYOUTS[name].title, LAYOUTS[name].terms) for name in sorted(LAYOUTS, key=len, reverse=True)},
     "coco_stuff": ("COCO-Stuff 10k", UNKNOWN),
     "coco": (
         "COCO 2017",
         "annotations CC BY 4.0; images belong to their authors on Flickr, by terms of their own",
     ),
-    "crowdpose": ("CrowdPose", UNKNOWN),
+    "crowdpose": (CROWDPOSE.title, CROWDPOSE.terms),
     "mpii": ("MPII Human Pose", UNKNOWN),
     "300w": ("300W", UNKNOWN),
     "aflw": ("AFLW", "images on request from TU Graz; otherwise " + UNKNOWN),

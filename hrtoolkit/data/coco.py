@@ -13,10 +13,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from hrtoolkit.data.coco_parts import Part, flatten, is_nested, split_parts
 from hrtoolkit.data.fields import (
     ABSENT,
     BOX,
@@ -37,6 +38,7 @@ from hrtoolkit.errors import DataError, shorten, suggest
 from hrtoolkit.findings import Findings, Level
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes.known import find_data_sets
 
 Faults = Literal["stop", "drop"]
 # What is done with faulty records: the level of the finding, and its remedy.
@@ -133,7 +135,12 @@ class Detections(NamedTuple):
 
 
 def read_annotations(
-    path: Path, findings: Findings, faults: Faults = "stop", needs_annotations: bool = True, masks: bool = False
+    path: Path,
+    findings: Findings,
+    faults: Faults = "stop",
+    needs_annotations: bool = True,
+    masks: bool = False,
+    parts: Sequence[Part] | None = None,
 ) -> tuple[Images, Annotations, list[dict]]:
     """Read a keypoint file; the last are its categories as they stand there.
 
@@ -143,13 +150,32 @@ def read_annotations(
         faults: whether they stop training.
         needs_annotations: refuse a file without annotations.
         masks: also read segmentations of crowds and of people without a labelled keypoint.
+        parts: fields that hold the keypoints; None for COCO's own.
 
     Raises:
         DataError: the file cannot be read, or is not in COCO's format.
     """
     images = _Table("images", IMAGE_FIELDS, _pack_images, findings, faults)
     annotations = _Table("annotations", PERSON_FIELDS, partial(_pack_annotations, masks=masks), findings, faults)
-    categories = _fill_tables(path, images, annotations)
+    nested: list = []
+    seen: set[str] = set()  # fields of parts that any annotation has
+    wanted = {name for part in parts or () for name in part.keypoints}
+
+    def take(record: Any) -> None:
+        if isinstance(record, dict):
+            seen.update(wanted & record.keys())
+        for one in (record,) if parts is None else split_parts(record, parts):
+            if isinstance(one, dict) and is_nested(one.get("keypoints")):
+                nested.append(one.get("id"))
+                one = {**one, "keypoints": flatten(one["keypoints"])}
+            annotations.append(one)
+
+    categories = _fill_tables(path, images, annotations, take)
+    for part in parts or ():
+        if annotations.count and not seen & set(part.keypoints):
+            expected = "take the file that the config's own text names, or correct the dataset's `parts`"
+            raise DataError(f"{path}: no annotation has {' or '.join(part.keypoints)}; {expected}")
+    findings.add("note", "annotations with a list of numbers for each keypoint", nested, "they are read in their order")
     if needs_annotations and not annotations.count:
         raise DataError(f"{path}: 'annotations' is missing or empty; expected COCO's keypoint format")
     listed, (ids, *others, lengths, text) = Images(*images.columns()), annotations.columns()
@@ -185,9 +211,19 @@ def read_instances(
     return Images(*images.columns()), Instances._make([*columns, segmentations]), categories, annotations.count
 
 
-def _fill_tables(path: Path, images: _Table, annotations: _Table) -> list[dict]:
+def _fill_tables(
+    path: Path, images: _Table, annotations: _Table, take: Callable[[Any], None] | None = None
+) -> list[dict]:
+    """Read a file into tables; its categories are given back.
+
+    Args:
+        path: of the file.
+        images: gets its images.
+        annotations: gets its annotations, by way of `take` where there is one.
+        take: of an annotation as it stands there.
+    """
     categories: list[dict] = []
-    takers = {"images": images.append, "annotations": annotations.append, "categories": categories.append}
+    takers = {"images": images.append, "annotations": take or annotations.append, "categories": categories.append}
     for section, record in stream_coco(path):
         if section == "":
             expected = "expected COCO's format, an object with images, annotations and categories"
@@ -255,46 +291,105 @@ def find_categories(categories: list[dict], wanted: str | Sequence[str] | None, 
     return chosen
 
 
+def count_from(annotations: Annotations, first_pixel: int) -> Annotations:
+    """Annotations of a file that counts pixels from another number, counted from 0.
+
+    Args:
+        annotations: of the file.
+        first_pixel: what it calls the first one.
+    """
+    starts = np.repeat(np.cumsum(annotations.lengths) - annotations.lengths, annotations.lengths)
+    coordinate = (np.arange(len(annotations.keypoints)) - starts) % 3 < 2
+    return annotations._replace(
+        boxes=annotations.boxes - [first_pixel, first_pixel, 0, 0],
+        keypoints=annotations.keypoints - np.float32(first_pixel) * coordinate,
+    )
+
+
+def count_keypoints(annotations: Annotations, categories: list[dict]) -> int | None:
+    """How many keypoints the annotations of these categories have; None where they have none, or not all as many."""
+    ours = np.isin(annotations.category_ids, np.array([pack_key(category["id"]) for category in categories]))
+    lengths = np.unique(annotations.lengths[ours & (annotations.lengths > 0)])
+    return int(lengths[0]) // 3 if len(lengths) == 1 and lengths[0] % 3 == 0 else None
+
+
 def scheme_of_categories(
-    categories: list[dict], scheme: SchemeLike | None, path: Path, findings: Findings
+    categories: list[dict],
+    scheme: SchemeLike | None,
+    path: Path,
+    findings: Findings,
+    count: int | None = None,
+    whole: bool = False,
 ) -> KeypointScheme:
     """Join what the file's categories say of their keypoints, which are alike, with what config or model adds.
 
     The scheme of a model never renames keypoints of the file: what it knows of them is taken by name. One that a config
-    states may: files often name other keypoints than they have.
+    states may: files often name other keypoints than they have. Both stand in for names of the file that are fewer or
+    more than its keypoints, and for those that only the data set's own files have.
 
     Args:
         categories: of the file.
         scheme: of a model; or of a config: a known name, names, or fields that complete or replace those of the
             categories.
         path: of the file, for messages.
-        findings: is told of lines of the skeleton that do not fit.
+        findings: is told of lines of the skeleton that do not fit, and of names that are not those of the keypoints.
+        count: how many keypoints the annotations have; None where they have none, or not all the same number.
+        whole: whether some of the scheme's keypoints are not enough.
 
     Raises:
-        DataError: there are no names, or they make no scheme.
+        DataError: there are no names, they make no scheme, or they are those of another data set.
     """
     category = categories[0]
-    names = category.get("keypoints")
+    names = category.get("keypoints") or []
     try:
-        if names and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError(f"the keypoints of category {category['name']!r} should be a list of names, got {names!r}")
         completes = scheme is None or (isinstance(scheme, Mapping) and "names" not in scheme)
         stated = None if completes else resolve_scheme(scheme, KeypointScheme)
-        if names and stated is not None and set(names) <= set(stated.names):
-            found = _take_names(stated, tuple(names))
-        elif names and (completes or isinstance(scheme, KeypointScheme)):
-            found = _scheme_of_file(category, dict(scheme) if isinstance(scheme, Mapping) else {}, findings)
-        elif stated is None:
+        if not names and stated is None:
             raise ValueError(
                 f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
                 "example scheme=dict(names=[...])"
             )
-        else:
+        if stated is None:
+            found = _scheme_of_file(category, dict(scheme) if isinstance(scheme, Mapping) else {}, findings)
+        elif names and count == len(stated.names) != len(names):
+            what = f"category {category['name']!r} names {len(names)} keypoints, and its annotations have {count}"
+            findings.add("note", what, [category["id"]], f"they are read as those of {stated.title or 'the scheme'}")
             found = stated
+        elif not names or tuple(names) == stated.file_names:
+            found = stated
+        else:
+            _check_set(tuple(names), stated, whole)
+            if set(names) <= set(stated.names):
+                found = _take_names(stated, names)
+            else:
+                found = _scheme_of_file(category, {}, findings) if isinstance(scheme, KeypointScheme) else stated
         ids = tuple(int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories)
         return replace(found, classes=ClassScheme(tuple(one["name"] for one in categories), ids=ids))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _check_set(names: tuple[str, ...], stated: KeypointScheme, whole: bool) -> None:
+    """Refuse names that are those of another known data set than the one that is stated.
+
+    Args:
+        names: of the file.
+        stated: of a config or a model.
+        whole: whether some of its keypoints are not enough.
+
+    Raises:
+        ValueError: they are another data set's.
+    """
+    data_sets = find_data_sets(names)
+    if not data_sets or not stated.title or names in (stated.names, stated.file_names):
+        return
+    if whole or not set(names) <= set(stated.names):
+        raise ValueError(
+            f"these are the {len(names)} keypoints of {' or '.join(data_sets)}, not the {len(stated.names)} of "
+            f"{stated.title}; take the config of this data set, or correct the dataset's `ann_file`"
+        )
 
 
 def _scheme_of_file(category: dict, fields: dict, findings: Findings) -> KeypointScheme:
@@ -346,6 +441,10 @@ def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
         palette=tuple(scheme.palette[place] for place in places),
         sigmas=tuple(scheme.sigmas[place] for place in places) if scheme.sigmas else (),
         upper_body=tuple(name for name in scheme.upper_body if name in names),
+        lower_body=tuple(name for name in scheme.lower_body if name in names),
+        title=scheme.title,
+        terms=scheme.terms,
+        source=scheme.source,
         nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
     )
 

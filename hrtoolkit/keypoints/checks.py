@@ -11,6 +11,7 @@ from hrtoolkit.data.coco import FAULTS, Annotations, Faults, Images, pack_key, u
 from hrtoolkit.findings import Findings
 from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes.known import find_data_sets
 
 SAMPLED = 20_000  # people that statistics look at
 FEW = 30  # labelled pairs are too few for statistics
@@ -119,6 +120,9 @@ def check_lengths(
             f"{count} names are known from the file or the dataset's `scheme`; name those {found[0] // 3} in the order "
             "of the file, as in scheme=dict(names=[...])"
         )
+        known = find_data_sets(count=found[0] // 3)
+        if known:
+            remedy += f", or take a config of {' or '.join(known)}, which has as many"
     findings.add(
         FAULTS[faults][0],
         f"annotations without {count} keypoints of x, y and visibility",

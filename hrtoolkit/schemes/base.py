@@ -109,11 +109,17 @@ class KeypointScheme(Scheme):
         skeleton: pairs of names that a picture joins by a line.
         sigmas: OKS fall-off of each keypoint, as a fraction of the square root of the object's area (COCO's
             definition, without its factor two).
-        upper_body: names of the keypoints that half-body augmentation may keep; the others are the lower body.
-            Empty where the scheme knows no such halves.
+        upper_body: names of the keypoints that half-body augmentation may keep; empty where the scheme knows no such
+            halves.
+        lower_body: names of the other half; by default all that are not of the upper one. Those of neither, such as
+            hands and face of a whole body, make no half.
         nme_reference: what a normalised mean error divides distances by: two names for the distance between them, or
             "box" for the side of the object's box. Empty where nothing is said.
         classes: the kinds of things that have these keypoints, with their ids in files; None where nobody says.
+        file_names: what the data set's own files call the keypoints, in the same order; empty where that is the same.
+        title: the data set whose keypoints these are; empty where they are somebody's own.
+        terms: of use of that data set, as far as they are stated; they may reach weights that were trained on it.
+        source: where names, pairs and fall-offs were taken from.
 
     Raises:
         ValueError: fields contradict each other.
@@ -122,8 +128,13 @@ class KeypointScheme(Scheme):
     skeleton: tuple[tuple[str, str], ...] = ()
     sigmas: tuple[float, ...] = ()
     upper_body: tuple[str, ...] = ()
+    lower_body: tuple[str, ...] = ()
     nme_reference: tuple[str, ...] | Literal["box"] = ()
     classes: ClassScheme | None = None
+    file_names: tuple[str, ...] = ()
+    title: str = ""
+    terms: str = ""
+    source: str = ""
 
     WHAT = "a keypoint scheme"
     OUTPUTS = "keypoints"
@@ -136,8 +147,10 @@ class KeypointScheme(Scheme):
             self._check_names("nme_reference", self.nme_reference)
         self._check_names("skeleton", [name for line in self.skeleton for name in line])
         self._check_names("upper_body", self.upper_body)
-        if self.sigmas and len(self.sigmas) != len(self.names):
-            raise ValueError(f"{self.WHAT}: {len(self.sigmas)} sigmas for {len(self.names)} keypoints")
+        self._check_names("lower_body", self.lower_body)
+        for name in ("sigmas", "file_names"):
+            if getattr(self, name) and len(getattr(self, name)) != len(self.names):
+                raise ValueError(f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} keypoints")
 
     def skeleton_indices(self) -> list[tuple[int, int]]:
         """The lines of the skeleton as pairs of indices."""

@@ -38,6 +38,7 @@ def _lip(part: str, count: int) -> list[str]:
 
 
 def _scheme(
+    title: str,
     names: list[str],
     curves: list[tuple[int, int]],
     rings: list[tuple[int, int]],
@@ -47,10 +48,11 @@ def _scheme(
     lines = [(names[i], names[i + 1]) for first, end in curves + rings for i in range(first, end - 1)]
     lines += [(names[end - 1], names[first]) for first, end in rings]
     mirrored = tuple(partners_by_name(names)[0])
-    return KeypointScheme(tuple(names), mirrored, skeleton=tuple(lines), nme_reference=nme_reference)
+    return KeypointScheme(tuple(names), mirrored, skeleton=tuple(lines), nme_reference=nme_reference, title=title)
 
 
 IBUG_68 = _scheme(
+    "300W",
     [
         *_across("jaw", 8, "chin"),  # 0-16
         *_across("brow", 5),  # 17-26
@@ -66,6 +68,7 @@ IBUG_68 = _scheme(
 )
 
 WFLW_98 = _scheme(
+    "WFLW",
     [
         *_across("jaw", 16, "chin"),  # 0-32
         *(f"right_brow_{i}" for i in range(9)),  # 33-41, the upper edge inwards, the lower edge back
@@ -83,6 +86,7 @@ WFLW_98 = _scheme(
 )
 
 COFW_29 = _scheme(
+    "COFW",
     [
         *("right_brow_outer", "left_brow_outer", "right_brow_inner", "left_brow_inner"),
         *("right_brow_upper", "right_brow_lower", "left_brow_upper", "left_brow_lower"),
@@ -97,6 +101,7 @@ COFW_29 = _scheme(
 )
 
 AFLW_19 = _scheme(
+    "AFLW",
     [
         *_across("brow", 3),
         *("right_eye_outer", "right_eye", "right_eye_inner", "left_eye_inner", "left_eye", "left_eye_outer"),

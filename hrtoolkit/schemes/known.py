@@ -14,10 +14,12 @@ from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
 from hrtoolkit.schemes.classes import CLASSES
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.schemes.layouts import LAYOUTS
 from hrtoolkit.schemes.people import COCO, CROWDPOSE, MPII
 
 PEOPLE = {"coco": COCO, "mpii": MPII, "crowdpose": CROWDPOSE}
-KEYPOINTS = {**PEOPLE, "300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
+FACES = {"300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
+KEYPOINTS = {**PEOPLE, **FACES, **LAYOUTS}
 KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: {**KEYPOINTS}, ClassScheme: {**CLASSES}}
 
 # What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.
@@ -92,6 +94,19 @@ def _complete(kind: type[Scheme], names: Iterable[str], **fields: Any) -> Scheme
         if isinstance(fields.get("classes"), Mapping):
             fields["classes"] = ClassScheme(**fields["classes"])
     return kind(names, **fields)
+
+
+def find_data_sets(names: Sequence[str] = (), count: int | None = None) -> list[str]:
+    """The known data sets that have, or whose files have, exactly these names of keypoints, or as many.
+
+    Args:
+        names: of a file, in its order.
+        count: of keypoints, where nobody names them.
+    """
+    known = [one for one in KNOWN[KeypointScheme].values() if isinstance(one, KeypointScheme) and one.title]
+    if count is not None:
+        return [one.title for one in known if len(one.names) == count]
+    return [one.title for one in known if tuple(names) in (one.names, one.file_names)]
 
 
 def scheme_fields(scheme: Scheme) -> dict:

@@ -1,4 +1,4 @@
-"""Keypoints of people in the pose benchmarks, and the OKS fall-offs of a scheme that states none."""
+"""Keypoints of people in three benchmarks (`layouts` has others), and OKS fall-offs of a scheme that states none."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ COCO = KeypointScheme(
         "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
         "right_elbow", "left_wrist", "right_wrist",
     ),
+    title="COCO",
 )  # fmt: skip
 
 MPII = KeypointScheme(
@@ -56,6 +57,7 @@ MPII = KeypointScheme(
         "thorax", "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder",
         "left_elbow", "left_wrist",
     ),
+    title="MPII",
 )  # fmt: skip
 
 CROWDPOSE = KeypointScheme(
@@ -78,6 +80,8 @@ CROWDPOSE = KeypointScheme(
     upper_body=(
         "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "head", "neck",
     ),
+    title="CrowdPose",
+    terms="none stated in the authors' repository: treat as research only until they say more",
 )  # fmt: skip
 
 

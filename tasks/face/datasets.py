@@ -9,14 +9,23 @@ from __future__ import annotations
 import csv
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.data.coco import Faults, find_categories, pack_key, read_annotations, scheme_of_categories, unpack_keys
+from hrtoolkit.data.coco import (
+    Faults,
+    count_keypoints,
+    find_categories,
+    pack_key,
+    read_annotations,
+    scheme_of_categories,
+    unpack_keys,
+)
+from hrtoolkit.data.coco_parts import read_parts
 from hrtoolkit.data.foreign import refusal
 from hrtoolkit.data.listing import leave_out_system_files
 from hrtoolkit.data.mat import read_mat
@@ -40,7 +49,7 @@ from hrtoolkit.keypoints.samples import (
     square_windows,
 )
 from hrtoolkit.registry import DATASETS
-from hrtoolkit.runtime.geometry import to_xyxy
+from hrtoolkit.runtime.geometry import to_xywh, to_xyxy
 from hrtoolkit.samples import Crops, Images
 from hrtoolkit.schemes import KeypointScheme, SchemeLike, resolve_scheme
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
@@ -480,6 +489,7 @@ class CocoFaces(FaceSamples):
         scheme: a known scheme, or fields that complete or replace what the file's category says, such as
             `nme_reference`, which the metric needs; None takes all from the file.
         category: name of the category, or names of several with the same landmarks; None takes all with landmarks.
+        parts: see `CocoKeypoints`; the crops of a part start from its box, cut at the image's edges.
         max_outside: see `FaceSamples`.
         faults: "stop" refuses a file with faulty annotations, "drop" leaves them out and warns.
 
@@ -497,14 +507,17 @@ class CocoFaces(FaceSamples):
         image_dir: str = "images",
         scheme: SchemeLike | None = None,
         category: str | Sequence[str] | None = None,
+        parts: Sequence[Mapping[str, Any]] | None = None,
         max_outside: float = 0.2,
         faults: Faults = "stop",
     ):
         path = Path(data_root) / ann_file
         findings = Findings(path)
-        images, annotations, categories = read_annotations(path, findings, faults)
+        found = None if parts is None else read_parts(parts)
+        images, annotations, categories = read_annotations(path, findings, faults, parts=found)
         kinds = find_categories(categories, category, path)
-        completed = scheme_of_categories(kinds, scheme, path, findings)
+        count = count_keypoints(annotations, kinds)
+        completed = scheme_of_categories(kinds, scheme, path, findings, count, whole=parts is not None)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
         ours = np.isin(annotations.category_ids, np.array([pack_key(kind["id"]) for kind in kinds]))
@@ -525,6 +538,9 @@ class CocoFaces(FaceSamples):
         stated = ~np.isnan(windows).any(axis=1)
         boxes = keypoint_boxes(values[..., :2], visible)
         boxes[stated] = square_windows(windows[stated, :2], windows[stated, 2])
+        if parts is not None:
+            image_wh = np.tile(images.sizes[owners], 2)
+            boxes = to_xywh(np.clip(to_xyxy(annotations.boxes[positions]), 0, image_wh))
         folder = find_image_folder(Path(data_root), image_dir)
         faces = Faces(
             [folder / os.fsdecode(name) for name in images.names[owners].tolist()],

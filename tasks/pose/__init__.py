@@ -1,8 +1,18 @@
 """Top-down human pose: COCO keypoints, MPII, and any keypoint file in COCO's format."""
 
-from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, finish, metric
+from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, distances, finish, metric, whole_body
 
-__all__ = ["HUB_TASK", "OFFICIAL_PAGE", "augmentation", "checkpoints", "datasets", "finish", "metric"]
+__all__ = [
+    "HUB_TASK",
+    "OFFICIAL_PAGE",
+    "augmentation",
+    "checkpoints",
+    "datasets",
+    "distances",
+    "finish",
+    "metric",
+    "whole_body",
+]
 
 HUB_TASK = "keypoint-detection"  # the Hugging Face Hub's word for it
 OFFICIAL_PAGE = "https://github.com/leoxiaobin/deep-high-resolution-net.pytorch"  # from which people fetch weights

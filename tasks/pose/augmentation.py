@@ -99,7 +99,8 @@ def half_body_window(
     if not scheme.upper_body:
         return None
     is_upper = np.array([name in scheme.upper_body for name in scheme.names])
-    upper, lower = points[is_upper & (visible > 0)], points[~is_upper & (visible > 0)]
+    is_lower = np.array([name in scheme.lower_body for name in scheme.names]) if scheme.lower_body else ~is_upper
+    upper, lower = points[is_upper & (visible > 0)], points[is_lower & (visible > 0)]
     order = (upper, lower) if prefer_upper else (lower, upper)
     chosen = next((half for half in order if len(half) > 2), upper)
     extent = np.ptp(chosen, axis=0) if len(chosen) else np.zeros(2)

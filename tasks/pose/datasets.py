@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -15,6 +16,8 @@ from hrtoolkit.data.coco import (
     Annotations,
     Faults,
     Images,
+    count_from,
+    count_keypoints,
     find_categories,
     pack_key,
     read_annotations,
@@ -22,10 +25,11 @@ from hrtoolkit.data.coco import (
     scheme_of_categories,
     unpack_keys,
 )
+from hrtoolkit.data.coco_parts import read_parts
 from hrtoolkit.data.foreign import refusal
 from hrtoolkit.data.mat import read_mat
 from hrtoolkit.data.reading import find_image_folder, read_json
-from hrtoolkit.errors import DataError, shorten
+from hrtoolkit.errors import DataError, OptionError, shorten
 from hrtoolkit.findings import Finding, Findings
 from hrtoolkit.keypoints.checks import are_most, check_images, check_pairs, check_symmetry, find_owners, look_up
 from hrtoolkit.keypoints.samples import (
@@ -84,6 +88,12 @@ class CocoKeypoints(KeypointSamples):
         masks: also read the segmentations of those who are not trained on.
         keep_empty: keep images in which nobody is trained on; all of such an image is learnt to be background, but for
             regions that do not count.
+        parts: what the annotations have keypoints of, where the fields are not COCO's: dicts with `keypoints`, names of
+            fields whose points follow each other; `bbox`, that of the box; and `first`, how many points are taken. Each
+            part is an object of its own, and labels are counted anew: the file's `num_keypoints` is of others.
+        first_pixel: what the file calls the first pixel, in keypoints and boxes.
+        whole_images: the box of everybody is the image, as in FreiHAND's recipe.
+        apart: everybody who is trained on is a sample of their own, as errors of keypoints ask for.
 
     Raises:
         DataError: a file is missing or malformed, or nobody is left.
@@ -109,16 +119,32 @@ class CocoKeypoints(KeypointSamples):
         smallest_box: float | None = None,
         masks: bool = False,
         keep_empty: bool = True,
+        parts: Sequence[Mapping[str, Any]] | None = None,
+        first_pixel: int = 0,
+        whole_images: bool = False,
+        apart: bool = False,
     ):
         root, path = Path(data_root), Path(data_root) / ann_file
+        if apart and (box_file is not None or masks):
+            raise OptionError(
+                "CocoKeypoints: apart goes without box_file and masks: errors are those of annotated boxes"
+            )
         findings = Findings(path)
-        images, annotations, categories = read_annotations(path, findings, faults, box_file is None, masks)
+        found = None if parts is None else read_parts(parts)
+        images, annotations, categories = read_annotations(path, findings, faults, box_file is None, masks, found)
         kinds = find_categories(categories, category, path)
-        completed = with_sigmas(scheme_of_categories(kinds, scheme, path, findings))
+        count = count_keypoints(annotations, kinds)
+        completed = with_sigmas(scheme_of_categories(kinds, scheme, path, findings, count, whole=parts is not None))
         check_pairs(completed, findings)
-        check_sigmas(completed, findings)
+        if not apart:  # errors of keypoints have no use for them
+            check_sigmas(completed, findings)
         check_images(images, findings)
         owners = find_owners(images, annotations, [c["id"] for c in categories], findings, faults)
+        if first_pixel:
+            annotations = count_from(annotations, first_pixel)
+        if whole_images:
+            whole = np.pad(images.sizes, ((0, 0), (2, 0)))[owners]
+            annotations = annotations._replace(boxes=whole, areas=whole[:, 2] * whole[:, 3])
         assert completed.classes is not None, "the file's categories"
         ids = completed.classes.ids
         chosen = choose_people(images, annotations, owners, ids, completed, findings, faults, smallest_box)
@@ -126,10 +152,15 @@ class CocoKeypoints(KeypointSamples):
         self._detections = None if box_file is None else _read_detected(root / box_file, images, ids, findings)
         if box_file is None and not chosen.trained.any():
             _refuse_all(annotations, chosen.left_out, completed.classes, findings)
-        if not keep_empty:
+        if apart:
+            images, owners, chosen = _set_apart(images, owners, chosen)
+        elif not keep_empty:
             images, owners, chosen = _leave_out_empty(images, owners, chosen, path)
         people, starts, rows = _order_people(annotations, owners, chosen, ids, len(images.ids))
-        self._trained = chosen.trained[rows]
+        self._trained, self._apart = chosen.trained[rows], apart
+        if apart:
+            sides = geometry.to_xywh(_cut(people.boxes_xyxy, images.sizes))[:, 2:]
+            people = people._replace(sizes=sides.max(axis=1))
         self._regions = None if not masks else _find_regions(images, annotations, owners, rows, findings)
         learnt = self._trained if people.has_points is None else self._trained[people.has_points]
         check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), completed, findings)
@@ -164,7 +195,11 @@ class CocoKeypoints(KeypointSamples):
         positions = np.flatnonzero(self._trained)
         samples = (np.searchsorted(self.starts, positions, side="right") - 1).astype(np.int32)
         boxes = keep(self.people.boxes_xyxy, self._trained)
-        windows = geometry.clip_boxes(geometry.to_xywh(boxes), self.images.sizes_wh[samples])
+        image_wh = self.images.sizes_wh[samples]
+        if self._apart:  # no official code looks at them
+            windows = geometry.to_xywh(_cut(boxes, image_wh))
+        else:
+            windows = geometry.clip_boxes(geometry.to_xywh(boxes), image_wh)
         ones = np.broadcast_to(np.float32(1), len(positions))  # a million of them take no memory
         labels = None if self.people.labels is None else self.people.labels[positions]
         return Crops(samples, windows, boxes, ones, (positions - self.starts[samples]).astype(np.int32), labels)
@@ -356,6 +391,20 @@ def _leave_out_empty(images: Images, owners: ndarray, chosen: Chosen, path: Path
     owners = positions[owners]
     log.info("%s: %d of %d images used (in the others is nobody to train on)", path, len(kept), len(images.ids))
     return Images(*(column[kept] for column in images)), owners, chosen._replace(sound=chosen.sound & (owners >= 0))
+
+
+def _set_apart(images: Images, owners: ndarray, chosen: Chosen) -> tuple[Images, ndarray, Chosen]:
+    """An image for everybody who is trained on, that image of each annotation among them, and who is left."""
+    rows = np.flatnonzero(chosen.trained)
+    rows = rows[np.argsort(owners[rows], kind="stable")]
+    positions = np.full(len(owners), -1)
+    positions[rows] = np.arange(len(rows))
+    return Images(*(column[owners[rows]] for column in images)), positions, chosen._replace(sound=chosen.trained)
+
+
+def _cut(boxes_xyxy: ndarray, image_wh: ndarray) -> ndarray:
+    """Boxes [N, 4] cut at the edges of their images, whose width and height are [N, 2]."""
+    return np.clip(boxes_xyxy, 0, np.tile(image_wh, 2))
 
 
 def _find_regions(

@@ -7,7 +7,7 @@ from hrtoolkit.data.seeding import SampleKey
 from hrtoolkit.frames import to_input
 from hrtoolkit.keypoints.views import TopDown
 from hrtoolkit.records import Objects
-from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tasks.pose.augmentation import PoseAugmentation, half_body_window
 
@@ -113,3 +113,14 @@ def test_the_augmentation_has_the_published_distribution():
     assert np.isclose(np.abs(factors - 1), 0.35).mean() == pytest.approx(0.3173, abs=0.034)
     assert (np.abs(angles) < 1e-9).mean() == pytest.approx(0.4, abs=0.034)
     assert np.isclose(np.abs(angles), 90).mean() == pytest.approx(0.6 * 0.0455, abs=0.015)
+
+
+def test_hands_and_face_make_no_half_of_a_whole_body():
+    scheme = resolve_scheme("coco_wholebody", KeypointScheme)
+    points = np.random.default_rng(0).uniform(0, 50, (133, 2))
+    points[23:] += 500  # face and hands
+    visible = np.ones(133)
+    for prefer_upper in (True, False):
+        center, _ = half_body_window(points, visible, scheme, prefer_upper, 0.75, 1.5)
+        assert (center < 50).all()
+    assert half_body_window(points, np.arange(133) >= 23, scheme, True, 0.75, 1.5) is None
