@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.schemes.base import KeypointScheme, Scheme
@@ -47,13 +47,24 @@ def join_schemes(schemes: Mapping[str, Scheme]) -> Scheme:
     mirrored = tuple(dict.fromkeys(pair for one in schemes.values() for pair in _sorted_pairs(one, names)))
     lines = [line for one in schemes.values() if isinstance(one, KeypointScheme) for line in one.skeleton]
     upper = [name for one in schemes.values() if isinstance(one, KeypointScheme) for name in one.upper_body]
+    lower = [name for one in schemes.values() for name in _lower_body(one)]
+    terms = [one.terms for one in schemes.values() if isinstance(one, KeypointScheme) and one.terms]
     return KeypointScheme(
         names=names,
         mirrored=mirrored,
         skeleton=tuple(dict.fromkeys(lines)),
         sigmas=tuple(sigmas[name] for name in names) if sigmas.keys() >= set(names) else (),
         upper_body=tuple(dict.fromkeys(upper)),
+        lower_body=tuple(dict.fromkeys(lower)),
+        terms="; ".join(dict.fromkeys(terms)),
     )
+
+
+def _lower_body(scheme: Scheme) -> Sequence[str]:
+    """The names of the lower half, also where the scheme leaves them to be all others."""
+    assert isinstance(scheme, KeypointScheme), "one branch reads one kind of truth"
+    upper = scheme.upper_body
+    return scheme.lower_body or ([name for name in scheme.names if name not in upper] if upper else [])
 
 
 def _words(name: str) -> frozenset[str]:

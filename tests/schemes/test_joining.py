@@ -37,3 +37,10 @@ def test_other_partners_are_told():
     with pytest.raises(DataError, match="'a' mirrors to 'b' in first, but to 'c' in second"):
         join_schemes({"first": one, "second": KeypointScheme(names=("a", "c", "d"), mirrored=(("a", "c"),))})
     assert join_schemes({"first": one, "second": other}) is one  # the same names: the first says what they are
+
+
+def test_what_is_neither_half_of_a_body_stays_so():
+    hand = KeypointScheme(names=("wrist", "thumb", "foot"), upper_body=("wrist",), lower_body=("foot",), terms="ask")
+    person = KeypointScheme(names=("wrist", "knee"), upper_body=("wrist",))
+    joined = join_schemes({"a": hand, "b": person})
+    assert (joined.upper_body, joined.lower_body, joined.terms) == (("wrist",), ("foot", "knee"), "ask")
