@@ -178,7 +178,7 @@ def draw_value_map(image: np.ndarray, values: np.ndarray, scheme: ValueNames) ->
     """Show numbers in place of an image, which stays faint where nothing is known.
 
     Unit vectors of three numbers v are the color (v + 1) / 2. Of others each number has a picture of its own, side by
-    side: the larger the brighter, with the range that is shown.
+    side: the larger the brighter, with the range that is shown; of positive ones equal factors look alike.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -197,7 +197,10 @@ def draw_value_map(image: np.ndarray, values: np.ndarray, scheme: ValueNames) ->
             pictures.append(draw_text(faint, f"{name}: nothing is known"))
             continue
         low, high = np.percentile(numbers[known], SHOWN_PERCENT).tolist()
-        levels = (np.where(known, numbers, low) - low) * (255 / max(high - low, 1e-12))
+        shown, ends = np.where(known, numbers, low), np.array([low, high])
+        if scheme.values == "positive":
+            shown, ends = np.log(np.maximum(shown, 1e-12)), np.log(np.maximum(ends, 1e-12))
+        levels = (shown - ends[0]) * (255 / max(ends[1] - ends[0], 1e-12))
         colors = cv2.applyColorMap(np.rint(levels).clip(0, 255).astype(np.uint8), cv2.COLORMAP_MAGMA)[..., ::-1]
         told = f"{name} {low:.3g} to {high:.3g} {scheme.unit}".rstrip()
         pictures.append(draw_text(np.where(known[..., None], colors, faint), told))
