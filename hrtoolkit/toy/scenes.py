@@ -80,7 +80,9 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
     heights = 75 * (0.98 * height / 75) ** (rng.random(people) ** 0.8)
     # Near to far: a taller person is nearer, a crowd is far away.
     figures = [
-        replace(_place(rng, make_person(rng, tall, background), height, width), distance=distance_of(tall))
+        replace(
+            _place(rng, make_person(rng, tall, background), height, width), distance=distance_of(tall, (height, width))
+        )
         for tall in sorted(heights)[::-1]
     ]
     if rng.random() < 0.2:

@@ -14,14 +14,16 @@ from numpy import ndarray
 
 from hrtoolkit.toy.people import Figure, Part
 
-METRES, FOCAL = 1.7, 350.0  # the height of everybody, and the pixels that a metre takes at the distance of one
+METRES = 1.7  # the height of everybody
+# What a metre takes at the distance of one, in short sides of the picture: all are taken with one lens.
+FOCAL = 1.0
 WALL = 12.0  # metres, of the ground behind all figures
 SOFTNESS = 0.15  # of a part's radius, over which the sides of its outline blend into each other
 
 
-def distance_of(height: float) -> float:
-    """Metres to somebody who stands `height` pixels tall."""
-    return METRES * FOCAL / height
+def distance_of(height: float, image_hw: tuple[int, int]) -> float:
+    """Metres to somebody who stands `height` pixels tall in a picture of a height and width."""
+    return METRES * FOCAL * min(image_hw) / height
 
 
 def make_wall(height: int, width: int) -> tuple[ndarray, ndarray]:
@@ -55,7 +57,7 @@ def add_surface_(depth: ndarray, normals: ndarray, figure: Figure, part_map: nda
     for part, first, end in zip(figure.parts, ends[:-1], ends[1:], strict=True):
         if first < end:
             surface[first:end] = make_surface(part, points[:, first:end]).T
-    depth.reshape(-1)[pixels] = figure.distance * (1 - surface[:, 3] / FOCAL)
+    depth.reshape(-1)[pixels] = figure.distance * (1 - surface[:, 3] / (FOCAL * min(depth.shape)))
     normals.reshape(-1, 3)[pixels] = surface[:, :3]
 
 

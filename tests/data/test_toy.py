@@ -226,7 +226,7 @@ def test_depth_and_normals_are_known_but_for_crowds(folder, train):
         crowds += crowd.any()
         assert (depth[crowd] == 0).all() and (normals[crowd] == -1).all()
         lengths = np.linalg.norm(normals, axis=2)
-        assert depth[~crowd].min() > 1 and depth.max() <= 12 and np.abs(lengths[~crowd] - 1).max() < 0.01
+        assert depth[~crowd].min() > 0.5 and depth.max() <= 12 and np.abs(lengths[~crowd] - 1).max() < 0.01
         # Nobody has a surface that looks away from the viewer; the ground looks at him.
         assert normals[~crowd][:, 2].min() > -0.01 and (depth[labels > 0] < 12).all()
         assert ((depth == 12) <= (normals[..., 2] > 0.99)).all()
@@ -238,7 +238,8 @@ def test_whoever_is_drawn_larger_is_nearer(train, folder):
     for record in train.anns.values():
         if not record["iscrowd"] and record["keypoints"][2::3].count(2) == 17:
             depth = read_maps(folder, record["image_id"])[1]
-            heights.append(record["bbox"][3])
+            image = train.imgs[record["image_id"]]
+            heights.append(record["bbox"][3] / min(image["height"], image["width"]))
             metres.append(np.median(depth[quietly(train.annToMask, record) > 0]))
     assert len(heights) > 10 and np.corrcoef(np.log(heights), np.log(metres))[0, 1] < -0.9
 
