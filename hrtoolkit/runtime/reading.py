@@ -17,6 +17,7 @@ from .resample import blend, neighbours, resize_like_torch
 from .views import Look
 
 IGNORED = 255  # in label maps: nothing is known of this pixel
+MOST = 20.0  # of an exponent, which keeps the numbers of a network that has learnt little finite
 CHUNK_VALUES = 2**23  # scores at full size that are held at once
 Arrays = Mapping[str, ndarray]  # outputs of a network, by name
 Settings = Mapping[str, Any]
@@ -162,7 +163,7 @@ def _to_values(maps: ndarray, values: str, typical: float) -> ndarray:
     """What outputs [C, H, W] stand for, float32."""
     if values == "unit_vector":
         return maps / np.maximum(np.linalg.norm(maps, axis=0), np.float32(1e-12))
-    return np.float32(typical) * (np.exp(maps) if values == "positive" else maps)
+    return np.float32(typical) * (np.exp(maps.clip(-MOST, MOST)) if values == "positive" else maps)
 
 
 def read_categories(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:

@@ -18,6 +18,7 @@ from hrtoolkit.tasks.dense.checks import check_value_files
 from hrtoolkit.tasks.dense.reading import channel_axis, read_value_file, read_value_size
 
 LENGTHS = (0.9, 1.1)  # that unit vectors may have in a file, which rounds them
+LOOKED_AT = 1000  # of the vectors of a file, spread over it
 
 
 @DATASETS.register_module()
@@ -94,19 +95,22 @@ class ValuePairs(LabelledImages):
                 f"{path}: nobody says what a step of a PNG is worth; set the dataset's scale (0.001 for depth in "
                 "millimetres), and for normals of 8 bit scale=2/255 and offset=-1"
             )
-        channels_first = channel_axis(stored.shape, len(self.scheme.names), path) == 0
-        numbers = stored if channels_first else np.moveaxis(np.atleast_3d(stored), 2, 0)
-        self.check_size(sample, numbers.shape[1:])
-        if self.scale is not None or self.offset:  # in double precision: 3000 mm are 3 m, and not 3.0000002
+        axis = channel_axis(stored.shape, len(self.scheme.names), path)
+        planes = np.ascontiguousarray(np.moveaxis(np.atleast_3d(stored), axis, 0))  # [C, H, W]
+        self.check_size(sample, planes.shape[1:])
+        # In double precision: 3000 mm are 3 m, and not 3.0000002. The few steps of a PNG are looked up.
+        numbers = np.arange(np.iinfo(planes.dtype).max + 1) if steps else planes
+        if self.scale is not None or self.offset:
             numbers = numbers.astype(np.float64) * (1 if self.scale is None else self.scale) + self.offset
         values = numbers.astype(np.float32)
-        unknown = ~np.isfinite(values).all(axis=0)
         if steps:
-            unknown |= stored == 0 if stored.ndim == 2 else (stored == 0).all(axis=2)
+            values, unknown = values[planes], ~planes.any(axis=0)
+        else:
+            unknown = ~np.isfinite(values).all(axis=0)
         if self.scheme.values == "positive":
             unknown |= ~(values > 0).all(axis=0)
         elif self.scheme.values == "unit_vector":
-            lengths = np.linalg.norm(values, axis=0)
+            lengths = np.sqrt(np.einsum("chw,chw->hw", values, values))
             unknown |= lengths == 0
             _check_lengths(lengths[~unknown], path)
             values /= np.where(lengths > 0, lengths, 1)
@@ -122,7 +126,7 @@ def _check_lengths(lengths: ndarray, path: str) -> None:
     """Refuse vectors that rounding alone does not keep from the length 1."""
     if not lengths.size:
         return
-    middle = float(np.median(lengths))
+    middle = float(np.median(lengths[:: -(-lengths.size // LOOKED_AT)]))
     if not LENGTHS[0] <= middle <= LENGTHS[1]:
         raise DataError(
             f"{path}: half of the vectors are longer than {middle:.3g}, and unit vectors have the length 1; set the "

@@ -20,6 +20,7 @@ from hrtoolkit.ranges import Positive, Share
 from hrtoolkit.records import ValueMap
 from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.drawing import draw
+from hrtoolkit.runtime.reading import MOST
 from hrtoolkit.schemes import SchemeLike, ValueScheme, resolve_scheme
 from hrtoolkit.tasks.dense.loss import AbsoluteError, CosineError, MaskedLoss
 
@@ -96,7 +97,7 @@ class DenseHead(BaseHead[BatchTargets]):
         outputs = outputs.float()
         if self.scheme.values == "unit_vector":
             return F.normalize(outputs, dim=-3)
-        return self.typical * (outputs.exp() if self.scheme.values == "positive" else outputs)
+        return self.typical * (outputs.clamp(-MOST, MOST).exp() if self.scheme.values == "positive" else outputs)
 
     def loss(self, maps: list[Tensor], targets: BatchTargets, frames: Frame) -> dict[str, Tensor]:
         truth = join_values(targets, [side * self.stride for side in maps[0].shape[-2:]])

@@ -132,3 +132,9 @@ def test_the_runtime_gives_the_same(scheme, view):
         summed, told = other.to_dict()["values"], one.to_dict()["values"]
         assert all(summed[name] == pytest.approx(told[name], abs=1e-3) for name in model.head.scheme.names)
         assert other.draw().shape == one.draw().shape == image.shape
+
+
+def test_a_network_that_has_learnt_nothing_gives_finite_depth():
+    head = DenseHead([4], [4], scheme="depth", typical=10.0)
+    values = head.to_values(torch.tensor([[-500.0, 500.0]]))
+    assert values.isfinite().all() and (values > 0).all()
