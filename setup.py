@@ -51,6 +51,7 @@ setup(
         "hrtoolkit.tasks",
         "hrtoolkit.tasks.bottom_up",
         "hrtoolkit.tasks.classification",
+        "hrtoolkit.tasks.dense",
         "hrtoolkit.tasks.detection",
         "hrtoolkit.tasks.face",
         "hrtoolkit.tasks.pose",

@@ -20,10 +20,11 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
+from hrtoolkit.errors import OptionError
 from hrtoolkit.masks import Masks
-from hrtoolkit.records import LabelMap, Objects, Record
+from hrtoolkit.records import LabelMap, Objects, Record, ValueMap
 from hrtoolkit.runtime import geometry
-from hrtoolkit.schemes import IGNORED, Scheme
+from hrtoolkit.schemes import IGNORED, Scheme, ValueScheme
 
 Size = tuple[int, int]
 Settings = dict[str, object]  # of a part, in plain values that json can hold
@@ -113,6 +114,18 @@ class Frame:
         """
         raise NotImplementedError
 
+    def values_to_input(self, values: ndarray) -> ndarray:
+        """Maps of numbers [C, H, W] in the input, float32 [C, h, w], NaN where it reaches beyond the image.
+
+        Each pixel is that of the image that a label map has there; what numbers become where the image is turned or
+        mirrored is another matter, see `to_input`.
+        """
+        raise NotImplementedError
+
+    def turn(self) -> ndarray:
+        """What becomes of directions (right, down), a rotation or reflection [2, 2]."""
+        return np.diag([-1.0 if self.mirror else 1.0, 1.0])
+
 
 @dataclass(frozen=True)
 class Warp(Frame):
@@ -162,6 +175,20 @@ class Warp(Frame):
         height, width = self.input_hw
         warped = cv2.warpAffine(label_map, self.matrix, (width, height), flags=cv2.INTER_NEAREST, borderValue=IGNORED)
         return exchange_classes(warped, flip_order) if self.mirror else warped
+
+    def values_to_input(self, values: ndarray) -> ndarray:
+        height, width = self.input_hw
+        nearest = cv2.INTER_NEAREST
+        return np.stack(
+            [cv2.warpAffine(v, self.matrix, (width, height), flags=nearest, borderValue=np.nan) for v in values]
+        )
+
+    def turn(self) -> ndarray:
+        mirror = super().turn()
+        # The rotation that is nearest to the matrix, which may scale x and y by other factors (UDP).
+        (a, b), (c, d) = self.matrix[:, :2] @ mirror
+        cos, sin = np.array([a + d, c - b]) / np.hypot(a + d, c - b)
+        return np.array([[cos, -sin], [sin, cos]]) @ mirror
 
     def _warp_mask(self, mask: ndarray) -> ndarray:
         """A mask [H, W] of the image in the input: half of a pixel or more of it is all of it."""
@@ -234,15 +261,24 @@ class Resized(Frame):
         return masks.draw((height, width), bool(self.mirror))
 
     def labels_to_input(self, label_map: ndarray, flip_order: Sequence[int]) -> ndarray:
+        labels = self._nearest(label_map, IGNORED)
+        return exchange_classes(labels, flip_order) if self.mirror else labels
+
+    def values_to_input(self, values: ndarray) -> ndarray:
+        return self._nearest(values, np.nan)
+
+    def _nearest(self, maps: ndarray, fill: float) -> ndarray:
+        """Maps [..., H, W] in the input, [..., h, w], by the nearest pixels; padding has another value."""
         left, top, width, height = self.window
         column, step = (left + width - 1, -1) if self.mirror else (left, 1)
         columns = (column + step * np.arange(width)) * self.image_hw[1] // self.scaled_hw[1]
         rows = (top + np.arange(height)) * self.image_hw[0] // self.scaled_hw[0]
-        labels = label_map[rows[:, None], columns]
-        if self.mirror:
-            labels = exchange_classes(labels, flip_order)
+        seen = maps[..., rows[:, None], columns]
         padding = self.input_hw[0] - height, self.input_hw[1] - width
-        return np.pad(labels, [(0, padding[0]), (0, padding[1])], constant_values=IGNORED) if any(padding) else labels
+        if not any(padding):
+            return seen
+        around = [(0, 0)] * (maps.ndim - 2) + [(0, padding[0]), (0, padding[1])]
+        return np.pad(seen, around, constant_values=fill)
 
 
 def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
@@ -261,6 +297,12 @@ def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
     """
     if isinstance(record, LabelMap):
         return LabelMap(frame.labels_to_input(record.label_map, scheme.flip_order()))
+    if isinstance(record, ValueMap):
+        assert isinstance(scheme, ValueScheme)
+        values = frame.values_to_input(record.values)
+        if frame.mirror and scheme.mirrored:
+            values = values[scheme.flip_order()]
+        return ValueMap(turn_values(values, frame.turn(), scheme) if scheme.directions else values)
     if not isinstance(record, Objects):
         return record
     points, visible = record.points, record.visible
@@ -282,6 +324,36 @@ def to_input(record: Record, frame: Frame, scheme: Scheme) -> Record:
         visible=visible,
         masks=None if record.masks is None else frame.masks_to_input(record.masks),  # type: ignore[arg-type]
     )
+
+
+def turn_values(values: ndarray, turn: ndarray, scheme: ValueScheme) -> ndarray:
+    """Values that point to somewhere in an image, after it was turned or mirrored; others are left as they are.
+
+    Args:
+        values: [C, h, w].
+        turn: of directions (right, down), [2, 2].
+        scheme: of the values.
+
+    Raises:
+        OptionError: the image is turned, and the scheme has but one of both directions.
+    """
+    turned, matrix = values.copy(), turn.tolist()
+    axes = [scheme.along(axis) for axis in (0, 1)]
+    for axis, one in enumerate(axes):
+        if one is None:
+            continue
+        place, sign = one
+        turned[place] = matrix[axis][axis] * values[place]
+        if matrix[axis][1 - axis]:
+            other = axes[1 - axis]
+            if other is None:
+                raise OptionError(
+                    f"{scheme.names[place]!r} points along one axis of the image, and nobody knows what it is where "
+                    "the image is turned: set the augmentation's rotation to 0, or name the value along the other axis "
+                    "in the scheme's directions"
+                )
+            turned[place] += sign * other[1] * matrix[axis][1 - axis] * values[other[0]]
+    return turned
 
 
 def exchange_classes(label_map: ndarray, flip_order: Sequence[int]) -> ndarray:

@@ -142,6 +142,32 @@ def convolve_joined(maps: list[Tensor], conv: nn.Conv2d, norm: nn.Module, align_
     return total if fused else norm(total)
 
 
+def two_convolutions(channels: int, outputs: int) -> nn.Sequential:
+    """Two 1x1 convolutions for joined maps, with a normalisation and ReLU between (arXiv:1908.07919, Sec. 3.2)."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 1),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, outputs, 1),
+    )
+
+
+def convolve_twice(maps: list[Tensor], layers: nn.Sequential, align_corners: bool = False) -> Tensor:
+    """What `Concat` and `two_convolutions` give, without joining the maps, see `convolve_joined`.
+
+    Args:
+        maps: [B, C_i, h_i, w_i], finest first; a single map is taken for the joined one.
+        layers: of `two_convolutions`.
+        align_corners: of the bilinear enlarging.
+
+    Returns:
+        [B, outputs, h_0, w_0].
+    """
+    conv, norm, relu, last = layers
+    assert isinstance(conv, nn.Conv2d)
+    return last(relu(convolve_joined(maps, conv, norm, align_corners)))
+
+
 def convolve_maps(maps: list[Tensor], weight: Tensor, bias: Tensor | None, align_corners: bool = False) -> Tensor:
     """What `Concat` and a 1x1 convolution give, without joining the maps, see `convolve_joined`.
 

@@ -53,6 +53,16 @@ class LabelMap(records.LabelMap):
         return self
 
 
+class ValueMap(records.ValueMap):
+    """Numbers of every pixel."""
+
+    __slots__ = ()
+
+    def as_prediction(self) -> ValueMap:
+        """The best prediction that there can be."""
+        return self
+
+
 class Category(records.Category):
     """The class of an image."""
 
@@ -63,14 +73,14 @@ class Category(records.Category):
         return self
 
 
-Record = Objects | LabelMap | Category
+Record = Objects | LabelMap | ValueMap | Category
 
 
 def join(several: Sequence[Record]) -> Record:
     """The records of one sample as one: what several crops showed side by side; the default `finish`.
 
     Args:
-        several: one at least; of label maps and categories exactly one.
+        several: one at least; of maps and categories exactly one.
     """
     if len(several) == 1:
         return several[0]

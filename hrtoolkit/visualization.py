@@ -66,6 +66,14 @@ def write_label_map(path: str | os.PathLike[str], label_map: np.ndarray, scheme:
         image.save(file, format="PNG")
 
 
+def write_value_map(path: str | os.PathLike[str], values: np.ndarray) -> None:
+    """Write numbers [C, H, W] as NumPy's .npy: float32 [H, W] of one number a pixel, [H, W, C] of several."""
+    data = io.BytesIO()
+    numbers = values[0] if len(values) == 1 else values.transpose(1, 2, 0)
+    np.save(data, np.ascontiguousarray(numbers, np.float32), allow_pickle=False)
+    _replace_file(Path(path), data.getvalue())
+
+
 def plot_curves(
     curves: Mapping[str, Sequence[tuple[float, float]]],
     path: str | os.PathLike,

@@ -11,6 +11,7 @@ import torch
 from mmengine import Config
 
 import hrtoolkit.tasks.classification
+import hrtoolkit.tasks.dense
 import hrtoolkit.tasks.detection
 import hrtoolkit.tasks.face
 import hrtoolkit.tasks.pose
@@ -27,9 +28,9 @@ from hrtoolkit.frames import Frame, to_input
 from hrtoolkit.masks import Masks
 from hrtoolkit.metric import BaseMetric
 from hrtoolkit.parts import BaseBackbone, BaseHead, BaseNeck
-from hrtoolkit.records import Category, LabelMap, Objects
+from hrtoolkit.records import Category, LabelMap, Objects, ValueMap
 from hrtoolkit.samples import BaseSamples, Input
-from hrtoolkit.schemes import ClassScheme, KeypointScheme, resolve_scheme
+from hrtoolkit.schemes import ClassScheme, KeypointScheme, ValueScheme, resolve_scheme
 from hrtoolkit.views import BaseAugmentation, BaseView, Crop
 
 from .test_configs import FROM_THE_DATA, SINGLE
@@ -76,6 +77,12 @@ def make_records(scheme):
         return [
             Objects(boxes, labels, points=points, visible=visible, areas=np.full(1, 3600.0), sizes=np.full(1, 60.0))
         ]
+    if isinstance(scheme, ValueScheme):
+        values = rng.uniform(0.5, 2, (len(scheme.names), *IMAGE.shape[:2])).astype(np.float32)
+        if scheme.values == "unit_vector":
+            values /= np.linalg.norm(values, axis=0)
+        values[:, :9] = np.nan
+        return [ValueMap(values)]
     masks = Masks(IMAGE.shape[:2], [[[30, 20, 90, 20, 90, 80, 30, 80]]])
     label_map = rng.integers(0, min(len(scheme.names), 250), IMAGE.shape[:2]).astype(np.uint8)
     return [Objects(boxes, labels, masks=masks, areas=np.full(1, 3600.0)), LabelMap(label_map), Category(0)]
@@ -227,7 +234,8 @@ def small_config(name):
     """The model section of a shipped config with a part of this name, with a tiny backbone and small images."""
     if name not in configs_by_part():  # no shipped config uses it: behind a backbone of its own
         backbone, view = dict(type="HRNet", **TINY), dict(type="ResizeCenterCrop", input_size=(64, 64))
-        return Config(dict(model=dict(backbone=backbone, head=dict(type=name, scheme=3), view=view)))
+        scheme = ["a", "b"] if registry.HEADS.get(name).kind is ValueScheme else 3
+        return Config(dict(model=dict(backbone=backbone, head=dict(type=name, scheme=scheme), view=view)))
     return shrink(load_config(configs_by_part()[name]))
 
 
@@ -271,10 +279,13 @@ def test_a_loss_is_a_number_to_learn_from(role, name):
     loss = OURS[role][name]()
     raw = torch.randn(2, 3, 16, 16, requires_grad=True)
     labels = torch.randint(3, (2, 16, 16))
-    try:
-        value = loss(raw, labels)
-    except TypeError:  # a loss of heatmaps, which takes weights
-        value = loss(raw, torch.rand(2, 3, 16, 16), torch.ones(2, 3))
+    # Of classes, of heatmaps, which takes weights, and of numbers.
+    for truth in ((labels,), (torch.rand(2, 3, 16, 16), torch.ones(2, 3)), (torch.rand(2, 3, 16, 16),)):
+        try:
+            value = loss(raw, *truth)
+            break
+        except (TypeError, RuntimeError):
+            continue
     value.backward()
     assert value.ndim == 0 and torch.isfinite(value) and raw.grad.abs().sum() > 0
 
@@ -284,7 +295,8 @@ def test_a_metric_finds_the_truth_perfect_and_survives_what_is_missing(role, nam
     metric = OURS[role][name]()
     tried = 0
     kinds = dict.fromkeys(("coco", "mpii", "300w", "coco_wholebody"), KeypointScheme)
-    for known, kind in (*kinds.items(), ("camvid", ClassScheme)):
+    values = ("depth", ValueScheme), ("normals", ValueScheme)
+    for known, kind in (*kinds.items(), ("camvid", ClassScheme), *values):
         scheme = resolve_scheme(known, kind)
         for truth in make_records(scheme):
             best = truth.as_prediction()

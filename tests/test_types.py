@@ -13,19 +13,19 @@ from hrtoolkit import balance, checkpoints, metric, model, parts, records, sampl
 from hrtoolkit.importers import annotated, formats
 from hrtoolkit.keypoints import codecs
 from hrtoolkit.predict import Picture, Prediction, Predictor, Source, boxes, open_source
-from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme, known
+from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme, ValueScheme, known
 
 PUBLIC = [
     *(getattr(hrtoolkit, name) for name in hrtoolkit.__all__ if name != "__version__"),
     *(Picture, Prediction, Predictor, Source, open_source, boxes.use_boxes, boxes.use_detector, boxes.Boxes),
-    *(records.Objects, records.LabelMap, records.Category, records.join),
+    *(records.Objects, records.LabelMap, records.ValueMap, records.Category, records.join),
     *(parts.Backbone, parts.BaseBackbone, parts.Neck, parts.BaseNeck, parts.Head, parts.BaseHead),
     *(model.Branch, model.Model, model.Balance, balance.BaseBalance),
     *(codecs.Codec, codecs.BaseCodec),
     *(views.View, views.BaseView, views.Augmentation, views.BaseAugmentation, views.Crop),
     *(samples.Samples, samples.BaseSamples, samples.Images, samples.Crops, samples.Input),
     *(metric.Metric, metric.BaseMetric, metric.Writer, metric.BaseWriter),
-    *(Scheme, KeypointScheme, ClassScheme, known.register_scheme, known.resolve_scheme),
+    *(Scheme, KeypointScheme, ClassScheme, ValueScheme, known.register_scheme, known.resolve_scheme),
     *(checkpoints.register_format, formats.register_format, annotated.Picture),
 ]
 # supervision is an optional package: here only its name matters.

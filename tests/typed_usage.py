@@ -22,7 +22,7 @@ from hrtoolkit.model import Branch, Model
 from hrtoolkit.parts import BaseBackbone, BaseHead, Stacked
 from hrtoolkit.predict import Picture, Prediction, Predictor, open_source
 from hrtoolkit.predict.boxes import use_boxes
-from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.records import Category, LabelMap, Objects, Record, ValueMap
 from hrtoolkit.samples import BaseSamples, Images, Inputs
 from hrtoolkit.schemes import ClassScheme, Scheme, resolve_scheme
 from hrtoolkit.tasks.classification.augmentation import RandomResizedCrop
@@ -44,6 +44,8 @@ def predict(folder: Path, frame: ndarray) -> list[float]:
             assert_type(record.select(record.labels == 0), Objects)
         elif isinstance(record, LabelMap):
             assert_type(record.label_map, ndarray)
+        elif isinstance(record, ValueMap):
+            assert_type(record.values, ndarray)
         else:
             assert_type(record, Category)
         for thing in prediction.to_dict()["objects"]:

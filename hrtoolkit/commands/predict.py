@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         nargs="+",
         default=[],
-        help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, masks",
+        help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, values, masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")

@@ -27,7 +27,7 @@ from hrtoolkit.export.graph import IMAGES, Network
 from hrtoolkit.files import write_atomically
 from hrtoolkit.masks import Masks
 from hrtoolkit.predict.predictor import Predictor
-from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.records import Category, LabelMap, Objects, Record, ValueMap
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.network import open_network, read_settings
 from hrtoolkit.samples import Input
@@ -171,7 +171,7 @@ def find_all(predictor: Any, examples: Examples) -> list[Record]:
 
 def adopt(record: Any) -> Record:
     """A record of the runtime as one of the toolkit."""
-    kind = {one.__name__: one for one in (Objects, LabelMap, Category)}[type(record).__name__]
+    kind = {one.__name__: one for one in (Objects, LabelMap, ValueMap, Category)}[type(record).__name__]
     values = record._asdict()
     if values.get("masks") is not None:
         values["masks"] = Masks(values["masks"].size_hw, values["masks"].run_lengths())
@@ -198,11 +198,16 @@ def compare_records(mine: Sequence[Record], theirs: Sequence[Record]) -> dict[st
         of points and boxes with a score of 0.1 at least how many were compared, the largest and the mean shift in
         pixels, the share that moved by more than 0.01 pixels, the share of people or objects that only one has found,
         and of masks the mean share of their pixels that changed; of label maps the share of pixels that changed; of
-        categories the share of images whose class changed, and the largest change of a score.
+        numbers the largest and the mean change; of categories the share of images whose class changed, and the largest
+        change of a score.
     """
     if isinstance(mine[0], LabelMap):
         changed = [(a.label_map != b.label_map).mean() for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
         return {"changed_pixels": float(np.mean(changed)), "changed_pixels_of_worst_image": float(max(changed))}
+    if isinstance(mine[0], ValueMap):
+        changes = [np.abs(a.values - b.values) for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
+        largest, means = [one.max() for one in changes], [one.mean() for one in changes]
+        return {"largest_change_of_a_number": float(max(largest)), "mean_change_of_a_number": float(np.mean(means))}
     if isinstance(mine[0], Category):
         changed = [a.label != b.label for a, b in zip(mine, theirs, strict=True)]  # type: ignore[union-attr]
         scores = [np.abs(a.class_scores - b.class_scores).max() for a, b in zip(mine, theirs, strict=True)]  # type: ignore

@@ -19,7 +19,7 @@ from hrtoolkit.runtime.network import LAYOUT, SETTINGS, hash_files, model_files
 from hrtoolkit.runtime.reading import FINISH, READ
 from hrtoolkit.runtime.scheme import SCHEME
 from hrtoolkit.runtime.views import VIEWS
-from hrtoolkit.schemes import KeypointScheme, Scheme
+from hrtoolkit.schemes import Scheme
 from hrtoolkit.version import __version__
 
 Format = Literal["onnx", "openvino", "pt2"]
@@ -85,9 +85,8 @@ def describe(
 
 def scheme_fields(scheme: Scheme) -> dict[str, Any]:
     """What `scheme.json` says."""
-    kind = "keypoints" if isinstance(scheme, KeypointScheme) else "classes"
     fields = dataclasses.asdict(scheme)
-    return {"kind": kind, "colors": fields.pop("palette"), **fields}
+    return {"kind": scheme.OUTPUTS, "colors": fields.pop("palette"), **fields}
 
 
 def write_folder(folder: Path, told: Mapping[str, Any], scheme: Scheme, config: str | None) -> None:

@@ -139,5 +139,5 @@ def with_objects(predictions: Iterable[dict], title: str) -> Iterator[dict]:
     """
     for one in predictions:
         if "objects" not in one:
-            raise UserError(f"{title} has objects and people; save label maps and classes in another one")
+            raise UserError(f"{title} has objects and people; save maps and classes in another one")
         yield one

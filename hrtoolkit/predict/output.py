@@ -22,12 +22,13 @@ from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
 from hrtoolkit.predict.video import VideoWriter
-from hrtoolkit.records import LabelMap, Objects
+from hrtoolkit.records import LabelMap, Objects, ValueMap
 from hrtoolkit.schemes import ClassScheme, Scheme
-from hrtoolkit.visualization import write_image, write_label_map
+from hrtoolkit.visualization import write_image, write_label_map, write_value_map
 
 JOURNAL, STATE = "predictions.jsonl", "run.json"
-PICTURES, LABELS, MASKS = FOLDERS = ("pictures", "labels", "masks")
+PICTURES, LABELS, VALUES, MASKS = FOLDERS = ("pictures", "labels", "values", "masks")
+MAPS = FOLDERS[1:]
 DRAWN = (".jpg", ".jpeg", ".png")  # pictures that keep their suffix; the others become .jpg
 AHEAD = 16  # predictions that may wait for being written
 LONGEST_NAME = 200  # bytes, of a file; systems allow 255
@@ -45,7 +46,8 @@ class Output:
         settings: what predictions depend on, in plain values.
         pictures: draw them.
         save: further formats: of `tables.FORMATS`, a file name with the suffix of one, "labels" (label maps as palette
-            PNGs) or "masks" (PNGs with the number of the object of each pixel, from 1).
+            PNGs), "values" (numbers of pixels as .npy) or "masks" (PNGs with the number of the object of each pixel,
+            from 1).
 
     Raises:
         UserError: a format is not known, the folder cannot be written, or it holds something else.
@@ -61,8 +63,8 @@ class Output:
     ):
         self.folder, self.scheme, self.settings = Path(folder), scheme, dict(settings)
         self.save = [name for name in save if name != "jsonl"]
-        self.tables = [find_format(name) for name in self.save if name not in (LABELS, MASKS)]
-        self.folders = [PICTURES] * pictures + [name for name in (LABELS, MASKS) if name in self.save]
+        self.tables = [find_format(name) for name in self.save if name not in MAPS]
+        self.folders = [PICTURES] * pictures + [name for name in MAPS if name in self.save]
         check_writable(self.folder, folder=True)
         self.videos: list[str] = []  # that are finished
         self.done: set[str] = set()  # names of sources
@@ -199,6 +201,8 @@ class Output:
         if LABELS in self.folders and isinstance(record, LabelMap):
             assert isinstance(scheme, ClassScheme)
             write_label_map(self.folder / LABELS / f"{name}.png", record.label_map, scheme)
+        if VALUES in self.folders and isinstance(record, ValueMap):
+            write_value_map(self.folder / VALUES / f"{name}.npy", record.values)
         if MASKS in self.folders and isinstance(record, Objects) and record.masks is not None:
             numbers = np.zeros(prediction.image.shape[:2], np.uint16)
             drawn = record.masks.draw()

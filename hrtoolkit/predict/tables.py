@@ -41,8 +41,13 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
 
     Args:
         predictions: of `Prediction.to_dict`.
+
+    Raises:
+        UserError: they are maps of numbers.
     """
     for one in predictions:
+        if "values" in one:
+            raise UserError("tables have no maps of numbers; save values instead, a .npy a picture")
         place = {name: one.get(name) for name in ("source", "frame", "time")}
         for label, pixels in one.get("pixels", {}).items():
             yield place | {"label": label, "pixels": pixels}

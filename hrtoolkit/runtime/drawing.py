@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .masks import Masks
-from .records import Category, LabelMap, Record
+from .records import Category, LabelMap, Record, ValueMap
 from .sides import left_first
 
 Color = tuple[int, int, int]
@@ -25,6 +25,7 @@ SUBPIXEL_BITS = 4  # OpenCV draws in fixed point: coordinates are given in 1/16 
 CAPTION_HEIGHT = 18
 POINT_THRESHOLD, OBJECT_THRESHOLD = 0.2, 0.5  # points below are drawn faintly, objects below are not
 FAINT = 0.35  # opacity
+SHOWN_PERCENT = (1, 99)  # of the numbers of a map, that its colors tell apart
 LEGEND_SHARE = 0.01  # of the pixels, that a class named in a picture has at least
 
 
@@ -39,6 +40,25 @@ class ClassNames(Protocol):
     @property
     def palette(self) -> Sequence[Color]:
         """RGB of each."""
+        ...
+
+
+class ValueNames(Protocol):
+    """What drawing asks of a scheme of values."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the values."""
+        ...
+
+    @property
+    def values(self) -> str:
+        """What they may be: "any", "positive" or "unit_vector"."""
+        ...
+
+    @property
+    def unit(self) -> str:
+        """Of the values; empty where nobody says."""
         ...
 
 
@@ -73,6 +93,8 @@ def draw(image: np.ndarray, record: Record, scheme: Any) -> np.ndarray:
     """
     if isinstance(record, LabelMap):
         return draw_label_map(image, record.label_map, scheme)
+    if isinstance(record, ValueMap):
+        return draw_value_map(image, record.values, scheme)
     if isinstance(record, Category):
         return draw_category(image, record.label, record.class_scores, scheme.names)
     if record.points is not None:
@@ -150,6 +172,39 @@ def draw_label_map(image: np.ndarray, label_map: np.ndarray, scheme: ClassNames,
         ink = (0, 0, 0) if np.dot(color, (0.299, 0.587, 0.114)) > 110 else (255, 255, 255)
         top += _write_text(drawn, scheme.names[label], (0, top), background=color, color=ink, scale=side / 1600)
     return drawn
+
+
+def draw_value_map(image: np.ndarray, values: np.ndarray, scheme: ValueNames) -> np.ndarray:
+    """Show numbers in place of an image, which stays faint where nothing is known.
+
+    Unit vectors of three numbers v are the color (v + 1) / 2. Of others each number has a picture of its own, side by
+    side: the larger the brighter, with the range that is shown; of positive ones equal factors look alike.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        values: float32 [C, H, W]; NaN where nothing is known.
+        scheme: what they are.
+    """
+    faint = cv2.convertScaleAbs(image, alpha=FAINT)
+    if scheme.values == "unit_vector" and len(values) == 3:
+        known = np.isfinite(values).all(axis=0)
+        colors = (np.where(known, values, 0) + 1).transpose(1, 2, 0) * 127.5
+        return np.where(known[..., None], np.rint(colors).clip(0, 255).astype(np.uint8), faint)
+    pictures = []
+    for name, numbers in zip(scheme.names, values, strict=True):
+        known = np.isfinite(numbers)
+        if not known.any():
+            pictures.append(draw_text(faint, f"{name}: nothing is known"))
+            continue
+        low, high = np.percentile(numbers[known], SHOWN_PERCENT).tolist()
+        shown, ends = np.where(known, numbers, low), np.array([low, high])
+        if scheme.values == "positive":
+            shown, ends = np.log(np.maximum(shown, 1e-12)), np.log(np.maximum(ends, 1e-12))
+        levels = (shown - ends[0]) * (255 / max(ends[1] - ends[0], 1e-12))
+        colors = cv2.applyColorMap(np.rint(levels).clip(0, 255).astype(np.uint8), cv2.COLORMAP_MAGMA)[..., ::-1]
+        told = f"{name} {low:.3g} to {high:.3g} {scheme.unit}".rstrip()
+        pictures.append(draw_text(np.where(known[..., None], colors, faint), told))
+    return np.hstack(pictures)
 
 
 def draw_category(

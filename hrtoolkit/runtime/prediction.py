@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from .drawing import draw
-from .records import Category, LabelMap, Objects, Record
+from .records import Category, LabelMap, Objects, Record, ValueMap
 from .sources import Source
 
 MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
@@ -26,7 +26,7 @@ class ObjectDict(TypedDict, total=False):
 
 
 class PredictionDict(TypedDict, total=False):
-    """A prediction as json can hold it: of `pixels`, `classes` and `objects` it has one."""
+    """A prediction as json can hold it: of `pixels`, `values`, `classes` and `objects` it has one."""
 
     source: str
     width: int
@@ -34,6 +34,7 @@ class PredictionDict(TypedDict, total=False):
     frame: int
     time: float
     pixels: dict[str, int]  # of each class in a label map
+    values: dict[str, dict[str, float]]  # of each number in a map its "min", "median" and "max"
     classes: dict[str, float]  # scores of the best ones
     objects: list[ObjectDict]
 
@@ -59,7 +60,7 @@ class Prediction:
 
         Returns:
             of keypoints (x, y, score) of every person [N, 3]; of objects those of the class; of a label map its mask,
-            bool [H, W]; of an image the score of the class.
+            bool [H, W]; of values their map, float32 [H, W]; of an image the score of the class.
 
         Raises:
             KeyError: the scheme has no such name.
@@ -69,6 +70,8 @@ class Prediction:
         place, record = self.scheme.names.index(name), self.record
         if isinstance(record, LabelMap):
             return record.label_map == place
+        if isinstance(record, ValueMap):
+            return record.values[place]
         if isinstance(record, Category):
             assert record.class_scores is not None, "predictions have scores"
             return float(record.class_scores[place])
@@ -93,6 +96,8 @@ class Prediction:
         if isinstance(record, LabelMap):
             counts = np.bincount(record.label_map.ravel(), minlength=len(names))
             found["pixels"] = {names[i]: int(counts[i]) for i in np.flatnonzero(counts[: len(names)])}
+        elif isinstance(record, ValueMap):
+            found["values"] = {n: _sum_up(one) for n, one in zip(names, record.values, strict=True)}
         elif isinstance(record, Category):
             assert record.class_scores is not None, "predictions have scores"
             best = np.argsort(-record.class_scores, kind="stable")[:MOST_CATEGORIES].tolist()
@@ -100,6 +105,14 @@ class Prediction:
         else:
             found["objects"] = _list_objects(record, self.scheme)
         return found
+
+
+def _sum_up(numbers: ndarray) -> dict[str, float]:
+    """The smallest, the middle and the largest of the numbers that are finite."""
+    finite = numbers[np.isfinite(numbers)]
+    if not finite.size:
+        return {}
+    return {"min": float(finite.min()), "median": float(np.median(finite)), "max": float(finite.max())}
 
 
 def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:

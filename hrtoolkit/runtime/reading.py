@@ -12,11 +12,12 @@ from numpy import ndarray
 from . import geometry
 from .masks import Masks, paste_masks
 from .oks import collect_people, oks_nms, pairwise_oks, rescore, soft_oks_nms
-from .records import Category, LabelMap, Objects, Record, join
-from .resample import resize_like_torch
+from .records import Category, LabelMap, Objects, Record, ValueMap, join
+from .resample import blend, neighbours, resize_like_torch
 from .views import Look
 
 IGNORED = 255  # in label maps: nothing is known of this pixel
+MOST = 20.0  # of an exponent, which keeps the numbers of a network that has learnt little finite
 CHUNK_VALUES = 2**23  # scores at full size that are held at once
 Arrays = Mapping[str, ndarray]  # outputs of a network, by name
 Settings = Mapping[str, Any]
@@ -128,6 +129,43 @@ def _unwarp(scores: ndarray, matrix: ndarray, image_hw: tuple[int, int]) -> ndar
     return np.stack([cv2.warpAffine(one, matrix, size_wh, flags=flags, borderMode=border) for one in scores])
 
 
+def read_value_maps(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The numbers of every pixel of each image, from `values` [B, C, h, w].
+
+    Args:
+        outputs: of B images.
+        looks: at the images.
+        settings: `align_corners`, of all resizing; `values`, what the numbers may be, and `typical`, their size.
+    """
+    records: list[Record] = []
+    for raw, look in zip(outputs["values"], looks, strict=True):
+        maps = resize_like_torch(raw, look.pixels.shape[:2], settings["align_corners"])
+        if look.matrix is None:
+            height, width = look.content_hw
+            maps = resize_like_torch(maps[:, :height, :width], look.image_hw, settings["align_corners"])
+        else:
+            maps = _at_image(maps, look.matrix, look.image_hw)
+        records.append(ValueMap(_to_values(maps, settings["values"], settings["typical"])))
+    return records
+
+
+def _at_image(maps: ndarray, matrix: ndarray, image_hw: tuple[int, int]) -> ndarray:
+    """Maps [C, h, w] of an input at the pixels of its image, [C, H, W], by a matrix [2, 3] that turns nothing."""
+    assert matrix[0, 1] == matrix[1, 0] == 0, "views of whole images turn nothing"
+    rows, columns = (
+        neighbours(matrix[axis, axis] * np.arange(side) + matrix[axis, 2], length)
+        for axis, side, length in ((1, image_hw[0], maps.shape[1]), (0, image_hw[1], maps.shape[2]))
+    )
+    return blend(maps, rows, columns)
+
+
+def _to_values(maps: ndarray, values: str, typical: float) -> ndarray:
+    """What outputs [C, H, W] stand for, float32."""
+    if values == "unit_vector":
+        return maps / np.maximum(np.linalg.norm(maps, axis=0), np.float32(1e-12))
+    return np.float32(typical) * (np.exp(maps.clip(-MOST, MOST)) if values == "positive" else maps)
+
+
 def read_categories(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
     """The class of each image, from `scores` [B, C]."""
     return [Category(int(scores.argmax()), scores) for scores in outputs["scores"]]
@@ -155,6 +193,7 @@ READ: dict[str, Callable[[Arrays, Sequence[Look], Settings], list[Record]]] = {
     "objects": read_objects,
     "people": read_people,
     "label_map": read_label_maps,
+    "value_map": read_value_maps,
     "category": read_categories,
 }
 

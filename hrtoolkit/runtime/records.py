@@ -44,6 +44,12 @@ class LabelMap(NamedTuple):
     label_map: ndarray  # uint8 [H, W], classes of the scheme; 255 is ignored
 
 
+class ValueMap(NamedTuple):
+    """Numbers of every pixel, such as its depth or its surface normal."""
+
+    values: ndarray  # float32 [C, H, W], in the order of the scheme; of truth NaN where nothing is known
+
+
 class Category(NamedTuple):
     """The class of an image."""
 
@@ -51,7 +57,7 @@ class Category(NamedTuple):
     class_scores: ndarray | None = None  # [C], of predictions
 
 
-Record = Objects | LabelMap | Category
+Record = Objects | LabelMap | ValueMap | Category
 
 
 def join(records: Sequence[Any]) -> Record:

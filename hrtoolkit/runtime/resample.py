@@ -175,7 +175,12 @@ def _neighbours(length: int, wanted: int, align_corners: bool) -> Neighbours:
     if align_corners:
         places = places * (np.float32(length - 1) / np.float32(max(wanted - 1, 1)))
     else:
-        places = np.maximum((places + 0.5) * (np.float32(length) / np.float32(wanted)) - 0.5, 0)
-    places = places.astype(np.float32)
+        places = (places + 0.5) * (np.float32(length) / np.float32(wanted)) - 0.5
+    return neighbours(places, length)
+
+
+def neighbours(places: ndarray, length: int) -> Neighbours:
+    """The two pixels around places [N] in a row of `length` pixels, which end at the first and the last."""
+    places = np.maximum(places, 0).astype(np.float32)
     first = np.minimum(places.astype(np.int64), length - 1)
     return Neighbours(first, np.minimum(first + 1, length - 1), np.clip(places - first.astype(np.float32), 0, 1))

@@ -24,14 +24,18 @@ class Scheme:
         palette: RGB of each name; empty where nobody says.
         skeleton: pairs of names that a picture joins by a line.
         classes: the kinds of things that have such keypoints; None where nobody says.
+        values: what numbers may be: "any", "positive" or "unit_vector".
+        unit: of numbers.
     """
 
-    kind: Literal["keypoints", "classes"]
+    kind: Literal["keypoints", "classes", "values"]
     names: tuple[str, ...]
     mirrored: tuple[tuple[str, str], ...] = ()
     palette: tuple[tuple[int, int, int], ...] = ()
     skeleton: tuple[tuple[str, str], ...] = ()
     classes: Scheme | None = None
+    values: str = "any"
+    unit: str = ""
 
     def skeleton_indices(self) -> list[tuple[int, int]]:
         """The lines of the skeleton as pairs of indices."""
@@ -65,4 +69,6 @@ def _make(content: Mapping[str, Any]) -> Scheme:
         palette=tuples("colors"),
         skeleton=tuples("skeleton"),
         classes=None if classes is None else _make(classes),
+        values=str(content.get("values", "any")),
+        unit=str(content.get("unit", "")),
     )

@@ -1,6 +1,6 @@
 """Schemes: what outputs stand for, the known ones by name, and records of one scheme in another."""
 
-from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
+from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme, ValueScheme
 from hrtoolkit.schemes.known import (
     SchemeLike,
     check_same,
@@ -16,6 +16,7 @@ __all__ = [
     "KeypointScheme",
     "Scheme",
     "SchemeLike",
+    "ValueScheme",
     "check_same",
     "convert",
     "register_scheme",

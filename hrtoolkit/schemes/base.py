@@ -1,4 +1,4 @@
-"""What the outputs of a network stand for: keypoints or classes, by name; indices always follow from the names."""
+"""What the outputs of a network stand for: keypoints, classes or values, by name; indices follow from the names."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from hrtoolkit.errors import OptionError
 IGNORED = 255  # in label maps: a pixel that is neither learnt nor scored
 _UNKNOWN = 254  # in lookup tables only: a value that stands for nothing
 MOST_CLASSES = 254  # of a label map, whose pixels are bytes
+VALUES = ("any", "positive", "unit_vector")
+DIRECTIONS = {"right": (0, 1), "left": (0, -1), "down": (1, 1), "up": (1, -1)}  # axis of the image, and sign
 ADD_ANOTHER = "name a second one, such as background, and give it its value by the scheme's `ids`"
 
 
@@ -237,6 +239,65 @@ class ClassScheme(Scheme):
         table[: len(self.ids)] = self.ids
         table[IGNORED] = next(value for value in (255, *self.ignored, *range(256)) if value not in self.ids)
         return table[indices]
+
+
+@dataclass(frozen=True)
+class ValueScheme(Scheme):
+    """Numbers of every pixel, such as its depth, or x, y and z of its surface normal.
+
+    Args:
+        names: see `Scheme`.
+        mirrored: see `Scheme`.
+        ids: see `Scheme`; of no use here.
+        palette: see `Scheme`; of no use here.
+        values: what they may be: "any" number, "positive" ones, or those of a pixel are a "unit_vector".
+        directions: pairs of a name and the direction of the image that its values point to: "right", "left", "up" or
+            "down". They are turned with the image, and change their signs where it is mirrored.
+        unit: of the numbers, such as "m"; for pictures.
+
+    Raises:
+        ValueError: fields contradict each other.
+    """
+
+    values: Literal["any", "positive", "unit_vector"] = "any"
+    directions: tuple[tuple[str, str], ...] = ()
+    unit: str = ""
+
+    WHAT = OUTPUTS = "values"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.values not in VALUES:
+            raise ValueError(f"{self.WHAT}: values is {self.values!r}, expected {', '.join(map(repr, VALUES))}")
+        pairs = self.directions
+        if not isinstance(pairs, tuple) or any(not isinstance(one, tuple) or len(one) != 2 for one in pairs):
+            raise ValueError(f"{self.WHAT}: directions holds pairs of a name and a direction, got {pairs!r}")
+        self._check_names("directions", [name for name, _ in pairs])
+        if unknown := sorted({str(one) for _, one in pairs} - DIRECTIONS.keys()):
+            raise ValueError(f"{self.WHAT}: directions are {', '.join(DIRECTIONS)}, got {', '.join(unknown)}")
+        axes = [DIRECTIONS[one][0] for _, one in pairs]
+        if len(set(axes)) < len(axes) or len(dict(pairs)) < len(pairs):
+            raise ValueError(f"{self.WHAT}: directions has one name along x and one along y at most, got {pairs}")
+
+    def along(self, axis: int) -> tuple[int, int] | None:
+        """Which of the values points along an axis of the image, and its sign; None where none does.
+
+        Args:
+            axis: 0 to the right, 1 down.
+        """
+        for name, direction in self.directions:
+            if DIRECTIONS[direction][0] == axis:
+                return self.names.index(name), DIRECTIONS[direction][1]
+        return None
+
+    def flip_signs(self) -> list[int]:
+        """What each value is multiplied by where the image is mirrored, after `flip_order`."""
+        along_x = self.along(0)
+        return [-1 if along_x is not None and i == along_x[0] else 1 for i in range(len(self.names))]
+
+    def describe(self) -> dict[str, list]:
+        told: dict = {"values": self.values, "directions": [list(pair) for pair in self.directions]}
+        return {**super().describe(), **told}
 
 
 def voc_palette(count: int) -> tuple[tuple[int, int, int], ...]:

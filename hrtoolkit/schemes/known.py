@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hrtoolkit.errors import DataError, OptionError, shorten
-from hrtoolkit.records import Category, LabelMap, Objects, Record
+from hrtoolkit.records import Category, LabelMap, Objects, Record, ValueMap
 from hrtoolkit.runtime.sides import partners_by_name
-from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme
+from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme, ValueScheme
 from hrtoolkit.schemes.classes import CLASSES
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
 from hrtoolkit.schemes.layouts import LAYOUTS
@@ -20,7 +20,16 @@ from hrtoolkit.schemes.people import COCO, CROWDPOSE, MPII
 PEOPLE = {"coco": COCO, "mpii": MPII, "crowdpose": CROWDPOSE}
 FACES = {"300w": IBUG_68, "wflw": WFLW_98, "cofw": COFW_29, "aflw": AFLW_19}
 KEYPOINTS = {**PEOPLE, **FACES, **LAYOUTS}
-KNOWN: dict[type[Scheme], dict[str, Scheme]] = {KeypointScheme: {**KEYPOINTS}, ClassScheme: {**CLASSES}}
+# Normals as most cameras count, but for z, which points to the viewer.
+VALUES = {
+    "depth": ValueScheme(("depth",), values="positive", unit="m"),
+    "normals": ValueScheme(("x", "y", "z"), values="unit_vector", directions=(("x", "right"), ("y", "down"))),
+}
+KNOWN: dict[type[Scheme], dict[str, Scheme]] = {
+    KeypointScheme: {**KEYPOINTS},
+    ClassScheme: {**CLASSES},
+    ValueScheme: {**VALUES},
+}
 
 # What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.
 SchemeLike = str | int | list | tuple | dict | Scheme
@@ -39,7 +48,7 @@ def register_scheme(name: str, scheme: Scheme) -> None:
 
 
 def resolve_scheme(value: SchemeLike | None, kind: type[SchemeT]) -> SchemeT:
-    """Turn what a config says of its keypoints or classes into a scheme.
+    """Turn what a config says of its keypoints, classes or values into a scheme.
 
     Fields of keypoints that state no mirror partners get those that differ in left and right only. Keypoints with
     exactly the names of a known scheme, and nothing else said, are that one.
@@ -47,7 +56,7 @@ def resolve_scheme(value: SchemeLike | None, kind: type[SchemeT]) -> SchemeT:
     Args:
         value: a known name such as "coco", a list of names, fields of the scheme (`names` at least), a number of
             classes that have no names, or a scheme.
-        kind: `KeypointScheme` or `ClassScheme`.
+        kind: `KeypointScheme`, `ClassScheme` or `ValueScheme`.
 
     Raises:
         OptionError: nothing is given, the name is unknown, or the fields make no scheme.
@@ -118,7 +127,8 @@ def check_same(data: Scheme, head: Scheme, what: str = "the data", stated: bool 
     """Refuse data that a head cannot be trained or scored on.
 
     Fine are the same names in any order, data with fewer keypoints than the head has, and numbered classes up to the
-    head's number; where the config states both schemes, all keypoints that they share.
+    head's number; where the config states both schemes, all keypoints that they share. Values also are of one kind and
+    point to the same directions.
 
     Args:
         data: scheme of the data.
@@ -130,6 +140,13 @@ def check_same(data: Scheme, head: Scheme, what: str = "the data", stated: bool 
         DataError: of another kind, with names that the head does not have, or with other classes.
     """
     ours, theirs = head.names, data.names
+    if isinstance(data, ValueScheme) and isinstance(head, ValueScheme):
+        for field, mine, other in (
+            ("values", head.values, data.values),
+            ("directions", dict(head.directions), dict(data.directions)),
+        ):
+            if mine != other:
+                raise DataError(f"{what} has the {field} {other!r}, the head {mine!r}: give both one scheme")
     if type(data) is type(head):
         if ours == theirs or set(theirs) == set(ours):
             return
@@ -186,6 +203,8 @@ def convert(record: Record, source: Scheme, target: Scheme) -> Record:
         return record._replace(
             points=pick(record.points), visible=pick(record.visible), point_scores=pick(record.point_scores)
         )
+    if isinstance(record, ValueMap):
+        return ValueMap(record.values[target.positions_in(source.names)])
     place = source.positions_in(target.names)
     if isinstance(record, LabelMap):
         table = np.full(256, IGNORED, np.uint8)

@@ -21,7 +21,7 @@ from hrtoolkit.visualization import write_image
 
 log = logging.getLogger(__name__)
 
-VERSION = 2  # raise it when the same seed draws other pictures, or other files come with them
+VERSION = 3  # raise it when the same seed draws other pictures, or other files come with them
 SPLITS = ("train2017", "val2017")
 FIRST_IMAGE_ID = {"train2017": 1, "val2017": 500_001}  # ids depend on no count
 SKELETON = (  # COCO's lines, counted from 1
@@ -34,6 +34,8 @@ def write_coco(folder: str | os.PathLike, train: int = 1200, val: int = 200, see
     """Write a dataset in the layout of COCO 2017: train2017/, val2017/, annotations/person_keypoints_*.json.
 
     Label maps of the people's parts, with the values of LABELS, lie in labels/train2017 and labels/val2017 as PNGs.
+    Beside them depth/ has PNGs of 16 bit, in millimetres, and normals/ PNGs of 8 bit, (v + 1) / 2 for x to the right, y
+    down and z to the viewer; 0 says that nothing is known.
 
     Image number i of a split depends only on the seed, not on how many there are. `toy.json` keeps the settings and
     says whether the folder is complete; after an interruption the same call starts over.
@@ -99,8 +101,12 @@ def _write_split(folder: Path, split: str, seed: list[int], count: int) -> None:
         image_id = FIRST_IMAGE_ID[split] + index
         file_name = f"{image_id:012d}.jpg"
         write_image(folder / split / file_name, scene.image)  # OpenCV's default JPEG quality is 95
-        with write_atomically(folder / "labels" / split / f"{image_id:012d}.png", "wb") as file:
-            file.write(cv2.imencode(".png", scene.labels)[1].tobytes())
+        known = np.isfinite(scene.depth)
+        millimetres = np.rint(1000 * np.where(known, scene.depth, 0)).astype(np.uint16)
+        colors = np.rint(127.5 * (np.where(known[..., None], scene.normals, -1) + 1)).astype(np.uint8)
+        for kind, pixels in (("labels", scene.labels), ("depth", millimetres), ("normals", colors[..., ::-1])):
+            with write_atomically(folder / kind / split / f"{image_id:012d}.png", "wb") as file:
+                file.write(cv2.imencode(".png", pixels)[1].tobytes())
         height, width = scene.image.shape[:2]
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width, "license": 1})
         for number, annotation in enumerate(scene.annotations):

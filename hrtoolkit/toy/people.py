@@ -10,7 +10,7 @@ the left hand is at positive x. The camera is orthographic.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -75,19 +75,21 @@ class Part:
     name: str
     outline: np.ndarray  # [M, 2]
     color: np.ndarray  # RGB, 0 to 255
+    nearer: float = 0.0  # pixels by which it counts as nearer than the middle of its figure
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Something drawn: parts from far to near, and keypoints [17, 2] if it is a person."""
+    """Something drawn: parts from far to near, keypoints [17, 2] if it is a person, and metres to the viewer."""
 
     parts: list[Part]
     keypoints: np.ndarray | None = None
     crowd: bool = False
+    distance: float = 0.0
 
     def moved(self, shift: np.ndarray) -> Figure:
-        parts = [Part(part.name, part.outline + shift, part.color) for part in self.parts]
-        return Figure(parts, None if self.keypoints is None else self.keypoints + shift, self.crowd)
+        parts = [replace(part, outline=part.outline + shift) for part in self.parts]
+        return replace(self, parts=parts, keypoints=None if self.keypoints is None else self.keypoints + shift)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         points = np.concatenate([part.outline for part in self.parts])
@@ -186,7 +188,8 @@ def make_person(
     for depth, (name, ends, radii, color, _) in sorted(zip(depths, patches, strict=True), key=lambda pair: pair[0]):
         outline = draw_outline(np.array([points[end][:2] for end in ends]), height * np.array(radii))
         # Far limbs are a little darker, or one's legs would melt into each other.
-        parts.append(Part(name, outline, np.minimum(color * min(max(1 + 1.5 * depth, 0.75), 1.1), 255)))
+        shade = min(max(1 + 1.5 * depth, 0.75), 1.1)
+        parts.append(Part(name, outline, np.minimum(color * shade, 255), height * depth))
     return Figure(parts, np.array([points[name][:2] for name in KEYPOINTS]))
 
 

@@ -6,7 +6,7 @@ scene.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from hrtoolkit.toy.people import (
     make_person,
     to_fixed_point,
 )
+from hrtoolkit.toy.surfaces import add_surface_, distance_of, make_wall
 
 # The parts that show a keypoint: it is visible where one of them is the front-most thing at its pixel.
 SHOWN_BY = dict.fromkeys(FACE_MARKS, FACE_MARKS) | {
@@ -50,14 +51,17 @@ for _side in ("left", "right"):
 
 @dataclass(frozen=True)
 class Scene:
-    """An image, RGB uint8 [H, W, 3], its COCO annotations, still without `id` and `image_id`, and its label map.
+    """An image, RGB uint8 [H, W, 3], its COCO annotations, still without `id` and `image_id`, and its maps.
 
-    Labels, uint8 [H, W], are positions in LABELS; a crowd is UNLABELLED.
+    Labels, uint8 [H, W], are positions in LABELS; a crowd is UNLABELLED. Depth, float32 [H, W], is in metres, normals
+    are float32 [H, W, 3], see `hrtoolkit.toy.surfaces`; of a crowd they are NaN.
     """
 
     image: np.ndarray
     annotations: list[dict]
     labels: np.ndarray
+    depth: np.ndarray
+    normals: np.ndarray
 
 
 def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None) -> Scene:
@@ -75,15 +79,24 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
     people = 1 + rng.choice(4, p=(0.4, 0.35, 0.17, 0.08))
     heights = 75 * (0.98 * height / 75) ** (rng.random(people) ** 0.8)
     # Near to far: a taller person is nearer, a crowd is far away.
-    figures = [_place(rng, make_person(rng, tall, background), height, width) for tall in sorted(heights)[::-1]]
+    figures = [
+        replace(
+            _place(rng, make_person(rng, tall, background), height, width), distance=distance_of(tall, (height, width))
+        )
+        for tall in sorted(heights)[::-1]
+    ]
     if rng.random() < 0.2:
-        figures.insert(rng.integers(len(figures)), _make_obstacle(rng, figures, height + width))
+        place = rng.integers(len(figures))
+        obstacle = _make_obstacle(rng, figures, height + width)
+        between = [figure.distance for figure in figures[max(place - 1, 0) : place + 1]]
+        figures.insert(place, replace(obstacle, distance=0.9 * between[0] if place == 0 else float(np.mean(between))))
     if rng.random() < 0.1:
         figures.append(_make_crowd(rng, background, height, width))
 
     annotations, drawn = [], []
     taken = np.zeros((height, width), bool)
     labels = np.zeros((height, width), np.uint8)
+    depth, normals = make_wall(height, width)
     for figure in figures:
         part_map = _rasterise(figure, height, width)
         silhouette = part_map > 0
@@ -96,10 +109,11 @@ def make_scene(rng: np.random.Generator, size_hw: tuple[int, int] | None = None)
         drawn.append(figure)
         values = [UNLABELLED if figure.crowd else LABELS.index(LABEL_OF[part.name]) for part in figure.parts]
         labels[visible] = np.array([0, *values], np.uint8)[part_map[visible]]
+        add_surface_(depth, normals, figure, part_map, visible)
 
     for figure in reversed(drawn):
         paint_(image, figure)
-    return Scene(_expose(rng, image), annotations, labels)
+    return Scene(_expose(rng, image), annotations, labels, depth, normals)
 
 
 def make_portrait(rng: np.random.Generator, class_name: str, size: int = 128) -> np.ndarray:

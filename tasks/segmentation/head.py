@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.frames import Frame, Settings, Warp
-from hrtoolkit.necks import convolve_joined
+from hrtoolkit.maps import covered_hw, stack_padded
+from hrtoolkit.necks import convolve_twice, two_convolutions
 from hrtoolkit.parts import BaseHead, BatchTargets
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.records import LabelMap
@@ -33,9 +34,7 @@ def join_labels(targets: BatchTargets, size_hw: Sequence[int]) -> Tensor:
     """The label maps of a batch, uint8 [B, H, W], IGNORED where a batch of several sizes is padded."""
     if isinstance(targets, dict):
         return targets["label"]
-    height, width = size_hw
-    labels = [one["label"] for one in targets]
-    return torch.stack([F.pad(x, (0, width - x.shape[1], 0, height - x.shape[0]), value=IGNORED) for x in labels])
+    return stack_padded([one["label"] for one in targets], size_hw, IGNORED)
 
 
 class LabelHead(BaseHead[BatchTargets]):
@@ -94,11 +93,7 @@ class LabelHead(BaseHead[BatchTargets]):
         """Label images that the network saw as they are, or at the upper left of what a batch was padded to."""
         scores = []
         for one, (height, width) in zip(logits, np.asarray(frames.input_hw).tolist(), strict=True):
-            rows, columns = (
-                side if cells == -(-side // self.stride) else cells * self.stride
-                for side, cells in zip((height, width), one.shape[1:], strict=True)
-            )
-            scores.append(whole_image(one, (height, width), (rows, columns)))
+            scores.append(whole_image(one, (height, width), covered_hw(one.shape[1:], (height, width), self.stride)))
         return self.read_labels(scores, frames)
 
     def read_labels(self, scores: list[list[ScaleScores]], frames: Frame) -> list[LabelMap]:
@@ -180,7 +175,7 @@ class SegmentationHead(LabelHead):
     ):
         super().__init__(in_strides, scheme, align_corners)
         channels = sum(in_channels)
-        self.last_layer = _two_convolutions(channels, len(self.scheme.names))
+        self.last_layer = two_convolutions(channels, len(self.scheme.names))
         self.criterion = loss or CrossEntropy()
         _check_weights(self.criterion, self.scheme)
         for module in self.modules():
@@ -191,9 +186,7 @@ class SegmentationHead(LabelHead):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Logits [B, C, H, W] at the stride of the finest map."""
-        conv, norm, relu, last = self.last_layer
-        assert isinstance(conv, nn.Conv2d)
-        return last(relu(convolve_joined(maps, conv, norm, self.align_corners)))
+        return convolve_twice(maps, self.last_layer, self.align_corners)
 
     def logits(self, maps: list[Tensor]) -> Tensor:
         return self(maps)
@@ -260,7 +253,7 @@ class OCRHead(LabelHead):
         for criterion in (self.criterion, self.aux_criterion):
             _check_weights(criterion, self.scheme)
         # Left with torch's own initial values, as the official code does.
-        self.aux_head = _two_convolutions(joined, count)
+        self.aux_head = two_convolutions(joined, count)
         self.conv3x3_ocr = nn.Sequential(
             nn.Conv2d(joined, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
         )
@@ -368,15 +361,6 @@ def _conv_bn_relu(in_channels: int, out_channels: int) -> list[nn.Module]:
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
         nn.Sequential(nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)),
     ]
-
-
-def _two_convolutions(channels: int, classes: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 1),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(channels, classes, 1),
-    )
 
 
 def _count(name: str, criterion: nn.Module, labels: Tensor) -> dict[str, Tensor]:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor
 
-from hrtoolkit.runtime.geometry import transform_points
+from hrtoolkit.maps import grid_of_image, maps_at_image, resize_maps
 from hrtoolkit.schemes import IGNORED
 
 CHUNK_VALUES = 2**23  # scores at full size that are held at once, in each of a few tensors
@@ -69,7 +67,7 @@ def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, in
         covered: Tensor | None = None
         count: Tensor | None = None
         for scores, (top, left, height, width), padded_hw in scale.windows:
-            part = _resize(scores[classes].float(), padded_hw, align_corners)[:, :height, :width]
+            part = resize_maps(scores[classes].float(), padded_hw, align_corners)[:, :height, :width]
             part = part.exp() if scale.exponential else part
             if (height, width) == scale.size_hw:
                 covered = part
@@ -82,7 +80,7 @@ def sum_scores(scales: list[ScaleScores], classes: slice, size_hw: tuple[int, in
         assert covered is not None, "a scale has windows"
         if count is not None and len(scale.windows) > 1:
             covered /= count
-        covered = _resize(covered, size_hw, align_corners)
+        covered = resize_maps(covered, size_hw, align_corners)
         total = covered if total is None else total + covered
     assert total is not None, "an image has scales"
     return total
@@ -111,15 +109,13 @@ def best_labels(
     """
     largest = max(height * width for height, width in [output_hw, input_hw, *(scale.size_hw for scale in scales)])
     chunk = max(CHUNK_VALUES // largest, 1)
-    grid = None if matrix is None else _make_grid(matrix, input_hw, output_hw).to(scales[0].windows[0].logits.device)
+    device = scales[0].windows[0].logits.device
+    grid = None if matrix is None else grid_of_image(matrix, input_hw, output_hw).to(device)
     best: Tensor | None = None
     labels: Tensor | None = None
     for first in range(0, len(scales[0].windows[0].logits), chunk):
         scores = sum_scores(scales, slice(first, first + chunk), input_hw, align_corners)
-        if grid is None:
-            scores = _resize(scores[:, : content_hw[0], : content_hw[1]], output_hw, align_corners)
-        else:
-            scores = F.grid_sample(scores[None], grid, padding_mode="border", align_corners=False)[0]
+        scores = maps_at_image(scores, content_hw, output_hw, align_corners, grid)
         highest, index = scores.max(dim=0)
         index = (index + first).to(torch.uint8)
         if best is None or labels is None:
@@ -129,17 +125,3 @@ def best_labels(
             best = torch.maximum(best, highest)
     assert best is not None and labels is not None, "there are classes"
     return labels.masked_fill(~best.isfinite(), IGNORED)
-
-
-def _make_grid(matrix: ndarray, input_hw: tuple[int, int], output_hw: tuple[int, int]) -> Tensor:
-    """Where each pixel of an image lies in its input, [1, H, W, 2] as `F.grid_sample` counts: -1 to 1, edge to edge."""
-    rows, columns = np.indices(output_hw)
-    places = transform_points(np.stack([columns, rows], axis=-1), matrix)
-    return torch.from_numpy((2 * places + 1) / input_hw[::-1] - 1).float()[None]
-
-
-def _resize(maps: Tensor, size_hw: tuple[int, int], align_corners: bool) -> Tensor:
-    """Resize maps [C, H, W] bilinearly."""
-    if tuple(maps.shape[-2:]) == tuple(size_hw):
-        return maps
-    return F.interpolate(maps[None], size=size_hw, mode="bilinear", align_corners=align_corners)[0]

@@ -13,7 +13,8 @@ from pycocotools.cocoeval import COCOeval
 from hrtoolkit import toy
 from hrtoolkit.errors import DataError
 from hrtoolkit.toy import files, scenes
-from hrtoolkit.toy.people import FACE_MARKS, KEYPOINTS, make_person
+from hrtoolkit.toy.people import FACE_MARKS, KEYPOINTS, Part, draw_outline, make_person
+from hrtoolkit.toy.surfaces import make_surface
 
 GREY = np.full(3, 128.0)
 FACE = [KEYPOINTS.index(name) for name in FACE_MARKS]
@@ -51,7 +52,7 @@ def test_images_and_annotations_depend_on_the_seed_but_not_on_the_count(folder, 
     names = [f"train2017/{i:012d}.jpg" for i in range(1, 5)] + [
         f"val2017/{i:012d}.jpg" for i in range(500_001, 500_007)
     ]
-    names.append("labels/train2017/000000000003.png")
+    names += [f"{kind}/train2017/000000000003.png" for kind in ("labels", "depth", "normals")]
     for name in names:
         assert (folder / name).read_bytes() == (tmp_path / "few" / name).read_bytes()
     assert (folder / names[0]).read_bytes() != (tmp_path / "other" / names[0]).read_bytes()
@@ -205,3 +206,54 @@ def test_label_maps_show_the_parts_of_the_annotated_people(folder, train):
         assert (people & (labels == 0)).sum() <= 0.05 * people.sum()
         seen += np.bincount(labels.ravel(), minlength=256)
     assert (seen[: len(scenes.LABELS)] > 0).all() and seen.sum() == seen[: len(scenes.LABELS)].sum() + seen[255]
+
+
+def read_maps(folder, image_id):
+    """Labels [H, W], depth [H, W] in metres and normals [H, W, 3], as they are stored; of a crowd 0 and -1."""
+    labels, depth, normals = (
+        cv2.imread(str(folder / kind / "train2017" / f"{image_id:012d}.png"), cv2.IMREAD_UNCHANGED)
+        for kind in ("labels", "depth", "normals")
+    )
+    assert depth.dtype == np.uint16 and normals.dtype == np.uint8
+    return labels, depth / 1000, normals[..., ::-1] / 127.5 - 1
+
+
+def test_depth_and_normals_are_known_but_for_crowds(folder, train):
+    crowds = 0
+    for image_id in train.imgs:
+        labels, depth, normals = read_maps(folder, image_id)
+        crowd = labels == scenes.UNLABELLED
+        crowds += crowd.any()
+        assert (depth[crowd] == 0).all() and (normals[crowd] == -1).all()
+        lengths = np.linalg.norm(normals, axis=2)
+        assert depth[~crowd].min() > 0.5 and depth.max() <= 12 and np.abs(lengths[~crowd] - 1).max() < 0.01
+        # Nobody has a surface that looks away from the viewer; the ground looks at him.
+        assert normals[~crowd][:, 2].min() > -0.01 and (depth[labels > 0] < 12).all()
+        assert ((depth == 12) <= (normals[..., 2] > 0.99)).all()
+    assert crowds
+
+
+def test_whoever_is_drawn_larger_is_nearer(train, folder):
+    heights, metres = [], []
+    for record in train.anns.values():
+        if not record["iscrowd"] and record["keypoints"][2::3].count(2) == 17:
+            depth = read_maps(folder, record["image_id"])[1]
+            image = train.imgs[record["image_id"]]
+            heights.append(record["bbox"][3] / min(image["height"], image["width"]))
+            metres.append(np.median(depth[quietly(train.annToMask, record) > 0]))
+    assert len(heights) > 10 and np.corrcoef(np.log(heights), np.log(metres))[0, 1] < -0.9
+
+
+def test_normals_are_those_of_the_height_field():
+    outline = draw_outline(np.array([[30.0, 20], [40, 90]]), np.array([18.0, 14]))
+    y, x = np.mgrid[:110, :70].astype(np.float32)
+    surface = make_surface(Part("arm", outline, GREY, 5.0), np.stack([x.ravel(), y.ravel()])).reshape(4, 110, 70)
+    height = surface[3] - 5
+    slope = np.stack([np.gradient(height, axis=1), np.gradient(height, axis=0)])
+    wanted = np.concatenate([-slope, np.ones((1, 110, 70))])
+    wanted /= np.linalg.norm(wanted, axis=0)
+    inner = height > 0.7 * height.max()  # nearer to the edge the surface is too steep for differences of pixels
+    assert inner.sum() > 500 and 12 < height.max() < 18
+    assert (wanted * surface[:3]).sum(axis=0)[inner].min() > np.cos(np.radians(4))
+    left, right = surface[0, 50, 24], surface[0, 50, 46]
+    assert left < -0.3 and right > 0.3  # to where the limb bends away

@@ -45,7 +45,7 @@ def rates_of(config, epochs, steps=STEPS):
 @pytest.mark.parametrize("factor", [0.5, 1, 2])
 @pytest.mark.parametrize("path", TOYS, ids=lambda path: path.stem)
 def test_toy_configs_of_any_length_end_at_the_end_of_their_schedule(path, factor):
-    assert len(TOYS) == 7
+    assert len(TOYS) == 8
     epochs = int(load_config(path).train_cfg.max_epochs * factor)
     config = load_config(path, [f"train_cfg.max_epochs={epochs}"])
     check_config(config, files=False)

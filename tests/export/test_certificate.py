@@ -7,7 +7,7 @@ import pytest
 
 from hrtoolkit.export.certificate import compare_records, compare_scores
 from hrtoolkit.masks import Masks, encode_masks
-from hrtoolkit.records import Category, LabelMap, Objects
+from hrtoolkit.records import Category, LabelMap, Objects, ValueMap
 
 
 def people(points, scores, boxes):
@@ -49,6 +49,13 @@ def test_masks_are_compared():
     masks[0, :4], masks[1, :5] = True, True
     one, two = (objects([[0, 0, 10, 5]], [0], [0.9], Masks((10, 10), encode_masks(mask[None]))) for mask in masks)
     assert compare_records([one], [two])["changed_masks"] == pytest.approx(0.2)
+
+
+def test_maps_of_numbers_are_compared():
+    one, two = ValueMap(np.ones((1, 2, 5), np.float32)), ValueMap(np.ones((1, 2, 5), np.float32))
+    two.values[0, 1, 2] = 3
+    found = compare_records([one, one], [one, two])
+    assert found == {"largest_change_of_a_number": 2, "mean_change_of_a_number": pytest.approx(0.1)}
 
 
 def test_label_maps_and_categories():
