@@ -1,0 +1,1 @@
+"""Who is who through a video: scores of people who are followed."""
