@@ -49,29 +49,29 @@ def pairwise_oks(keypoints: ndarray, areas: ndarray, sigmas: ndarray) -> ndarray
     Returns:
         [N, N]; 0 to poses that are not finite.
     """
-    areas = np.asarray(areas, np.float64)
-    return oks_between(keypoints, keypoints, (areas[:, None] + areas[None, :]) / 2, sigmas)
+    keypoints, areas = np.asarray(keypoints), np.asarray(areas, np.float64)
+    return oks_between(keypoints[:, None], keypoints[None], (areas[:, None] + areas[None, :]) / 2, sigmas)
 
 
 def oks_between(
     keypoints: ndarray, others: ndarray, areas: ndarray, sigmas: ndarray, counted: ndarray | None = None
 ) -> ndarray:
-    """Object keypoint similarity of every pose of one set to every one of another.
+    """Object keypoint similarity of poses to other poses, from 0 (far apart) to 1 (equal).
 
     Args:
-        keypoints: [N, K, 2].
-        others: [M, K, 2].
-        areas: [N, M], square pixels.
-        sigmas: [K], the OKS fall-offs of the keypoints.
-        counted: bool [N, M, K] or what broadcasts to it, the keypoints that are compared; None for all.
+        keypoints: [..., K, 2].
+        others: [..., K, 2]; leading dimensions broadcast, as of all that follows.
+        areas: [...], square pixels.
+        sigmas: [..., K], the OKS fall-offs of the keypoints.
+        counted: bool [..., K], the keypoints that are compared; None for all.
 
     Returns:
-        [N, M]; 0 to poses that are not finite, and where no keypoint counts.
+        [...]; 0 to poses that are not finite, and where no keypoint counts.
     """
     keypoints, others = np.asarray(keypoints, np.float64), np.asarray(others, np.float64)
     variances = (2 * np.asarray(sigmas, np.float64)) ** 2
     with np.errstate(invalid="ignore"):
-        squared_distances = np.square(keypoints[:, None] - others[None, :]).sum(axis=-1)  # [N, M, K]
+        squared_distances = np.square(keypoints - others).sum(axis=-1)  # [..., K]
         similarities = np.exp(-squared_distances / (2 * variances * (areas + np.spacing(1))[..., None]))
     if counted is None:
         return np.nan_to_num(similarities.mean(axis=-1))  # NaN would spread to the scores of others

@@ -105,13 +105,11 @@ def measure(frame, kind):
     truth, found, _, _ = frame
     boxes = extents(truth)
     if kind == "iou":
-        return measure_people(truth.ids, found.ids, box_iou(boxes, extents(found)))
+        return measure_people(truth.ids, found.ids, box_iou(boxes[:, None], extents(found)))
     areas = 1.3**2 * (boxes[:, 2:] - boxes[:, :2]).prod(axis=-1)
     sigmas = np.delete(VECTORS["sigmas"], [3, 4])
     guesses = np.where(found.present[..., None], found.points, 1e9)  # an absent point is like none
-    values = oks_between(
-        truth.points, guesses, np.repeat(areas[:, None], len(guesses), 1), sigmas, truth.present[:, None]
-    )
+    values = oks_between(truth.points[:, None], guesses, areas[:, None], sigmas, truth.present[:, None])
     return measure_people(truth.ids, found.ids, values)
 
 
@@ -181,4 +179,4 @@ def test_two_people_of_one_id_are_an_error():
 
 def test_boxes_without_area_overlap_nobody():
     boxes = np.array([[0, 0, 10, 10], [5, 5, 5, 9], [0, 0, 10, 5]], float)
-    assert_equal(box_iou(boxes, boxes[:2]), [[1, 0], [0, 0], [0.5, 0]])
+    assert_equal(box_iou(boxes[:, None], boxes[:2]), [[1, 0], [0, 0], [0.5, 0]])
