@@ -17,8 +17,8 @@ from numpy import ndarray
 from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.runtime.oks import oks_between
+from hrtoolkit.tracking.boxes import box_areas, box_iou, enclose
 from hrtoolkit.tracking.matching import match
-from hrtoolkit.tracking.similarity import box_areas, box_iou
 
 log = logging.getLogger(__name__)
 NO_ID = -1
@@ -188,12 +188,9 @@ class OksTracker:
                 seen &= np.asarray(point_scores) >= self.seen
             points = np.where(seen[..., None], points, 0.0)
         lacking = ~(np.isfinite(boxes).all(axis=1) & (box_areas(boxes) > 0))
-        if lacking.any():  # the extent of what is seen, if anything is
-            there = seen[lacking, :, None]
-            low = np.where(there, points[lacking], np.inf).min(axis=1, initial=np.inf)
-            high = np.where(there, points[lacking], -np.inf).max(axis=1, initial=-np.inf)
-            extents = np.concatenate([low, high], axis=1)
-            boxes[lacking] = np.where(np.isfinite(extents), extents, boxes[lacking])
+        if lacking.any():
+            extents = enclose(points[lacking], seen[lacking])
+            boxes[lacking] = np.where(np.isnan(extents), boxes[lacking], extents)
         return _People(points, seen, boxes, box_areas(boxes))
 
     def _advance(self, time: float) -> None:

@@ -55,7 +55,7 @@ def measure_people(truth_ids: ndarray, ids: ndarray, values: ndarray) -> Similar
     Args:
         truth_ids: [G] whole numbers.
         ids: [P] whole numbers.
-        values: [G, P] similarities, from `hrtoolkit.tracking.similarity`.
+        values: [G, P] similarities, from `hrtoolkit.tracking.boxes`.
 
     Raises:
         DataError: two people of the frame have one id.

@@ -7,11 +7,11 @@ import pytest
 
 from hrtoolkit.errors import DataError
 from hrtoolkit.runtime.oks import oks_between
+from hrtoolkit.tracking.boxes import box_iou
 from hrtoolkit.tracking.hota import COUNTS, THRESHOLDS, keypoint_hota, people_hota
 from hrtoolkit.tracking.keypoints import Comparison, compare_for_hota
 from hrtoolkit.tracking.people import measure_people, people_clear, people_identity
 from hrtoolkit.tracking.poseval import mota
-from hrtoolkit.tracking.similarity import box_iou
 
 from .posetrack import NAMES, SEQUENCES, VECTORS, assert_equal, read_file, read_frames, read_people
 

@@ -10,11 +10,11 @@ from hrtoolkit.runtime.oks import oks_between
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import COCO, with_sigmas
 from hrtoolkit.toy.films import KINDS, make_film
+from hrtoolkit.tracking.boxes import box_iou
 from hrtoolkit.tracking.hota import people_hota
 from hrtoolkit.tracking.matching import match
 from hrtoolkit.tracking.oks_tracker import OksTracker
 from hrtoolkit.tracking.people import measure_people, people_clear, people_identity
-from hrtoolkit.tracking.similarity import box_iou
 
 from .posetrack import VECTORS, assert_equal, read_people
 
