@@ -57,6 +57,7 @@ setup(
         "hrtoolkit.tasks.pose",
         "hrtoolkit.tasks.segmentation",
         "hrtoolkit.toy",
+        "hrtoolkit.tracking",
     ],
     # In a checkout `tasks` and `configs` stand beside the package, in a wheel inside it: many people have a top-level
     # package `tasks` of their own.

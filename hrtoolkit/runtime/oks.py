@@ -49,13 +49,34 @@ def pairwise_oks(keypoints: ndarray, areas: ndarray, sigmas: ndarray) -> ndarray
     Returns:
         [N, N]; 0 to poses that are not finite.
     """
-    keypoints, areas = np.asarray(keypoints, np.float64), np.asarray(areas, np.float64)
+    keypoints, areas = np.asarray(keypoints), np.asarray(areas, np.float64)
+    return oks_between(keypoints[:, None], keypoints[None], (areas[:, None] + areas[None, :]) / 2, sigmas)
+
+
+def oks_between(
+    keypoints: ndarray, others: ndarray, areas: ndarray, sigmas: ndarray, counted: ndarray | None = None
+) -> ndarray:
+    """Object keypoint similarity of poses to other poses, from 0 (far apart) to 1 (equal).
+
+    Args:
+        keypoints: [..., K, 2].
+        others: [..., K, 2]; leading dimensions broadcast, as of all that follows.
+        areas: [...], square pixels.
+        sigmas: [..., K], the OKS fall-offs of the keypoints.
+        counted: bool [..., K], the keypoints that are compared; None for all.
+
+    Returns:
+        [...]; 0 to poses that are not finite, and where no keypoint counts.
+    """
+    keypoints, others = np.asarray(keypoints, np.float64), np.asarray(others, np.float64)
     variances = (2 * np.asarray(sigmas, np.float64)) ** 2
-    pair_areas = (areas[:, None] + areas[None, :]) / 2 + np.spacing(1)
     with np.errstate(invalid="ignore"):
-        squared_distances = np.square(keypoints[:, None] - keypoints[None, :]).sum(axis=-1)  # [N, N, K]
-        similarities = np.exp(-squared_distances / (2 * variances * pair_areas[..., None])).mean(axis=-1)
-    return np.nan_to_num(similarities)  # NaN would spread to the scores of others
+        squared_distances = np.square(keypoints - others).sum(axis=-1)  # [..., K]
+        similarities = np.exp(-squared_distances / (2 * variances * (areas + np.spacing(1))[..., None]))
+    if counted is None:
+        return np.nan_to_num(similarities.mean(axis=-1))  # NaN would spread to the scores of others
+    total = np.where(counted, similarities, 0.0).sum(axis=-1)
+    return np.nan_to_num(total / np.maximum(np.broadcast_to(counted, similarities.shape).sum(axis=-1), 1))
 
 
 def oks_nms(scores: ndarray, oks: ndarray, threshold: float) -> ndarray:

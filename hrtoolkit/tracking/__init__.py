@@ -1,0 +1,1 @@
+"""Who is who through a video: a tracker, smoothing, and scores of people who are followed."""
