@@ -43,6 +43,7 @@ from hrtoolkit.export.graph import Graph, trace, write_onnx, write_openvino, wri
 from hrtoolkit.export.keeping import quantise_within
 from hrtoolkit.export.quantise import OnnxInt8, OpenVinoInt8
 from hrtoolkit.files import check_writable, is_exported
+from hrtoolkit.model import Model
 from hrtoolkit.predict.joint import JointPredictor
 from hrtoolkit.predict.predictor import Predictor
 from hrtoolkit.records import Record
@@ -131,8 +132,7 @@ def export_joint(
     """
     out, model = Path(out).expanduser(), predictor.model
     _check(out, format, precision, list(examples.values()))
-    for name in examples:
-        describe_branch(model, name)
+    _check_branches(model, list(examples))
     views = group_by_view(model, list(examples))
     kept: dict[str, tuple[list[str], int]] = {}
     sides: dict[str, _Side] = {}
@@ -214,6 +214,20 @@ def _check(out: Path, format: Format, precision: Precision, examples: Sequence[E
         raise UserError("there are no images to hold the export against: give --data-root, or --images")
     if out.exists() and not (is_exported(out) or (out.is_dir() and not any(out.iterdir()))):
         raise UserError(f"{out}: is there already, and is no export; name another folder")
+
+
+def _check_branches(model: Model, names: Sequence[str]) -> None:
+    """Refuse branches that cannot be exported, all of them at once."""
+    problems: dict[str, str] = {}
+    for name in names:
+        try:
+            describe_branch(model, name)
+        except OptionError as error:
+            problems[name] = str(error)
+    if problems:
+        others = " ".join(name for name in names if name not in problems)
+        advice = [f"the others can be exported: --branch {others}"] if others else []
+        raise OptionError("\n".join([*problems.values(), *advice]))
 
 
 def _write_network(
