@@ -61,7 +61,8 @@ def main() -> None:
 def rows_of_model(task: str, checkpoint: str, data: str, work: Path, samples: int) -> list[dict]:
     """A row a form of one model."""
     predictor, examples, calibration = load_with_data(checkpoint, data_root=data, most=samples, calibration=CALIBRATION)
-    inputs = network_inputs(predictor, examples, 1, uint8=False)[0]
+    taken = {"dtype": "float32", "sizes": predictor.branch.head.reads_sizes}
+    inputs = network_inputs(predictor, examples, 1, taken)[0]
     compiled = None
     rows = []
     for form, precision in FORMS:
@@ -86,10 +87,10 @@ def rows_of_model(task: str, checkpoint: str, data: str, work: Path, samples: in
 def time_compiled(predictor: Predictor, inputs: dict) -> float:
     """How many times as fast as PyTorch the compiled form is, in turns."""
     given = {name: torch.from_numpy(value) for name, value in inputs.items()}
-    plain = Network(predictor.model, predictor.branch, normalise=False).eval()
+    plain = Network(predictor.model, [predictor.name], normalise=False).eval()
     fast = fold(predictor.model)
     compile_blocks(fast.backbone)
-    quick = Network(fast, fast.branches[predictor.name], normalise=False).eval()
+    quick = Network(fast, [predictor.name], normalise=False).eval()
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS + 1):
         for run, taken in zip((plain, quick), times, strict=True):

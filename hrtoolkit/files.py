@@ -20,7 +20,7 @@ from hrtoolkit.errors import UserError
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"  # of a folder that holds a model
-EXPORT_FILE = "preprocess.json"  # of a folder that holds an export
+EXPORT_FILES = ("preprocess.json", "joint.json")  # of a folder that holds an export, of one branch or of several
 CHECKPOINTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors", ".tar")  # suffixes
 
 
@@ -237,4 +237,7 @@ def is_checkpoint(path: object) -> bool:
 def is_exported(path: object) -> bool:
     """Whether a path is a folder that `hrtoolkit export` wrote."""
     # os.path never raises for odd names.
-    return isinstance(path, str | Path) and os.path.isfile(os.path.join(expand_path(path), EXPORT_FILE))  # noqa: PTH113, PTH118
+    return isinstance(path, str | Path) and any(
+        os.path.isfile(os.path.join(expand_path(path), name))  # noqa: PTH113, PTH118
+        for name in EXPORT_FILES
+    )

@@ -33,15 +33,21 @@ Backend = Literal["onnxruntime", "openvino", "pt2"]  # what runs an exported net
 
 
 class ExportedNetwork(Protocol):
-    """What runs in place of a model's backbone and neck and the decoding of its head."""
+    """What runs in place of a model's backbone and necks and the decoding of its heads."""
 
     @property
     def sha256(self) -> str:
-        """Of its file."""
+        """Of its files."""
         ...
 
-    def __call__(self, images: Tensor, frames: Frame) -> Mapping[str, ndarray]:
-        """What the head's `decode` gives of images [B, 3, H, W] as the model's preprocessor leaves them."""
+    def __call__(self, images: Tensor, frames: Frame, branches: Sequence[str]) -> Mapping[str, Mapping[str, ndarray]]:
+        """What `decode` of the heads of some branches gives, by branch.
+
+        Args:
+            images: [B, 3, H, W] as the model's preprocessor leaves them.
+            frames: of the inputs.
+            branches: names of those that are asked.
+        """
         ...
 
 
@@ -176,7 +182,7 @@ class Model(BaseModel):
             )
         self.flip_test = flip_test
         self.config: str | None = None  # that it was built from, as json; `build_model` sets it
-        # Runs an exported network in place of the backbone, and of what the only head decodes (`hrtoolkit.export`).
+        # Runs an exported network in place of the backbone, and of what the heads decode (`hrtoolkit.export`).
         self.exported: ExportedNetwork | None = None
         self.balance = balance
         # Is shown the losses of a training step before they are summed, such as to measure gradients.
@@ -324,8 +330,8 @@ class Model(BaseModel):
 
     def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Any) -> dict[str, Sequence[Record]]:
         if self.exported is not None:
-            outputs = self.exported(images, frames)
-            return {name: branch.head.read(outputs, frames) for name, branch in branches.items()}
+            outputs = self.exported(images, frames, list(branches))
+            return {name: branch.head.read(outputs[name], frames) for name, branch in branches.items()}
         once = any(branch.inference is None for branch in branches.values())
         shifts = {b.head.flip_shift for b in branches.values() if b.inference is None} if self.flip_test else set()
         flipped = {shift: self.backbone_maps(mirror(images, shift)) for shift in shifts}
@@ -357,9 +363,14 @@ class Model(BaseModel):
     def extract(self, images: Tensor, branch: Branch | None = None) -> list[Tensor]:
         """Maps that the head of a branch reads, from normalised images [B, 3, H, W] and of their dtype."""
         branch = self.branch() if branch is None else branch
-        if self.seen is not None:
-            self._see(next(self.looks[name] for name, one in self.branches.items() if one is branch))
-        return self._read(branch, self.backbone_maps(images), images.dtype)
+        (name,) = (name for name, one in self.branches.items() if one is branch)
+        return self.extract_each(images, [name])[name]
+
+    def extract_each(self, images: Tensor, branches: Sequence[str]) -> dict[str, list[Tensor]]:
+        """Maps that the heads of branches of one view read, by their names, of one forward of the backbone."""
+        self._see(self.looks[branches[0]])
+        maps = self.backbone_maps(images)
+        return {name: self._read(self.branches[name], maps, images.dtype) for name in branches}
 
     def describe(self) -> dict[str, Settings]:
         """What predictions depend on besides the weights, by part, of named branches "NAME.part"."""

@@ -21,7 +21,7 @@ from torchvision.ops import box_iou
 
 from hrtoolkit import runtime
 from hrtoolkit.export.examples import Examples
-from hrtoolkit.export.exported import load_exported, open_pt2
+from hrtoolkit.export.exported import build_exported, open_pt2
 from hrtoolkit.export.extras import import_extra
 from hrtoolkit.export.graph import IMAGES, Network
 from hrtoolkit.files import write_atomically
@@ -29,13 +29,14 @@ from hrtoolkit.masks import Masks
 from hrtoolkit.predict.predictor import Predictor
 from hrtoolkit.records import Category, LabelMap, Objects, Record, ValueMap
 from hrtoolkit.runtime.geometry import to_xywh
-from hrtoolkit.runtime.network import open_network, read_settings
+from hrtoolkit.runtime.network import model_files, open_network, read_settings
 from hrtoolkit.samples import Input
 
 RAW_INPUTS = 8  # whose raw outputs are compared
 SPEED_SECONDS = 10.0  # that timing takes, a batch size
 LEAST_SCORE = 0.1  # of points and objects that are compared: where those below lie is a matter of the last digit
 SAME_SHIFT = 0.01  # pixels: a point or side that moves less has not moved
+EXPORT_HASH = "SHA-256 of the export"
 POINT = 100  # metrics are shares; budgets and losses are counted in hundredths, as people do
 # What float32 has to hold: nothing but the order of sums differs.
 RAW_LIMIT = 1e-4  # largest difference, of the largest value
@@ -57,6 +58,7 @@ class Certificate:
         raw: of each output the largest difference, and that as a share of the largest value.
         decoded: differences of the results, see `compare_records`.
         speed: by batch size: milliseconds of both, and their ratio; of the network alone.
+        files: bytes of the model's files by name.
         kept: layers that int8 leaves in float32.
         calibration: how many inputs int8 was calibrated on.
         reasons: why it does not hold; none where it does.
@@ -72,6 +74,7 @@ class Certificate:
     raw: dict[str, dict[str, float]] = field(default_factory=dict)
     decoded: dict[str, float] = field(default_factory=dict)
     speed: dict[str, dict[str, float]] = field(default_factory=dict)
+    files: dict[str, int] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     calibration: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -91,17 +94,21 @@ class Certificate:
     def to_markdown(self) -> str:
         """A page for people."""
         verdict = "holds" if self.passed else "DOES NOT HOLD"
-        lines = [f"# Certificate: {self.format}, {self.precision}, {verdict}", ""]
-        lines += [f"- **{reason}**" for reason in self.reasons] + [""] * bool(self.reasons)
+        lines = [f"# Certificate: {self.format}, {self.precision}, {verdict}", "", *self.list_results()]
+        lines += list_files(self.files)
+        lines += ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in self.about.items()), ""]
+        return "\n".join(lines)
+
+    def list_results(self) -> list[str]:
+        """Lines of a page: what was compared."""
+        lines = [f"- **{reason}**" for reason in self.reasons] + [""] * bool(self.reasons)
         lines += [f"PyTorch and this export looked at the same images: {self.data}.", "", "| | PyTorch | export | |"]
         lines += ["|---|---|---|---|"]
         if self.metric is not None:
             name, loss = self.metric["name"], self.metric["loss"]
             values = f"{self.metric['pytorch']:.4f} | {self.metric['export']:.4f}"
             lines.append(f"| {name} | {values} | {loss:+.2f} points lost, budget {self.budget:g} |")
-        for size, one in self.speed.items():
-            times = f"{one['pytorch_ms']:.1f} ms | {one['export_ms']:.1f} ms"
-            lines.append(f"| network, {size} | {times} | {one['ratio']:.2f} times as fast |")
+        lines += list_speed("network", self.speed)
         lines += ["", "| difference | |", "|---|---|"]
         for name, one in self.raw.items():
             lines.append(f"| `{name}`, largest | {one['largest']:.2e} ({one['relative']:.1e} of the largest value) |")
@@ -109,8 +116,84 @@ class Certificate:
         if self.precision == "int8":
             kept = ", ".join(self.kept) or "nothing"
             lines += ["", f"Calibrated on {self.calibration} inputs; left in float32: {kept}."]
-        lines += ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in self.about.items()), ""]
+        return lines
+
+
+@dataclass
+class JointCertificate:
+    """What was compared of several branches, and whether all of it holds.
+
+    Args:
+        views: the branches of each; they share a network.
+        branches: the certificate of each, by name.
+        speed: of each view's network, by view, see `Certificate`.
+    """
+
+    views: dict[str, list[str]]
+    branches: dict[str, Certificate]
+    speed: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it does not hold, with the names of branches."""
+        return [f"{name}: {reason}" for name, one in self.branches.items() for reason in one.reasons]
+
+    @property
+    def passed(self) -> bool:
+        return not self.reasons
+
+    @property
+    def files(self) -> dict[str, int]:
+        """Bytes of the models' files, by view and name."""
+        return {
+            f"{view}/{file}": size
+            for view, names in self.views.items()
+            for file, size in self.branches[names[0]].files.items()
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `certificate.json` and `certificate.md`."""
+        told = {"passed": self.passed, "reasons": self.reasons, "files": self.files, **asdict(self)}
+        with write_atomically(folder / "certificate.json") as file:
+            json.dump(told, file, indent=1)
+        with write_atomically(folder / "certificate.md") as file:
+            file.write(self.to_markdown())
+
+    def to_markdown(self) -> str:
+        """A page for people."""
+        first = next(iter(self.branches.values()))
+        verdict = "holds" if self.passed else "DOES NOT HOLD"
+        lines = [f"# Certificate: {first.format}, {first.precision}, {verdict}", ""]
+        lines += [f"- **{reason}**" for reason in self.reasons] + [""] * bool(self.reasons)
+        views = "; ".join(f"{view} ({', '.join(names)})" for view, names in self.views.items())
+        lines += [f"The backbone exists once for each view: {views}.", *list_files(self.files)]
+        if self.speed:
+            lines += ["", "| | PyTorch | export | |", "|---|---|---|---|"]
+            for view, speed in self.speed.items():
+                lines += list_speed(f"network of {view}", speed)
+        for name, one in self.branches.items():
+            lines += ["", f"## {name}, {'holds' if one.passed else 'DOES NOT HOLD'}", "", *one.list_results()]
+        about = {name: value for name, value in first.about.items() if name != EXPORT_HASH}
+        about |= {
+            f"{EXPORT_HASH}, {view}": self.branches[names[0]].about[EXPORT_HASH] for view, names in self.views.items()
+        }
+        lines += ["", "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in about.items()), ""]
         return "\n".join(lines)
+
+
+def list_files(files: Mapping[str, int]) -> list[str]:
+    """Lines of a page: how large files are, in MiB, and all of them together."""
+    rows = [*files.items(), *([("together", sum(files.values()))] if len(files) > 1 else [])]
+    return ["", "| file | MiB |", "|---|---|", *(f"| {name} | {size / 2**20:.2f} |" for name, size in rows)]
+
+
+def list_speed(what: str, speed: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Rows of a table: times of PyTorch and an export, by batch size."""
+    lines = []
+    for size, one in speed.items():
+        times = f"{one['pytorch_ms']:.1f} ms | {one['export_ms']:.1f} ms"
+        lines.append(f"| {what}, {size} | {times} | {one['ratio']:.2f} times as fast |")
+    return lines
 
 
 def certify(
@@ -127,7 +210,7 @@ def certify(
     that needs PyTorch anyway.
 
     Args:
-        folder: of the export.
+        folder: of the export; of one with several branches that of the predictor's view.
         predictor: the model in PyTorch.
         examples: what both look at.
         budget: points (hundredths) of the metric that may be lost; None takes `BUDGETS`.
@@ -144,24 +227,32 @@ def certify(
         budget=BUDGETS[precision] if budget is None else budget,
     )
     mine = find_all(predictor, examples) if mine is None else mine
-    theirs = find_all(open_folder(folder), examples)
+    theirs = find_all(open_folder(folder, predictor), examples)
     certificate.decoded = compare_records(mine, theirs)
     certificate.metric = compare_scores(examples, predictor, mine, theirs)
-    inputs = network_inputs(predictor, examples, RAW_INPUTS, settings["input"]["dtype"] == "uint8")
-    networks = _networks(folder, predictor)
-    certificate.raw = _compare_raw(*networks, settings["outputs"][0], inputs)
+    inputs = network_inputs(predictor, examples, RAW_INPUTS, settings["input"])
+    lead = f"{predictor.name}." if "branches" in settings else ""
+    raw = next(name for name in settings["outputs"] if name.startswith(lead))
+    certificate.raw = _compare_raw(*_networks(folder, predictor), raw, inputs)
     if timed:
-        certificate.speed = _compare_speed(*networks, inputs)
+        certificate.speed = compare_speed(folder, predictor, examples)
+    certificate.files = {path.name: path.stat().st_size for path in model_files(folder, settings["model"])}
     certificate.reasons = _judge(certificate)
     certificate.about = _describe(predictor, settings)
     return certificate
 
 
-def open_folder(folder: Path) -> Any:
-    """What predicts with an exported folder."""
+def open_folder(folder: Path, predictor: Predictor) -> Any:
+    """What predicts with an exported folder as a predictor does.
+
+    Args:
+        folder: of the export, or of the predictor's view in one.
+        predictor: the model in PyTorch.
+    """
     if read_settings(folder)["format"] == "pt2":
-        return Predictor(load_exported(folder, "pt2"))
-    return runtime.load(folder)
+        assert predictor.model.config is not None, "it was built from one"
+        return Predictor(build_exported(predictor.model.config, folder, "pt2"), branch=predictor.name)
+    return runtime.load(folder, branch=predictor.name)
 
 
 def find_all(predictor: Any, examples: Examples) -> list[Record]:
@@ -262,22 +353,24 @@ def _pair(a: Objects, b: Objects) -> tuple[ndarray, ndarray]:
     return rows, others
 
 
-def network_inputs(predictor: Predictor, examples: Examples, most: int, uint8: bool) -> list[dict[str, ndarray]]:
+def network_inputs(
+    predictor: Predictor, examples: Examples, most: int, taken: Mapping[str, Any]
+) -> list[dict[str, ndarray]]:
     """Inputs of the network, one a time, as the examples are looked at.
 
     Args:
         predictor: has the view.
         examples: the images.
         most: how many inputs.
-        uint8: as bytes, not normalised.
+        taken: `input` of the export's settings: `dtype`, and whether it is told `sizes`.
     """
     looks = (one for image, boxes in examples for one in _look(predictor, image, boxes))
     found = []
     for one in islice(looks, most):
         batch = predictor.collate([one])
-        images = batch["images"] if uint8 else predictor.model.data_preprocessor(batch)["images"]
+        images = batch["images"] if taken["dtype"] == "uint8" else predictor.model.data_preprocessor(batch)["images"]
         values = {IMAGES: np.ascontiguousarray(images.numpy())}
-        if predictor.branch.head.reads_sizes:
+        if taken["sizes"]:
             values["sizes_hw"] = np.asarray(batch["frames"].input_hw, np.int64)
         found.append(values)
     return found
@@ -296,7 +389,10 @@ Run = Callable[[Mapping[str, ndarray]], dict[str, ndarray]]  # a network: output
 def _networks(folder: Path, predictor: Predictor) -> tuple[Run, Run]:
     """The network in PyTorch, as it is loaded, and that of the folder: functions of inputs."""
     settings = read_settings(folder)
-    network = Network(predictor.model, predictor.branch, settings["input"]["dtype"] == "uint8").eval()
+    names = settings.get("branches")
+    network = Network(
+        predictor.model, list(names or [predictor.name]), settings["input"]["dtype"] == "uint8", joint=bool(names)
+    ).eval()
 
     @torch.inference_mode()
     def mine(inputs: Mapping[str, ndarray]) -> dict[str, ndarray]:
@@ -322,7 +418,10 @@ def _compare_raw(mine: Run, theirs: Run, name: str, inputs: Sequence[Mapping[str
     return {name: {"largest": largest, "relative": largest / max(value, 1e-12)}}
 
 
-def _compare_speed(mine: Run, theirs: Run, inputs: Sequence[Mapping[str, ndarray]]) -> dict:
+def compare_speed(folder: Path, predictor: Predictor, examples: Examples) -> dict[str, dict[str, float]]:
+    """Milliseconds of the network in PyTorch and of an export, in turns, by batch size; see `certify`."""
+    mine, theirs = _networks(folder, predictor)
+    inputs = network_inputs(predictor, examples, RAW_INPUTS, read_settings(folder)["input"])
     found = {}
     alike = len({one[IMAGES].shape for one in inputs}) == 1 and inputs[0][IMAGES].shape[-1] <= 512
     for size in (1, 8) if alike else (1,):
@@ -380,5 +479,5 @@ def _describe(predictor: Predictor, settings: Mapping[str, Any]) -> dict[str, An
         "threads": torch.get_num_threads(),
         "weights": str(predictor.settings.get("weights", "")),
         "SHA-256 of the weights": predictor.hash_weights(),
-        "SHA-256 of the export": settings["sha256"],
+        EXPORT_HASH: settings["sha256"],
     }

@@ -1,8 +1,10 @@
-"""An exported folder in place of a checkpoint: its network runs, and the model reads its outputs."""
+"""An exported folder in place of a checkpoint: its networks run, and the model reads their outputs."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +16,21 @@ from torch import Tensor, nn
 from hrtoolkit.build import build_model
 from hrtoolkit.config import ConfigError
 from hrtoolkit.errors import CheckpointError, OptionError
-from hrtoolkit.export.folder import describe, write_folder
-from hrtoolkit.export.graph import IMAGES, SIZES, runs_once, trace, write_onnx
+from hrtoolkit.export.folder import describe, describe_branch, group_by_view, write_joint, write_settings
+from hrtoolkit.export.graph import IMAGES, SIZES, keep_branches_, runs_once, trace, write_onnx
 from hrtoolkit.files import CONFIG_FILE
 from hrtoolkit.frames import Frame
-from hrtoolkit.model import Backend, BatchPreprocessor, Model
+from hrtoolkit.model import UNNAMED, Backend, BatchPreprocessor, Model
 from hrtoolkit.pretrained import own_config
-from hrtoolkit.runtime.network import Network, check_files, open_network, read_input, read_settings
+from hrtoolkit.runtime.network import (
+    Network,
+    check_files,
+    find_network,
+    open_network,
+    read_input,
+    read_settings,
+    read_views,
+)
 from hrtoolkit.version import __version__
 
 
@@ -50,57 +60,129 @@ def load_exported(folder: str | Path, backend: Backend | None = None) -> Model:
         text = (folder / CONFIG_FILE).read_text(encoding="utf-8")
     except OSError as error:
         raise CheckpointError(f"{folder / CONFIG_FILE}: cannot be read ({error.strerror}); export it again") from None
-    try:
-        model = build_model(own_config({"meta": {"hrtoolkit_version": __version__, "config": text}}, str(folder)))
-    except ConfigError as error:
-        problems = "\n  ".join(error.problems)
-        raise CheckpointError(f"{folder}: the config in it is not one of today's:\n  {problems}") from error
-    use_exported(model, folder, backend)
-    return model
+    return build_exported(text, folder, backend)
 
 
-def use_exported(model: Model, folder: Path, backend: Backend | None = None) -> None:
-    """Let an exported network run in place of a model's own, whose backbone is dropped.
+def build_exported(config: str, folder: Path, backend: Backend | None = None) -> Model:
+    """The model of an exported folder, or of one view in it, with what was exported of its branches.
 
     Args:
-        model: built from the same config, or one with the same outputs.
+        config: of the model, as json.
         folder: see `load_exported`.
         backend: see `load_exported`.
 
     Raises:
         UserError: see `load_exported`.
     """
+    try:
+        model = build_model(own_config({"meta": {"hrtoolkit_version": __version__, "config": config}}, str(folder)))
+    except ConfigError as error:
+        problems = "\n  ".join(error.problems)
+        raise CheckpointError(f"{folder}: the config in it is not one of today's:\n  {problems}") from error
+    _drop_network(model)
+    if set(names := exported_branches(folder)) <= set(model.branches):
+        keep_branches_(model, names)
+    use_exported(model, folder, backend)
+    return model
+
+
+def exported_branches(folder: Path) -> list[str]:
+    """Names of the branches of an exported folder; "" of one that has none.
+
+    Raises:
+        CheckpointError: the folder is not whole.
+    """
+    views = read_views(folder)
+    if views is not None:
+        return [name for names in views[0].values() for name in names]
     settings = read_settings(folder)
-    given, branch = settings["input"], model.branch(settings.get("branch"))
-    if settings["read"] != branch.head.reading():
-        raise CheckpointError(
-            f"{folder}: its outputs are read by {settings['read']}, and this model's by {branch.head.reading()}; use "
-            "the config that it was exported with"
+    return list(settings.get("branches") or [settings.get("branch") or UNNAMED])
+
+
+def use_exported(model: Model, folder: Path, backend: Backend | None = None) -> None:
+    """Let an exported network run in place of a model's own, whose backbone is dropped; of several views one of each.
+
+    Args:
+        model: built from the same config, or one with the same outputs.
+        folder: see `load_exported`; or that of one view of such a folder.
+        backend: see `load_exported`.
+
+    Raises:
+        UserError: see `load_exported`.
+    """
+    names = exported_branches(folder)
+    if missing := [name for name in model.branches if name not in names]:
+        raise OptionError(
+            f"{folder}: is an export of {', '.join(names) or 'a branch without a name'}, and the model also has "
+            f"{', '.join(missing) or 'one without a name'}; export all of them, or name one (--branch)"
         )
-    mean, std = ((0.0,) * 3, (1.0,) * 3) if given["dtype"] == "uint8" else (given["mean"], given["std"])
+    networks: dict[str, Network] = {}
+    opened: dict[Path, Network] = {}
+    for name in model.branches:
+        place = find_network(folder, name)
+        if place not in opened:
+            opened[place] = _open(place, backend)
+        networks[name] = opened[place]
+        _check_fits(model, name, networks[name])
+    given = next(iter(opened.values())).input
+    mean, std = ((0.0,) * 3, (1.0,) * 3) if given.dtype == "uint8" else (given.mean, given.std)
+    model.data_preprocessor = BatchPreprocessor(mean, std)
+    _drop_network(model)
+    model.exported = _Exported(networks)
+
+
+def _drop_network(model: Model) -> None:
+    """Drop a model's own backbone; nobody calls it."""
+    model.backbone = nn.Identity()  # type: ignore[assignment]
+    model.seen = None
+
+
+def _open(folder: Path, backend: Backend | None) -> Network:
+    settings = read_settings(folder)
+    return open_pt2(folder, settings, backend) if settings["format"] == "pt2" else open_network(folder, backend)
+
+
+def _check_fits(model: Model, name: str, network: Network) -> None:
+    """Refuse a network whose outputs a branch cannot read.
+
+    Raises:
+        UserError: it is such a one.
+    """
+    branch, folder = model.branches[name], network.folder
+    read = network.settings_of(name).get("read")
+    if read != branch.head.reading():
+        raise CheckpointError(
+            f"{folder}: its outputs are read by {read}, and this model's by {branch.head.reading()}; use the config "
+            "that it was exported with"
+        )
     if not runs_once(branch):
         raise OptionError(
             f"{folder}: it runs once an image, and this config runs the network several times "
             f"({type(branch.inference).__name__}); leave that out (--set model.inference=None)"
         )
-    model.data_preprocessor = BatchPreprocessor(mean, std)
-    model.backbone = nn.Identity()  # type: ignore[assignment]  # nobody calls it
-    network = open_pt2(folder, settings, backend) if settings["format"] == "pt2" else open_network(folder, backend)
-    model.exported = _Exported(network, settings["sha256"])
 
 
 @dataclass(frozen=True)
 class _Exported:
-    """A network of the runtime, called as a model calls its own."""
+    """Networks of the runtime by branch, called as a model calls its own."""
 
-    network: Network
-    sha256: str
+    networks: Mapping[str, Network]
 
-    def __call__(self, images: Tensor, frames: Frame) -> dict[str, ndarray]:
-        given = self.network.input
+    @property
+    def sha256(self) -> str:
+        several = list(dict.fromkeys(network.settings["sha256"] for network in self.networks.values()))
+        return several[0] if len(several) == 1 else hashlib.sha256("".join(several).encode()).hexdigest()
+
+    def __call__(self, images: Tensor, frames: Frame, branches: Sequence[str]) -> dict[str, dict[str, ndarray]]:
+        found = {network: self._run(network, images, frames) for network in {self.networks[name] for name in branches}}
+        return {name: self.networks[name].outputs_of(found[self.networks[name]], name) for name in branches}
+
+    @staticmethod
+    def _run(network: Network, images: Tensor, frames: Frame) -> dict[str, ndarray]:
+        given = network.input
         pixels = images.round().to(torch.uint8) if given.dtype == "uint8" else images
         pixels = pixels.flip(1) if given.color_order == "bgr" else pixels
-        return self.network.run(pixels.cpu().numpy(), np.asarray(frames.input_hw, np.int64))
+        return network.run(pixels.cpu().numpy(), np.asarray(frames.input_hw, np.int64))
 
 
 def export_to_memory(model: Model, branch: str | None, backend: Backend) -> None:
@@ -108,7 +190,7 @@ def export_to_memory(model: Model, branch: str | None, backend: Backend) -> None
 
     Args:
         model: with its weights, on the CPU.
-        branch: name of the one that looks; None where there is but one.
+        branch: name of the only one that looks, the others are dropped; None for all.
         backend: "onnxruntime" or "openvino".
 
     Raises:
@@ -116,13 +198,24 @@ def export_to_memory(model: Model, branch: str | None, backend: Backend) -> None
     """
     if backend == "pt2":
         raise OptionError("backend 'pt2' is for folders that `hrtoolkit export --format pt2` wrote")
-    one = model.branch(branch)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        graph = trace(model, one)
-        told = describe(model, one, graph, "onnx", "fp32", uint8=False)
-        write_onnx(graph, folder / told["model"])
-        write_folder(folder, told, one.head.scheme, model.config)
+    names = list(model.branches) if branch is None else [branch]
+    for name in names:
+        describe_branch(model, name)
+    joint = len(names) > 1
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch)
+        views = group_by_view(model, names)
+        for view, some in views.items():
+            place = folder / view if joint else folder
+            graph = trace(model, some, joint=joint)
+            told = describe(model, some, graph, "onnx", "fp32", uint8=False, joint=joint)
+            place.mkdir(exist_ok=True)
+            write_onnx(graph, place / told["model"])
+            write_settings(place, told)
+        if joint:
+            write_joint(folder, views, None)
+        _drop_network(model)
+        keep_branches_(model, names)
         use_exported(model, folder, backend)
 
 

@@ -1,4 +1,4 @@
-"""A model as one graph: from images to what its head decodes, and the formats that hold such a graph."""
+"""A view of a model as one graph: from images to what its heads decode, and the formats that hold such a graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.export.extras import errors_only, import_extra, without_telemetry
 from hrtoolkit.files import write_atomically
 from hrtoolkit.model import Branch, Model, mirror
+from hrtoolkit.norms import BackboneOfViews
 from hrtoolkit.speed import fold
 from hrtoolkit.suppression import ONNX_OPERATORS
 from hrtoolkit.views import View
@@ -50,22 +51,24 @@ class Graph:
 
 
 class Network(nn.Module):
-    """One branch of a model, from images [B, 3, H, W] to the tensors that its head decodes.
+    """Branches of one view of a model, from images [B, 3, H, W] to the tensors that their heads decode.
 
     Args:
         model: in eval mode, folded.
-        branch: of it.
+        branches: names of one or several; the backbone runs once for all of them.
         normalise: images are uint8 RGB; else they come normalised.
+        joint: outputs are named "BRANCH.OUTPUT".
     """
 
-    def __init__(self, model: Model, branch: Branch, normalise: bool):
+    def __init__(self, model: Model, branches: Sequence[str], normalise: bool, joint: bool = False):
         super().__init__()
         self.model = model
-        self.branch = [branch]  # its parts are the model's already
+        self.names = list(branches)
         self.normalise = normalise
+        self.joint = joint
 
     def forward(self, images: Tensor, sizes_hw: Tensor | None = None) -> dict[str, Tensor]:
-        model, (branch,) = self.model, self.branch
+        model, heads = self.model, {name: self.model.branches[name].head for name in self.names}
         if self.normalise:
             pixels = model.data_preprocessor
             images = (images.to(torch.float32) - pixels.mean) / pixels.std
@@ -73,44 +76,53 @@ class Network(nn.Module):
                 rows, columns = (torch.arange(side, device=images.device) for side in images.shape[-2:])
                 inside = (rows[:, None] < sizes_hw[:, :1, None]) & (columns < sizes_hw[:, 1:, None])
                 images = images * inside[:, None]
-        flipped: list[Tensor] | None = None
-        if model.flip_test:
-            both = model.extract(torch.cat([images, mirror(images, branch.head.flip_shift)]), branch)
-            count = images.shape[0]
-            maps, flipped = [x[:count] for x in both], [x[count:] for x in both]
-        else:
-            maps = model.extract(images, branch)
-        return branch.head.decode(maps, flipped, sizes_hw)
+        shifts = list(dict.fromkeys(head.flip_shift for head in heads.values())) if model.flip_test else []
+        turned = [mirror(images, shift) for shift in shifts]
+        count = images.shape[0]
+        outputs: dict[str, Tensor] = {}
+        for name, maps in model.extract_each(torch.cat([images, *turned]) if turned else images, self.names).items():
+            head, flipped = heads[name], None
+            if turned:
+                first = (1 + shifts.index(head.flip_shift)) * count
+                maps, flipped = [x[:count] for x in maps], [x[first : first + count] for x in maps]
+            lead = f"{name}." if self.joint else ""
+            outputs |= {f"{lead}{key}": value for key, value in head.decode(maps, flipped, sizes_hw).items()}
+        return outputs
 
 
-def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint8: bool = False) -> Graph:
-    """Fold and trace a model.
+def trace(
+    model: Model,
+    branches: Sequence[str],
+    dtype: torch.dtype = torch.float32,
+    uint8: bool = False,
+    joint: bool = False,
+) -> Graph:
+    """Fold and trace branches of one view of a model.
 
     The batch may have any size, and the images too where the view gives inputs of several.
 
     Args:
         model: with its weights, on the CPU.
-        branch: of it, with a view.
-        dtype: that backbone and neck compute in.
+        branches: names of those that become one graph.
+        dtype: that backbone and necks compute in.
         uint8: the graph normalises.
+        joint: outputs are named "BRANCH.OUTPUT".
 
     Raises:
-        OptionError: the branch has `inference`, which runs the network several times, or its head no `decode`.
+        OptionError: a head has no `decode`.
     """
-    view = branch.view
+    view = model.branches[branches[0]].view
     assert view is not None, "a predictor has one"
-    if not runs_once(branch):
-        raise OptionError(
-            f"{type(branch.inference).__name__} runs the network several times an image, and an export is one graph: "
-            "leave it out (--set model.inference=None)"
-        )
-    name = next(name for name, one in model.branches.items() if one is branch)
     model = fold(model, dtype)
-    branch = model.branches[name]
-    # Of as many boxes as there are, AOTInductor takes the output of a convolution for contiguous, whatever the weights
-    # make of it: masks would be read across their classes.
-    network_head: Any = branch.head
-    network_head.to(memory_format=torch.contiguous_format)
+    if isinstance(model.backbone, BackboneOfViews):
+        model.backbone = model.backbone.of_view[model.views.index(model.looks[branches[0]])]
+        model.seen = None
+    keep_branches_(model, branches)
+    heads: list[Any] = [model.branches[name].head for name in branches]
+    for head in heads:
+        # Of as many boxes as there are, AOTInductor takes the output of a convolution for contiguous, whatever the
+        # weights make of it: masks would be read across their classes.
+        head.to(memory_format=torch.contiguous_format)
     height, width, changes = _input_size(view)
     images = torch.randint(0, 255, (2, 3, height, width)).to(torch.uint8 if uint8 else torch.float32)
     inputs = {IMAGES: images if uint8 else (images - 127) / 64}
@@ -118,10 +130,10 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
     side = {"min": -(-max(view.smallest, 33) // step), "max": 2**15 // step}
     sides = {2: step * Dim("height", **side), 3: step * Dim("width", **side)} if changes else {}
     shapes: dict[str, Any] = {IMAGES: {0: Dim("batch", min=1, max=2**15), **sides}}
-    if branch.head.reads_sizes:
+    if any(head.reads_sizes for head in heads):
         inputs[SIZES] = torch.tensor([[height, width]] * 2)
         shapes[SIZES] = {0: shapes[IMAGES][0]}
-    network = Network(model, branch, uint8).eval()
+    network = Network(model, branches, uint8, joint).eval()
     try:
         with torch.no_grad(), _silent():
             outputs = tuple(network(**inputs))
@@ -130,6 +142,21 @@ def trace(model: Model, branch: Branch, dtype: torch.dtype = torch.float32, uint
         raise OptionError(str(error)) from None
     shape = ("batch", 3, *(("height", "width") if changes else (height, width)))
     return Graph(program, inputs, outputs, shape)
+
+
+def keep_branches_(model: Model, branches: Collection[str]) -> None:
+    """Take all branches but some out of a model for predicting, in place.
+
+    Args:
+        model: whose views have no BatchNorm of their own.
+        branches: that stay.
+    """
+    assert model.seen is None, "views keep their numbers"
+    model.balance = None
+    for name in set(model.branches) - set(branches):
+        del model.branches[name]  # type: ignore[attr-defined]  # named ones are a ModuleDict
+        del model.looks[name]
+    model.views = tuple(view for view in model.views if view in model.looks.values())
 
 
 def runs_once(branch: Branch) -> bool:

@@ -17,7 +17,7 @@ from hrtoolkit.export.quantise import Int8
 log = logging.getLogger(__name__)
 
 COMPARED = 8  # inputs, when groups are ranked
-# Outputs that show an error best, of which a network has one: boxes and labels change places with their scores.
+# Outputs that show an error best, of which a branch has one: boxes and labels change places with their scores.
 RAW_OUTPUTS = ("heatmaps", "logits", "scores")
 
 
@@ -97,8 +97,19 @@ def rank_groups(network: Int8) -> dict[str, float]:
 
 
 def relative_error(outputs: Sequence[dict[str, ndarray]], expected: Sequence[dict[str, ndarray]]) -> float:
-    """Root mean square of the differences over that of what is expected; infinite where something is not finite."""
-    name = next((name for name in RAW_OUTPUTS if name in expected[0]), next(iter(expected[0])))
+    """Root mean square of the differences over that of what is expected; infinite where something is not finite.
+
+    Of several branches, whose outputs are "BRANCH.OUTPUT", that of the worst.
+    """
+    branches = dict.fromkeys(name.rpartition(".")[0] for name in expected[0])
+    return max(_error_of_branch(outputs, expected, branch) for branch in branches)
+
+
+def _error_of_branch(
+    outputs: Sequence[dict[str, ndarray]], expected: Sequence[dict[str, ndarray]], branch: str
+) -> float:
+    own = {one.rpartition(".")[2]: one for one in expected[0] if one.rpartition(".")[0] == branch}
+    name = next((own[raw] for raw in RAW_OUTPUTS if raw in own), next(iter(own.values())))
     differences = sum(float(np.square(a[name] - b[name]).sum()) for a, b in zip(outputs, expected, strict=True))
     size = sum(float(np.square(b[name]).sum()) for b in expected)
     return (differences / size) ** 0.5 if np.isfinite(differences) and size else float("inf")

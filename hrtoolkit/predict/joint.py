@@ -12,13 +12,13 @@ from mmengine import Config
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.errors import DataError, OptionError, UserError
 from hrtoolkit.model import Model
-from hrtoolkit.predict.boxes import BoxesLike, check_inside, use_boxes
+from hrtoolkit.predict.boxes import Boxes, BoxesLike, Find, check_inside, use_boxes
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, load_network, write_predictions
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
 from hrtoolkit.records import Objects, Record
-from hrtoolkit.runtime.boxes import LEAST_SCORE, Boxes
+from hrtoolkit.runtime.boxes import choose_people
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
@@ -43,7 +43,8 @@ def load_joint(
         device: "auto" takes a GPU where there is one.
         detector: see `JointPredictor`.
         flip: average with the mirrored inputs.
-        folded: put BatchNorm into the convolutions.
+        folded: put BatchNorm into the convolutions; where views have statistics of their own, the backbone then exists
+            once for each of them.
         amp: fold, and compute backbone and necks in half precision.
         compile: compile the backbone.
 
@@ -59,8 +60,8 @@ def load_joint(
 class JointPredictor:
     """Looks at pictures with all branches of a model.
 
-    Branches that share a view of whole pictures share its forward. Those that look at crops then look where one of the
-    others found something: by its classes "person" where it has such a class, else all, from a score of 0.5 on.
+    Branches that share a view share its forward. Those that look at crops look where one of the others found something:
+    by its classes "person" where it has such a class, else all, from a score of 0.5 on.
 
     Args:
         model: with its weights, in eval mode and on its device; its branches have names.
@@ -78,19 +79,17 @@ class JointPredictor:
         if "" in model.branches:
             raise OptionError("this model has one task: use hrtoolkit.load")
         self.model = model.eval()
-        self.branches = {name: Predictor(model, branch=name) for name in model.branches}
-        cropping = [name for name, one in self.branches.items() if one.sees_crops]
-        self.groups: dict[str, list[str]] = {}  # branches of whole pictures, by their view
+        self.branches = {name: Predictor(model, branch=name, settings=settings) for name in model.branches}
+        self.views: dict[str, list[str]] = {}  # branches by their view
         for name in self.branches:
-            if name not in cropping:
-                self.groups.setdefault(model.looks[name], []).append(name)
-        whole = [name for names in self.groups.values() for name in names]
+            self.views.setdefault(model.looks[name], []).append(name)
+        self.cropping = [name for name, one in self.branches.items() if one.sees_crops]
+        whole = [name for name in self.branches if name not in self.cropping]
         if detector is not None and detector not in whole:
             raise OptionError(
                 f"detector is a branch that looks at whole pictures ({', '.join(whole)}), got {detector!r}"
             )
         self.detector = detector
-        self.cropping = cropping
         self.settings = dict(settings, detector=detector)
 
     def __call__(
@@ -119,11 +118,7 @@ class JointPredictor:
         pictures = open_source(source, recursive=recursive, on_failure=on_failure, skip=skip)
         for index, picture in enumerate(pictures):
             try:
-                records = self._look_at_whole(picture)
-                if self.cropping:
-                    where = self._find_boxes(records) if find is None else find(index, picture)
-                    check_inside(where.boxes_xyxy, picture)
-                    records |= self._look_at_crops(picture, where)
+                records = self._look_at_all(index, picture, find)
             except DataError as error:
                 if on_failure is None:
                     raise
@@ -134,42 +129,53 @@ class JointPredictor:
                 for name, one in self.branches.items()
             }
 
-    @torch.inference_mode()
-    def _look_at_whole(self, picture: Picture) -> dict[str, Record]:
-        """The records of the branches that see all of a picture, of one forward a view."""
+    def _look_at_all(self, index: int, picture: Picture, find: Find | None) -> dict[str, Record]:
+        """The records of all branches: crops come last."""
         records: dict[str, Record] = {}
-        for names in self.groups.values():
-            first = self.branches[names[0]]
-            batch = self.model.data_preprocessor(first.collate([Input(0, *first.view(picture.image))]))
-            found = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
-            records |= {name: self.branches[name].branch.finish(found[name]) for name in names}
+        for names in self.views.values():
+            if names[0] not in self.cropping:
+                records |= self._look_at(picture, names, None)
+        if self.cropping:
+            where = self._find_boxes(records) if find is None else find(index, picture)
+            check_inside(where.boxes_xyxy, picture)
+            for names in self.views.values():
+                if names[0] in self.cropping:
+                    records |= self._look_at(picture, names, where)
         return records
+
+    @torch.inference_mode()
+    def _look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Record]:
+        """The records of branches that share a view, of one forward of all of a picture, or of each batch of crops."""
+        first = self.branches[names[0]]
+        asks = [None] if where is None else first.view.crops(to_xywh(where.boxes_xyxy), where.boxes_xyxy, where.scores)
+        inputs = [Input(0, *first.view(picture.image, ask)) for ask in asks]
+        found: dict[str, list[Record]] = {name: [] for name in names}
+        for start in range(0, len(inputs), CROPS):
+            batch = self.model.data_preprocessor(first.collate(inputs[start : start + CROPS]))
+            records = self.model(batch["images"], frames=batch["frames"], mode="predict", branches=names)
+            for name in names:
+                found[name] += records[name]
+        if not inputs:
+            return {name: Objects._make(nobody(len(self.branches[name].scheme.names))) for name in names}
+        return {name: self.branches[name].branch.finish(records) for name, records in found.items()}
+
+    def find_detector(self, records: Mapping[str, Record]) -> str | None:
+        """The branch whose boxes are looked into, of those that found something in whole pictures.
+
+        Args:
+            records: of one picture, by branch.
+        """
+        whole = {name: one for name, one in records.items() if name not in self.cropping}
+        objects = {name: one for name, one in whole.items() if isinstance(one, Objects)}
+        plain = [name for name, one in objects.items() if one.points is None]
+        return self.detector or next(iter([*plain, *objects]), None)
 
     def _find_boxes(self, records: Mapping[str, Record]) -> Boxes:
         """Where a branch found something that is worth a closer look."""
-        objects = {name: one for name, one in records.items() if isinstance(one, Objects)}
-        plain = [name for name, one in objects.items() if one.points is None]
-        name = self.detector or next(iter([*plain, *objects]), None)
-        if name is None or name not in objects:
+        name = self.find_detector(records)
+        if name is None or not isinstance(records[name], Objects):
             raise OptionError("no branch of this model finds boxes to look into: give them by boxes=... (--boxes)")
-        found, names = objects[name], self.branches[name].scheme.names
-        assert found.scores is not None, "predictions have scores"
-        chosen = found.scores >= LEAST_SCORE
-        if found.points is None and "person" in names:
-            chosen &= found.labels == names.index("person")
-        return Boxes(found.boxes_xyxy[chosen], found.scores[chosen])
-
-    def _look_at_crops(self, picture: Picture, where: Boxes) -> dict[str, Record]:
-        records: dict[str, Record] = {}
-        for name in self.cropping:
-            one = self.branches[name]
-            crops = one.view.crops(to_xywh(where.boxes_xyxy), where.boxes_xyxy, where.scores)
-            inputs = [Input(0, *one.view(picture.image, crop)) for crop in crops]
-            found: list[Record] = []
-            for first in range(0, len(inputs), CROPS):
-                found += one.look_at(inputs[first : first + CROPS])
-            records[name] = one.branch.finish(found) if found else Objects._make(nobody(len(one.scheme.names)))
-        return records
+        return choose_people(records[name], self.branches[name].scheme.names)
 
     def run(
         self,

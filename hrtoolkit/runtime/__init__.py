@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__all__ = ["Network", "Prediction", "Predictor", "Source", "load", "open_network"]
+__all__ = ["JointPredictor", "Network", "Prediction", "Predictor", "Source", "load", "load_joint", "open_network"]
 
 if TYPE_CHECKING:
+    from .joint import JointPredictor, load_joint
     from .network import Network, open_network
     from .prediction import Prediction
     from .predictor import Predictor, load
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 # Imported when they are asked for: who wants the errors alone goes without NumPy and OpenCV.
 _PLACES = {
+    "JointPredictor": "joint",
     "Network": "network",
     "Prediction": "prediction",
     "Predictor": "predictor",
     "Source": "sources",
     "load": "predictor",
+    "load_joint": "joint",
     "open_network": "network",
 }
 

@@ -103,6 +103,20 @@ def use_detector(detector: Detector) -> Find:
     return lambda index, picture: _check(detect(picture.image), f"the detector, in {picture.source.name}")
 
 
+def choose_people(found: Any, names: Sequence[str]) -> Boxes:
+    """Where found objects are worth a closer look: people, or all where no class is "person", from 0.5 on.
+
+    Args:
+        found: a record of objects.
+        names: of their classes or keypoints.
+    """
+    assert found.scores is not None, "predictions have scores"
+    chosen = found.scores >= LEAST_SCORE
+    if found.points is None and "person" in names:
+        chosen &= found.labels == names.index("person")
+    return Boxes(found.boxes_xyxy[chosen], found.scores[chosen])
+
+
 def check_inside(boxes_xyxy: ndarray, picture: Picture) -> None:
     """Refuse boxes that show nothing of the picture; they may reach over its edge.
 
@@ -181,18 +195,12 @@ def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:
 
 
 def _people_of(predictor: Finder) -> Callable[[ndarray], ndarray]:
-    names = predictor.scheme.names
-    people = names.index("person") if "person" in names else None
-
     def detect(image: ndarray) -> ndarray:
         found = predictor.find(image)
         if not hasattr(found, "boxes_xyxy"):
             raise OptionError(f"a detector finds boxes, and this predictor gives a {type(found).__name__}")
-        assert found.scores is not None, "predictions have scores"
-        chosen = found.scores >= LEAST_SCORE
-        if people is not None:
-            chosen &= found.labels == people
-        return np.concatenate([found.boxes_xyxy, found.scores[:, None]], axis=1)[chosen]
+        people = choose_people(found, predictor.scheme.names)
+        return np.concatenate([people.boxes_xyxy, people.scores[:, None]], axis=1)
 
     return detect
 

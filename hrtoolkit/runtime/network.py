@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from .errors import CheckpointError, DataError, OptionError, UserError
 
 LAYOUT = 1  # of exported folders; a newer one may mean other things by the same names
 SETTINGS = "preprocess.json"
+JOINT = "joint.json"  # of a folder with several branches, which has a folder for each of their views
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}  # what runs which format
 BACKENDS = {"onnx": ("onnxruntime", "openvino"), "openvino": ("openvino",)}  # and what can
 # What OpenVINO computes in; int8 models hold int8 layers, and this is for the others.
@@ -84,6 +85,28 @@ class Network:
             ) from error
         return dict(zip(self.outputs, found, strict=True))
 
+    def settings_of(self, branch: str | None = None) -> Mapping[str, Any]:
+        """How outputs become records: `read`, `finish`, and of one of several branches its `scheme`.
+
+        Args:
+            branch: its name; None (or "") for the only one.
+
+        Raises:
+            OptionError: there is none of that name, or no name is given and there are several.
+        """
+        several = self.settings.get("branches") or {self.settings.get("branch") or "": self.settings}
+        if not branch and len(several) == 1:
+            branch = next(iter(several))
+        if branch not in several:
+            raise OptionError(no_branch(self.folder, branch, list(several)))
+        return several[branch]
+
+    def outputs_of(self, outputs: Mapping[str, ndarray], branch: str | None = None) -> dict[str, ndarray]:
+        """What `run` gave for one branch, by the names that its task has for it."""
+        several = self.settings.get("branches")
+        lead = f"{branch or next(iter(several))}." if several else ""
+        return {name.removeprefix(lead): value for name, value in outputs.items() if name.startswith(lead)}
+
     def _check(self, images: ndarray) -> ndarray:
         wanted, multiple = self.input.shape, self.input.multiple
         if images.dtype != self.input.dtype:
@@ -147,19 +170,80 @@ def read_settings(folder: str | Path) -> dict[str, Any]:
         CheckpointError: it is missing, no json, of another layout, or lacks something.
     """
     folder = Path(folder)
-    settings = read_object(folder / SETTINGS)
-    if settings.get("layout") != LAYOUT:
-        raise CheckpointError(
-            f"{folder / SETTINGS}: layout {settings.get('layout')!r}, written by hrtoolkit "
-            f"{settings.get('hrtoolkit', 'of an unknown version')}; this runtime reads layout {LAYOUT}: run the "
-            "hrtoolkit_runtime that lies in that folder, or export the model again"
-        )
-    wanted = ("model", "format", "precision", "sha256", "input", "view", "outputs", "read")
+    settings = _read_layout(folder / SETTINGS)
+    reads = "branches" if "branches" in settings else "read"
+    wanted = ("model", "format", "precision", "sha256", "input", "view", "outputs", reads)
     if missing := [name for name in wanted if name not in settings]:
         raise CheckpointError(f"{folder / SETTINGS}: lacks {', '.join(missing)}; export the model again")
+    branches = settings.get("branches", {"": settings})
+    if not (isinstance(branches, dict) and branches and all(isinstance(one, dict) for one in branches.values())):
+        raise CheckpointError(f"{folder / SETTINGS}: its branches make no sense: {branches}; export the model again")
     name = settings["model"]
     if not isinstance(name, str) or Path(name).name != name or not name:
         raise CheckpointError(f"{folder / SETTINGS}: model is {name!r}, expected the name of a file beside it")
+    return settings
+
+
+def read_views(folder: str | os.PathLike[str]) -> tuple[dict[str, list[str]], str | None] | None:
+    """Read the `joint.json` of an exported folder.
+
+    Returns:
+        the branches of each view, whose names are those of folders, and the branch whose boxes are looked into, None
+        where no branch finds any; None where there is no such file: the folder holds one network.
+
+    Raises:
+        CheckpointError: it is of another layout, or makes no sense.
+    """
+    path = Path(folder) / JOINT
+    if not path.is_file():
+        return None
+    told = _read_layout(path)
+    views, detector = told.get("views"), told.get("detector")
+    sound = isinstance(views, dict) and all(
+        Path(view).name == view and isinstance(names, list) and names and all(isinstance(one, str) for one in names)
+        for view, names in views.items()
+    )
+    if not sound or not views or detector not in (None, *(name for names in views.values() for name in names)):
+        raise CheckpointError(f"{path}: its views make no sense: {views}, {detector}; export the model again")
+    return views, detector
+
+
+def find_network(folder: str | os.PathLike[str], branch: str | None = None) -> Path:
+    """Where the network of a branch lies: of several branches in the folder of its view.
+
+    Raises:
+        OptionError: there is none of that name, or no name is given and there are several.
+        CheckpointError: see `read_views`.
+    """
+    told = read_views(folder)
+    if told is None:
+        return Path(folder)
+    known = {name: view for view, names in told[0].items() for name in names}
+    if branch is None and len(known) == 1:
+        branch = next(iter(known))
+    if branch not in known:
+        raise OptionError(no_branch(folder, branch, list(known)))
+    return Path(folder) / known[branch]
+
+
+def no_branch(folder: object, branch: str | None, known: Sequence[str]) -> str:
+    """What a message says where a branch is not one of those that are known."""
+    names = ", ".join(known)
+    if not names:
+        return f"{folder}: its only branch has no name; leave out branch={branch!r}"
+    if not branch:
+        return f"{folder}: name one of its branches ({names}) by branch=..., or take all of them by load_joint"
+    return f"{folder}: name one of its branches ({names}), got {branch!r}"
+
+
+def _read_layout(path: Path) -> dict[str, Any]:
+    settings = read_object(path)
+    if settings.get("layout") != LAYOUT:
+        raise CheckpointError(
+            f"{path}: layout {settings.get('layout')!r}, written by hrtoolkit "
+            f"{settings.get('hrtoolkit', 'of an unknown version')}; this runtime reads layout {LAYOUT}: run the "
+            "hrtoolkit_runtime that lies in that folder, or export the model again"
+        )
     return settings
 
 

@@ -3,7 +3,8 @@
     pip install numpy opencv-python-headless onnxruntime   # openvino instead, where there is a model.xml
     python predict.py photo.jpg --out drawings
 
-A line of json a picture goes to the standard output. Of use as a library, `load(folder)` gives a predictor.
+A line of json a picture goes to the standard output; of a model with several branches it has what each found by its
+name. Of use as a library, `load(folder)` gives a predictor, or `load_joint(folder)` one of several branches.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import sys
 from pathlib import Path
 
 import cv2
-from hrtoolkit_runtime import Prediction, Source, load
+from hrtoolkit_runtime import JointPredictor, Prediction, Predictor, Source, load, load_joint
 from hrtoolkit_runtime.errors import UserError
+from hrtoolkit_runtime.network import read_views
 
 
 def main() -> int:
@@ -27,7 +29,10 @@ def main() -> int:
     parser.add_argument(
         "--boxes", help="where people or faces are: a json file {name: [[x1, y1, x2, y2], ...]}, or whole"
     )
-    parser.add_argument("--detector", help="what finds them: the folder of an exported detector, or YuNet's .onnx")
+    parser.add_argument(
+        "--detector",
+        help="what finds them: the folder of an exported detector, or YuNet's .onnx; of several branches one's name",
+    )
     arguments = parser.parse_args()
     failed = []
 
@@ -36,16 +41,19 @@ def main() -> int:
         print(error, file=sys.stderr)
 
     try:
-        predictor = load(Path(__file__).parent, detector=arguments.detector)
-        boxes = arguments.boxes
-        if predictor.sees_crops and boxes is None and arguments.detector is None:
+        folder, boxes = Path(__file__).parent, arguments.boxes
+        several = read_views(folder) is not None
+        predictor: Predictor | JointPredictor = (load_joint if several else load)(folder, detector=arguments.detector)
+        if isinstance(predictor, Predictor) and predictor.sees_crops and boxes is None and arguments.detector is None:
             boxes = "whole"
             print("looking at whole pictures: --boxes or --detector say where people or faces are", file=sys.stderr)
         source = arguments.source[0] if len(arguments.source) == 1 else arguments.source
-        for prediction in predictor(source, boxes=boxes, on_failure=tell):
-            print(json.dumps(prediction.to_dict()), flush=True)
-            if arguments.out is not None:
-                write_drawing(prediction, arguments.out)
+        for found in predictor(source, boxes=boxes, on_failure=tell):
+            by_branch = found if isinstance(found, dict) else {"": found}
+            told = {name: prediction.to_dict() for name, prediction in by_branch.items()}
+            print(json.dumps(told if several else told[""]), flush=True)
+            for name, prediction in by_branch.items() if arguments.out is not None else ():
+                write_drawing(prediction, arguments.out / name)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy import ndarray
 
 from .batches import Batches
-from .boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
+from .boxes import Boxes, BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
 from .errors import CheckpointError, OptionError, UserError
-from .network import SETTINGS, Input, Network, open_network
+from .network import SETTINGS, Input, Network, find_network, open_network
 from .prediction import Prediction
 from .reading import FINISH, READ
 from .records import Record, join, nobody
-from .scheme import Scheme, read_scheme
+from .scheme import Scheme, make_scheme, read_scheme
 from .sources import Picture, Readables, Source, is_live, open_source
 from .views import FitInside, Look, TopDown, make_view
 
@@ -27,6 +27,7 @@ CROPS = 16  # at once by default; of whole pictures it is one
 def load(
     folder: str | os.PathLike[str],
     *,
+    branch: str | None = None,
     batch_size: int | None = None,
     threads: int | None = None,
     detector: Detector | None = None,
@@ -35,6 +36,7 @@ def load(
 
     Args:
         folder: that `hrtoolkit export` wrote.
+        branch: name of the one that looks, of an export that has several; see `load_joint` for all of them.
         batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
             once are of one size.
         threads: that the network may use; None leaves it to the package that runs it.
@@ -44,10 +46,28 @@ def load(
     Raises:
         UserError: the folder is not whole, or not of this version, or what runs it is not installed.
     """
-    network = open_network(folder, threads=threads)
+    place = find_network(folder, branch)
+    network = open_network(place, threads=threads)
     if detector is not None and isinstance(detector, (str, os.PathLike)) and Path(detector).is_dir():
         detector = load(detector, threads=threads)
-    return Predictor(network, read_scheme(Path(folder)), batch_size=batch_size, detector=detector)
+    return Predictor(
+        network, scheme_of(network, place, branch), branch=branch, batch_size=batch_size, detector=detector
+    )
+
+
+def scheme_of(network: Network, folder: Path, branch: str | None) -> Scheme:
+    """What the outputs of a branch stand for.
+
+    Args:
+        network: of the folder.
+        folder: that it was opened from.
+        branch: name; None for the only one.
+
+    Raises:
+        UserError: there is no such branch, or its scheme cannot be read.
+    """
+    own = network.settings_of(branch).get("scheme")
+    return read_scheme(folder) if own is None else make_scheme(own, folder / SETTINGS)
 
 
 class Predictor:
@@ -56,6 +76,7 @@ class Predictor:
     Args:
         network: of the folder.
         scheme: what its outputs stand for.
+        branch: name of the one that looks, where the network has several.
         batch_size: see `load`.
         detector: see `load`; a network that sees crops needs it, or boxes with each call.
 
@@ -65,11 +86,17 @@ class Predictor:
     """
 
     def __init__(
-        self, network: Network, scheme: Scheme, *, batch_size: int | None = None, detector: Detector | None = None
+        self,
+        network: Network,
+        scheme: Scheme,
+        *,
+        branch: str | None = None,
+        batch_size: int | None = None,
+        detector: Detector | None = None,
     ):
-        settings = network.settings
-        self.network, self.scheme = network, scheme
-        self.view = make_view(settings["view"], network.input.mean)
+        self.settings = settings = network.settings_of(branch)
+        self.network, self.scheme, self.branch = network, scheme, branch
+        self.view = make_view(network.settings["view"], network.input.mean)
         self.sees_crops = isinstance(self.view, TopDown)
         finish = settings.get("finish")
         for name, known in (("read", READ), ("finish", FINISH)):
@@ -145,35 +172,51 @@ class Predictor:
     ) -> Iterator[Prediction]:
         batches = Batches(
             look=lambda index, picture: self._look(index, picture, find),
-            run=self._records,
+            run=lambda looks: self.read(self.run(looks), looks),
             # What is padded would change with the others of a batch.
             size=lambda look: batch_hw(look.pixels.shape[:2], self.network.input),
             most=lambda _: self.batch_size,
         )
         for picture, records in batches.predict(pictures, live, on_failure):
-            yield Prediction(picture.source, self._join(records), self.scheme, picture.image)
+            yield Prediction(picture.source, self.join(records), self.scheme, picture.image)
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Look]:
-        """The inputs of a picture: its crops, or the whole of it."""
+        return self.look(picture, None if find is None else find(index, picture))
+
+    def look(self, picture: Picture, where: Boxes | None) -> list[Look]:
+        """The inputs of a picture: its crops, or the whole of it.
+
+        Args:
+            picture: to look at.
+            where: its crops are; None for a network that looks at the whole.
+
+        Raises:
+            DataError: a box lies outside.
+        """
         if not isinstance(self.view, TopDown):
             return [self.view.look(picture.image)]
-        assert find is not None, "a model of crops is told where to look"
-        boxes, scores = find(index, picture)
-        check_inside(boxes, picture)
-        return [self.view.look(picture.image, b, s) for b, s in zip(boxes, scores.tolist(), strict=True)]
+        assert where is not None, "a model of crops is told where to look"
+        check_inside(where.boxes_xyxy, picture)
+        rows = zip(where.boxes_xyxy, where.scores.tolist(), strict=True)
+        return [self.view.look(picture.image, box, score) for box, score in rows]
 
-    def _records(self, looks: Sequence[Look]) -> list[Record]:
+    def run(self, looks: Sequence[Look]) -> dict[str, ndarray]:
+        """What the network gives of some inputs of one size, for all its branches."""
         spare = self.batch_size - len(looks) if isinstance(self.network.input.shape[0], int) else 0
         images = make_batch([*looks, *[looks[-1]] * spare], self.network.input)
         sizes_hw = np.array([look.pixels.shape[:2] for look in [*looks, *[looks[-1]] * spare]])
         outputs = self.network.run(images, sizes_hw)
-        found = {name: values[: len(looks)] for name, values in outputs.items()}
-        return self._read(found, looks, self.network.settings["read"])
+        return {name: values[: len(looks)] for name, values in outputs.items()}
 
-    def _join(self, records: list[Record]) -> Record:
+    def read(self, outputs: Mapping[str, ndarray], looks: Sequence[Look]) -> list[Record]:
+        """The records of this branch, from what `run` gave of some inputs."""
+        return self._read(self.network.outputs_of(outputs, self.branch), looks, self.settings["read"])
+
+    def join(self, records: list[Record]) -> Record:
+        """The record of a picture, from those of its inputs."""
         if not records:
             return nobody(len(self.scheme.names))
-        return join(records) if self._finish is None else self._finish(records, self.network.settings["finish"])
+        return join(records) if self._finish is None else self._finish(records, self.settings["finish"])
 
 
 def batch_hw(size_hw: tuple[int, ...], taken: Input) -> tuple[int, ...]:

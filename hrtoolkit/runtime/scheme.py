@@ -49,8 +49,21 @@ def read_scheme(folder: Path) -> Scheme:
         CheckpointError: it is missing, or something else.
     """
     path = folder / SCHEME
+    return make_scheme(read_object(path), path)
+
+
+def make_scheme(content: Mapping[str, Any], path: Path) -> Scheme:
+    """The scheme that a file holds.
+
+    Args:
+        content: what stands there.
+        path: what messages call it.
+
+    Raises:
+        CheckpointError: it is something else.
+    """
     try:
-        return _make(read_object(path))
+        return _make(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: not the names of a network's outputs ({error}); export the model again"

@@ -14,7 +14,7 @@ from hrtoolkit.tasks.detection.roi import POOLED_LEVELS, RoIStage, draw_masks
 from hrtoolkit.tasks.detection.rpn import ProposalNetwork
 
 SMALLEST = 1e-2  # side of a box that is found, in pixels of the input, as in torchvision
-NOT_THERE = -1.0  # score of a box that suppression shall not see
+NOT_THERE = -1e30  # logit of a box that suppression shall not see
 
 
 def propose(rpn: ProposalNetwork, maps: list[Tensor], limits: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ def propose(rpn: ProposalNetwork, maps: list[Tensor], limits: Tensor) -> tuple[T
         maps: finest first.
         limits: [B, 4], width, height, width, height of the images.
     """
-    boxes, scores = [], []
+    boxes, scores = [], []  # logits: the sigmoid of ONNX Runtime now and then exchanges near ones
     for logits, codes, anchors in zip(*rpn.head(maps), rpn.anchor_generator(maps), strict=True):
         best, places = _best_anchors(logits, rpn.pre_nms_top_n())
         there = places < anchors.shape[0]
@@ -36,7 +36,7 @@ def propose(rpn: ProposalNetwork, maps: list[Tensor], limits: Tensor) -> tuple[T
         decoded = _clip(decoded.view_as(codes), limits[:, None])
         there &= _is_large(decoded, rpn.min_size) & (best.sigmoid() >= rpn.score_thresh)
         boxes.append(decoded.where(there[..., None], 0))
-        scores.append(best.sigmoid().where(there, NOT_THERE))
+        scores.append(best.where(there, NOT_THERE))
     joined, values, most = torch.stack(boxes, dim=1), torch.stack(scores, dim=1), rpn.post_nms_top_n()
     kept = suppress(joined.flatten(0, 1), values.flatten(0, 1), rpn.nms_thresh, NOT_THERE / 2, most)
     values, order = values.where(kept.view_as(values), NOT_THERE).flatten(1).topk(most)

@@ -10,6 +10,7 @@ from hrtoolkit.data.loading import Collate
 from hrtoolkit.necks import Pyramid
 from hrtoolkit.samples import Input
 from hrtoolkit.suppression import ONNX_OPERATORS, suppress
+from hrtoolkit.tasks.detection import fixed
 from hrtoolkit.tasks.detection.views import FitInside
 
 from .conftest import make_frames, tiny_model
@@ -120,6 +121,17 @@ def test_where_nothing_is(nothing):
         assert (outputs[name] == 0).all()
     for one, want in zip(read(model, outputs, frames), model.head.predict(maps, frames), strict=True):
         assert len(one.labels) == len(want.labels) == 0 and one.masks == want.masks
+
+
+def test_sure_proposals_keep_the_order_of_their_logits(monkeypatch):
+    model, given = lively_model(KINDS["faster"]), []
+    model.head.rpn.head.cls_logits.bias.fill_(30.0)  # all probabilities are 1 in float32
+    monkeypatch.setattr(fixed, "suppress", lambda *args: given.append(args) or suppress(*args))
+    maps, frames = make_maps(model, SIZES)
+    model.head.decode(maps, None, torch.from_numpy(np.asarray(frames.input_hw, np.int64)))
+    levels = [scores[scores > fixed.NOT_THERE / 2] for scores in given[0][1]]  # of both images
+    assert sum(len(scores.unique()) for scores in levels) > 100
+    assert all((scores.diff() <= 0).all() for scores in levels)
 
 
 def test_what_a_runtime_has_to_know():

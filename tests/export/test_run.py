@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -141,6 +142,8 @@ def test_a_wrong_flip_order_is_found_out_and_the_folder_is_marked(people, tmp_pa
 def test_what_loses_more_than_its_budget_leaves_with_2_and_is_marked(people, tmp_path, monkeypatch, capsys):
     predictor, examples, _ = people
     monkeypatch.setattr("hrtoolkit.export.certificate.RAW_LIMIT", 0.0)
+    config = SimpleNamespace(model={})
+    monkeypatch.setattr("hrtoolkit.export.data.read_model", lambda *args, **kwargs: (config, None))
     monkeypatch.setattr("hrtoolkit.export.data.load_with_data", lambda *args, **kwargs: (predictor, examples, None))
     with pytest.raises(SystemExit) as ended:
         main(["export", "best.pth", "--out", str(tmp_path / "out")])
