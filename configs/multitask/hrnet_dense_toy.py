@@ -30,7 +30,6 @@ model = dict(
         depth=dict(head=dict(type="DenseHead", scheme="depth", typical=10.0), view="whole"),
         normals=dict(head=dict(type="DenseHead", scheme="normals"), view="whole"),
     ),
-    balance=dict(type="RelativeLosses"),
 )
 
 
