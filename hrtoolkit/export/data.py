@@ -182,14 +182,17 @@ def _data_of(config: Config, predictor: Predictor, name: str, most: int) -> Exam
         config.val_dataloader = {branch: {"dataset": dataset}} if branch else {"dataset": dataset}
     config = configure_test(config)
     if branch:
+        loaders = config.test_dataloader
+        chosen = next((one for one, loader in loaders.items() if loader.get("branch", one) == branch), None)
+        if chosen is None or chosen not in config.test_evaluator:
+            raise UserError("its config names no validation data of this branch, or no metric")
         for section in ("test_dataloader", "test_evaluator"):
-            if branch not in config[section]:
-                raise UserError(f"its config names no data of this branch ({section})")
-            config[section] = {branch: config[section][branch]}
+            config[section] = {chosen: config[section][chosen]}
     plan = check_config(config)
     (samples,) = build_samples(plan, ["test"]).values()
     check_same(samples.scheme, predictor.scheme, f"the {name} data")
-    metric = next((part.build() for part in plan.metrics.get("test_evaluator", {}).get(branch, ())), None)
+    (parts,) = plan.metrics["test_evaluator"].values()
+    metric = next((part.build() for part in parts), None)
     return examples_of_data(samples, metric, predictor.sees_crops, most, name)
 
 

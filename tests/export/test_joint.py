@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from hrtoolkit.predict import load_joint
 from hrtoolkit.runtime.errors import UserError as RuntimeUserError
 from hrtoolkit.runtime.network import hash_files
 from hrtoolkit.toy import write_coco
-from tests.engine import test_joint_run
+from tests.joint import small_config
 
 onnx = pytest.importorskip("onnx")
 for package in ("onnxscript", "onnxruntime"):
@@ -66,7 +67,7 @@ def joint(tmp_path_factory):
     """A config of three branches in two views, a checkpoint, and an export of it with its certificate."""
     folder = tmp_path_factory.mktemp("joint")
     write_coco(folder / "toy", 8, 3)
-    make = test_joint_run.make_config.__wrapped__(folder / "toy")
+    make = partial(small_config, folder / "toy")
     config = make({"train_cfg.max_epochs": 1, "optim_wrapper.optimizer.lr": 1e-9}, keep=BRANCHES)
     train(config, folder / "work")
     tell_apart(folder / "work/best.pth")
