@@ -48,7 +48,7 @@ def config(folder):
 def test_training_goes_on_and_the_best_weights_are_kept_until_they_are_written(
     coco_folder, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("hrtoolkit.engine.run.check_before_run", lambda *_: None)  # it scores the truth
+    monkeypatch.setattr("hrtoolkit.engine.assembly.check_before_run", lambda *_: None)  # it scores the truth
     Disk(monkeypatch, lambda name, epoch: epoch == 2)
     train(config(coco_folder), tmp_path)
     said = capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_training_goes_on_and_the_best_weights_are_kept_until_they_are_written(
 
 
 def test_a_run_whose_best_weights_could_not_be_written_says_so(coco_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("hrtoolkit.engine.run.check_before_run", lambda *_: None)
+    monkeypatch.setattr("hrtoolkit.engine.assembly.check_before_run", lambda *_: None)
     Disk(monkeypatch, lambda name, epoch: epoch >= 2 and name == "best")
     with pytest.raises(CheckpointError, match=r"best\.pth: could not be written: disk full"):
         train(config(coco_folder), tmp_path)
