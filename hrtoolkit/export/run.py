@@ -149,7 +149,8 @@ def export_joint(
             kept[view] = _write_network(
                 folder / view, [sides[name] for name in names], format, precision, budget, uint8, joint=True
             )
-        detector = predictor.find_detector({name: side.mine[0] for name, side in sides.items()})
+        whole = {name: side.mine[0] for name, side in sides.items() if not side.predictor.sees_crops}
+        detector = predictor.find_detector(whole)
         write_joint(folder, views, detector)
         write_runtime(folder, model.config)
         for view, names in views.items():

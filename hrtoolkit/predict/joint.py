@@ -10,18 +10,19 @@ import torch
 from mmengine import Config
 
 from hrtoolkit.engine.optim import Precision
-from hrtoolkit.errors import DataError, OptionError, UserError
+from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.model import Model
-from hrtoolkit.predict.boxes import Boxes, BoxesLike, Find, check_inside, use_boxes
+from hrtoolkit.predict.boxes import Boxes, BoxesLike, check_inside
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, load_network, write_predictions
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
 from hrtoolkit.records import Objects, Record
-from hrtoolkit.runtime.boxes import choose_people
 from hrtoolkit.runtime.geometry import to_xywh
+from hrtoolkit.runtime.joint import BaseJointPredictor
 from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
+from hrtoolkit.views import Crop
 
 
 def load_joint(
@@ -57,7 +58,7 @@ def load_joint(
     return JointPredictor(network, detector=detector, settings=settings)
 
 
-class JointPredictor:
+class JointPredictor(BaseJointPredictor):
     """Looks at pictures with all branches of a model.
 
     Branches that share a view share its forward. Those that look at crops look where one of the others found something:
@@ -80,16 +81,12 @@ class JointPredictor:
             raise OptionError("this model has one task: use hrtoolkit.load")
         self.model = model.eval()
         self.branches = {name: Predictor(model, branch=name, settings=settings) for name in model.branches}
-        self.views: dict[str, list[str]] = {}  # branches by their view
+        views: dict[str, list[str]] = {}
         for name in self.branches:
-            self.views.setdefault(model.looks[name], []).append(name)
-        self.cropping = [name for name, one in self.branches.items() if one.sees_crops]
-        whole = [name for name in self.branches if name not in self.cropping]
-        if detector is not None and detector not in whole:
-            raise OptionError(
-                f"detector is a branch that looks at whole pictures ({', '.join(whole)}), got {detector!r}"
-            )
-        self.detector = detector
+            views.setdefault(model.looks[name], []).append(name)
+        crops = {view for view, names in views.items() if self.branches[names[0]].sees_crops}
+        whole = [names for view, names in views.items() if view not in crops]
+        super().__init__(whole, [names for view, names in views.items() if view in crops], detector)
         self.settings = dict(settings, detector=detector)
 
     def __call__(
@@ -114,40 +111,21 @@ class JointPredictor:
             OptionError: branches look at crops, and none finds boxes.
             DataError: a source cannot be read.
         """
-        find = None if boxes is None else use_boxes(boxes)
         pictures = open_source(source, recursive=recursive, on_failure=on_failure, skip=skip)
-        for index, picture in enumerate(pictures):
-            try:
-                records = self._look_at_all(index, picture, find)
-            except DataError as error:
-                if on_failure is None:
-                    raise
-                on_failure(picture.source, error)
-                continue
+        for picture, records in self.look_at_each(pictures, boxes, on_failure):
             yield {
                 name: Prediction(picture.source, records[name], one.scheme, picture.image)
                 for name, one in self.branches.items()
             }
 
-    def _look_at_all(self, index: int, picture: Picture, find: Find | None) -> dict[str, Record]:
-        """The records of all branches: crops come last."""
-        records: dict[str, Record] = {}
-        for names in self.views.values():
-            if names[0] not in self.cropping:
-                records |= self._look_at(picture, names, None)
-        if self.cropping:
-            where = self._find_boxes(records) if find is None else find(index, picture)
-            check_inside(where.boxes_xyxy, picture)
-            for names in self.views.values():
-                if names[0] in self.cropping:
-                    records |= self._look_at(picture, names, where)
-        return records
-
     @torch.inference_mode()
-    def _look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Record]:
+    def look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Record]:
         """The records of branches that share a view, of one forward of all of a picture, or of each batch of crops."""
         first = self.branches[names[0]]
-        asks = [None] if where is None else first.view.crops(to_xywh(where.boxes_xyxy), where.boxes_xyxy, where.scores)
+        asks: Sequence[Crop | None] = [None]
+        if where is not None:
+            check_inside(where.boxes_xyxy, picture)
+            asks = first.view.crops(to_xywh(where.boxes_xyxy), where.boxes_xyxy, where.scores)
         inputs = [Input(0, *first.view(picture.image, ask)) for ask in asks]
         found: dict[str, list[Record]] = {name: [] for name in names}
         for start in range(0, len(inputs), CROPS):
@@ -160,22 +138,17 @@ class JointPredictor:
         return {name: self.branches[name].branch.finish(records) for name, records in found.items()}
 
     def find_detector(self, records: Mapping[str, Record]) -> str | None:
-        """The branch whose boxes are looked into, of those that found something in whole pictures.
+        """The branch whose boxes are looked into: the detector, or the first that found objects.
 
         Args:
-            records: of one picture, by branch.
+            records: of one whole picture, by branch.
         """
-        whole = {name: one for name, one in records.items() if name not in self.cropping}
-        objects = {name: one for name, one in whole.items() if isinstance(one, Objects)}
+        objects = {name: one for name, one in records.items() if isinstance(one, Objects)}
         plain = [name for name, one in objects.items() if one.points is None]
         return self.detector or next(iter([*plain, *objects]), None)
 
-    def _find_boxes(self, records: Mapping[str, Record]) -> Boxes:
-        """Where a branch found something that is worth a closer look."""
-        name = self.find_detector(records)
-        if name is None or not isinstance(records[name], Objects):
-            raise OptionError("no branch of this model finds boxes to look into: give them by boxes=... (--boxes)")
-        return choose_people(records[name], self.branches[name].scheme.names)
+    def names_of(self, branch: str) -> Sequence[str]:
+        return self.branches[branch].scheme.names
 
     def run(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from .boxes import Boxes, BoxesLike, Find, choose_people, use_boxes
 from .errors import DataError, OptionError, UserError
@@ -41,7 +41,98 @@ def load_joint(
     return JointPredictor(views, told[1] if detector is None else detector)
 
 
-class JointPredictor:
+class BaseJointPredictor:
+    """Looks at pictures with all branches of a model: first the whole of each, then crops of what was found.
+
+    A subclass says how branches that share a view look, by `look_at`, and what names their records have.
+
+    Args:
+        whole: names of the branches that look at whole pictures, those of one view together.
+        cropping: names of those that look at crops, likewise.
+        detector: name of the branch whose boxes are looked into; None where none is named.
+
+    Raises:
+        OptionError: `detector` is none of the branches that look at whole pictures.
+    """
+
+    def __init__(self, whole: Sequence[Sequence[str]], cropping: Sequence[Sequence[str]], detector: str | None):
+        self.whole, self.cropping, self.detector = whole, cropping, detector
+        finders = [name for names in whole for name in names]
+        if detector is not None and detector not in finders:
+            raise OptionError(
+                f"detector is a branch that looks at whole pictures ({', '.join(finders)}), got {detector!r}"
+            )
+
+    def look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Any]:
+        """The records of branches that share a view.
+
+        Args:
+            picture: to look at.
+            names: of the branches.
+            where: the crops are; None to look at the whole.
+
+        Raises:
+            DataError: a box lies outside the picture.
+        """
+        raise NotImplementedError
+
+    def find_detector(self, records: Mapping[str, Any]) -> str | None:
+        """The branch whose boxes are looked into.
+
+        Args:
+            records: of one whole picture, by branch.
+        """
+        return self.detector
+
+    def names_of(self, branch: str) -> Sequence[str]:
+        """What the classes or keypoints of a branch are called."""
+        raise NotImplementedError
+
+    def look_at_each(
+        self,
+        pictures: Iterable[Picture],
+        boxes: BoxesLike | None,
+        on_failure: Callable[[Source, UserError], None] | None,
+    ) -> Iterator[tuple[Picture, dict[str, Any]]]:
+        """Each picture with the record of every branch.
+
+        Args:
+            pictures: read as they are needed.
+            boxes: where branches of crops look, see `boxes.use_boxes`; instead of what was found.
+            on_failure: is given what cannot be looked at; without it the first one is raised.
+
+        Raises:
+            OptionError: branches look at crops, and none finds boxes.
+        """
+        find = None if boxes is None else use_boxes(boxes)
+        for index, picture in enumerate(pictures):
+            try:
+                records = self._look_at_all(index, picture, find)
+            except DataError as error:
+                if on_failure is None:
+                    raise
+                on_failure(picture.source, error)
+                continue
+            yield picture, records
+
+    def _look_at_all(self, index: int, picture: Picture, find: Find | None) -> dict[str, Any]:
+        records: dict[str, Any] = {}
+        for names in self.whole:
+            records |= self.look_at(picture, names, None)
+        if self.cropping:
+            where = self._find_boxes(records) if find is None else find(index, picture)
+            for names in self.cropping:
+                records |= self.look_at(picture, names, where)
+        return records
+
+    def _find_boxes(self, records: Mapping[str, Any]) -> Boxes:
+        name = self.find_detector(records)
+        if name is None or not isinstance(records[name], Objects):
+            raise OptionError("no branch of this model finds boxes to look into: give them by boxes=... (--boxes)")
+        return choose_people(records[name], self.names_of(name))
+
+
+class JointPredictor(BaseJointPredictor):
     """Looks at pictures with all branches of an export.
 
     Branches that share a view share its network. Those that look at crops look where the detector found something, see
@@ -57,15 +148,10 @@ class JointPredictor:
 
     def __init__(self, views: Sequence[Mapping[str, Predictor]], detector: str | None):
         self.branches = {name: one for branches in views for name, one in branches.items()}
-        sees_crops = [any(one.sees_crops for one in branches.values()) for branches in views]
-        self.whole = [list(names) for names, crops in zip(views, sees_crops, strict=True) if not crops]
-        self.cropping = [list(names) for names, crops in zip(views, sees_crops, strict=True) if crops]
-        finders = [name for names in self.whole for name in names]
-        if detector is not None and detector not in finders:
-            raise OptionError(
-                f"detector is a branch that looks at whole pictures ({', '.join(finders)}), got {detector!r}"
-            )
-        self.detector = detector
+        crops = [any(one.sees_crops for one in branches.values()) for branches in views]
+        whole = [list(names) for names, one in zip(views, crops, strict=True) if not one]
+        cropping = [list(names) for names, one in zip(views, crops, strict=True) if one]
+        super().__init__(whole, cropping, detector)
 
     def __call__(
         self,
@@ -89,33 +175,14 @@ class JointPredictor:
             OptionError: branches look at crops, and none finds boxes.
             DataError: a source cannot be read.
         """
-        find = None if boxes is None else use_boxes(boxes)
         opened = open_source(source, recursive=recursive, order=order, on_failure=on_failure)
-        for index, picture in enumerate(opened):
-            try:
-                records = self._look_at_all(index, picture, find)
-            except DataError as error:
-                if on_failure is None:
-                    raise
-                on_failure(picture.source, error)
-                continue
+        for picture, records in self.look_at_each(opened, boxes, on_failure):
             yield {
                 name: Prediction(picture.source, records[name], one.scheme, picture.image)
                 for name, one in self.branches.items()
             }
 
-    def _look_at_all(self, index: int, picture: Picture, find: Find | None) -> dict[str, Record]:
-        records: dict[str, Record] = {}
-        for names in self.whole:
-            records |= self._look_at(picture, names, None)
-        if self.cropping:
-            where = self._find_boxes(records) if find is None else find(index, picture)
-            for names in self.cropping:
-                records |= self._look_at(picture, names, where)
-        return records
-
-    def _look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Record]:
-        """The records of branches that share a network."""
+    def look_at(self, picture: Picture, names: Sequence[str], where: Boxes | None) -> dict[str, Record]:
         first = self.branches[names[0]]
         looks = first.look(picture, where)
         found: dict[str, list[Record]] = {name: [] for name in names}
@@ -126,8 +193,5 @@ class JointPredictor:
                 found[name] += self.branches[name].read(outputs, chosen)
         return {name: self.branches[name].join(records) for name, records in found.items()}
 
-    def _find_boxes(self, records: Mapping[str, Record]) -> Boxes:
-        found = None if self.detector is None else records[self.detector]
-        if self.detector is None or not isinstance(found, Objects):
-            raise OptionError("no branch of this model finds boxes to look into: give them by boxes=... (--boxes)")
-        return choose_people(found, self.branches[self.detector].scheme.names)
+    def names_of(self, branch: str) -> Sequence[str]:
+        return self.branches[branch].scheme.names
