@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 import torch.distributed as dist
-from scipy.optimize import nnls
 from torch import Tensor
 
 from hrtoolkit.engine.gradients import gradients_by_branch
@@ -53,6 +52,8 @@ def project(weights: Tensor, gramian: Tensor) -> Tensor:
     Returns:
         [M, N].
     """
+    from scipy.optimize import nnls  # takes half a second, which whoever checks a config need not wait for
+
     lengths = gramian.double().cpu().numpy()
     root = np.linalg.cholesky(lengths / np.trace(lengths) + RIDGE * np.eye(len(lengths))).T
     found = [u + nnls(root, -root @ u)[0] for u in weights.double().cpu().numpy()]

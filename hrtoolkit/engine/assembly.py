@@ -21,7 +21,7 @@ from hrtoolkit.engine.check_config import Plan
 from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.metric import Metric
-from hrtoolkit.model import UNNAMED, Model
+from hrtoolkit.model import UNNAMED, Branch, Model
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import ClassScheme, Scheme, check_same, resolve_scheme, scheme_fields
 from hrtoolkit.schemes.joining import join_schemes
@@ -77,8 +77,7 @@ class Run:
             raise ConfigError(config_name(config), problems) from error
         config = load_config(config)
         for name, one in samples.items():
-            head = model.branches[plan.data[name].branch].head
-            check_same(one.scheme, head.scheme, f"the {name} data", states_both(plan, name))
+            check_scheme(plan, name, one.scheme, model.branches)
         for name, branch in model.branches.items():
             section = config.model.branches[name] if name else config.model
             section.head.scheme = scheme_fields(branch.head.scheme)
@@ -221,10 +220,21 @@ def stated_scheme(plan: Plan, branch: str) -> Scheme | None:
         raise ConfigError(f"{head.path}.scheme", [str(error)]) from error
 
 
-def states_both(plan: Plan, name: str) -> bool:
-    """Whether a config states the scheme of this data and that of its head."""
+def check_scheme(plan: Plan, name: str, scheme: Scheme, branches: Mapping[str, Branch]) -> None:
+    """Refuse data that its branch's head cannot be trained or scored on.
+
+    Args:
+        plan: of the config.
+        name: of the data.
+        scheme: of it.
+        branches: of the model.
+
+    Raises:
+        DataError: see `check_same`.
+    """
     data = plan.data[name]
-    return data.dataset.options.get("scheme") is not None and stated_scheme(plan, data.branch) is not None
+    stated = data.dataset.options.get("scheme") is not None and stated_scheme(plan, data.branch) is not None
+    check_same(scheme, branches[data.branch].head.scheme, f"the {name} data", stated)
 
 
 def counts_only(stated: Scheme, known: Scheme) -> bool:

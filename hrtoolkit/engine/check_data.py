@@ -9,14 +9,14 @@ from mmengine import Config
 
 from hrtoolkit.config import ConfigError, config_name
 from hrtoolkit.data.doctor import examine
-from hrtoolkit.engine.assembly import model_for, states_both, tell_samples
+from hrtoolkit.engine.assembly import check_scheme, model_for, tell_samples
 from hrtoolkit.engine.check_config import Plan, check_config
 from hrtoolkit.errors import DataError
 from hrtoolkit.findings import Finding
 from hrtoolkit.model import Branch
 from hrtoolkit.records import join
 from hrtoolkit.samples import Samples
-from hrtoolkit.schemes import Scheme, check_same
+from hrtoolkit.schemes import Scheme
 
 
 def check_data(config: Config, read_images: bool = True) -> tuple[dict[str, Samples], list[Finding], set[str]]:
@@ -75,8 +75,7 @@ def _check_with_model(
         return {}
     for name, one in samples.items():
         try:
-            head = branches[plan.data[name].branch].head
-            check_same(one.scheme, head.scheme, f"the {name} data", states_both(plan, name))
+            check_scheme(plan, name, one.scheme, branches)
         except DataError as error:
             remedy = "training and testing refuse it"
             findings.append(Finding("stop", one.findings.where, str(error), (), 0, remedy))

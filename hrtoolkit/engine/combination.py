@@ -31,15 +31,15 @@ class Combination:
     """
 
     def __init__(self, metrics: Mapping[str, Sequence[Metric]], best: str | Mapping[str, float] | None = None):
-        judges = {branch: some[0] for branch, some in metrics.items()}
+        judges = {name: some[0] for name, some in metrics.items()}
         self.alone = dict(best) if isinstance(best, Mapping) else {}
-        self.headlines = {branch: tell(branch, judge.headline) for branch, judge in judges.items()}
-        self.signs = {branch: -1 if judge.best is min else 1 for branch, judge in judges.items()}
+        self.headlines = {name: tell(name, judge.headline) for name, judge in judges.items()}
+        self.signs = {name: -1 if judge.best is min else 1 for name, judge in judges.items()}
         if self.alone:
             self.headline, self.best = DELTA, max
         else:
-            branch = best if isinstance(best, str) else next(iter(judges))
-            self.headline, self.best = self.headlines[branch], judges[branch].best
+            name = best if isinstance(best, str) else next(iter(judges))
+            self.headline, self.best = self.headlines[name], judges[name].best
 
     def gains(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Relative gains "NAME/gain" over single tasks, above 0 where they are surpassed, and their mean; a log line.
@@ -48,17 +48,17 @@ class Combination:
             numbers: as "NAME/NUMBER".
         """
         gains = {
-            branch: self.signs[branch] * (numbers[self.headlines[branch]] - alone) / abs(alone)
-            for branch, alone in self.alone.items()
-            if self.headlines[branch] in numbers
+            name: self.signs[name] * (numbers[self.headlines[name]] - alone) / abs(alone)
+            for name, alone in self.alone.items()
+            if self.headlines[name] in numbers
         }
         if len(gains) < len(self.alone) or not gains:
             return {}
         worst = min(gains, key=gains.__getitem__)
-        told = ", ".join(f"{branch} {gain:+.1%}" for branch, gain in gains.items())
+        told = ", ".join(f"{name} {gain:+.1%}" for name, gain in gains.items())
         mean = float(np.mean([*gains.values()]))
         log.info("against single tasks %+.1f %% (%s); the worst is %s", 100 * mean, told, worst)
-        return {tell(branch, "gain"): gain for branch, gain in gains.items()} | {DELTA: mean}
+        return {tell(name, "gain"): gain for name, gain in gains.items()} | {DELTA: mean}
 
 
 def tell(loader: str, name: str) -> str:
@@ -75,20 +75,20 @@ def check_best(path: str, value: Any, metrics: Mapping[str, Sequence[Part]]) -> 
         metrics: of each loader of validation data.
     """
     if isinstance(value, str | Mapping):
-        for branch in [value] if isinstance(value, str) else value:
-            if branch not in metrics:
-                known = suggest(branch, list(metrics)) or f"; there are {', '.join(filter(None, metrics)) or 'none'}"
-                yield Problem(path, f"val_evaluator has no {branch!r}{known}")
+        for name in [value] if isinstance(value, str) else value:
+            if name not in metrics:
+                known = suggest(name, list(metrics)) or f"; there are {', '.join(filter(None, metrics)) or 'none'}"
+                yield Problem(path, f"val_evaluator has no {name!r}{known}")
     if isinstance(value, Mapping):
-        for branch, alone in value.items():
+        for name, alone in value.items():
             if not fits(alone, float):
-                yield Problem(f"{path}.{branch}", f"expected what the branch reaches alone, got {alone!r}")
+                yield Problem(f"{path}.{name}", f"expected what the branch reaches alone, got {alone!r}")
             elif not alone:
-                yield Problem(f"{path}.{branch}", "a branch that reaches 0 alone has no relative gain; give another")
-        for branch in metrics.keys() - value.keys():
-            yield Problem(f"{path}.{branch}", "missing: what this branch reaches alone, by which its gain is told")
+                yield Problem(f"{path}.{name}", "a branch that reaches 0 alone has no relative gain; give another")
+        for name in metrics.keys() - value.keys():
+            yield Problem(f"{path}.{name}", "missing: what this branch reaches alone, by which its gain is told")
     elif value is None and len(metrics) > 1:
         text = "missing; name the branch whose weights are kept as best, or say what each reaches alone: "
-        yield Problem(path, text + f"dict({', '.join(f'{branch}=...' for branch in metrics)})")
+        yield Problem(path, text + f"dict({', '.join(f'{name}=...' for name in metrics)})")
     elif value is not None and not isinstance(value, str):
         yield Problem(path, f"expected the name of a branch, or dict(BRANCH=NUMBER), got {reprlib.repr(value)}")

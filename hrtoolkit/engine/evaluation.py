@@ -68,11 +68,12 @@ class Evaluation:
                 raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
-        own, head = inputs.samples.scheme, inputs.scheme
-        points = isinstance(own, KeypointScheme)
-        self.unknown = [one for one in own.names if one not in head.names] if points else []
-        if self.unknown:
-            log.info("%s: not scored, for the head does not have them: %s", name, shorten(self.unknown))
+        own = inputs.samples.scheme
+        # Which keypoints of the data the head does not have, bool [K]; None where it has all.
+        self.unknown: np.ndarray | None = None
+        if isinstance(own, KeypointScheme) and (absent := [one for one in own.names if one not in inputs.scheme.names]):
+            self.unknown = np.isin(own.names, absent)
+            log.info("%s: not scored, for the head does not have them: %s", name, shorten(absent))
         self.unwritten: Exception | None = None  # why records could not be written
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
@@ -130,11 +131,10 @@ class Evaluation:
 
     def _known(self, truth: Record | None) -> Record | None:
         """Truth without keypoints that the head does not have: nobody could find them."""
-        if not self.unknown or not isinstance(truth, Objects) or truth.visible is None:
+        if self.unknown is None or not isinstance(truth, Objects) or truth.visible is None:
             return truth
-        visible = truth.visible.copy()
-        visible[:, [self.inputs.samples.scheme.names.index(name) for name in self.unknown]] = 0
-        nothing_left = (truth.visible > 0).any(axis=1) & ~(visible > 0).any(axis=1)
+        visible = truth.visible * ~self.unknown
+        nothing_left: np.ndarray = (truth.visible > 0).any(axis=1) & ~(visible > 0).any(axis=1)
         ignored = nothing_left if truth.ignored is None else truth.ignored | nothing_left
         return truth._replace(visible=visible, ignored=ignored)
 
