@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/python tools/train.py configs/pose/hrnet_toy.py --work-dir work_dirs/hrnet_toy
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal  # two processes, one core each
 
 lint: .venv/installed
 	$(BIN)/python -m ruff check .

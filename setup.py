@@ -85,7 +85,19 @@ setup(
     ],
     entry_points={"console_scripts": ["hrtoolkit = hrtoolkit.commands:main"]},
     extras_require={
-        "test": ["pytest", "ruff", "mypy", "types-PyYAML", "build", "h5py", "av", "torchjd", *ONNX, *OPENVINO],
+        "test": [
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "mypy",
+            "types-PyYAML",
+            "build",
+            "h5py",
+            "av",
+            "torchjd",
+            *ONNX,
+            *OPENVINO,
+        ],
         "aggregators": ["torchjd>=0.18"],  # other ways than a sum to combine the gradients of several tasks
         "docs": ["mkdocs-material", "mkdocstrings[python]"],  # the site
         "cofw": ["h5py"],  # its MATLAB files are of version 7.3, which is HDF5; SciPy reads older ones alone

@@ -265,9 +265,7 @@ def test_all_mistakes_of_a_config_come_together(tmp_path):
 
 
 def run_tool(*arguments, processes=0):
-    launcher = (
-        ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", "--master_port=29731"] if processes else []
-    )
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes else []
     command = [sys.executable, *launcher, *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300)
