@@ -188,13 +188,13 @@ def draw(scheme: KeypointScheme) -> str:
     else:
         animal = "Nose" in names
         places = {name: _place_animal(name) if animal else _place_person(name, scheme.title) for name in body}
-        places = _shift(places, (0, 0), 1.4 if animal else 1.5 if face else 1.2)
+        places = _shift(places, (0, 0), 1.25 if animal else 1.5 if face else 1.2)
         drawing.draw_points(places, 5)
-        drawing.write_names(places, 270 if animal else 180 if face else 160)
+        drawing.write_names(places, 235 if animal else 180 if face else 160)
     if face and body:
-        _draw_face(drawing, face, (590, -120))
-        for side, x in (("right", 465), ("left", 715)):
-            _draw_hand(drawing, side, hands[side], (x, 385))
+        _draw_face(drawing, face, (0, 570))
+        for side, x in (("right", -125), ("left", 125)):
+            _draw_hand(drawing, side, hands[side], (x, 1080))
     return drawing.svg()
 
 
