@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 WINDOW = 7  # frames that a polynomial is fitted to
 BLOCK = 15  # frames in which exchanges are looked for together, with as many after and twice as many before
 SEEN = 0.3  # score from which a keypoint says on which side it is
-TOLD = 3  # exchanges that the log names
 Kind = TypeVar("Kind", bound=Prediction)
 
 
@@ -138,34 +137,36 @@ class _Spells:
     """Times in which left and right were exchanged."""
 
     def __init__(self) -> None:
-        self.known: list[tuple[int, int, int, int]] = []  # id, pair, first frame, last frame
         self.count = 0
+        self.first = 0, 0, 0, 0  # id, pair, first and last frame of the first time
         self._last: dict[tuple[int, int], int] = {}  # the frame in which a pair of somebody was exchanged last
 
     def add(self, number: int, pair: int, frame: int) -> None:
         """Take note of a pair of somebody in a frame."""
         if self._last.get((number, pair)) != frame - 1:
             self.count += 1
-            if len(self.known) < TOLD:
-                self.known.append((number, pair, frame, frame))
-        for place, (who, which, first, last) in enumerate(self.known):
-            if (who, which, last) == (number, pair, frame - 1):
-                self.known[place] = (who, which, first, frame)
+            if self.count == 1:
+                self.first = number, pair, frame, frame
+        elif self.first[:2] == (number, pair) and self.first[3] == frame - 1:
+            self.first = (*self.first[:3], frame)
         self._last[number, pair] = frame
 
     def tell(self, name: str, pairs: Sequence[tuple[str, str]], fixed: bool) -> None:
         """Say what there was."""
         if not self.count:
             return
+        who, pair, first, last = self.first
+        frames = f"frame {first}" if first == last else f"frames {first} to {last}"
+        times = "once" if self.count == 1 else f"{self.count} times"
+        done = "were exchanged and are put right" if fixed else "seem exchanged"
         # From the side, limbs that pass each other look like it too.
-        told = [
-            f"{pairs[pair][0]} and {pairs[pair][1]} of #{who} in frame{'' if first == last else 's'} {first}"
-            + (f" to {last}" if last > first else "")
-            for who, pair, first, last in self.known
-        ]
-        more = f"; and {self.count - len(told)} times more" if self.count > len(told) else ""
-        done = "were exchanged, and are put right" if fixed else "seem exchanged (--fix-sides puts them right)"
-        log.warning("%s: left and right %s: %s%s", name, done, "; ".join(told), more)
+        log.info(
+            "%s: left and right %s %s, at first %s and %s of #%d in %s%s",
+            *(name, done, times, *pairs[pair], who, frames),
+            ""
+            if fixed
+            else " (fix_sides, --fix-sides puts them right, but limbs that pass each other may look like it)",
+        )
 
 
 def _put_right(

@@ -87,10 +87,11 @@ def exchange(poses, first, last, pairs=(WRISTS,)):
 
 @pytest.mark.parametrize(("first", "last"), [(20, 25), (20, 60), (40, 90), (3, 5)])
 def test_exchanged_sides_are_told_and_put_right(first, last, caplog):
+    caplog.set_level("INFO")
     poses = walk(100)
     wrong = exchange(poses, first, last)
     as_found = list(Tracker()(predict(wrong)))
-    assert f"left_wrist and right_wrist of #1 in frames {first} to {last - 1}" in caplog.text
+    assert f"once, at first left_wrist and right_wrist of #1 in frames {first} to {last - 1}" in caplog.text
     assert "--fix-sides" in caplog.text
     np.testing.assert_allclose([one.record.points[0] for one in as_found], wrong, atol=1e-3)
     caplog.clear()
@@ -102,6 +103,7 @@ def test_exchanged_sides_are_told_and_put_right(first, last, caplog):
 
 
 def test_where_nothing_is_exchanged_nothing_is_said(caplog):
+    caplog.set_level("INFO")
     rng = np.random.default_rng(0)
     noisy = walk(120) + rng.normal(0, 1.0, (120, 17, 2))
     results = list(Tracker(fix_sides=True)(predict(noisy)))
