@@ -29,21 +29,21 @@ def find_exchanges(points: ndarray, pairs: Sequence[tuple[int, int]], least: Cou
         bool [T, ..., P].
     """
     points = np.asarray(points, np.float64)
-    pairs_there = points[..., np.asarray(pairs, np.int64).reshape(-1, 2), :]  # [T, ..., P, 2, 2]
-    seen = ~np.isnan(pairs_there).any(axis=(-2, -1))
+    places = points[..., 0] + 1j * points[..., 1]  # as complex numbers, which are fast to compare
+    pairs_there = places[..., np.asarray(pairs, np.int64).reshape(-1, 2)]  # [T, ..., P, 2]
+    seen = ~np.isnan(pairs_there).any(axis=-1)
     exchanged = np.zeros(seen.shape, dtype=bool)
     if exchanged.size == 0:
         return exchanged
     extents = np.fmax.reduce(points, axis=-2) - np.fmin.reduce(points, axis=-2)  # [T, ..., 2]
-    distances = np.hypot(*np.moveaxis(pairs_there[..., 0, :] - pairs_there[..., 1, :], -1, 0))
-    apart = distances > APART * np.hypot(extents[..., :1], extents[..., 1:])
-    before = earlier = np.full(pairs_there.shape[1:], np.nan)
+    apart = np.abs(pairs_there[..., 0] - pairs_there[..., 1]) > APART * np.hypot(extents[..., :1], extents[..., 1:])
+    before = earlier = np.full(pairs_there.shape[1:], np.nan, np.complex128)
     for frame, now in enumerate(pairs_there):
         expected = np.where(np.isnan(earlier), before, 2 * before - earlier)
-        other = now[..., ::-1, :]
-        as_is, otherwise = (np.sqrt(np.square(some - expected).sum(axis=-1)).sum(axis=-1) for some in (now, other))
+        other = now[..., ::-1]
+        as_is, otherwise = (np.abs(some - expected).sum(axis=-1) for some in (now, other))
         exchanged[frame] = apart[frame] & (otherwise < BETTER * as_is)  # never where one is not seen: NaN
-        before, earlier = np.where(exchanged[frame, ..., None, None], other, now), before
+        before, earlier = np.where(exchanged[frame, ..., None], other, now), before
     shape = seen.shape
     seen, exchanged = seen.reshape(len(points), -1), exchanged.reshape(len(points), -1)
     runs = _number_runs(seen)

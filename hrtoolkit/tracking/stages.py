@@ -21,7 +21,7 @@ from hrtoolkit.tracking.smoothing import OneEuroFilter, savitzky_golay
 
 log = logging.getLogger(__name__)
 WINDOW = 7  # frames that a polynomial is fitted to
-BLOCK = 15  # frames in which exchanges are looked for together, with as many after and twice as many before
+BLOCK, AFTER, BEFORE = 30, 15, 2  # frames in which exchanges are looked for together, and those around them
 SEEN = 0.3  # score from which a keypoint says on which side it is
 Kind = TypeVar("Kind", bound=Prediction)
 
@@ -106,9 +106,9 @@ def watch_sides(frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]],
     Args:
         frames: of one film.
         pairs: left and right keypoints.
-        fix: put them right, which needs 30 frames more.
+        fix: put them right, which needs 45 frames more.
     """
-    before: deque[Frame[Kind]] = deque(maxlen=2 * BLOCK)  # as they should be
+    before: deque[Frame[Kind]] = deque(maxlen=BEFORE)  # as they should be
     waiting: list[Frame[Kind]] = []
     spells = _Spells()
     name, scheme = "", None
@@ -117,7 +117,7 @@ def watch_sides(frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]],
         if not fix:
             yield frame
         waiting.append(frame if fix else _without_image(frame))
-        if len(waiting) == 2 * BLOCK:
+        if len(waiting) == BLOCK + AFTER:
             right = _put_right(before, waiting, BLOCK, pairs, spells)
             yield from right if fix else ()
             before.extend(map(_without_image, right))

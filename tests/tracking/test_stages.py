@@ -85,7 +85,7 @@ def exchange(poses, first, last, pairs=(WRISTS,)):
     return changed
 
 
-@pytest.mark.parametrize(("first", "last"), [(20, 25), (20, 60), (40, 90), (3, 5)])
+@pytest.mark.parametrize(("first", "last"), [(20, 25), (30, 80), (40, 90), (3, 5)])
 def test_exchanged_sides_are_told_and_put_right(first, last, caplog):
     caplog.set_level("INFO")
     poses = walk(100)
