@@ -31,7 +31,7 @@ from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
-from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
+from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source, skip_films
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
@@ -41,6 +41,7 @@ from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.tracking.tracker import Tracker
 from hrtoolkit.weights import published_numbers
 
 if TYPE_CHECKING:
@@ -296,6 +297,7 @@ class Predictor:
         order: Literal["rgb", "bgr"] = "rgb",
         on_failure: Callable[[Source, UserError], None] | None = None,
         skip: Callable[[Source], bool] | None = None,
+        frame_rate: float | None = None,
     ) -> Iterator[Prediction]:
         """Predict on pictures one after another, as they are asked for; a batch is filled across pictures.
 
@@ -306,13 +308,16 @@ class Predictor:
             order: of the channels of arrays.
             on_failure: is given what cannot be read; without it the first one is raised.
             skip: whether a file is left out.
+            frame_rate: of pictures that are the frames of a film.
 
         Raises:
             OptionError: the model looks at crops, and nobody says where.
             DataError: a source cannot be read.
         """
         find = self._find_boxes(boxes)
-        opened = open_source(source, recursive=recursive, order=order, on_failure=on_failure, skip=skip)
+        opened = open_source(
+            source, recursive=recursive, order=order, on_failure=on_failure, skip=skip, frame_rate=frame_rate
+        )
         return self._predict(opened, find, is_live(source), on_failure)
 
     def run(
@@ -326,6 +331,8 @@ class Predictor:
         pictures: bool = True,
         save: Sequence[str] = (),
         watch: Callable[[Prediction], None] | None = None,
+        frame_rate: float | None = None,
+        tracker: Tracker | None = None,
     ) -> Summary:
         """Predict on everything, and write it into a folder; a second run goes on where the first one stopped.
 
@@ -338,6 +345,8 @@ class Predictor:
             pictures: draw them.
             save: further formats.
             watch: is given every prediction.
+            frame_rate: of pictures that are the frames of a film.
+            tracker: gives ids to people or objects in videos.
 
         Raises:
             UserError: nothing could be read, or the folder cannot be written.
@@ -345,6 +354,8 @@ class Predictor:
         told = {
             "boxes": boxes if isinstance(boxes, (str, type(None))) else "given",
             "tensors": self.hash_weights(),  # a file keeps its name when it is trained again
+            "frame_rate": frame_rate,
+            "tracker": None if tracker is None else tracker.settings,
         }
         output = Output(out, self.scheme, self.settings | told, pictures, save)
         failed: list[tuple[Source, UserError]] = []
@@ -355,8 +366,11 @@ class Predictor:
             order=order,
             on_failure=lambda one, error: failed.append((one, error)),
             skip=output.skip,
+            frame_rate=frame_rate,
         )
-        total = count_pictures(source, recursive, output.skip)
+        if tracker is not None:
+            found = tracker(found)
+        total = count_pictures(source, recursive, skip_films(output.skip, frame_rate))
         return write_predictions(({UNNAMED: one} for one in found), {UNNAMED: output}, failed, total, watch)
 
     def save_pretrained(self, folder: str | Path, license: str | None = None) -> None:

@@ -119,8 +119,8 @@ class OksTracker:
         nobody = self._read(np.zeros((0, 4)), None, None)
         self._tracks = self._begin(nobody, np.zeros(0, dtype=bool), 0.0, 0)
         self._time: float | None = None  # the latest that a frame was told to have
-        self._clock, self._step, self._warned = 0.0, USUAL_STEP, False
-        self._frames = self._begun = self._given = 0
+        self.clock, self._step, self._warned = 0.0, USUAL_STEP, False
+        self.frames = self._begun = self._given = 0
         self._waiting: dict[int, list[tuple[int, int]]] = {}  # where tracks without an id were seen
         self.named = {}
 
@@ -157,12 +157,12 @@ class OksTracker:
         self._advance(time)
         self.named = {}
         tracks = self._tracks
-        waited_for = (tracks.ids != NO_ID) & (self._clock - tracks.times <= self.keep)
+        waited_for = (tracks.ids != NO_ID) & (self.clock - tracks.times <= self.keep)
         tracks = tracks.select(tracks.active | waited_for)
         rows, columns, camera = self._pair(tracks, found, scores)
         tracks = self._continue(tracks, found, rows, columns, strong, camera)
         new = self._choose_new(found, columns, scores)
-        begun = self._begin(found.select(new), strong[new], self._clock, self._begun)
+        begun = self._begin(found.select(new), strong[new], self.clock, self._begun)
         self._begun += len(new)
         places = np.concatenate([columns, new])  # of those seen, in the order of `seen` below
         seen = np.concatenate([rows, len(tracks.ids) + np.arange(len(new))])
@@ -170,7 +170,7 @@ class OksTracker:
         self._name(seen, places)
         ids = np.full(len(found.boxes), NO_ID)
         ids[places] = self._tracks.ids[seen]
-        self._frames += 1
+        self.frames += 1
         return ids
 
     def _read(self, boxes_xyxy: ndarray, points: ndarray | None, point_scores: ndarray | None) -> _People:
@@ -206,13 +206,13 @@ class OksTracker:
             log.warning(
                 "frame %d: its time is %s s after %s s, so it is taken as %.3f s later, as is every frame from here on "
                 "whose time does not run on",
-                *(self._frames, time, self._time, self._step),
+                *(self.frames, time, self._time, self._step),
             )
-        self._clock += self._step
+        self.clock += self._step
 
     def _pair(self, tracks: _Tracks, found: _People, scores: ndarray) -> tuple[ndarray, ndarray, ndarray]:
         """Rows of tracks and of the people found who are the same, and how far the camera moved everybody [1, 2]."""
-        since = self._clock - tracks.times
+        since = self.clock - tracks.times
         coasted = COASTING * (1 - np.exp(-since / COASTING))
         expected = tracks.people.move(tracks.speeds * coasted[:, None])
         eligible = tracks.active[:, None] & (scores >= self.high)
@@ -277,7 +277,7 @@ class OksTracker:
     ) -> _Tracks:
         """Tracks with what was found of them; who was not found moves with the camera."""
         before, now = tracks.people.select(rows), found.select(columns)
-        since = (self._clock - tracks.times[rows])[:, None]
+        since = (self.clock - tracks.times[rows])[:, None]
         speeds = (_measure_steps(before, now) - camera) / since
         weights = np.where(tracks.sightings[rows, None] == 1, 1.0, 1 - np.exp(-since / SETTLING))
         people = _People._make(column.copy() for column in tracks.people.move(camera))
@@ -294,7 +294,7 @@ class OksTracker:
             active=active,
         )
         updated.speeds[rows] += weights * (speeds - tracks.speeds[rows])
-        updated.times[rows] = self._clock
+        updated.times[rows] = self.clock
         updated.strong[rows] |= strong[columns]
         return updated
 
@@ -343,7 +343,7 @@ class OksTracker:
                 if earlier:
                     self.named[self._given] = earlier
             else:
-                self._waiting.setdefault(number, []).append((self._frames, place))
+                self._waiting.setdefault(number, []).append((self.frames, place))
         if self._waiting:  # who has no id is not waited for
             followed = set(tracks.numbers[tracks.active].tolist())
             self._waiting = {number: where for number, where in self._waiting.items() if number in followed}
