@@ -287,7 +287,7 @@ def _arrange(
         read = np.array([row["keypoints"] for row in rows], np.float64).reshape(count, -1, 3)
         triplets[:, known] = read[:, columns[known]]
     scores = None
-    if any(row["scores"] for row in rows):
+    if not rows or any(row["scores"] for row in rows):
         scores = np.full((count, len(names)), NO_SCORE)
         for one, row in zip(scores, rows, strict=True):
             if row["scores"]:
