@@ -18,6 +18,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit track` takes."""
     add_prediction(parser)
     parser.add_argument(
+        "--tracker",
+        choices=("oks", "sort", "bytetrack", "ocsort", "botsort", "cbiou"),
+        default="oks",
+        help="oks compares poses; the others see boxes alone, and need hrtoolkit[trackers]",
+    )
+    parser.add_argument(
+        "--detect-every",
+        metavar="N|auto",
+        default="1",
+        help="frames from one detection to the next, with people followed by their keypoints between; auto measures",
+    )
+    parser.add_argument(
         "--keep", metavar="SECONDS", type=float, default=1.0, help="that somebody lost is waited for; by default 1"
     )
     parser.add_argument(
@@ -39,4 +51,4 @@ def run(args: argparse.Namespace) -> int:
     """Predict and give ids."""
     from hrtoolkit.tracking.tracker import Tracker
 
-    return predict(args, Tracker(keep=args.keep, confirm=args.confirm, smooth=args.smooth))
+    return predict(args, Tracker(args.tracker, keep=args.keep, confirm=args.confirm, smooth=args.smooth))
