@@ -1,7 +1,7 @@
 """HRNet-W48 top-down pose on PoseTrack18, 384x288.
 
 Scored on val as PoseTrack's codes do: AP and MOTA of keypoints (poseval), HOTA of keypoints (PoseTrack21), and HOTA of
-people by OKS; `OksTracker` gives the ids. Published is AP by annotated boxes; of a detector's, by --boxes, those above
+people by OKS; `Tracker` gives the ids. Published is AP by annotated boxes; of a detector's, by --boxes, those above
 0.4 count. No MOTA was published for these weights; HRNet-W48 led PoseTrack17's test set with 74.9 AP and 57.9 MOTA
 (arXiv:1902.09212), its boxes moved on by optical flow. Keypoints of low score raise AP and cost MOTA: the last line
 finds the least score, on train, to be set as val_evaluator.1.joint_score.

@@ -18,25 +18,29 @@ from hrtoolkit.metric import BaseMetric
 from hrtoolkit.ranges import Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import METRICS, TRACKERS
+from hrtoolkit.runtime import records
 from hrtoolkit.runtime.oks import oks_between
+from hrtoolkit.runtime.prediction import Prediction
+from hrtoolkit.runtime.sources import Source
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.tasks.pose.posetrack import read_results
 from hrtoolkit.tracking.boxes import box_iou
 from hrtoolkit.tracking.hota import NUMBERS, keypoint_hota, people_hota
 from hrtoolkit.tracking.keypoints import GROUPS, Comparison, People, VideoFrame, compare, compare_for_hota, inside
-from hrtoolkit.tracking.oks_tracker import OksTracker
 from hrtoolkit.tracking.people import Similarities, measure_people, people_clear, people_identity
 from hrtoolkit.tracking.posetrack_files import EARS
 from hrtoolkit.tracking.poseval import average_precision, mota
+from hrtoolkit.tracking.tracker import Tracker
 
-TRACKERS.register_module(module=OksTracker)
+TRACKERS.register_module(module=Tracker)
 
 WORST = 3  # videos that are told by name
 LABEL_VERSIONS = {74: 0.2, 170: 0.45}  # of PoseTrack18, by the videos of its val set
 CHOICES = np.arange(20) / 20  # of the least score of a keypoint
 FAR = 1e9  # pixels: where a keypoint is that was not found
 PERCENT = 100.0
+NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 class FrameMeasure(NamedTuple):
@@ -60,7 +64,7 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
 
     videos = True
     read = staticmethod(read_results)
-    tracker: OksTracker | None = None
+    tracker: Tracker | None = None
     frame_rate: float = 30.0
 
     def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> FrameMeasure:
@@ -96,27 +100,29 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
 
     def _track(self, frames: list[FrameMeasure], scheme: KeypointScheme) -> list[FrameMeasure]:
         """Give ids to who was found. Frames that nobody looked at are like frames that are missing."""
-        columns = _scored(scheme)
-        tracker = self.tracker or OksTracker()
-        tracker.sigmas = np.asarray(with_sigmas(scheme).sigmas, np.float64)[columns]
-        tracker.reset()
+        columns, known = _scored(scheme), with_sigmas(scheme)
+        sigmas = tuple(known.sigmas[place] for place in columns)
+        scored = KeypointScheme(tuple(known.names[place] for place in columns), sigmas=sigmas)
         looked = [place for place, one in enumerate(frames) if one.prediction is not None]
-        ids: list[ndarray] = []
-        for place in looked:
-            found = frames[place].prediction
-            assert found is not None and found.points is not None and found.scores is not None
-            point_scores = None if found.point_scores is None else found.point_scores[:, columns]
-            time = frames[place].frame.number / self.frame_rate
-            ids.append(
-                tracker.update(found.boxes_xyxy, found.scores, found.points[:, columns], point_scores, time=time)
-            )
-            for number, where in tracker.named.items():
-                for row, person in where:
-                    ids[row][person] = number
+        tracker = self.tracker or Tracker()
         tracked = list(frames)
-        for place, some in zip(looked, ids, strict=True):
-            tracked[place] = frames[place]._replace(prediction=frames[place].prediction._replace(ids=some))  # type: ignore[union-attr]
+        found = tracker(self._as_prediction(frames[place], columns, scored) for place in looked)
+        for place, one in zip(looked, found, strict=True):
+            before, now = frames[place].prediction, one.record
+            assert before is not None and before.points is not None and isinstance(now, records.Objects)
+            points = before.points.copy()
+            points[:, columns] = now.points
+            tracked[place] = frames[place]._replace(prediction=before._replace(ids=now.ids, points=points))
         return tracked
+
+    def _as_prediction(self, one: FrameMeasure, columns: list[int], scheme: KeypointScheme) -> Prediction:
+        """What a predictor would give of a frame, with the keypoints that are scored."""
+        found, frame = one.prediction, one.frame
+        assert found is not None and found.points is not None
+        point_scores = None if found.point_scores is None else found.point_scores[:, columns]
+        record = found._replace(points=found.points[:, columns], point_scores=point_scores)
+        source = Source(frame.video, None, frame.number, frame.number / self.frame_rate)
+        return Prediction(source, record, scheme, NO_IMAGE)
 
 
 class _KeypointMetric(_VideoMetric):
@@ -240,11 +246,14 @@ class PoseTrackMOTA(_KeypointMetric):
     `joint_score` leaves them out here, and "AP of MOTA" is AP without them.
 
     Args:
-        tracker: gives ids to predictions without any; by default `OksTracker`.
+        tracker: gives ids to predictions without any; by default `Tracker`.
         joint_score: least score of a keypoint, or "best" for that of 0, 0.05, ... 0.95 with the highest MOTA, to be
             chosen on training data; "joint_score" is what was taken.
         frame_rate: frames a second, for the tracker.
         corrected: count the last frame, and all that is missed or false in frames without truth or predictions.
+
+    Raises:
+        OptionError: an option is out of its range, or the tracker looks at pictures.
     """
 
     headline = "MOTA"
@@ -254,26 +263,24 @@ class PoseTrackMOTA(_KeypointMetric):
     def __init__(
         self,
         *,
-        tracker: OksTracker | None = None,
+        tracker: Tracker | None = None,
         joint_score: Share | Literal["best"] = 0.0,
         frame_rate: Positive = 30.0,
         corrected: bool = False,
     ):
-        _check_score(joint_score)
+        _check_options(tracker, joint_score)
         self.tracker, self.joint_score, self.frame_rate = tracker, joint_score, frame_rate
         self.corrected = corrected
 
     def score_pairs(self, pairs: Mapping[str, Sequence[Pair]], names: Sequence[str]) -> dict[str, float]:
-        least = self.joint_score
-        if isinstance(least, str):
+        def reach(least: float) -> float:
+            videos = [self.compare(_likely(frames, least)) for frames in pairs.values()]
+            return float(mota(videos, self.corrected).mota[-1])
 
-            def reach(least: float) -> float:
-                videos = [self.compare(_likely(frames, least)) for frames in pairs.values()]
-                return float(mota(videos, self.corrected).mota[-1])
-
-            least = max(CHOICES.tolist(), key=reach)
+        chosen = self.joint_score
+        least = max(CHOICES.tolist(), key=reach) if isinstance(chosen, str) else float(chosen)
         likely = {name: _likely(frames, least) for name, frames in pairs.items()}
-        return super().score_pairs(likely, names) | {"joint_score": float(least)}
+        return super().score_pairs(likely, names) | {"joint_score": least}
 
     def numbers(
         self, videos: Sequence[Sequence[Comparison]], names: Sequence[str], corrected: bool
@@ -300,10 +307,13 @@ class PoseTrackHOTA(_KeypointMetric):
     predictions the original counts the keypoints of the whole video as false or missed; published figures do.
 
     Args:
-        tracker: gives ids to predictions without any; by default `OksTracker`.
+        tracker: gives ids to predictions without any; by default `Tracker`.
         joint_score: least score of a keypoint.
         frame_rate: frames a second, for the tracker.
         corrected: count what such a frame has.
+
+    Raises:
+        OptionError: an option is out of its range, or the tracker looks at pictures.
     """
 
     headline = "HOTA"
@@ -312,12 +322,12 @@ class PoseTrackHOTA(_KeypointMetric):
     def __init__(
         self,
         *,
-        tracker: OksTracker | None = None,
+        tracker: Tracker | None = None,
         joint_score: Share = 0.0,
         frame_rate: Positive = 30.0,
         corrected: bool = False,
     ):
-        _check_score(joint_score)
+        _check_options(tracker, joint_score)
         self.tracker, self.joint_score, self.frame_rate = tracker, joint_score, frame_rate
         self.corrected = corrected
 
@@ -345,11 +355,11 @@ class PeopleTrackingMetric(_VideoMetric):
     Args:
         similarity: "oks" of poses, with annotated areas and the keypoints that are labelled, where one that was not
             found counts as far away; or "iou" of boxes.
-        tracker: gives ids to predictions without any; by default `OksTracker`.
+        tracker: gives ids to predictions without any; by default `Tracker`.
         frame_rate: frames a second, for the tracker.
 
     Raises:
-        OptionError: an unknown similarity.
+        OptionError: an unknown similarity, or the tracker looks at pictures.
     """
 
     headline = "people HOTA"
@@ -358,11 +368,12 @@ class PeopleTrackingMetric(_VideoMetric):
         self,
         *,
         similarity: Literal["oks", "iou"] = "oks",
-        tracker: OksTracker | None = None,
+        tracker: Tracker | None = None,
         frame_rate: Positive = 30.0,
     ):
         if similarity not in ("oks", "iou"):
             raise OptionError(f"PeopleTrackingMetric: similarity is {similarity!r}, expected 'oks' or 'iou'")
+        _check_options(tracker)
         self.similarity, self.tracker, self.frame_rate = similarity, tracker, frame_rate
 
     def score(self, measures: list[FrameMeasure], scheme: KeypointScheme) -> dict[str, float]:
@@ -474,6 +485,8 @@ def _parts(number: str, values: ndarray, names: Sequence[str]) -> dict[str, floa
     return {f"{number} {part}": float(values[some].mean()) for part, some in places.items() if some}
 
 
-def _check_score(joint_score: float | str) -> None:
+def _check_options(tracker: Tracker | None, joint_score: float | str = 0.0) -> None:
+    if tracker is not None and tracker.method == "botsort":
+        raise OptionError("tracker.method is 'botsort', which looks at pictures; a metric has none: take another one")
     if joint_score != "best" and not (isinstance(joint_score, int | float) and 0 <= joint_score <= 1):
         raise OptionError(f"joint_score is {joint_score!r}, expected a number from 0 to 1")

@@ -17,12 +17,15 @@ from hrtoolkit.engine import train
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.metric import measure_sample, score_subsets, score_truth
 from hrtoolkit.records import join
+from hrtoolkit.runtime.prediction import Prediction
+from hrtoolkit.runtime.sources import Source
+from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 from hrtoolkit.tasks.pose.posetrack import PoseTrack18, read_results
 from hrtoolkit.tasks.pose.tracking import PeopleTrackingMetric, PoseTrackAP, PoseTrackHOTA, PoseTrackMOTA
 from hrtoolkit.tracking.keypoints import GROUPS
-from hrtoolkit.tracking.oks_tracker import OksTracker
 from hrtoolkit.tracking.posetrack_files import write_predictions
+from hrtoolkit.tracking.tracker import Tracker
 
 from ..tracking.posetrack import NAMES, SEQUENCES, VECTORS, assert_equal, read_people, video_of, write_truth
 from ..tracking.test_hota import STOPS
@@ -252,15 +255,15 @@ def test_a_tracker_gives_ids_where_predictions_have_none(toy):
     mota, again = (score(PoseTrackMOTA(), samples, some) for some in (nameless, shuffled))
     assert mota == again and mota["MOTA"] > 80
     assert score(PoseTrackAP(), samples, nameless)["AP"] == score(PoseTrackAP(), samples, records)["AP"]
-    never = PoseTrackMOTA(tracker=OksTracker(confirm=1000))
+    never = PoseTrackMOTA(tracker=Tracker(confirm=1000))
     assert score(never, samples, nameless)["MOTA"] < 0  # nobody is followed
 
 
 def test_the_config_chooses_the_tracker():
     config, problems = load_config("pose/hrnet_w32_posetrack18", ["val_evaluator.1.tracker.keep=2.5"]), []
     metric = find_part("val_evaluator", config.val_evaluator[1], registry.METRICS, problems).build()
-    assert not problems and isinstance(metric.tracker, OksTracker) and metric.tracker.keep == 2.5
-    wrong = dict(type="PoseTrackMOTA", tracker=dict(type="OksTracker", kep=1))
+    assert not problems and isinstance(metric.tracker, Tracker) and metric.tracker.keep == 2.5
+    wrong = dict(type="PoseTrackMOTA", tracker=dict(type="Tracker", kep=1))
     find_part("val_evaluator", wrong, registry.METRICS, problems)
     assert "kep" in problems[0].text
 
@@ -269,10 +272,40 @@ def test_ids_that_are_given_late_reach_the_frames_before(tmp_path):
     samples = make_samples(tmp_path, ["990001"])
     records = read_results(str(tmp_path / "found"), samples)
     nameless = {sample: record._replace(ids=None) for sample, record in records.items()}
-    at_once, late = (
-        score(PoseTrackMOTA(tracker=OksTracker(confirm=confirm, high=0.1)), samples, nameless) for confirm in (1, 3)
-    )
+    at_once, late = (score(PoseTrackMOTA(tracker=Tracker(confirm=confirm)), samples, nameless) for confirm in (1, 3))
     assert late["misses"] <= at_once["misses"] + 15  # who is there for less than three frames
+
+
+def test_ids_are_those_of_the_command(toy):
+    samples, records, _ = toy
+    mine = [sample for sample in records if samples.video_frame(sample).video == "990101_mpii_test"]
+    metric = PoseTrackMOTA(tracker=Tracker(keep=0.5, smooth="savgol"), frame_rate=25.0)
+    nameless = [records[sample]._replace(ids=None) for sample in mine]
+    measures = [
+        measure_sample(metric, samples, sample, one, samples.truth(sample))
+        for sample, one in zip(mine, nameless, strict=True)
+    ]
+    columns = [samples.scheme.names.index(name) for name in NAMES]
+    scheme = KeypointScheme(tuple(NAMES), sigmas=tuple(samples.scheme.sigmas[column] for column in columns))
+    film = (
+        Prediction(
+            Source("film", None, place, place / 25),
+            one._replace(points=one.points[:, columns], point_scores=one.point_scores[:, columns]),
+            scheme,
+            np.zeros((1, 1, 3), np.uint8),
+        )
+        for place, one in enumerate(nameless)
+    )
+    ((_, tracked),) = metric.by_video(measures, samples.scheme).items()
+    for one, other in zip(tracked, Tracker(keep=0.5, smooth="savgol")(film), strict=True):
+        assert one.prediction.ids.tolist() == other.record.ids.tolist()
+        np.testing.assert_array_equal(one.prediction.points[:, columns], other.record.points)
+
+
+def test_a_tracker_that_looks_at_pictures_is_refused():
+    pytest.importorskip("trackers")
+    with pytest.raises(OptionError, match=r"tracker.method is 'botsort', which looks at pictures; a metric has none"):
+        PoseTrackHOTA(tracker=Tracker("botsort"))
 
 
 # --- the least score of a keypoint ---
