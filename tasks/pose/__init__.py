@@ -1,6 +1,16 @@
 """Top-down human pose: COCO keypoints, MPII, and any keypoint file in COCO's format."""
 
-from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, distances, finish, metric, whole_body
+from hrtoolkit.tasks.pose import (
+    augmentation,
+    checkpoints,
+    datasets,
+    distances,
+    finish,
+    metric,
+    posetrack,
+    tracking,
+    whole_body,
+)
 
 __all__ = [
     "HUB_TASK",
@@ -11,6 +21,8 @@ __all__ = [
     "distances",
     "finish",
     "metric",
+    "posetrack",
+    "tracking",
     "whole_body",
 ]
 

@@ -158,6 +158,7 @@ class CocoKeypoints(KeypointSamples):
             images, owners, chosen = _leave_out_empty(images, owners, chosen, path)
         people, starts, rows = _order_people(annotations, owners, chosen, ids, len(images.ids))
         self._trained, self._apart = chosen.trained[rows], apart
+        self.annotation_ids = annotations.ids[rows]  # of the people
         if apart:
             sides = geometry.to_xywh(_cut(people.boxes_xyxy, images.sizes))[:, 2:]
             people = people._replace(sizes=sides.max(axis=1))
