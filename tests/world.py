@@ -32,6 +32,7 @@ def add_data(folder: Path) -> None:
     _write_field(folder / "data/field")
     _write_stuff(folder / "data")
     _write_leaves(folder / "leaves")
+    _write_film(folder / "data/toy", folder)
 
 
 def add_weights(folder: Path) -> None:
@@ -61,6 +62,21 @@ def _write_classes(folder: Path) -> None:
         for data, names in {"ants-bees": ("ants", "bees"), "imagenet": ("n01440764", "n01443537")}.items():
             for one, name in zip(classes, names, strict=True):
                 shutil.copytree(folder / "data/toy_classes" / split / one, folder / "data" / data / split / name)
+
+
+def _write_film(toy_folder: Path, folder: Path) -> None:
+    """film/, frames of a camera that pans over a picture, and film.json, where the people in it are."""
+    content, people = _read_people(toy_folder, "val")
+    picture = next(one for one in content["images"] if one["id"] == people[0]["image_id"])
+    image = cv2.imread(str(toy_folder / "val2017" / picture["file_name"]))
+    (folder / "film").mkdir()
+    boxes = {}
+    for number in range(12):
+        name, shift = f"{number:03d}.png", 2 * number
+        cv2.imwrite(str(folder / "film" / name), np.roll(image, shift, axis=1))
+        here = [one["bbox"] for one in people if one["image_id"] == picture["id"]]
+        boxes[name] = [[x + shift, y, x + shift + w, y + h] for x, y, w, h in here if x + shift < image.shape[1]]
+    (folder / "film.json").write_text(json.dumps(boxes))
 
 
 def _read_people(toy_folder: Path, split: str) -> tuple[dict, list[dict]]:

@@ -31,13 +31,14 @@ def find_exchanges(points: ndarray, pairs: Sequence[tuple[int, int]], least: Cou
     points = np.asarray(points, np.float64)
     places = points[..., 0] + 1j * points[..., 1]  # as complex numbers, which are fast to compare
     pairs_there = places[..., np.asarray(pairs, np.int64).reshape(-1, 2)]  # [T, ..., P, 2]
-    seen = ~np.isnan(pairs_there).any(axis=-1)
-    exchanged = np.zeros(seen.shape, dtype=bool)
+    seen = np.asarray(~np.isnan(pairs_there).any(axis=-1))
+    exchanged: ndarray = np.zeros(seen.shape, dtype=bool)
     if exchanged.size == 0:
         return exchanged
     extents = np.fmax.reduce(points, axis=-2) - np.fmin.reduce(points, axis=-2)  # [T, ..., 2]
     apart = np.abs(pairs_there[..., 0] - pairs_there[..., 1]) > APART * np.hypot(extents[..., :1], extents[..., 1:])
-    before = earlier = np.full(pairs_there.shape[1:], np.nan, np.complex128)
+    before = np.full(pairs_there.shape[1:], np.nan, np.complex128)
+    earlier = before
     for frame, now in enumerate(pairs_there):
         expected = np.where(np.isnan(earlier), before, 2 * before - earlier)
         other = now[..., ::-1]
