@@ -56,7 +56,7 @@ SETS = {
         "550 films, 153,615 poses",
         "https://posetrack.net",
         BODY,
-        "AP, of frames by themselves",
+        "AP, MOTA and HOTA of PoseTrack's own codes ([films](tracking.md))",
         "Ears are never labelled.",
     ),
     "humanart": Facts(
