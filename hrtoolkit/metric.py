@@ -165,6 +165,17 @@ def score_subsets(
     return numbers, {name: some for name, some in by_subset.items() if some}
 
 
+def finish_of(finish: Callable[[Sequence[Record]], Record], scheme: Scheme) -> Callable[[Sequence[Record]], Record]:
+    """A finish for records of another scheme than the head's: what it knows of keypoints is of this one.
+
+    Args:
+        finish: of a branch; one that depends on the scheme has `of_scheme`.
+        scheme: of the records.
+    """
+    of_scheme = getattr(finish, "of_scheme", None)
+    return finish if of_scheme is None else of_scheme(scheme)
+
+
 def score_truth(
     metric: Metric, samples: Samples, finish: Callable[[Sequence[Record]], Record]
 ) -> tuple[float | None, ndarray]:
@@ -180,6 +191,7 @@ def score_truth(
     Returns:
         the headline, None where nothing can be scored, and the ids of the samples with more objects than count.
     """
+    finish = finish_of(finish, samples.scheme)
     measures, crowded = {}, np.zeros(len(samples), dtype=np.bool_)
     for sample in range(len(samples)):
         whole = samples.truth(sample)

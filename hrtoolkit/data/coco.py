@@ -362,7 +362,7 @@ def scheme_of_categories(
         else:
             _check_set(tuple(names), stated, whole)
             if set(names) <= set(stated.names):
-                found = _take_names(stated, names)
+                found = stated.take(names)
             else:
                 found = _scheme_of_file(category, {}, findings) if isinstance(scheme, KeypointScheme) else stated
         ids = tuple(int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories)
@@ -426,27 +426,6 @@ def _read_skeleton(category: dict, findings: Findings) -> list[tuple[str, str]]:
     remedy = f"they are left out: {remedy}"
     findings.add("warning", f"{what} that join none of its {len(names)} keypoints, counted from 1", stray, remedy)
     return found
-
-
-def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
-    """A scheme of some of the names of another, in their own order."""
-    if tuple(names) == scheme.names:
-        return scheme
-    places = [scheme.names.index(name) for name in names]
-    reference = scheme.nme_reference
-    return KeypointScheme(
-        tuple(names),
-        mirrored=tuple(pair for pair in scheme.mirrored if set(pair) <= set(names)),
-        skeleton=tuple(pair for pair in scheme.skeleton if set(pair) <= set(names)),
-        palette=tuple(scheme.palette[place] for place in places),
-        sigmas=tuple(scheme.sigmas[place] for place in places) if scheme.sigmas else (),
-        upper_body=tuple(name for name in scheme.upper_body if name in names),
-        lower_body=tuple(name for name in scheme.lower_body if name in names),
-        title=scheme.title,
-        terms=scheme.terms,
-        source=scheme.source,
-        nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
-    )
 
 
 class _Table:
