@@ -9,7 +9,9 @@ from hrtoolkit.engine import train
 from hrtoolkit.metric import score_subsets, score_truth
 from hrtoolkit.records import Objects, join
 from hrtoolkit.registry import DATASETS, METRICS
+from hrtoolkit.runtime.oks import oks_between
 from hrtoolkit.schemes import KeypointScheme, resolve_scheme
+from hrtoolkit.schemes.people import KNOWN_SIGMAS
 from hrtoolkit.tasks.pose.datasets import CocoKeypoints
 from hrtoolkit.tasks.pose.metric import CocoKeypointMetric, CrowdPoseMetric
 
@@ -48,7 +50,8 @@ def test_the_truth_itself_has_the_best_score(test_data, name):
     config, problems = load(name, test_data), []
     scheme = resolve_scheme(config.model.head.scheme, KeypointScheme)
     samples = find_part("data", config.val_dataloader.dataset, DATASETS, problems).build(scheme=scheme)
-    metric = find_part("metric", config.val_evaluator, METRICS, problems).build()
+    first = config.val_evaluator[0] if isinstance(config.val_evaluator, list) else config.val_evaluator
+    metric = find_part("metric", first, METRICS, problems).build()
     assert not problems and not samples.findings.stops()
     assert score_truth(metric, samples, join)[0] == pytest.approx(PACKS[name][2])
 
@@ -73,6 +76,7 @@ TINY = [
         ("pose/hrnetv2_w18_freihand", {"PCK", "AUC", "EPE"}),
         ("pose/hrnet_w32_jhmdb", {"PCK", "tPCK"}),
         ("pose/hrnet_w32_ap10k", {"AP", "AP_L"}),
+        ("pose/hrnet_w32_aic", {"AP", "AR75", "mAP"}),
     ],
 )
 def test_an_epoch_trains_and_is_scored(test_data, tmp_path, name, numbers):
@@ -96,6 +100,11 @@ def test_ai_challenger_is_scored_by_its_own_fall_offs(tmp_path):
     metric = CrowdPoseMetric()
     numbers = metric.score([metric.measure(found, truth, scheme)], scheme)
     assert (numbers["AP"], numbers["AP50"], numbers["AP75"]) == pytest.approx((0.6, 1, 1))
+    area = np.array([0.53 * 150 * 120])
+    of = (moved, points[None], area)
+    assert oks_between(*of, np.array(scheme.sigmas), visible > 0) == pytest.approx(0.7952508718348277, rel=1e-12)
+    wide = np.array([KNOWN_SIGMAS.get(name, 0.079) for name in scheme.names])
+    assert oks_between(*of, wide, visible > 0) == pytest.approx(0.9897502554792046, rel=1e-12)
     # By COCO's fall-offs the same prediction is nearly perfect, and by the whole box it is better too.
     tight = np.array(scheme.sigmas)
     loose = KeypointScheme(scheme.names, sigmas=tuple(np.maximum(tight, 0.062)))
