@@ -118,7 +118,7 @@ class Evaluation:
         sample, samples = self._sample, self.inputs.samples
         truth = self._known(self._truth if samples.truth_files else samples.truth(sample))
         waiting = [convert(one, self.inputs.scheme, self.scored) for one in self._waiting]
-        record = convert(self.finish(waiting), self.scored, samples.scheme)
+        record = self._fill(convert(self.finish(waiting), self.scored, samples.scheme))
         self._waiting, self._sample = [], None
         if self.watch is not None:
             self.watch(sample, record, truth)
@@ -135,6 +135,16 @@ class Evaluation:
         if truth is None:
             return None
         return tuple(metric.measure(record, truth, self.inputs.samples.scheme) for metric in self.metrics)
+
+    def _fill(self, record: Record) -> Record:
+        """A record whose keypoints that the head does not have lie in the middle of the others.
+
+        In the image's corner they would make people larger, and take them out of regions that are ignored.
+        """
+        if self.unknown is None or not isinstance(record, Objects) or record.points is None:
+            return record
+        middle = record.points[:, ~self.unknown].mean(axis=1, keepdims=True)
+        return record._replace(points=np.where(self.unknown[:, None], middle, record.points))
 
     def _known(self, truth: Record | None) -> Record | None:
         """Truth without keypoints that the head does not have: nobody could find them."""

@@ -1,5 +1,7 @@
 """Shipped configs of several public keypoint sets at once, on samples of these sets: learnt, finished, scored."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,9 @@ from hrtoolkit.engine import train
 from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.engine.check_data import check_data
-from hrtoolkit.records import Objects
 from hrtoolkit.schemes import convert
+from hrtoolkit.schemes.layouts import LAYOUTS
+from hrtoolkit.schemes.people import COCO
 
 # Loader and source: file below the folder of samples, and folder of its images.
 FILES = {
@@ -111,8 +114,7 @@ def as_the_head_says(run, name, index):
     inputs, head = run.inputs(name), run.model.branches["pose"].head.scheme
     place = int(inputs.objects[index])
     truth = inputs.samples.truth(inputs.sample_of(index)).select(slice(place, place + 1))
-    areas, sure = np.full(1, 1e3), np.full(truth.visible.shape, 0.5)
-    found = Objects(truth.boxes_xyxy, truth.labels, np.ones(1), truth.points, point_scores=sure, areas=areas)
+    found = truth.as_prediction()._replace(areas=np.full(1, 1e3), point_scores=np.full(truth.visible.shape, 0.5))
     record = convert(found, inputs.samples.scheme, head)
     absent = ~np.isin(head.names, inputs.samples.scheme.common().names)
     record.point_scores[:, absent], record.points[:, absent] = 0.9, 1e4
@@ -136,3 +138,31 @@ def test_each_set_is_finished_and_scored_by_its_own_keypoints_and_metric(test_da
         for record in shown.values():
             assert record.points.shape[1] == len(own.names)
             np.testing.assert_allclose(record.scores, 0.5)
+
+
+def test_second_poses_are_told_by_the_fall_offs_of_the_set(test_data):
+    """And not by those of the head, which are COCO's where it has the point."""
+    run = build(load("multitask/hrnet_w32_coco_aic_shared", test_data))
+    aic = LAYOUTS["aic"]
+    np.testing.assert_array_equal(run.evaluation("val aic").finish.sigmas, aic.sigmas[:12])
+    np.testing.assert_array_equal(run.evaluation("val coco").finish.sigmas, COCO.sigmas[5:])
+    assert run.samples["val aic"].scheme.sigmas == aic.sigmas
+
+
+def test_whoever_has_no_point_that_the_head_has_does_not_count(test_data, tmp_path):
+    """Nobody could find them; and a prediction of them is in the region of somebody who is ignored."""
+    config = load("multitask/hrnet_w32_coco_aic_shared", test_data)
+    folder = test_data / "keypoint_sets"
+    content = json.loads((folder / FILES["coco"][0]).read_text())
+    people = [one for one in content["annotations"] if one["num_keypoints"] > 8]
+    people[0]["keypoints"][15:] = [0] * 36
+    people[0]["num_keypoints"] = 3
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    config.val_dataloader.coco.dataset.ann_file = str(tmp_path / "people.json")
+    run = build(config)
+    evaluation = run.evaluation("val coco")
+    for index in range(len(evaluation.inputs)):
+        evaluation.add([index], [as_the_head_says(run, "val coco", index)])
+    evaluation.finish_samples(range(len(run.samples["val coco"])))
+    numbers = evaluation.score()
+    assert numbers["AP"] == numbers["AR"] == pytest.approx(1)
