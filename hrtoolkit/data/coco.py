@@ -34,7 +34,7 @@ from hrtoolkit.data.fields import (
     find_faults,
 )
 from hrtoolkit.data.foreign import refusal, stream_coco
-from hrtoolkit.errors import DataError, shorten, suggest
+from hrtoolkit.errors import DataError, OptionError, shorten, suggest
 from hrtoolkit.findings import Findings, Level
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
@@ -345,7 +345,7 @@ def scheme_of_categories(
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError(f"the keypoints of category {category['name']!r} should be a list of names, got {names!r}")
         completes = scheme is None or (isinstance(scheme, Mapping) and "names" not in scheme)
-        stated = None if completes else resolve_scheme(scheme, KeypointScheme)
+        stated = None if completes else _state(scheme)
         if not names and stated is None:
             raise ValueError(
                 f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
@@ -369,6 +369,18 @@ def scheme_of_categories(
         return replace(found, classes=ClassScheme(tuple(one["name"] for one in categories), ids=ids))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _state(scheme: SchemeLike | None) -> KeypointScheme:
+    """The scheme that a config states for a dataset.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return resolve_scheme(scheme, KeypointScheme)
+    except OptionError as error:
+        raise ValueError(f"the dataset's `scheme`: {error}") from None
 
 
 def _check_set(names: tuple[str, ...], stated: KeypointScheme, whole: bool) -> None:

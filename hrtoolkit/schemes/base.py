@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hrtoolkit.errors import OptionError
+from hrtoolkit.errors import OptionError, shorten, suggest
 
 IGNORED = 255  # in label maps: a pixel that is neither learnt nor scored
 _UNKNOWN = 254  # in lookup tables only: a value that stands for nothing
@@ -62,7 +62,9 @@ class Scheme:
         partners = [name for pair in self.mirrored for name in pair]
         self._check_names("mirrored", partners)
         if twice := sorted({name for name in partners if partners.count(name) > 1}):
-            raise ValueError(f"{self.WHAT}: {twice} stand in more than one mirrored pair")
+            raise ValueError(
+                f"{self.WHAT}: {twice} stand in more than one mirrored pair; each has one partner, so leave a pair out"
+            )
         object.__setattr__(self, "ids", self.ids or tuple(range(len(self.names))))
         object.__setattr__(self, "palette", self.palette or voc_palette(len(self.names)))
         for name in ("ids", "palette"):
@@ -76,7 +78,9 @@ class Scheme:
 
     def _check_names(self, field: str, used: Sequence[str]) -> None:
         if unknown := sorted(set(used) - set(self.names)):
-            raise ValueError(f"{self.WHAT}: {field} names {unknown}, which are not among its names {list(self.names)}")
+            near = suggest(unknown[0], self.names) or "; correct them, or add them to the names"
+            names = shorten(self.names)
+            raise ValueError(f"{self.WHAT}: {field} names {unknown}, which are not among its names ({names}){near}")
 
     def flip_order(self) -> list[int]:
         """Index of the mirror partner of each name; a name without a partner is its own."""
@@ -160,7 +164,10 @@ class KeypointScheme(Scheme):
         self._check_common_names()
         for name in ("sigmas", "file_names"):
             if getattr(self, name) and len(getattr(self, name)) != len(self.names):
-                raise ValueError(f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} keypoints")
+                raise ValueError(
+                    f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} keypoints; give one for "
+                    "each name, in their order"
+                )
 
     def _check_common_names(self) -> None:
         pairs = self.common_names

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from hrtoolkit.build import find_part
-from hrtoolkit.config import load_config
+from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.engine import train
+from hrtoolkit.engine.assembly import Run
+from hrtoolkit.engine.check_config import check_config
+from hrtoolkit.errors import DataError
 from hrtoolkit.metric import score_subsets, score_truth
 from hrtoolkit.records import Objects, join
 from hrtoolkit.registry import DATASETS, METRICS
@@ -127,3 +130,53 @@ def test_species_that_nobody_shows_do_not_lower_the_mean(test_data):
         i: metric.measure(t.as_prediction()._replace(labels=first), t, samples.scheme) for i, t in enumerate(truths)
     }
     assert score_subsets(metric, samples, wrong)[0]["AP"] < 1  # all of category 1
+
+
+# What cannot be: one error with its place and the next move
+
+
+AIC = list(resolve_scheme("aic", KeypointScheme).names)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            dict(mirrored=[["right_shoulder", "left_shoulder"], ["right_shoulder", "left_elbow"]]),
+            r"\['right_shoulder'\] stand in more than one mirrored pair; each has one partner, so leave a pair out",
+        ),
+        (dict(sigmas=[0.1] * 13), "13 sigmas for 14 keypoints; give one for each name, in their order"),
+        (
+            dict(mirrored=[["right_sholder", "left_shoulder"]]),
+            r"mirrored names \['right_sholder'\], which are not among its names \(.*; did you mean 'right_shoulder'",
+        ),
+        (
+            dict(common_names=[["neck", "top"], ["head_top", "top"]]),
+            r"common_names makes one keypoint, 'top', of \['head_top', 'neck'\]; give each a name of its own",
+        ),
+        (
+            dict(common_names=[["nekc", "top"]]),
+            r"common_names names \['nekc'\], which are not among its names \(.*; did you mean 'neck'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["the head", "the data"])
+def test_a_layout_that_cannot_be_is_one_error(test_data, where, fields, message):
+    config = load("pose/hrnet_w32_aic", test_data)
+    scheme = dict(names=AIC, **fields)
+    if where == "the head":
+        config.model.head.scheme = scheme
+        kind, place = ConfigError, "hrnet_w32_aic.py: 1 problem\n.*model.head.scheme: a keypoint scheme: "
+    else:
+        config.train_dataloader.dataset.scheme = scheme
+        kind, place = DataError, "test_aic.json: the dataset's `scheme`: a keypoint scheme: "
+    with pytest.raises(kind, match=place + message):
+        Run.build(config, check_config(config, files=False), ("train", "val"))
+
+
+def test_a_config_on_the_file_of_another_set_is_refused(test_data):
+    config = load("pose/hrnet_w32_crowdpose", test_data)
+    config.train_dataloader.dataset.update(ann_file="aic/test_aic.json", image_dir="aic")
+    message = "aic/test_aic.json: these are the 14 keypoints of AI Challenger, not the 14 of CrowdPose; take the config"
+    with pytest.raises(DataError, match=message):
+        Run.build(config, check_config(config, files=False), ("train", "val"))

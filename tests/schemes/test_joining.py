@@ -124,7 +124,7 @@ def test_own_data_says_what_its_keypoints_are_elsewhere():
             r"common_names makes one keypoint, 'c', of \['a', 'b'\]; give each a name of its own",
         ),
         ([["a", "b"]], r"common_names makes one keypoint, 'b', of \['a', 'b'\]"),
-        ([["x", "c"]], r"common_names names \['x'\], which are not among its names \['a', 'b'\]"),
+        ([["x", "c"]], r"common_names names \['x'\], which are not among its names \(a, b\); correct them, or add"),
         ([["a", "c"], ["a", "d"]], r"common_names names \['a'\] more than once"),
         ([["a", "c", "d"]], "common_names holds pairs of a name and its common one, got"),
         (dict(a="c"), "common_names holds pairs of a name and its common one, got"),
