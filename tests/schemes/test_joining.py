@@ -114,6 +114,8 @@ def test_own_data_says_what_its_keypoints_are_elsewhere():
     assert join_schemes({"own": own, "aic": resolve_scheme("aic", KeypointScheme)}).names[0] == "head_top"
     check_same(own, resolve_scheme("aic", KeypointScheme))  # some of its keypoints
     assert resolve_scheme(scheme_fields(own), KeypointScheme) == own
+    both = resolve_scheme(dict(union=["coco", scheme_fields(own)]), KeypointScheme)
+    assert both.names == (*COCO.names, "head_top")
 
 
 @pytest.mark.parametrize(
