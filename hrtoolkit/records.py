@@ -40,6 +40,7 @@ class Objects(records.Objects):
             point_scores=point_scores,
             masks=kept.masks,
             areas=kept.areas,
+            ids=kept.ids,
         )
 
 

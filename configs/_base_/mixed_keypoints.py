@@ -16,7 +16,6 @@ model = dict(
             finish=dict(type="PoseFinish"),
         ),
     ),
-    balance=dict(type="FixedWeights"),  # the only branch: the losses are those of one set's own config
 )
 train_dataloader = dict(num_workers=4)
 train_cfg = dict(max_epochs=210, val_interval=10)

@@ -18,6 +18,7 @@ VERBS = {
     "train": "train a model, validate it as it goes, and keep its best weights",
     "test": "evaluate a checkpoint on a config's test or validation data",
     "predict": "predict on pictures and videos, and write drawings and tables",
+    "track": "say who is who through videos: predictions with ids",
     "export": "write a model that runs without PyTorch, with a certificate",
     "import": "turn an export of a labelling tool into data to train on",
     "check": "check configs, or the data of a config",

@@ -11,14 +11,26 @@ The same command again goes on where a run was stopped. Exit status: 0 all done,
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from hrtoolkit.commands import options
+
+if TYPE_CHECKING:
+    from hrtoolkit.tracking.tracker import Tracker
 
 SOME_FAILED = 3  # exit status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit predict` takes."""
+    add_prediction(parser)
+    parser.add_argument(
+        "--track", action="store_true", help="give ids, as hrtoolkit track does, which has more options"
+    )
+
+
+def add_prediction(parser: argparse.ArgumentParser) -> None:
+    """Add what predicting needs, with ids or without."""
     parser.add_argument(
         "model", metavar="MODEL", help="a checkpoint or folder of hrtoolkit, or with --weights a config"
     )
@@ -49,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")
     parser.add_argument("--flat", action="store_true", help="leave folders inside folders out")
+    parser.add_argument(
+        "--fps", metavar="N", type=float, help="pictures of a folder are the frames of a film, so many a second"
+    )
     options.add_device(parser)
     options.add_backend(parser)
     parser.add_argument(
@@ -61,6 +76,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict."""
+    if not args.track:
+        return predict(args)
+    from hrtoolkit.tracking.tracker import Tracker
+
+    return predict(args, Tracker())
+
+
+def predict(args: argparse.Namespace, tracker: Tracker | None = None) -> int:
+    """Predict what the arguments of `add_prediction` say, and write it.
+
+    Args:
+        args: of the command line.
+        tracker: gives ids; None for none.
+
+    Returns:
+        the exit status.
+    """
     from hrtoolkit.engine.runner import start_logging
     from hrtoolkit.errors import UserError
     from hrtoolkit.files import expand_path, is_checkpoint
@@ -70,10 +102,8 @@ def run(args: argparse.Namespace) -> int:
 
     start_logging()
     watch = open_window() if args.show else None
-    try:
-        batch_size = args.batch_size if args.batch_size in (None, "auto") else int(args.batch_size)
-    except ValueError:
-        raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
+    batch_size = None if args.batch_size is None else options.number_or_auto("--batch-size", args.batch_size)
+    detect_every = options.number_or_auto("--detect-every", getattr(args, "detect_every", "1"))
     network, settings, known = load_network(
         expand_path(args.model),
         None if args.weights is None else expand_path(args.weights),
@@ -86,22 +116,41 @@ def run(args: argparse.Namespace) -> int:
     )
     predictor: Predictor | JointPredictor
     if args.branch is None and len(network.branches) > 1:
+        if tracker is not None:
+            raise UserError(f"ids are for one branch: name it by --branch, of {', '.join(network.branches)}")
+        if args.fps is not None:
+            raise UserError("--fps is for one branch (--branch)")
         if batch_size is not None:
             raise UserError("--batch-size is for one branch (--branch); all of them see one picture at a time")
         predictor = JointPredictor(network, detector=args.detector, settings=settings)
     else:
         detector = load(args.detector) if is_checkpoint(args.detector) else args.detector
         predictor = Predictor(
-            network, branch=args.branch, batch_size=batch_size, detector=detector, settings=settings, known=known
+            network,
+            branch=args.branch,
+            batch_size=batch_size,
+            detector=detector,
+            detect_every=detect_every,
+            settings=settings,
+            known=known,
         )
-    summary = predictor.run(
-        args.source[0] if len(args.source) == 1 else args.source,
-        options.path_argument(args.out),
-        boxes=args.boxes,
-        recursive=not args.flat,
-        pictures=not args.no_pictures,
-        save=args.save,
-        watch=watch,
-    )
+    source, out = args.source[0] if len(args.source) == 1 else args.source, options.path_argument(args.out)
+    pictures, recursive = not args.no_pictures, not args.flat
+    if isinstance(predictor, JointPredictor):
+        summary = predictor.run(
+            source, out, boxes=args.boxes, recursive=recursive, pictures=pictures, save=args.save, watch=watch
+        )
+    else:
+        summary = predictor.run(
+            source,
+            out,
+            boxes=args.boxes,
+            recursive=recursive,
+            pictures=pictures,
+            save=args.save,
+            watch=watch,
+            frame_rate=args.fps,
+            tracker=tracker,
+        )
     print(summary)
     return SOME_FAILED if summary.failed else 0

@@ -31,7 +31,8 @@ from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use
 from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
-from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
+from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source, skip_films
+from hrtoolkit.predict.sparse_detection import SparseDetector
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
@@ -39,8 +40,10 @@ from hrtoolkit.runtime.batches import Batches
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
-from hrtoolkit.schemes import Scheme
+from hrtoolkit.schemes import KeypointScheme, Scheme
+from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.tracking.tracker import Tracker
 from hrtoolkit.weights import published_numbers
 
 if TYPE_CHECKING:
@@ -247,6 +250,7 @@ class Predictor:
         branch: name of the one that looks; None where there is but one.
         batch_size: see `load`.
         detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
+        detect_every: frames of a film from one detection to the next, see `SparseDetector`; "auto" measures.
         settings: what else predictions depend on, for `run`, in plain values.
         known: of the weights, for `save_pretrained`, such as `metrics`, in plain values.
     """
@@ -258,6 +262,7 @@ class Predictor:
         branch: str | None = None,
         batch_size: int | Literal["auto"] | None = None,
         detector: Detector | None = None,
+        detect_every: int | Literal["auto"] = 1,
         settings: Mapping[str, object] = MappingProxyType({}),
         known: Mapping[str, object] = MappingProxyType({}),
     ):
@@ -274,7 +279,10 @@ class Predictor:
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
         self.detect = None if detector is None else use_detector(detector, self.device)
-        self.settings = dict(settings, detector=None if detector is None else str(detector))
+        if detect_every != 1 and (self.detect is None or not isinstance(self.scheme, KeypointScheme)):
+            raise OptionError("detect_every is for a detector and a model that looks for keypoints where it found some")
+        self.detect_every = detect_every
+        self.settings = dict(settings, detector=None if detector is None else str(detector), detect_every=detect_every)
         self.known = known
         self.collate = Collate(self.view.multiple, self.view.smallest)
 
@@ -296,6 +304,7 @@ class Predictor:
         order: Literal["rgb", "bgr"] = "rgb",
         on_failure: Callable[[Source, UserError], None] | None = None,
         skip: Callable[[Source], bool] | None = None,
+        frame_rate: float | None = None,
     ) -> Iterator[Prediction]:
         """Predict on pictures one after another, as they are asked for; a batch is filled across pictures.
 
@@ -306,13 +315,16 @@ class Predictor:
             order: of the channels of arrays.
             on_failure: is given what cannot be read; without it the first one is raised.
             skip: whether a file is left out.
+            frame_rate: of pictures that are the frames of a film.
 
         Raises:
             OptionError: the model looks at crops, and nobody says where.
             DataError: a source cannot be read.
         """
         find = self._find_boxes(boxes)
-        opened = open_source(source, recursive=recursive, order=order, on_failure=on_failure, skip=skip)
+        opened = open_source(
+            source, recursive=recursive, order=order, on_failure=on_failure, skip=skip, frame_rate=frame_rate
+        )
         return self._predict(opened, find, is_live(source), on_failure)
 
     def run(
@@ -326,6 +338,8 @@ class Predictor:
         pictures: bool = True,
         save: Sequence[str] = (),
         watch: Callable[[Prediction], None] | None = None,
+        frame_rate: float | None = None,
+        tracker: Tracker | None = None,
     ) -> Summary:
         """Predict on everything, and write it into a folder; a second run goes on where the first one stopped.
 
@@ -338,6 +352,8 @@ class Predictor:
             pictures: draw them.
             save: further formats.
             watch: is given every prediction.
+            frame_rate: of pictures that are the frames of a film.
+            tracker: gives ids to people or objects in videos.
 
         Raises:
             UserError: nothing could be read, or the folder cannot be written.
@@ -345,6 +361,8 @@ class Predictor:
         told = {
             "boxes": boxes if isinstance(boxes, (str, type(None))) else "given",
             "tensors": self.hash_weights(),  # a file keeps its name when it is trained again
+            "frame_rate": frame_rate,
+            "tracker": None if tracker is None else tracker.settings,
         }
         output = Output(out, self.scheme, self.settings | told, pictures, save)
         failed: list[tuple[Source, UserError]] = []
@@ -355,8 +373,11 @@ class Predictor:
             order=order,
             on_failure=lambda one, error: failed.append((one, error)),
             skip=output.skip,
+            frame_rate=frame_rate,
         )
-        total = count_pictures(source, recursive, output.skip)
+        if tracker is not None:
+            found = tracker(found)
+        total = count_pictures(source, recursive, skip_films(output.skip, frame_rate))
         return write_predictions(({UNNAMED: one} for one in found), {UNNAMED: output}, failed, total, watch)
 
     def save_pretrained(self, folder: str | Path, license: str | None = None) -> None:
@@ -396,7 +417,12 @@ class Predictor:
                 "this model looks at one person or face at a time: say where by boxes=... (--boxes), 'whole' for the "
                 "whole picture, or give it a detector=... (--detector), such as 'fasterrcnn_resnet50_fpn_v2'"
             )
-        return self.detect if boxes is None else use_boxes(boxes)
+        if boxes is not None:
+            return use_boxes(boxes)
+        if self.detect_every == 1 or self.detect is None:
+            return self.detect
+        assert isinstance(self.scheme, KeypointScheme)
+        return SparseDetector(self.detect, self.detect_every, with_sigmas(self.scheme).sigmas)
 
     def _predict(
         self,
@@ -412,8 +438,11 @@ class Predictor:
             size=lambda one: self.collate.batch_hw([one.pixels.shape[:2]]),
             most=self._most,
         )
-        for picture, records in batches.predict(pictures, live, on_failure):
+        sparse = isinstance(find, SparseDetector)
+        for picture, records in batches.predict(pictures, live or sparse, on_failure):
             record = self.branch.finish(records) if records else Objects._make(nobody(len(self.scheme.names)))
+            if isinstance(find, SparseDetector):
+                record = find.see(record)
             yield Prediction(picture.source, record, self.scheme, picture.image)
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
@@ -48,6 +50,7 @@ def open_source(
     order: str = "rgb",
     on_failure: Callable[[Source, UserError], None] | None = None,
     skip: Callable[[Source], bool] | None = None,
+    frame_rate: float | None = None,
 ) -> Generator[Picture, None, None]:
     """Read pictures in order, one by one, a few ahead in threads; to close the generator ends them.
 
@@ -63,6 +66,8 @@ def open_source(
         order: of the channels of arrays and tensors, "rgb" or "bgr".
         on_failure: is given what cannot be read, and the rest goes on.
         skip: is asked before a file is read, of a video once; True leaves it out.
+        frame_rate: pictures are the frames of films, a folder each, and there are so many a second; one that cannot be
+            read is a gap.
 
     Raises:
         DataError: something cannot be read, and there is no `on_failure`.
@@ -70,6 +75,9 @@ def open_source(
     """
     if order not in ("rgb", "bgr"):
         raise OptionError(f"order is {order!r}; it is 'rgb' or 'bgr'")
+    if frame_rate is not None and not 0 < frame_rate < math.inf:
+        raise OptionError(f"frame_rate is {frame_rate}, expected frames a second, a number above 0")
+    skip, frames = skip_films(skip, frame_rate) or (lambda source: False), Counter[str]()
     with ExitStack() as stack:
         if is_live(source):
             pictures = ((Source(live_name(source), None, f.number, f.time), f.image) for f in read_live(source))
@@ -77,8 +85,13 @@ def open_source(
         else:
             pool = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="decode"))
             found = find(source, recursive)
-            results = read_ahead(_read_all(found, order, skip or (lambda source: False), pool), AHEAD)
+            results = read_ahead(_read_all(found, order, skip, pool), AHEAD)
         for place, result in stack.enter_context(closing(results)):
+            if frame_rate is not None and place.frame is None:
+                film = film_of(place)
+                number = frames[film.name]
+                frames[film.name] += 1
+                place = film._replace(frame=number, time=number / frame_rate)
             try:
                 image = result.result() if isinstance(result, Future) else result
                 if isinstance(image, UserError):
@@ -90,6 +103,18 @@ def open_source(
                 continue
             yield Picture(place, image)
             del result, image  # or they would be held while the next one is decoded
+
+
+def film_of(place: Source) -> Source:
+    """A film whose frames are pictures, by one of them: it is called as their folder."""
+    return place._replace(name=printable(os.path.dirname(place.path or "")) or "frames")  # noqa: PTH120
+
+
+def skip_films(skip: Callable[[Source], bool] | None, frame_rate: float | None) -> Callable[[Source], bool] | None:
+    """`skip`, asked also of the film that a picture is a frame of, where pictures are frames."""
+    if skip is None or frame_rate is None:
+        return skip
+    return lambda place: skip(place) or skip(film_of(place))
 
 
 def count_pictures(

@@ -20,6 +20,7 @@ COLUMNS: dict[str, type] = {
     "frame": int,
     "time": float,
     "object": int,
+    "id": int,
     "label": str,
     "score": float,
     "x1": float,
@@ -54,7 +55,12 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
         for label, score in one.get("classes", {}).items():
             yield place | {"label": label, "score": score}
         for number, thing in enumerate(one.get("objects", ())):
-            row = place | {"object": number, "label": thing.get("label"), "score": thing["score"]}
+            row = place | {
+                "object": number,
+                "id": thing.get("id"),
+                "label": thing.get("label"),
+                "score": thing["score"],
+            }
             row |= dict(zip(("x1", "y1", "x2", "y2"), thing["box_xyxy"], strict=True))
             if "keypoints" not in thing:
                 yield row

@@ -61,7 +61,8 @@ def use_boxes(boxes: BoxesLike) -> Find:
 
     Args:
         boxes: "whole" for the whole picture; boxes (x1, y1, x2, y2[, score]) in its pixels, [N, 4] or [N, 5], for every
-            picture alike; a list of such arrays, one a picture; a dict or json file of them by the pictures' names.
+            picture alike; a list of such arrays, one a picture; a dict or json file of them by the pictures'
+            names, of frames also "film.mp4#3", counted from 0.
 
     Raises:
         OptionError: it is something else.
@@ -178,8 +179,9 @@ def _check(value: Rows, what: str) -> Boxes:
 
 
 def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
-    name = picture.source.name
-    for key in (name, Path(name).name):
+    name, path, frame, _ = picture.source
+    names = [name, Path(name).name] + ([path, Path(path).name] if path else [])
+    for key in [*(f"{one}#{frame}" for one in names), *names]:
         if key in by_name:
             return by_name[key]
     near = suggest(name, list(by_name))

@@ -84,7 +84,7 @@ def draw(image: np.ndarray, record: Record, scheme: Any) -> np.ndarray:
     """Draw a record over its image, truth and prediction alike; RGB uint8 [H, W, 3].
 
     Predicted points with a score up to 0.2 are faint; predicted objects without points and with one below 0.5 are left
-    out.
+    out. Who has an id has it on a box in a color of its own.
 
     Args:
         image: RGB uint8 [H, W, 3].
@@ -99,13 +99,21 @@ def draw(image: np.ndarray, record: Record, scheme: Any) -> np.ndarray:
         return draw_category(image, record.label, record.class_scores, scheme.names)
     if record.points is not None:
         if record.point_scores is not None:
-            return draw_predicted_points(image, record.points, record.point_scores, scheme)
+            drawn = draw_predicted_points(image, record.points, record.point_scores, scheme)
+            return drawn if record.ids is None else draw_ids(drawn, record.boxes_xyxy, record.ids)
         assert record.visible is not None, "points have scores where they are predicted, and are visible or not"
         return draw_keypoints(image, record.points, record.visible > 0, scheme)
     if record.scores is not None:
         record = record.select(record.scores >= OBJECT_THRESHOLD)
     masks = record.masks.draw() if isinstance(record.masks, Masks) else record.masks  # as an input has them
-    return draw_objects(image, record.boxes_xyxy, record.labels, record.scores, masks, scheme.names)
+    return draw_objects(image, record.boxes_xyxy, record.labels, record.scores, masks, scheme.names, record.ids)
+
+
+def draw_ids(image: np.ndarray, boxes_xyxy: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Draw boxes [N, 4] of who has an id [N] above 0, each in the color of the id."""
+    known = ids > 0
+    numbers = ids[known].tolist()
+    return draw_boxes(image, boxes_xyxy[known], [f"#{one}" for one in numbers], [own_color(one) for one in numbers])
 
 
 def draw_predicted_points(image: np.ndarray, points: np.ndarray, scores: np.ndarray, scheme: Skeleton) -> np.ndarray:
@@ -122,6 +130,7 @@ def draw_objects(
     scores: np.ndarray | None,
     masks: np.ndarray | None,
     class_names: Sequence[str],
+    ids: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draw objects: boxes with names, and their pixels.
 
@@ -132,18 +141,23 @@ def draw_objects(
         scores: [N], or None.
         masks: bool [N, H, W], or None.
         class_names: by label.
+        ids: [N], or None; who has one above 0 has its color instead of the class's.
     """
     if masks is not None:
         image = draw_instances(image, masks)
     names = [class_names[label] for label in labels]
     if scores is not None:
         names = [f"{name} {score:.2f}" for name, score in zip(names, scores, strict=True)]
-    return draw_boxes(image, boxes_xyxy, names, [class_color(label) for label in labels.tolist()])
+    colors = [own_color(label) for label in labels.tolist()]
+    for place, number in enumerate(() if ids is None else ids.tolist()):
+        if number > 0:
+            names[place], colors[place] = f"#{number} {names[place]}", own_color(number)
+    return draw_boxes(image, boxes_xyxy, names, colors)
 
 
-def class_color(label: int) -> Color:
-    """A bright color for the boxes of a class; those of neighbouring labels differ."""
-    hue = np.array([[[(25 + 77 * label) % 180, 190, 255]]], np.uint8)
+def own_color(number: int) -> Color:
+    """A bright color for the boxes of a class or id; those of neighbouring numbers differ."""
+    hue = np.array([[[(25 + 77 * number) % 180, 190, 255]]], np.uint8)
     red, green, blue = cv2.cvtColor(hue, cv2.COLOR_HSV2RGB)[0, 0].tolist()
     return red, green, blue
 

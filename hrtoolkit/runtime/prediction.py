@@ -16,12 +16,14 @@ MOST_CATEGORIES = 5  # classes of an image that `to_dict` lists, best first
 
 
 class ObjectDict(TypedDict, total=False):
-    """An object as json can hold it; `label`, `keypoints` and `mask` where there are such."""
+    """An object as json can hold it; `id`, `label`, keypoints and `mask` where there are such."""
 
     score: float
     box_xyxy: list[float]
+    id: int
     label: str
     keypoints: dict[str, list[float]]  # x, y and score by name
+    raw_keypoints: dict[str, list[float]]  # x and y by name, before they were smoothed
     mask: dict[str, list[int] | str]  # COCO's run lengths
 
 
@@ -116,18 +118,25 @@ def _sum_up(numbers: ndarray) -> dict[str, float]:
 
 
 def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
-    """A dict an object: its score, box and class, people's keypoints by name, and the mask if there is one."""
+    """A dict an object: its score, box, id and class, people's keypoints by name, and the mask if there is one."""
     scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
     objects: list[ObjectDict] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
     classes = scheme if record.points is None else scheme.classes
     if classes is not None:
         for one, label in zip(objects, record.labels.tolist(), strict=True):
             one["label"] = classes.names[label]
+    if record.ids is not None:
+        for one, number in zip(objects, record.ids.tolist(), strict=True):
+            if number > 0:
+                one["id"] = number
     if record.points is not None:
         assert record.point_scores is not None
         triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
         for one, points in zip(objects, triplets.tolist(), strict=True):
             one["keypoints"] = dict(zip(scheme.names, points, strict=True))
+    if record.raw_points is not None:
+        for one, points in zip(objects, record.raw_points.astype(np.float64).tolist(), strict=True):
+            one["raw_keypoints"] = dict(zip(scheme.names, points, strict=True))
     if record.masks is not None:
         for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
             one["mask"] = mask

@@ -31,6 +31,10 @@ class Objects(NamedTuple):
     sizes: ndarray | None = None  # [N] pixels, of truth: what PCKh and NME divide distances by
     crowd: ndarray | None = None  # [N] bool, of truth: a region with many
     ignored: ndarray | None = None  # [N] bool, of truth: finding it or not costs nothing; crowds too
+    ids: ndarray | None = None  # [N] int64 from 1, who it is through a video; -1 where nobody knows
+    raw_points: ndarray | None = (
+        None  # [N, K, 2] float32, of predictions whose points were smoothed: as they were found
+    )
 
     def select(self: Kind, chosen: ndarray | slice) -> Kind:
         """The objects at some positions, or where a mask [N] is true."""

@@ -97,7 +97,12 @@ def _share(cutoff: ndarray | float, step: float) -> ndarray | float:
 
 
 def savitzky_golay(
-    points: ndarray, point_scores: ndarray | None, times: ndarray, window: Count = 7, order: int = 2
+    points: ndarray,
+    point_scores: ndarray | None,
+    times: ndarray,
+    window: Count = 7,
+    order: int = 2,
+    frame: int | None = None,
 ) -> ndarray:
     """Fit a polynomial to the frames around each (Savitzky and Golay, 1964), which has no lag.
 
@@ -110,9 +115,10 @@ def savitzky_golay(
         times: [T] seconds, ascending.
         window: frames, an odd number.
         order: of the polynomial, below `window`.
+        frame: the only row that is asked for; `window` - 1 rows on both sides are enough for it.
 
     Returns:
-        points [T, ..., 2], NaN where not seen.
+        points [T, ..., 2], of one row [1, ..., 2]; NaN where not seen.
 
     Raises:
         OptionError: the window is even, or the order too high.
@@ -129,10 +135,11 @@ def savitzky_golay(
         weights *= np.nan_to_num(np.asarray(point_scores, np.float64).reshape(seen.shape))
     first, last = _run_ends(seen)
     values, smoothed, times = np.where(seen[..., None], flat, 0.0), flat.copy(), np.asarray(times, np.float64)
-    for start in range(0, len(flat), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
+    begin, end = (0, len(flat)) if frame is None else (frame, frame + 1)
+    for start in range(begin, end, AT_ONCE):
+        rows = slice(start, min(start + AT_ONCE, end))
         smoothed[rows] = _fit(values, weights, times, first[rows], last[rows], flat[rows], start, window, order)
-    return smoothed.reshape(shape)
+    return smoothed[begin:end].reshape(-1, *shape[1:])
 
 
 def _run_ends(seen: ndarray) -> tuple[ndarray, ndarray]:

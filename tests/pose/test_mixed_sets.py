@@ -70,7 +70,7 @@ def learn(run, batch, rows):
     some = dict(batch, images=batch["images"][rows], rows={"pose": np.arange(len(rows))}, frames=None)
     some["targets"] = {"pose": {name: value[rows] for name, value in batch["targets"]["pose"].items()}}
     run.model.zero_grad()
-    loss = run.model(batches={"pose": some}, mode="loss")["pose/loss"]
+    loss, _ = run.model.parse_losses(run.model(batches={"pose": some}, mode="loss"))
     loss.backward()
     gradient = run.model.branches["pose"].head.final_layer.weight.grad
     return loss.item(), gradient.flatten(1).norm(dim=1)

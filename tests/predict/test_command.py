@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hrtoolkit.commands import main
+from hrtoolkit.tracking.oks_tracker import OksTracker
 from tests.engine.test_run import make_config
 
 from .test_predictor import train_briefly
@@ -112,3 +113,39 @@ def test_a_checkpoint_of_another_task(checkpoint, coco_folder, tmp_path, capsys)
 def test_one_sentence_a_mistake(checkpoint, coco_folder, tmp_path, capsys, arguments, message):
     assert predict(checkpoint, coco_folder / "images", "--out", tmp_path / "out", *arguments) == 1
     assert message in capsys.readouterr().err
+
+
+def track(*arguments):
+    with pytest.raises(SystemExit) as leaving:
+        main(["track", *map(str, arguments)])
+    return leaving.value.code
+
+
+def test_a_folder_of_frames_is_tracked_once(checkpoint, coco_folder, tmp_path, capsys, monkeypatch):
+    update = OksTracker.update  # this network is sure of nothing
+    monkeypatch.setattr(
+        OksTracker,
+        "update",
+        lambda self, boxes, scores, *more, **options: update(self, boxes, scores + 1, *more, **options),
+    )
+    frames, out = coco_folder / "images", tmp_path / "out"
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({name: [[10, 10, 50, 100]] for name in ("11.jpg", "12.jpg", "13.jpg")}))
+    arguments = (checkpoint, frames, "--fps", 10, "--out", out, "--boxes", boxes, "--save", "csv")
+    assert track(*arguments) == 0
+    lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == [0, 1, 2] and {line["source"] for line in lines} == {str(frames)}
+    assert [thing["id"] for line in lines for thing in line["objects"]] == [1, 1, 1]
+    assert (out / "predictions.csv").read_text().splitlines()[0].split(",")[:5] == [
+        *("source", "frame", "time", "object", "id")
+    ]
+    assert len(list((out / "pictures").rglob("*.mp4"))) == 1
+    capsys.readouterr()
+    assert track(*arguments) == 0 and "1 sources were there already" in capsys.readouterr().out
+    assert predict(*arguments, "--track") == 0  # the same
+    assert track(*arguments, "--smooth", "savgol") == 1 and "tracker" in capsys.readouterr().err
+
+
+def test_pictures_without_a_frame_rate_have_no_ids(checkpoint, coco_folder, tmp_path, capsys):
+    assert track(checkpoint, coco_folder / "images", "--out", tmp_path / "out", "--boxes", "whole") == 1
+    assert "--fps 30" in capsys.readouterr().err

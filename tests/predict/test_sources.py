@@ -542,3 +542,25 @@ def test_standard_input_is_one_picture(monkeypatch):
     file.seek(0)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
     assert numbers("-") == [6]
+
+
+def test_pictures_are_frames_of_a_film_where_a_frame_rate_is_given(tmp_path):
+    for name in ("a/f_2.png", "a/f_10.png", "a/f_1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save(tmp_path / name, 3)
+    (tmp_path / "a/f_2.png").write_bytes(b"")
+    errors = []
+    pictures = list(open_source(tmp_path, frame_rate=20, on_failure=lambda place, error: errors.append(str(error))))
+    film, other = str(tmp_path / "a"), str(tmp_path / "b")
+    assert [(p.source.name, p.source.frame, p.source.time) for p in pictures] == [
+        (film, 0, 0.0),
+        (film, 2, 0.1),
+        (other, 0, 0.0),
+    ]
+    assert len(errors) == 1 and "f_2.png" in errors[0]
+    arrays = [p.source for p in open_source([np.zeros((4, 4, 3), np.uint8)] * 2, frame_rate=10)]
+    assert arrays == [("frames", None, 0, 0.0), ("frames", None, 1, 0.1)]
+    assert not list(open_source(tmp_path / "a", frame_rate=5, skip=lambda place: place.name == film))
+    for rate in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(OptionError, match="frame_rate"):
+            list(open_source(tmp_path, frame_rate=rate))
