@@ -45,10 +45,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="calmer keypoints: savgol for films, one-euro for cameras",
     )
+    parser.add_argument(
+        "--fill", metavar="SECONDS", type=float, default=0.0, help="the longest gap that is filled; by default none"
+    )
+    parser.add_argument(
+        "--fix-sides", action="store_true", help="put left and right right where they were exchanged; it is told anyway"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict and give ids."""
     from hrtoolkit.tracking.tracker import Tracker
 
-    return predict(args, Tracker(args.tracker, keep=args.keep, confirm=args.confirm, smooth=args.smooth))
+    return predict(
+        args,
+        Tracker(
+            args.tracker,
+            keep=args.keep,
+            confirm=args.confirm,
+            smooth=args.smooth,
+            fill=args.fill,
+            fix_sides=args.fix_sides,
+        ),
+    )

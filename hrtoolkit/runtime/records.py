@@ -32,9 +32,8 @@ class Objects(NamedTuple):
     crowd: ndarray | None = None  # [N] bool, of truth: a region with many
     ignored: ndarray | None = None  # [N] bool, of truth: finding it or not costs nothing; crowds too
     ids: ndarray | None = None  # [N] int64 from 1, who it is through a video; -1 where nobody knows
-    raw_points: ndarray | None = (
-        None  # [N, K, 2] float32, of predictions whose points were smoothed: as they were found
-    )
+    raw_points: ndarray | None = None  # [N, K, 2] float32, of predictions: as found, where points were changed since
+    filled: ndarray | None = None  # [N] bool, of predictions: was not found, and is told by the frames around
 
     def select(self: Kind, chosen: ndarray | slice) -> Kind:
         """The objects at some positions, or where a mask [N] is true."""

@@ -8,6 +8,8 @@ from hrtoolkit.tasks.pose import (
     distances,
     finish,
     metric,
+    posetrack,
+    tracking,
     whole_body,
 )
 
@@ -21,6 +23,8 @@ __all__ = [
     "distances",
     "finish",
     "metric",
+    "posetrack",
+    "tracking",
     "whole_body",
 ]
 

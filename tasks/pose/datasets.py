@@ -160,6 +160,7 @@ class CocoKeypoints(KeypointSamples):
         self._trained, self._apart = chosen.trained[rows], apart
         # A part's own box is the extent of its points, and OpenMMLab leaves it so.
         self._cut = apart and all(part.bbox == "bbox" for part in found or ())
+        self.annotation_ids = annotations.ids[rows]  # of the people
         if apart:
             boxes = _cut(people.boxes_xyxy, images.sizes) if self._cut else people.boxes_xyxy
             people = people._replace(sizes=geometry.to_xywh(boxes)[:, 2:].max(axis=1))

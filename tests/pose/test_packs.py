@@ -32,7 +32,7 @@ PACKS = {
     "pose/hrnet_w32_animalpose": ("animalpose/test_animalpose.json", "animalpose", 1.0),
     "pose/hrnet_w32_crowdpose": ("crowdpose/test_crowdpose.json", "crowdpose", 1.0),
     "pose/hrnet_w32_aic": ("aic/test_aic.json", "aic", 1.0),
-    "pose/hrnet_w32_posetrack18": ("posetrack18/annotations/test_posetrack18_val.json", "posetrack18", 1.0),
+    "pose/hrnet_w32_posetrack18": ("posetrack18/annotations/test_posetrack18_val.json", "posetrack18", 100.0),
     "pose/hrnet_w32_halpe136": ("halpe/test_halpe.json", "coco_wholebody", 1.0),
     "pose/hrnet_w32_halpe26": ("halpe/test_halpe.json", "coco_wholebody", 1.0),
     "pose/hrnet_w32_humanart": ("humanart/test_humanart.json", "humanart", 1.0),
