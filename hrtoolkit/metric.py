@@ -215,6 +215,17 @@ def score_subsets(
     return numbers, {name: some for name, some in by_subset.items() if some}
 
 
+def finish_of(finish: Callable[[Sequence[Record]], Record], scheme: Scheme) -> Callable[[Sequence[Record]], Record]:
+    """A finish for records of another scheme than the head's: what it knows of keypoints is of this one.
+
+    Args:
+        finish: of a branch; one that depends on the scheme has `of_scheme`.
+        scheme: of the records.
+    """
+    of_scheme = getattr(finish, "of_scheme", None)
+    return finish if of_scheme is None else of_scheme(scheme)
+
+
 def measure_sample(
     metric: Metric[Record, Scheme, Measure], samples: Samples, sample: int, prediction: Record | None, truth: Any
 ) -> Measure:
@@ -248,6 +259,7 @@ def score_truth(
         the headline, None where nothing can be scored; the ids of the samples with more objects than count; and what
         the headline is by the rules of the metric.
     """
+    finish = finish_of(finish, samples.scheme)
     measures, crowded = {}, np.zeros(len(samples), dtype=np.bool_)
     for sample in range(len(samples)):
         whole = samples.truth(sample)

@@ -28,6 +28,7 @@ def add_data(folder: Path) -> None:
     _write_labelme(folder / "data/toy", folder / "labelme20", 20)
     _write_objects(folder / "data/toy", folder / "data/cats", ["cat"])
     _write_objects(folder / "data/toy", folder / "data/fruit", ["apple", "pear"])
+    _write_dancers(folder / "data/toy", folder / "data/dancers")
     _write_spoilt(folder / "data/toy", folder / "data/spoilt")
     _write_field(folder / "data/field")
     _write_stuff(folder / "data")
@@ -102,6 +103,27 @@ def _write_objects(toy_folder: Path, out: Path, names: list[str]) -> None:
             source = toy_folder / f"{split}2017" / image["file_name"].removeprefix(f"{split}_")
             shutil.copy(source, out / "images" / image["file_name"])
         (out / f"{split}.json").write_text(json.dumps(content))
+
+
+def _write_dancers(toy_folder: Path, out: Path) -> None:
+    """The toy's people as a set of its own: body and crown in two fields, pixels from 1, no names, no areas."""
+    (out / "images").mkdir(parents=True)
+    for split in ("train", "val"):
+        content, people = _read_people(toy_folder, split)
+        content["categories"] = [{"id": 1, "name": "dancer"}]
+        dancers = []
+        for one in people:
+            points = np.reshape(one["keypoints"], (17, 3)).astype(float)
+            points[:, :2] += points[:, 2:] > 0  # counted from 1
+            crown = points[0] - [0, 4, 0] if points[0, 2] else points[0]
+            x, y, *size = one["bbox"]
+            kept = {key: one[key] for key in ("id", "image_id", "category_id")}
+            body = {"body": points[5:].ravel().tolist(), "crown": crown.tolist()}
+            dancers.append(kept | body | {"bbox": [x + 1, y + 1, *size]})
+        content["annotations"] = dancers
+        (out / f"{split}.json").write_text(json.dumps(content))
+        for image in content["images"]:
+            shutil.copy(toy_folder / f"{split}2017" / image["file_name"], out / "images")
 
 
 def _write_spoilt(toy_folder: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 
 from hrtoolkit.errors import DataError, UserError, shorten
 from hrtoolkit.files import check_writable, explain
-from hrtoolkit.metric import Metric, Writer, measure_sample, score_subsets
+from hrtoolkit.metric import Metric, Writer, finish_of, measure_sample, score_subsets
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import KeypointScheme, convert
@@ -68,12 +68,18 @@ class Evaluation:
                 raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
-        own = inputs.samples.scheme
         # Which keypoints of the data the head does not have, bool [K]; None where it has all.
         self.unknown: np.ndarray | None = None
-        if isinstance(own, KeypointScheme) and (absent := [one for one in own.names if one not in inputs.scheme.names]):
-            self.unknown = np.isin(own.names, absent)
-            log.info("%s: not scored, for the head does not have them: %s", name, shorten(absent))
+        self.scored = inputs.scheme  # what is finished: keypoints that both have, by what is known of them in the data
+        own, heads = inputs.samples.scheme, inputs.scheme.common().names
+        if isinstance(own, KeypointScheme) and set(own.common().names) != set(heads):
+            known = np.isin(own.common().names, heads)
+            self.scored = own.take([one for one, is_known in zip(own.names, known, strict=True) if is_known])
+            self.finish = finish_of(finish, self.scored)
+            if not known.all():
+                self.unknown = ~known
+                absent = [one for one, is_known in zip(own.names, known, strict=True) if not is_known]
+                log.info("%s: not scored, for the head does not have them: %s", name, shorten(absent))
         self.unwritten: Exception | None = None  # why records could not be written
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
@@ -111,7 +117,8 @@ class Evaluation:
             return
         sample, samples = self._sample, self.inputs.samples
         truth = self._known(self._truth if samples.truth_files else samples.truth(sample))
-        record = convert(self.finish(self._waiting), self.inputs.scheme, samples.scheme)
+        waiting = [convert(one, self.inputs.scheme, self.scored) for one in self._waiting]
+        record = self._fill(convert(self.finish(waiting), self.scored, samples.scheme))
         self._waiting, self._sample = [], None
         if self.watch is not None:
             self.watch(sample, record, truth)
@@ -143,6 +150,16 @@ class Evaluation:
             if self.watch is not None:
                 self.watch(sample, record, truth)
             self.measured.append(Measured(sample, self._compare(sample, record, truth), None))
+
+    def _fill(self, record: Record) -> Record:
+        """A record whose keypoints that the head does not have lie in the middle of the others.
+
+        In the image's corner they would make people larger, and take them out of regions that are ignored.
+        """
+        if self.unknown is None or not isinstance(record, Objects) or record.points is None:
+            return record
+        middle = record.points[:, ~self.unknown].mean(axis=1, keepdims=True)
+        return record._replace(points=np.where(self.unknown[:, None], middle, record.points))
 
     def _known(self, truth: Record | None) -> Record | None:
         """Truth without keypoints that the head does not have: nobody could find them."""

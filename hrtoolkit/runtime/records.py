@@ -24,7 +24,7 @@ class Objects(NamedTuple):
     labels: ndarray  # [N] int64, classes of the scheme; 0 where there is one kind
     scores: ndarray | None = None  # [N], of predictions; before `finish` the scores of their boxes
     points: ndarray | None = None  # [N, K, 2] float32 (x, y)
-    visible: ndarray | None = None  # [N, K] uint8, of truth: above 0 where labelled
+    visible: ndarray | None = None  # [N, K] uint8, of truth: above 0 where labelled, 2 where said to be seen
     point_scores: ndarray | None = None  # [N, K], of predictions
     masks: Masks | None = None
     areas: ndarray | None = None  # [N] float64 square pixels, as annotated; of a prediction those of its crop

@@ -1,6 +1,7 @@
 """Top-down human pose: COCO keypoints, MPII, and any keypoint file in COCO's format."""
 
 from hrtoolkit.tasks.pose import (
+    ai_challenger,
     augmentation,
     checkpoints,
     datasets,
@@ -15,6 +16,7 @@ from hrtoolkit.tasks.pose import (
 __all__ = [
     "HUB_TASK",
     "OFFICIAL_PAGE",
+    "ai_challenger",
     "augmentation",
     "checkpoints",
     "datasets",
