@@ -83,12 +83,13 @@ def run(args: argparse.Namespace) -> int:
     return predict(args, Tracker())
 
 
-def predict(args: argparse.Namespace, tracker: Tracker | None = None) -> int:
+def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: float = 0.0) -> int:
     """Predict what the arguments of `add_prediction` say, and write it.
 
     Args:
         args: of the command line.
         tracker: gives ids; None for none.
+        tail: seconds of the past that are drawn into videos, behind everybody with an id.
 
     Returns:
         the exit status.
@@ -147,6 +148,7 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None) -> int:
             watch=watch,
             frame_rate=args.fps,
             tracker=tracker,
+            tail=tail,
         )
     print(summary)
     return SOME_FAILED if summary.failed else 0

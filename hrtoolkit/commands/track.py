@@ -33,10 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="calmer keypoints: savgol for films, one-euro for cameras",
     )
+    parser.add_argument(
+        "--tail",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="draw where everybody was so long; by default 0, nothing",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict and give ids."""
     from hrtoolkit.tracking.tracker import Tracker
 
-    return predict(args, Tracker(keep=args.keep, confirm=args.confirm, smooth=args.smooth))
+    return predict(args, Tracker(keep=args.keep, confirm=args.confirm, smooth=args.smooth), args.tail)
