@@ -56,7 +56,8 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         nargs="+",
         default=[],
-        help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, values, masks",
+        help="csv, parquet, json, coco, coco-vid, openpose, deeplabcut, tracks, yolo, label-studio, labels, values, "
+        "masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")
@@ -88,7 +89,7 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
 
     Args:
         args: of the command line.
-        tracker: gives ids; None for none.
+        tracker: gives ids; None for none. With ids there is a list of them, tracks.json.
         tail: seconds of the past that are drawn into videos, behind everybody with an id.
 
     Returns:
@@ -144,7 +145,7 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
             boxes=args.boxes,
             recursive=recursive,
             pictures=pictures,
-            save=args.save,
+            save=args.save if tracker is None else [*args.save, "tracks"],
             watch=watch,
             frame_rate=args.fps,
             tracker=tracker,
