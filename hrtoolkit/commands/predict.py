@@ -29,12 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add what predicting needs, with ids or without."""
-    parser.add_argument(
+def add_prediction(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add what predicting needs, with ids or without.
+
+    Returns:
+        what has to be given.
+    """
+    model = parser.add_argument(
         "model", metavar="MODEL", help="a checkpoint or folder of hrtoolkit, or with --weights a config"
     )
-    parser.add_argument(
+    source = parser.add_argument(
         "source", metavar="SOURCE", nargs="+", help="picture, video, folder, pattern, text file of paths, URL or camera"
     )
     parser.add_argument("--weights", metavar="FILE|official|timm|openmmlab", help="checkpoint, where MODEL is a config")
@@ -73,6 +77,7 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster")
     options.add_precision(parser, "fold, and compute in half precision")
+    return [model, source]
 
 
 def run(args: argparse.Namespace) -> int:
