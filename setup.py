@@ -108,6 +108,7 @@ setup(
         "openvino": OPENVINO,
         "logging": ["tensorboard"],
         "tables": ["pyarrow"],  # parquet files of predictions
+        "trackers": ["trackers>=2.6"],  # of boxes, to compare with ours; Apache-2.0
         "video": ["av"],  # PyAV: frames at their own times, the display matrix, AV1 and interlaced films
     },
 )

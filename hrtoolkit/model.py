@@ -21,6 +21,7 @@ from hrtoolkit.totals import Losses, divide, sum_losses
 from hrtoolkit.views import IMAGENET_MEAN, IMAGENET_STD, View
 
 UNNAMED = ""  # the name of a model's only branch
+RAW = "raw"  # what the log calls the loss of one of several branches before it is balanced
 Answer = Output | dict[str, Tensor] | Sequence[Record]  # what a model says of one task: outputs, losses or records
 Finish = Callable[[Sequence[Record]], Record]  # the records of one sample, as the inputs gave them, to its record
 Inference = Callable[
@@ -263,8 +264,9 @@ class Model(BaseModel):
 
         Returns:
             what the mode says; of named branches by their names, and losses named "BRANCH/loss_...". With a balance
-            "BRANCH/loss" counts, and what the head gave is told without "loss" in its name. Where a branch has no loss,
-            "loss_untaught" is 0 and reaches all weights, so that processes and optimizers find a gradient.
+            "BRANCH/loss" counts, and what the head gave is told without "loss" in its name, its sum as "BRANCH/raw".
+            Where a branch has no loss, "loss_untaught" is 0 and reaches all weights, so that processes and optimizers
+            find a gradient.
         """
         if mode not in ("tensor", "loss", "predict"):
             raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', got {mode!r}")
@@ -326,6 +328,7 @@ class Model(BaseModel):
             return raw
         sums = {name: sum_losses(some) for name, some in losses.items()}
         told = {key.replace("loss_", ""): loss.detach() for key, loss in raw.items()}
+        told |= {f"{name}/{RAW}": loss.detach() for name, loss in sums.items() if name}
         return told | {f"{name}/loss" if name else "loss": loss for name, loss in self.balance(sums, values).items()}
 
     def _predict(self, branches: Mapping[str, Branch], images: Tensor, frames: Any) -> dict[str, Sequence[Record]]:

@@ -22,6 +22,7 @@ from hrtoolkit.downloads import NotThere, download, hash_file
 from hrtoolkit.errors import CheckpointError, suggest
 from hrtoolkit.files import write_atomically
 from hrtoolkit.published import NAME, numbers_of, read_published
+from hrtoolkit.terms import tell_terms_of_weights
 
 TIMM_PREFIX = "timm/"
 COPIES = "HRTOOLKIT_WEIGHTS"
@@ -161,6 +162,7 @@ def _find(name: str, file: str, address: str | None, page: str = "", copies: boo
     for one in addresses:
         try:
             _fetched[name] = download(one, cache / file, sha256)
+            tell_terms_of_weights(name, file, address)
             return _fetched[name]
         except CheckpointError as error:
             problems.append(str(error))

@@ -99,7 +99,8 @@ def test_a_model_sums_balanced_losses_and_tells_the_others():
     plain = copy.deepcopy(model)
     plain.balance = None
     losses = model(**batch, mode="loss")
-    assert losses.keys() == {"body/heatmap", "body/accuracy", "body/loss", "loss_untaught"}
+    assert losses.keys() == {"body/heatmap", "body/accuracy", "body/raw", "body/loss", "loss_untaught"}
+    assert losses["body/raw"] == losses["body/heatmap"]
     assert losses["body/heatmap"] == plain(**batch, mode="loss")["body/loss_heatmap"]
     total, logged = model.parse_losses(losses)
     assert total.item() == pytest.approx(4) and not losses["body/heatmap"].requires_grad

@@ -1,5 +1,7 @@
 """Every config in the repository is valid and builds."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from hrtoolkit import build_model
 from hrtoolkit.config import load_config
 from hrtoolkit.engine.check_config import check_config
 from hrtoolkit.published import read_published
+from hrtoolkit.schemes.known import KEYPOINTS
 
 from .conftest import REPOSITORY
 
@@ -46,6 +49,32 @@ def test_config_is_valid_builds_and_has_a_header(path):
     commands = (f"python tools/train.py configs/{path.parent.name}/{path.name}", f"hrtoolkit train {name_of(path)} ")
     assert any(command in header for command in commands)
     assert read_published(path) or "Published: no" in header or path.stem.endswith(("toy", "camvid"))
+
+
+# What layouts say of their terms, and how headers put it.
+TERMS = {
+    "non-commercial": "non-commercial",
+    "commercial use is prohibited": "commercial use is prohibited",
+    "on request": "on request",
+    "none stated": "No terms of the annotations are stated: treat them as research only",
+    "not looked up here": "terms are on its own page",
+}
+
+
+def has_terms(path) -> bool:
+    scheme = load_config(path).model.get("head", {}).get("scheme")
+    return isinstance(scheme, str) and bool(getattr(KEYPOINTS.get(scheme), "terms", ""))
+
+
+@pytest.mark.parametrize("path", [p for p in SINGLE if has_terms(p)], ids=lambda path: path.stem)
+def test_headers_of_public_keypoint_sets_tell_their_files_and_terms(path):
+    config = load_config(path)
+    header = " ".join(path.read_text().split('"""')[1].split())
+    for loader in (config.train_dataloader, config.val_dataloader):
+        assert Path(loader.dataset.ann_file).name in header
+    terms = KEYPOINTS[config.model.head.scheme].terms
+    told = [told for said, told in TERMS.items() if said in terms]
+    assert told and all(one in header for one in told)
 
 
 @pytest.mark.parametrize("path", [p for p in CONFIGS if "recipes" in load_config(p)], ids=lambda path: path.stem)

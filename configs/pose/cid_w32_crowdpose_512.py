@@ -1,7 +1,9 @@
 """CID-W32 bottom-up pose on CrowdPose, short side 512 (CVPR 2022, pages 11060-11068).
 
 Scored on the test set at one scale with the flip test; trained on trainval from ImageNet weights, 20 images on each of
-2 GPUs, Adam 1e-3. From weights of COCO instead, AP 74.9 is reported (BoIR, README).
+2 GPUs, Adam 1e-3. From weights of COCO instead, AP 74.9 is reported (BoIR, README). Files are crowdpose_trainval.json,
+which ../_base_/bottom_up_crowdpose.py joins, and crowdpose_test.json. No terms of the annotations are stated: treat
+them as research only.
 
     python tools/train.py configs/pose/cid_w32_crowdpose_512.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/cid_w32_crowdpose_512.py WEIGHTS --flip

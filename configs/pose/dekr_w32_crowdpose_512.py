@@ -1,7 +1,9 @@
 """DEKR-W32 bottom-up pose on CrowdPose, short side 512 (arXiv:2104.02300).
 
 Scored on test with the flip test and the net that rescores people, whose official weights lie in a file of their own;
-trained on train and val from ImageNet weights, 10 images on each of 4 GPUs, Adam 1e-3.
+trained on train and val from ImageNet weights, 10 images on each of 4 GPUs, Adam 1e-3. Files are
+crowdpose_trainval.json, which ../_base_/bottom_up_crowdpose.py joins, and crowdpose_test.json. No terms of the
+annotations are stated: treat them as research only.
 
     python tools/train.py configs/pose/dekr_w32_crowdpose_512.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/dekr_w32_crowdpose_512.py openmmlab --flip

@@ -1,7 +1,8 @@
 """HigherHRNet-W32 bottom-up pose on CrowdPose, short side 512 (arXiv:1908.10357).
 
 Scored on test with the flip test; trained on train and val from ImageNet weights, 12 images on each of 4 GPUs, Adam
-1e-3.
+1e-3. Files are crowdpose_trainval.json, which ../_base_/bottom_up_crowdpose.py joins, and crowdpose_test.json. No terms
+of the annotations are stated: treat them as research only.
 
     python tools/train.py configs/pose/higher_hrnet_w32_crowdpose_512.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/higher_hrnet_w32_crowdpose_512.py openmmlab --flip

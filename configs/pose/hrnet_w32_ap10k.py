@@ -1,8 +1,8 @@
 """HRNet-W32 top-down pose on the animals of AP-10K, 256x256.
 
 AP is the mean over the species, with annotated boxes and the flip test; trained from ImageNet weights, 64 animals on
-each of 8 GPUs, Adam 5e-4. Splits 2 and 3 of the files go by --set. CC BY 4.0, says the data set's page; OpenMMLab's
-says non-commercial use only.
+each of 8 GPUs, Adam 5e-4. Files are ap10k-train-split1.json and ap10k-val-split1.json; splits 2 and 3 go by --set. CC
+BY 4.0, says the data set's page; OpenMMLab's says non-commercial use only.
 
     python tools/train.py configs/pose/hrnet_w32_ap10k.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/hrnet_w32_ap10k.py openmmlab --flip

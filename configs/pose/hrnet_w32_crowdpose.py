@@ -1,8 +1,9 @@
 """HRNet-W32 top-down pose on CrowdPose, 256x192.
 
-Scored on test with the flip test and boxes of YOLOv3 (det_for_crowd_test_0.1_0.5.json); trained on train and val, which
-../_base_/bottom_up_crowdpose.py joins, from ImageNet weights, 64 people on each of 8 GPUs, Adam 5e-4. No terms of the
-annotations are stated: treat them as research only.
+Scored on test with the flip test and boxes of YOLOv3 (det_for_crowd_test_0.1_0.5.json); trained on train and val from
+ImageNet weights, 64 people on each of 8 GPUs, Adam 5e-4. Files are crowdpose_trainval.json, which
+../_base_/bottom_up_crowdpose.py joins, and crowdpose_test.json. No terms of the annotations are stated: treat them as
+research only.
 
     python tools/train.py configs/pose/hrnet_w32_crowdpose.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/hrnet_w32_crowdpose.py openmmlab --flip --boxes DETECTIONS.json

@@ -1,9 +1,9 @@
 """HRNet-W32 top-down pose on sub-JHMDB, 256x256.
 
-PCK at 0.2 of the box's longer side, and tPCK at 0.2 of the torso, with the flip test, on the first of three splits; the
-others go by --set. The files count pixels from 1. Trained from MPII's weights, 64 people on each of 8 GPUs, Adam 5e-4,
-20 epochs. No terms of the annotations are stated: treat them as research only. Published: none for HRNet (a ResNet-50
-of OpenMMLab: PCK 96.0, tPCK 80.1, means of the splits).
+PCK at 0.2 of the box's longer side, and tPCK at 0.2 of the torso, with the flip test, on the first of three splits
+(Sub1_train.json, Sub1_test.json); the others go by --set. The files count pixels from 1. Trained from MPII's weights,
+64 people on each of 8 GPUs, Adam 5e-4, 20 epochs. No terms of the annotations are stated: treat them as research only.
+Published: none for HRNet (a ResNet-50 of OpenMMLab: PCK 96.0, tPCK 80.1, means of the splits).
 
     python tools/train.py configs/pose/hrnet_w32_jhmdb.py --set load_from=pose/hrnet_w32_mpii@openmmlab
     python tools/test.py configs/pose/hrnet_w32_jhmdb.py CHECKPOINT --flip

@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.files import expand_path, is_checkpoint, shipped_configs
@@ -76,6 +76,19 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", choices=("onnxruntime", "openvino", "pt2"), help="what runs the network, instead of PyTorch"
     )
+
+
+def number_or_auto(option: str, text: str) -> int | Literal["auto"]:
+    """What an option says that takes a number from 1 on or "auto".
+
+    Raises:
+        OptionError: it says something else.
+    """
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) < 1:
+        raise OptionError(f"{option} takes a number from 1 on, or auto, got {text!r}")
+    return int(text)
 
 
 def use_device(name: str) -> None:

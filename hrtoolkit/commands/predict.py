@@ -109,10 +109,8 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
 
     start_logging()
     watch = open_window() if args.show else None
-    try:
-        batch_size = args.batch_size if args.batch_size in (None, "auto") else int(args.batch_size)
-    except ValueError:
-        raise UserError(f"--batch-size takes a number or auto, got {args.batch_size}") from None
+    batch_size = None if args.batch_size is None else options.number_or_auto("--batch-size", args.batch_size)
+    detect_every = options.number_or_auto("--detect-every", getattr(args, "detect_every", "1"))
     network, settings, known = load_network(
         expand_path(args.model),
         None if args.weights is None else expand_path(args.weights),
@@ -135,7 +133,13 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
     else:
         detector = load(args.detector) if is_checkpoint(args.detector) else args.detector
         predictor = Predictor(
-            network, branch=args.branch, batch_size=batch_size, detector=detector, settings=settings, known=known
+            network,
+            branch=args.branch,
+            batch_size=batch_size,
+            detector=detector,
+            detect_every=detect_every,
+            settings=settings,
+            known=known,
         )
     source, out = args.source[0] if len(args.source) == 1 else args.source, options.path_argument(args.out)
     pictures, recursive = not args.no_pictures, not args.flat

@@ -23,6 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit track` takes."""
     needed = add_prediction(parser)
     parser.add_argument(
+        "--tracker",
+        choices=("oks", "sort", "bytetrack", "ocsort", "botsort", "cbiou"),
+        default="oks",
+        help="oks compares poses; the others see boxes alone, and need hrtoolkit[trackers]",
+    )
+    parser.add_argument(
+        "--detect-every",
+        metavar="N|auto",
+        default="1",
+        help="frames from one detection to the next, with people followed by their keypoints between; auto measures",
+    )
+    parser.add_argument(
         "--keep", metavar="SECONDS", type=float, default=1.0, help="that somebody lost is waited for; by default 1"
     )
     parser.add_argument(
@@ -79,4 +91,5 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from hrtoolkit.tracking.tracker import Tracker
 
-    return predict(args, Tracker(keep=args.keep, confirm=args.confirm, smooth=args.smooth), args.tail)
+    tracker = Tracker(args.tracker, keep=args.keep, confirm=args.confirm, smooth=args.smooth)
+    return predict(args, tracker, args.tail)

@@ -88,6 +88,10 @@ class Run:
         data = self.plan.data.items()
         return [name for name, one in data if one.split == split and branch in (None, one.branch)]
 
+    def stated_schemes(self) -> list[Scheme]:
+        """The schemes of the training data, but for what the config leaves to the files."""
+        return [self.samples[name].scheme for name in self.names("train") if is_stated(self.plan, name)]
+
     @property
     def sees_crops(self) -> bool:
         """Whether a branch looks at crops, where the data has any."""
@@ -218,6 +222,12 @@ def stated_scheme(plan: Plan, branch: str) -> Scheme | None:
         return None if stated is None else resolve_scheme(stated, head.target.kind)
     except OptionError as error:
         raise ConfigError(f"{head.path}.scheme", [str(error)]) from error
+
+
+def is_stated(plan: Plan, name: str) -> bool:
+    """Whether a config states the scheme of the data of this name, or of its branch's head."""
+    data = plan.data[name]
+    return data.dataset.options.get("scheme") is not None or stated_scheme(plan, data.branch) is not None
 
 
 def check_scheme(plan: Plan, name: str, scheme: Scheme, branches: Mapping[str, Branch]) -> None:

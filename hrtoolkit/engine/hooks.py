@@ -29,6 +29,7 @@ from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.loop import EvaluationLoop
 from hrtoolkit.errors import CheckpointError, TrainingError, UserError, shorten
 from hrtoolkit.files import explain
+from hrtoolkit.model import RAW
 from hrtoolkit.records import Record
 from hrtoolkit.runtime.drawing import draw, make_sheet
 from hrtoolkit.visualization import plot_curves, write_image
@@ -140,7 +141,10 @@ class Progress(Hook):
         total = len(runner.train_dataloader)
         seconds = time.perf_counter() - self.started
         parts = [f"epoch {runner.epoch + 1}/{runner.max_epochs}", f"step {self.summed}/{total}"]
-        parts += [f"{name} {_number(value.item() / self.summed)}" for name, value in self.sums.items()]
+        # Of several branches the line has room for one number each.
+        branches = {name[: -len(RAW) - 1]: value for name, value in self.sums.items() if name.endswith(f"/{RAW}")}
+        sums = branches or self.sums
+        parts += [f"{name} {_number(value.item() / self.summed)}" for name, value in sums.items()]
         scores = [r[runner.headline] for r in runner.history if runner.headline in r]
         if scores:
             parts.append(f"{runner.headline} {scores[-1]:.3f} (best {runner.best(scores):.3f})")

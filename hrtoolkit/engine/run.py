@@ -40,6 +40,7 @@ from hrtoolkit.model import Backend, Model
 from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
 from hrtoolkit.speed import compile_blocks, fold
+from hrtoolkit.terms import tell_terms_of_data
 
 log = logging.getLogger(__name__)
 # In torch's words and in the system's, where there is no room for a semaphore: what is written says its own.
@@ -91,6 +92,7 @@ def train(
     if model.balance is None and len(model.branches) > 1:  # in a plain sum, branches of small losses learn nothing
         model.balance = RelativeLosses(tuple(model.branches))
     check_parameters(config, model)
+    tell_terms_of_data(run.stated_schemes())
     run.check_data()
     if config.get("load_from") and not resume:
         start_from(model, config.load_from)

@@ -32,6 +32,7 @@ from hrtoolkit.predict.live import is_live
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source, skip_films
+from hrtoolkit.predict.sparse_detection import SparseDetector
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
@@ -39,7 +40,8 @@ from hrtoolkit.runtime.batches import Batches
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.records import nobody
 from hrtoolkit.samples import Input
-from hrtoolkit.schemes import Scheme
+from hrtoolkit.schemes import KeypointScheme, Scheme
+from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.speed import compile_blocks, fold
 from hrtoolkit.tracking.tracker import Tracker
 from hrtoolkit.weights import published_numbers
@@ -248,6 +250,7 @@ class Predictor:
         branch: name of the one that looks; None where there is but one.
         batch_size: see `load`.
         detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
+        detect_every: frames of a film from one detection to the next, see `SparseDetector`; "auto" measures.
         settings: what else predictions depend on, for `run`, in plain values.
         known: of the weights, for `save_pretrained`, such as `metrics`, in plain values.
     """
@@ -259,6 +262,7 @@ class Predictor:
         branch: str | None = None,
         batch_size: int | Literal["auto"] | None = None,
         detector: Detector | None = None,
+        detect_every: int | Literal["auto"] = 1,
         settings: Mapping[str, object] = MappingProxyType({}),
         known: Mapping[str, object] = MappingProxyType({}),
     ):
@@ -275,7 +279,10 @@ class Predictor:
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
         self.detect = None if detector is None else use_detector(detector, self.device)
-        self.settings = dict(settings, detector=None if detector is None else str(detector))
+        if detect_every != 1 and (self.detect is None or not isinstance(self.scheme, KeypointScheme)):
+            raise OptionError("detect_every is for a detector and a model that looks for keypoints where it found some")
+        self.detect_every = detect_every
+        self.settings = dict(settings, detector=None if detector is None else str(detector), detect_every=detect_every)
         self.known = known
         self.collate = Collate(self.view.multiple, self.view.smallest)
 
@@ -412,7 +419,12 @@ class Predictor:
                 "this model looks at one person or face at a time: say where by boxes=... (--boxes), 'whole' for the "
                 "whole picture, or give it a detector=... (--detector), such as 'fasterrcnn_resnet50_fpn_v2'"
             )
-        return self.detect if boxes is None else use_boxes(boxes)
+        if boxes is not None:
+            return use_boxes(boxes)
+        if self.detect_every == 1 or self.detect is None:
+            return self.detect
+        assert isinstance(self.scheme, KeypointScheme)
+        return SparseDetector(self.detect, self.detect_every, with_sigmas(self.scheme).sigmas)
 
     def _predict(
         self,
@@ -428,8 +440,11 @@ class Predictor:
             size=lambda one: self.collate.batch_hw([one.pixels.shape[:2]]),
             most=self._most,
         )
-        for picture, records in batches.predict(pictures, live, on_failure):
+        sparse = isinstance(find, SparseDetector)
+        for picture, records in batches.predict(pictures, live or sparse, on_failure):
             record = self.branch.finish(records) if records else Objects._make(nobody(len(self.scheme.names)))
+            if isinstance(find, SparseDetector):
+                record = find.see(record)
             yield Prediction(picture.source, record, self.scheme, picture.image)
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:

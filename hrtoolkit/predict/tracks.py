@@ -16,7 +16,7 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.predict.labelling import with_objects
 from hrtoolkit.schemes import Scheme
 from hrtoolkit.tracking.boxes import box_iou
-from hrtoolkit.tracking.oks_tracker import USUAL_STEP
+from hrtoolkit.tracking.clock import USUAL_STEP
 
 SPAN = 0.5  # seconds before and after a moment, that are compared
 # What looks like an exchange: boxes of two that overlap so much (IoU), and that one of them then

@@ -27,7 +27,8 @@ class Scheme:
 
     Args:
         names: one unique name an output.
-        mirrored: pairs of names that change places when the image is mirrored.
+        mirrored: pairs of names that change places when the image is mirrored; the same side first in every pair, and
+            that is the left one where names do not tell.
         ids: what stands for each name in files; 0, 1, 2, ... by default.
         palette: RGB of each name; PASCAL VOC's colors by default.
 

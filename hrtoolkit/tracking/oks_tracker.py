@@ -7,7 +7,6 @@ et al., ECCV 2022). All times are seconds, so that frames may be missing or come
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,11 +17,10 @@ from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Count, NotNegative, Share
 from hrtoolkit.runtime.oks import oks_between
 from hrtoolkit.tracking.boxes import box_areas, box_iou, enclose
+from hrtoolkit.tracking.clock import Clock
 from hrtoolkit.tracking.matching import match
 
-log = logging.getLogger(__name__)
 NO_ID = -1
-USUAL_STEP = 1 / 30  # seconds between frames, where times do not say
 ENOUGH = 3  # keypoints seen in both frames: fewer do not say how people overlap, and boxes do
 LEAST_SIZE = 32.0  # pixels, of somebody whose box has no area
 DRIFT = 0.3  # sizes of a person a second by which predicted positions are wrong
@@ -118,8 +116,7 @@ class OksTracker:
         """Begin another video: nobody is known, and ids count from 1."""
         nobody = self._read(np.zeros((0, 4)), None, None)
         self._tracks = self._begin(nobody, np.zeros(0, dtype=bool), 0.0, 0)
-        self._time: float | None = None  # the latest that a frame was told to have
-        self.clock, self._step, self._warned = 0.0, USUAL_STEP, False
+        self._clock = Clock()
         self.frames = self._begun = self._given = 0
         self._waiting: dict[int, list[tuple[int, int]]] = {}  # where tracks without an id were seen
         self.named = {}
@@ -154,15 +151,15 @@ class OksTracker:
         found = self._read(boxes_xyxy, points, point_scores)
         scores = np.where(np.isnan(scores), 0.0, scores)
         strong = scores >= self.high
-        self._advance(time)
+        self._clock.advance(time)
         self.named = {}
         tracks = self._tracks
-        waited_for = (tracks.ids != NO_ID) & (self.clock - tracks.times <= self.keep)
+        waited_for = (tracks.ids != NO_ID) & (self._clock.now - tracks.times <= self.keep)
         tracks = tracks.select(tracks.active | waited_for)
         rows, columns, camera = self._pair(tracks, found, scores)
         tracks = self._continue(tracks, found, rows, columns, strong, camera)
         new = self._choose_new(found, columns, scores)
-        begun = self._begin(found.select(new), strong[new], self.clock, self._begun)
+        begun = self._begin(found.select(new), strong[new], self._clock.now, self._begun)
         self._begun += len(new)
         places = np.concatenate([columns, new])  # of those seen, in the order of `seen` below
         seen = np.concatenate([rows, len(tracks.ids) + np.arange(len(new))])
@@ -193,26 +190,9 @@ class OksTracker:
             boxes[lacking] = np.where(np.isnan(extents), boxes[lacking], extents)
         return _People(points, seen, boxes, box_areas(boxes))
 
-    def _advance(self, time: float) -> None:
-        """Set the clock to the time of the next frame."""
-        if self._time is None:
-            self._time = time if np.isfinite(time) else 0.0
-            return
-        step = time - self._time
-        if 0 < step < np.inf:
-            self._time, self._step = time, step
-        elif not self._warned:
-            self._warned = True
-            log.warning(
-                "frame %d: its time is %s s after %s s, so it is taken as %.3f s later, as is every frame from here on "
-                "whose time does not run on",
-                *(self.frames, time, self._time, self._step),
-            )
-        self.clock += self._step
-
     def _pair(self, tracks: _Tracks, found: _People, scores: ndarray) -> tuple[ndarray, ndarray, ndarray]:
         """Rows of tracks and of the people found who are the same, and how far the camera moved everybody [1, 2]."""
-        since = self.clock - tracks.times
+        since = self._clock.now - tracks.times
         coasted = COASTING * (1 - np.exp(-since / COASTING))
         expected = tracks.people.move(tracks.speeds * coasted[:, None])
         eligible = tracks.active[:, None] & (scores >= self.high)
@@ -277,7 +257,7 @@ class OksTracker:
     ) -> _Tracks:
         """Tracks with what was found of them; who was not found moves with the camera."""
         before, now = tracks.people.select(rows), found.select(columns)
-        since = (self.clock - tracks.times[rows])[:, None]
+        since = (self._clock.now - tracks.times[rows])[:, None]
         speeds = (_measure_steps(before, now) - camera) / since
         weights = np.where(tracks.sightings[rows, None] == 1, 1.0, 1 - np.exp(-since / SETTLING))
         people = _People._make(column.copy() for column in tracks.people.move(camera))
@@ -294,7 +274,7 @@ class OksTracker:
             active=active,
         )
         updated.speeds[rows] += weights * (speeds - tracks.speeds[rows])
-        updated.times[rows] = self.clock
+        updated.times[rows] = self._clock.now
         updated.strong[rows] |= strong[columns]
         return updated
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
@@ -16,9 +16,12 @@ from hrtoolkit.runtime.prediction import Prediction
 from hrtoolkit.runtime.records import Objects
 from hrtoolkit.schemes import KeypointScheme
 from hrtoolkit.schemes.people import with_sigmas
-from hrtoolkit.tracking.oks_tracker import USUAL_STEP, OksTracker
+from hrtoolkit.tracking.box_trackers import CLASSES, BoxMethod, BoxTracker
+from hrtoolkit.tracking.clock import USUAL_STEP, Clock
+from hrtoolkit.tracking.oks_tracker import OksTracker
 from hrtoolkit.tracking.smoothing import OneEuroFilter, savitzky_golay
 
+Method = Literal["oks"] | BoxMethod
 Smooth = Literal["none", "one-euro", "savgol"]
 WINDOW = 7  # frames that a polynomial is fitted to
 Kind = TypeVar("Kind", bound=Prediction)
@@ -40,6 +43,8 @@ class Tracker:
     also goes to the frames before in which somebody was seen already, and a polynomial needs the frames after.
 
     Args:
+        method: "oks" compares poses, and boxes where there are none; "sort", "bytetrack", "ocsort", "botsort" and
+            "cbiou" are those of the package `trackers`, which see boxes alone and give no id afterwards.
         keep: seconds that somebody lost is waited for.
         confirm: frames in a row that somebody is found before there is an id; higher keeps out who is there for a
             moment.
@@ -48,18 +53,28 @@ class Tracker:
 
     Raises:
         OptionError: an option is out of its range.
+        UserError: `trackers` is needed and not installed.
     """
 
-    def __init__(self, *, keep: NotNegative = 1.0, confirm: Count = 1, smooth: Smooth = "none"):
+    def __init__(
+        self,
+        method: Method = "oks",
+        *,
+        keep: NotNegative = 1.0,
+        confirm: Count = 1,
+        smooth: Smooth = "none",
+    ):
+        if method != "oks" and method not in CLASSES:
+            raise OptionError(f"method is {method!r}, expected oks, {', '.join(CLASSES)}")
         if smooth not in get_args(Smooth):
             raise OptionError(f"smooth is {smooth!r}, expected {', '.join(get_args(Smooth))}")
-        self.keep, self.confirm, self.smooth = keep, confirm, smooth
-        self._track = OksTracker(keep=keep, confirm=confirm)
+        self.method, self.keep, self.confirm, self.smooth = method, keep, confirm, smooth
+        self._track = self._build(())
 
     @property
     def settings(self) -> dict[str, object]:
         """What ids and points depend on, in plain values."""
-        return {"keep": self.keep, "confirm": self.confirm, "smooth": self.smooth}
+        return {"method": self.method, "keep": self.keep, "confirm": self.confirm, "smooth": self.smooth}
 
     def __call__(self, predictions: Iterable[Kind]) -> Iterator[Kind]:
         """Predictions in their order, with ids; where another video begins, so do the ids.
@@ -101,20 +116,30 @@ class Tracker:
                 "a film, say how many there are a second (frame_rate=30, on the command line --fps 30)"
             )
         sigmas = with_sigmas(scheme).sigmas if isinstance(scheme, KeypointScheme) else ()
-        self._track = OksTracker(sigmas, keep=self.keep, confirm=self.confirm)
+        self._track, self._clock = self._build(sigmas), Clock()
         self._one_euro = OneEuroFilter()
         self._smooth = self.smooth if record.points is not None else "none"
         # Somebody with a low score needs a sighting more.
         self._late = max(self.confirm, WINDOW - 1 if self._smooth == "savgol" else 0)
+
+    def _build(self, sigmas: Sequence[float]) -> OksTracker | BoxTracker:
+        if self.method == "oks":
+            return OksTracker(sigmas, keep=self.keep, confirm=self.confirm)
+        return BoxTracker(self.method, keep=self.keep, confirm=self.confirm)
 
     def _identify(self, waiting: deque[_Frame[Kind]]) -> None:
         """Give ids to who is in the last frame, and to who was in those before and has got one now."""
         frame = waiting[-1]
         found, source = frame.objects, frame.prediction.source
         assert found.scores is not None, "predictions have scores"
-        time = source.time if source.time is not None else (source.frame or 0) * USUAL_STEP  # pages have none
-        ids = self._track.update(found.boxes_xyxy, found.scores, found.points, found.point_scores, time=time)
-        frame.objects, frame.time = found._replace(ids=ids), self._track.clock
+        stated = source.time if source.time is not None else (source.frame or 0) * USUAL_STEP  # pages have none
+        frame.time = self._clock.advance(stated)
+        things = found.boxes_xyxy, found.scores, found.points, found.point_scores
+        if isinstance(self._track, BoxTracker):
+            ids = self._track.update(*things, time=frame.time, image=frame.prediction.image)
+        else:
+            ids = self._track.update(*things, time=frame.time)
+        frame.objects = found._replace(ids=ids)
         for number, places in self._track.named.items():
             for since, place in places:
                 earlier = waiting[since - self._track.frames].objects.ids

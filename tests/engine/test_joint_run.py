@@ -1,6 +1,7 @@
 """A whole run of one network with several tasks, on toy data: training, resuming, testing, and what stops it."""
 
 import json
+import re
 from unittest import mock
 
 import numpy as np
@@ -40,6 +41,9 @@ def test_a_run_trains_measures_and_draws_every_branch(make_config, tmp_path):
         and "the worst is" in log
         and "global batch 5" in log
     )
+    # The line of an epoch has one number a branch, its loss before it is divided by itself.
+    assert re.search(r"boxes \d\S*  people \d\S*  parts \d\S*  pose \d\S*  (boxes|delta|lr)", log)
+    assert "objectness" not in log and {"boxes/raw", "pose/raw"} <= numbers.keys()
     results = tmp_path / "results"
     tested = run_test(make_config(), work / "best.pth", out=results)
     assert {name: tested[name] for name in headlines} == {name: numbers[name] for name in headlines}

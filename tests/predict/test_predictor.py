@@ -191,6 +191,27 @@ def test_a_function_or_a_predictor_detects(poses):
         Predictor(poses.model, detector="fasterrcn")
 
 
+def test_a_detector_looks_at_some_frames_of_a_film(poses, monkeypatch):
+    from hrtoolkit.predict import Predictor
+
+    monkeypatch.setattr("hrtoolkit.predict.sparse_detection.SEEN", -1.0)  # this network is sure of nothing
+    calls = []
+
+    def detect(image):
+        calls.append(1)
+        return np.array([[20, 10, 60, 90, 0.9]])
+
+    predictor = Predictor(poses.model, detector=detect, detect_every=4, batch_size=8)
+    frames = [np.full((100, 80, 3), value, np.uint8) for value in range(9)]
+    assert all(len(one.record.points) for one in predictor(frames, frame_rate=10))
+    assert 3 <= len(calls) < 9  # an untrained network finds people anywhere, also outside
+    calls.clear()
+    assert len([*predictor(frames)]) == len(calls) == 9  # pictures by themselves are no film
+    for options in (dict(detect_every=4), dict(detector=detect, detect_every=0)):
+        with pytest.raises(OptionError, match="detect_every"):
+            list(Predictor(poses.model, **options)(frames, boxes=None))
+
+
 def test_pictures_are_read_lazily_and_in_order(poses):
     read = []
 

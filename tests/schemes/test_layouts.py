@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hrtoolkit.errors import OptionError
+from hrtoolkit.runtime.sides import left_first
 from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 from hrtoolkit.schemes.faces import IBUG_68
 from hrtoolkit.schemes.known import find_data_sets
@@ -44,6 +45,17 @@ def test_faces_mirror_as_those_of_300w_though_their_names_tell_nothing():
     assert LAYOUTS["coco_wholebody_face"].flip_order() == order
     for name, first in (("coco_wholebody", 23), ("halpe136", 26)):
         assert LAYOUTS[name].flip_order()[first : first + 68] == [first + i for i in order]
+
+
+def test_sides_of_a_face_are_told_by_the_order_of_its_pairs():
+    """Point 0 of a face is on the person's right, as `right_jaw_0` of 300W is; pictures take the first one as left."""
+    for name, first in (("coco_wholebody", 23), ("coco_wholebody_face", 0), ("halpe136", 26)):
+        scheme = LAYOUTS[name]
+        left = {pair[0] for pair in left_first(scheme.mirrored)}
+        for ours, known in zip(scheme.names[first : first + 68], IBUG_68.names, strict=True):
+            assert (ours in left) == known.startswith("left"), (name, ours)
+        sides = [one.partition("_")[0] for pair in scheme.mirrored for one in pair if not one.startswith("face")]
+        assert set(sides[::2]) <= {"left"} and set(sides[1::2]) <= {"right"}  # the same side first as in the face
 
 
 def test_feet_follow_each_other_by_side_in_one_set_and_alternate_in_the_other():
