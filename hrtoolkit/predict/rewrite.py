@@ -89,9 +89,10 @@ def _draw(drawings: Drawings, frames: Iterable[dict[str, Any]], scheme: Scheme) 
 
 def _with_images(frames: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Frames of a video with their images, read where they were read before."""
-    for path, some in groupby(frames, key=lambda one: one.get("path")):  # a video has one, pictures one each
+    # A video has one path, pictures one each.
+    for (source, path), some in groupby(frames, key=lambda one: (one["source"], one.get("path"))):
         if path is None:
-            raise DataError("the video is not from a file, which could be read again")
+            raise DataError(f"{source}: was not read from a file, which could be read again")
         with closing(open_source(path)) as pictures:
             for one in some:
                 picture = next((p for p in pictures if p.source.frame in (None, one["frame"])), None)

@@ -73,7 +73,9 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
             raw = thing.get("raw_keypoints", {})
             for name, (x, y, score) in thing.get("keypoints", {}).items():
                 point = {"keypoint": name, "x": x, "y": y, "keypoint_score": score}
-                yield row | point | dict(zip(("raw_x", "raw_y"), raw.get(name, ()), strict=False))
+                if name in raw:
+                    point["raw_x"], point["raw_y"] = raw[name]
+                yield row | point
 
 
 def write_json(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
@@ -89,10 +91,11 @@ def write_json(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
 def write_csv(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     """A table of `rows`."""
     with write_atomically(path) as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
         for row in rows(predictions):
-            writer.writerow({**row, "source": row["source"].encode("utf-8", "replace").decode()})
+            row["source"] = row["source"].encode("utf-8", "replace").decode()
+            writer.writerow([row.get(name) for name in COLUMNS])
 
 
 def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:

@@ -129,6 +129,19 @@ def test_without_its_film_the_drawing_stays_and_this_is_said(tmp_path, now):
     ] * 6
 
 
+def test_what_a_camera_saw_is_not_drawn_again(tmp_path):
+    pytest.importorskip("av")
+    seen = [
+        Prediction(one.source._replace(name="camera_0", path=None), one.record, COCO, one.image)
+        for one in predictions(film(tmp_path / "film.mp4"), 3)
+    ]
+    write(tmp_path / "out", seen, COCO)
+    done = edit_ids(tmp_path / "out", "3:swap(1,2)")
+    assert str(done).endswith(
+        "camera_0: was not read from a file, which could be read again; its drawing keeps the old ids"
+    )
+
+
 def test_folders_without_drawings_get_none(tmp_path):
     pytest.importorskip("av")
     write(tmp_path / "out", predictions(film(tmp_path / "film.mp4"), 3), COCO, pictures=False)
