@@ -29,12 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_prediction(parser: argparse.ArgumentParser) -> None:
-    """Add what predicting needs, with ids or without."""
-    parser.add_argument(
+def add_prediction(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add what predicting needs, with ids or without.
+
+    Returns:
+        what has to be given.
+    """
+    model = parser.add_argument(
         "model", metavar="MODEL", help="a checkpoint or folder of hrtoolkit, or with --weights a config"
     )
-    parser.add_argument(
+    source = parser.add_argument(
         "source", metavar="SOURCE", nargs="+", help="picture, video, folder, pattern, text file of paths, URL or camera"
     )
     parser.add_argument("--weights", metavar="FILE|official|timm|openmmlab", help="checkpoint, where MODEL is a config")
@@ -56,7 +60,8 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         nargs="+",
         default=[],
-        help="csv, parquet, json, coco, openpose, yolo, label-studio, labels, values, masks",
+        help="csv, parquet, json, coco, coco-vid, openpose, deeplabcut, tracks, yolo, label-studio, labels, values, "
+        "masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")
@@ -72,6 +77,7 @@ def add_prediction(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
     parser.add_argument("--fold", action="store_true", help="put BatchNorm into the convolutions: faster")
     options.add_precision(parser, "fold, and compute in half precision")
+    return [model, source]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,12 +89,13 @@ def run(args: argparse.Namespace) -> int:
     return predict(args, Tracker())
 
 
-def predict(args: argparse.Namespace, tracker: Tracker | None = None) -> int:
+def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: float = 0.0) -> int:
     """Predict what the arguments of `add_prediction` say, and write it.
 
     Args:
         args: of the command line.
-        tracker: gives ids; None for none.
+        tracker: gives ids; None for none. With ids there is a list of them, tracks.json.
+        tail: seconds of the past that are drawn into videos, behind everybody with an id.
 
     Returns:
         the exit status.
@@ -147,10 +154,11 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None) -> int:
             boxes=args.boxes,
             recursive=recursive,
             pictures=pictures,
-            save=args.save,
+            save=args.save if tracker is None else [*args.save, "tracks"],
             watch=watch,
             frame_rate=args.fps,
             tracker=tracker,
+            tail=tail,
         )
     print(summary)
     return SOME_FAILED if summary.failed else 0

@@ -2,21 +2,26 @@
 
 hrtoolkit track best.pth film.mp4 --out tracks --detector fasterrcnn_resnet50_fpn_v2 --save csv
 hrtoolkit track best.pth frames/ --fps 30 --out tracks --smooth savgol
+hrtoolkit track --edit "12=3,40:swap(1,2)" --out tracks
 
 Everything that `hrtoolkit predict` takes is taken, and `hrtoolkit predict --track` is the same without more options.
+`tracks.json` lists the ids, and where two people may have been taken for each other; `--edit` corrects that.
 Exit status: 0 all done, 3 some sources could not be read.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import Any
 
+from hrtoolkit.commands import options
 from hrtoolkit.commands.predict import add_prediction, predict
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit track` takes."""
-    add_prediction(parser)
+    needed = add_prediction(parser)
     parser.add_argument(
         "--tracker",
         choices=("oks", "sort", "bytetrack", "ocsort", "botsort", "cbiou"),
@@ -51,20 +56,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fix-sides", action="store_true", help="put left and right right where they were exchanged; it is told anyway"
     )
+    parser.add_argument(
+        "--tail",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="draw where everybody was so long; by default 0, nothing",
+    )
+    parser.add_argument(
+        "--edit",
+        metavar="CORRECTIONS",
+        action=_Edit,
+        needed=needed,
+        help="correct ids in the folder of --out, where nothing is predicted again: 12=3 (12 is 3), 40:swap(1,2) (from "
+        "frame 40 on exchanged), commas between; of several videos film.mp4:12=3. MODEL and SOURCE are not needed",
+    )
+
+
+class _Edit(argparse.Action):
+    """An option with which other arguments are not needed."""
+
+    def __init__(self, *args: Any, needed: Sequence[argparse.Action], **options: Any):
+        super().__init__(*args, **options)
+        self.needed = needed
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        for one in self.needed:
+            one.required = False
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict and give ids."""
+    """Predict and give ids, or correct those that a folder has."""
+    if args.edit is not None:
+        from hrtoolkit.predict.rewrite import edit_ids
+
+        print(edit_ids(options.path_argument(args.out), args.edit))
+        return 0
     from hrtoolkit.tracking.tracker import Tracker
 
-    return predict(
-        args,
-        Tracker(
-            args.tracker,
-            keep=args.keep,
-            confirm=args.confirm,
-            smooth=args.smooth,
-            fill=args.fill,
-            fix_sides=args.fix_sides,
-        ),
+    tracker = Tracker(
+        args.tracker,
+        keep=args.keep,
+        confirm=args.confirm,
+        smooth=args.smooth,
+        fill=args.fill,
+        fix_sides=args.fix_sides,
     )
+    return predict(args, tracker, args.tail)

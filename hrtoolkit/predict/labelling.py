@@ -32,8 +32,8 @@ def write_yolo(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     classes = list(_classes(scheme).names)
     written: dict[str, str] = {}
     for one in with_objects(predictions, "YOLO's format"):
-        name = one["output"] if "frame" not in one else f"{one['output']}_{one['frame']:06d}"
-        stem = str(Path(name).with_suffix(""))
+        number = f"_{one['frame']:06d}" if "frame" in one else ""
+        name, stem = one["output"] + number, str(Path(one["output"]).with_suffix("")) + number
         if (other := written.setdefault(stem, name)) != name:
             raise UserError(f"YOLO's format has one text for {other} and {name}; rename one of them")
         with write_atomically(path / "labels" / f"{stem}.txt") as file:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,20 +17,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from hrtoolkit.errors import UserError
+from hrtoolkit.errors import OptionError, UserError
 from hrtoolkit.files import check_writable, not_written, write_atomically
+from hrtoolkit.predict.drawings import Drawings, drawn_name, is_moving, numbered
+from hrtoolkit.predict.journal import Journal
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
-from hrtoolkit.predict.video import VideoWriter
 from hrtoolkit.records import LabelMap, Objects, ValueMap
-from hrtoolkit.schemes import ClassScheme, Scheme
-from hrtoolkit.visualization import write_image, write_label_map, write_value_map
+from hrtoolkit.schemes import ClassScheme, Scheme, scheme_fields
+from hrtoolkit.visualization import write_label_map, write_value_map
 
 JOURNAL, STATE = "predictions.jsonl", "run.json"
 PICTURES, LABELS, VALUES, MASKS = FOLDERS = ("pictures", "labels", "values", "masks")
 MAPS = FOLDERS[1:]
-DRAWN = (".jpg", ".jpeg", ".png")  # pictures that keep their suffix; the others become .jpg
 AHEAD = 16  # predictions that may wait for being written
 LONGEST_NAME = 200  # bytes, of a file; systems allow 255
 
@@ -48,8 +49,10 @@ class Output:
         save: further formats: of `tables.FORMATS`, a file name with the suffix of one, "labels" (label maps as palette
             PNGs), "values" (numbers of pixels as .npy) or "masks" (PNGs with the number of the object of each pixel,
             from 1).
+        tail: seconds of the past that are drawn into videos as a line behind everybody with an id.
 
     Raises:
+        OptionError: the tail is no number from 0 on.
         UserError: a format is not known, the folder cannot be written, or it holds something else.
     """
 
@@ -60,19 +63,25 @@ class Output:
         settings: Mapping[str, Any],
         pictures: bool = True,
         save: Sequence[str] = (),
+        tail: float = 0.0,
     ):
+        if not 0 <= tail < math.inf:
+            raise OptionError(f"tail is {tail}, expected seconds, a number from 0 on")
         self.folder, self.scheme, self.settings = Path(folder), scheme, dict(settings)
         self.save = [name for name in save if name != "jsonl"]
-        self.tables = [find_format(name) for name in self.save if name not in MAPS]
+        self.tables = dict(find_format(name) for name in self.save if name not in MAPS)
+        self.tail = tail
         self.folders = [PICTURES] * pictures + [name for name in MAPS if name in self.save]
         check_writable(self.folder, folder=True)
         self.videos: list[str] = []  # that are finished
+        self.earlier: list[str] = []  # tables that an earlier run wrote
         self.done: set[str] = set()  # names of sources
         self._names: dict[str, str] = {}  # of pictures, and the sources that they belong to
         self._resume()
         self._thread = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
-        self._video: tuple[str, VideoWriter | None] | None = None
+        self._drawings = Drawings(self.folder / PICTURES, tail) if pictures else None
+        self._video: str | None = None
 
     @property
     def journal(self) -> Path:
@@ -87,37 +96,32 @@ class Output:
         if not self.journal.exists() or not self.journal.stat().st_size:  # an earlier run predicted nothing
             self._write_state()
             return
-        try:
-            stored = json.loads(state.read_text(encoding="utf-8"))
-            settings, self.videos = stored["settings"], list(stored["videos"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise UserError(f"{state}: cannot be read; remove it, or name another folder") from None
+        stored = read_state(self.folder)
+        settings, self.videos, self.earlier = stored["settings"], list(stored["videos"]), list(stored["tables"])
         if other := [name for name in self.settings if settings.get(name) != self.settings[name]]:
             name = other[0]
             raise UserError(
                 f"{self.folder} has predictions with {name} {settings.get(name)!r}, not {self.settings[name]!r}; name "
                 "another folder"
             )
-        kept = [(line, one) for line, one in self._read_lines() if "frame" not in one or one["source"] in self.videos]
         with write_atomically(self.journal) as file:
-            file.writelines(line for line, _ in kept)
-        for _, one in kept:
-            self.done.add(one["source"])
-            self._names[_drawn_name(one["output"], "frame" in one and "time" in one)] = one["source"]
-
-    def _read_lines(self) -> list[tuple[str, dict]]:
-        lines = []
-        with self.journal.open(encoding="utf-8") as file:
-            for line in file:
-                try:
-                    lines.append((line, json.loads(line)))
-                except ValueError:  # a killed run cuts its last line
-                    break
-        return lines
+            for one in self.predictions():
+                if "frame" not in one or one["source"] in self.videos:
+                    file.write(json.dumps(one) + "\n")
+                    self.done.add(one["source"])
+                    self._names[drawn_name(one["output"], "frame" in one and "time" in one)] = one["source"]
+        self._write_state()
 
     def _write_state(self) -> None:
+        state = {
+            "settings": self.settings,
+            "videos": self.videos,
+            "tables": list(dict.fromkeys([*self.earlier, *self.tables])),
+            "scheme": {"kind": self.scheme.OUTPUTS, **scheme_fields(self.scheme)},
+            "tail": self.tail,
+        }
         with write_atomically(self.folder / STATE) as file:
-            file.write(json.dumps({"settings": self.settings, "videos": self.videos}, indent=1))
+            file.write(json.dumps(state, indent=1))
 
     def skip(self, source: Source) -> bool:
         """Whether a source is done already, or is itself an output of this folder."""
@@ -144,7 +148,7 @@ class Output:
         self._thread.submit(self._end_video).result()
         self.journal.touch()
         written = [self.folder / name for name in self.folders if (self.folder / name).exists()]
-        for name, write in self.tables:
+        for name, write in self.tables.items():
             write(self.folder / name, self.predictions(), self.scheme)
             written.append(self.folder / name)
         return [self.journal, *written]
@@ -153,36 +157,27 @@ class Output:
         """End the thread; a video that is not finished is begun anew by the next run."""
         for future in self._pending:
             future.cancel()
-        if self._video is not None and self._video[1] is not None:
-            self._thread.submit(self._video[1].discard)
+        if self._drawings is not None:
+            self._thread.submit(self._drawings.discard_video)
         self._thread.shutdown()
 
-    def predictions(self) -> Iterator[dict]:
-        """All that the folder holds, as `Prediction.to_dict` gave it, with `output`, the name of its files."""
-        with self.journal.open(encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)
+    def predictions(self) -> Journal:
+        """All that the folder holds."""
+        return Journal(self.journal)
 
     def _write(self, prediction: Prediction) -> None:
         source = prediction.source
-        moving = _is_moving(source)
-        if self._video is not None and self._video[0] != source.name:
+        if self._video is not None and self._video != source.name:
             self._end_video()
         name = self._name(source)
-        one = prediction.to_dict() | {"output": name}
-        if PICTURES in self.folders:
-            picture = prediction.draw()
-            if moving:
-                writer = None if self._video is None else self._video[1]
-                if writer is None:
-                    writer = VideoWriter(self.folder / PICTURES / _drawn_name(name, True))
-                    self._video = source.name, writer
-                writer.write(picture, source.time)
-            else:
-                write_image(self.folder / PICTURES / _drawn_name(_numbered(name, source), False), picture)
-        if source.frame is not None and self._video is None:
-            self._video = source.name, None
-        self._write_maps(_numbered(name, source), prediction)
+        one: dict[str, Any] = {**prediction.to_dict(), "output": name}
+        if source.frame is not None:
+            self._video = source.name
+            if source.path is not None:
+                one["path"] = str(Path(source.path).absolute())
+        if self._drawings is not None:
+            self._drawings.add(name, prediction)
+        self._write_maps(numbered(name, source), prediction)
         self._note(json.dumps(one))
 
     def _note(self, line: str) -> None:
@@ -213,10 +208,9 @@ class Output:
 
     def _end_video(self) -> None:
         if self._video is not None:
-            name, writer = self._video
-            if writer is not None:
-                writer.close()
-            self.videos.append(name)
+            if self._drawings is not None:
+                self._drawings.end_video()
+            self.videos.append(self._video)
             self._video = None
             self._write_state()
 
@@ -224,10 +218,23 @@ class Output:
         """A name below the folder for the files of a source: its own, made safe, and like no other's."""
         wanted = safe_name(source.name)
         name, number = wanted, 2
-        moving = _is_moving(source)
-        while self._names.setdefault(_drawn_name(name, moving), source.name) != source.name:
+        moving = is_moving(source)
+        while self._names.setdefault(drawn_name(name, moving), source.name) != source.name:
             name, number = f"{wanted}_{number}", number + 1
         return name
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What `run.json` says: settings, finished videos, tables, kind and fields of the scheme, and seconds of tails.
+
+    Raises:
+        UserError: it cannot be read, or says something else.
+    """
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        return {name: state[name] for name in ("settings", "videos", "tables", "scheme", "tail")}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / STATE}: cannot be read; remove it, or name another folder") from None
 
 
 def safe_name(name: str) -> str:
@@ -246,19 +253,3 @@ def _safe_part(part: str) -> str:
         return safe
     digest = hashlib.sha1(part.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()[:8]
     return f"{safe.encode()[: LONGEST_NAME - 9].decode(errors='ignore')}_{digest}"
-
-
-def _is_moving(source: Source) -> bool:
-    """Whether a picture is drawn as a frame of a video."""
-    return source.frame is not None and source.time is not None
-
-
-def _drawn_name(name: str, moving: bool) -> str:
-    """What the drawing is called: as the source, if drawings are of its kind."""
-    suffixes = (".mp4",) if moving else DRAWN
-    return name if name.lower().endswith(suffixes) else f"{name}{suffixes[0]}"
-
-
-def _numbered(name: str, source: Source) -> str:
-    """Of a frame or page with its number: clip.gif_000003."""
-    return name if source.frame is None else f"{name}_{source.frame:06d}"

@@ -340,6 +340,7 @@ class Predictor:
         watch: Callable[[Prediction], None] | None = None,
         frame_rate: float | None = None,
         tracker: Tracker | None = None,
+        tail: float = 0.0,
     ) -> Summary:
         """Predict on everything, and write it into a folder; a second run goes on where the first one stopped.
 
@@ -354,6 +355,7 @@ class Predictor:
             watch: is given every prediction.
             frame_rate: of pictures that are the frames of a film.
             tracker: gives ids to people or objects in videos.
+            tail: seconds of the past that are drawn into videos as a line behind everybody with an id.
 
         Raises:
             UserError: nothing could be read, or the folder cannot be written.
@@ -364,7 +366,7 @@ class Predictor:
             "frame_rate": frame_rate,
             "tracker": None if tracker is None else tracker.settings,
         }
-        output = Output(out, self.scheme, self.settings | told, pictures, save)
+        output = Output(out, self.scheme, self.settings | told, pictures, save, tail)
         failed: list[tuple[Source, UserError]] = []
         found = self(
             source,

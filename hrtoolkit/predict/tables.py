@@ -7,13 +7,17 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.files import write_atomically
-from hrtoolkit.predict.labelling import visibility, with_objects, write_label_studio, write_yolo
-from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme
+from hrtoolkit.predict.coco import write_coco, write_coco_vid
+from hrtoolkit.predict.individuals import write_deeplabcut, write_openpose
+from hrtoolkit.predict.labelling import write_label_studio, write_yolo
+from hrtoolkit.predict.tracks import write_tracks
+from hrtoolkit.schemes import Scheme
 
+NAME = "predictions"  # of files
 ROWS_AT_ONCE = 10_000  # of a parquet file
 COLUMNS: dict[str, type] = {
     "source": str,
@@ -31,10 +35,12 @@ COLUMNS: dict[str, type] = {
     "x": float,
     "y": float,
     "keypoint_score": float,
+    "raw_x": float,
+    "raw_y": float,
     "pixels": int,
 }
 
-Write = Callable[[Path, Iterable[dict], Scheme], None]
+Write = Callable[[Path, Iterable[dict], Scheme], None]  # the dicts may be gone through several times
 
 
 def rows(predictions: Iterable[dict]) -> Iterator[dict]:
@@ -64,8 +70,12 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
             row |= dict(zip(("x1", "y1", "x2", "y2"), thing["box_xyxy"], strict=True))
             if "keypoints" not in thing:
                 yield row
+            raw = thing.get("raw_keypoints", {})
             for name, (x, y, score) in thing.get("keypoints", {}).items():
-                yield row | {"keypoint": name, "x": x, "y": y, "keypoint_score": score}
+                point = {"keypoint": name, "x": x, "y": y, "keypoint_score": score}
+                if name in raw:
+                    point["raw_x"], point["raw_y"] = raw[name]
+                yield row | point
 
 
 def write_json(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
@@ -81,10 +91,11 @@ def write_json(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
 def write_csv(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     """A table of `rows`."""
     with write_atomically(path) as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
         for row in rows(predictions):
-            writer.writerow({**row, "source": row["source"].encode("utf-8", "replace").decode()})
+            row["source"] = row["source"].encode("utf-8", "replace").decode()
+            writer.writerow([row.get(name) for name in COLUMNS])
 
 
 def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
@@ -102,99 +113,48 @@ def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> No
             writer.write_table(pyarrow.Table.from_pylist(some, schema))
 
 
-def write_coco(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
-    """COCO's format: `images`, `categories`, and `annotations` with scores, which are what `loadRes` takes."""
-    images: list[dict] = []
-    annotations: list[dict] = []
-    classes = (scheme.classes or ClassScheme(("person",), ids=(1,))) if isinstance(scheme, KeypointScheme) else scheme
-    ids = dict(zip(classes.names, classes.ids, strict=True))
-    for number, one in enumerate(with_objects(predictions, "COCO's format"), start=1):
-        name = one["source"] if "frame" not in one else f"{one['source']}#{one['frame']}"
-        images.append({"id": number, "file_name": name, "width": one["width"], "height": one["height"]})
-        for thing in one["objects"]:
-            annotations.append(_coco_annotation(len(annotations) + 1, number, thing, ids))
-    categories: list[dict[str, Any]] = [{"id": value, "name": name} for name, value in ids.items()]
-    if isinstance(scheme, KeypointScheme):
-        skeleton = [[a + 1, b + 1] for a, b in scheme.skeleton_indices()]  # COCO counts them from 1
-        categories = [one | {"keypoints": list(scheme.names), "skeleton": skeleton} for one in categories]
-    with write_atomically(path) as file:
-        file.write(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+class Format(NamedTuple):
+    """A way to write predictions.
 
-
-def _coco_annotation(number: int, image_id: int, thing: dict, ids: dict[str, int]) -> dict:
-    x1, y1, x2, y2 = thing["box_xyxy"]
-    annotation = {
-        "id": number,
-        "image_id": image_id,
-        "category_id": ids[thing["label"]] if "label" in thing else next(iter(ids.values())),
-        "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": (x2 - x1) * (y2 - y1),
-        "iscrowd": 0,
-        "score": thing["score"],
-    }
-    if "keypoints" in thing:
-        points = thing["keypoints"].values()
-        annotation["keypoints"] = [value for x, y, score in points for value in (x, y, visibility(score))]
-        annotation["keypoint_scores"] = [score for _, _, score in points]
-        annotation["num_keypoints"] = len(points)
-    if "mask" in thing:
-        annotation["segmentation"] = thing["mask"]
-    return annotation
-
-
-def write_openpose(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
-    """A folder with a file a picture in OpenPose's format, keypoints in the order of the scheme.
-
-    What reads it (such as Pose2Sim) is told that order, which for the 17 points of COCO it knows as HRNet's.
+    Args:
+        file: or folder, in the folder of predictions.
+        write: makes it.
     """
-    if not isinstance(scheme, KeypointScheme):
-        raise UserError("OpenPose's format has people; save other predictions in another one")
-    for one in predictions:
-        people = [
-            {
-                "person_id": [-1],
-                "pose_keypoints_2d": [value for point in person["keypoints"].values() for value in point],
-                "face_keypoints_2d": [],
-                "hand_left_keypoints_2d": [],
-                "hand_right_keypoints_2d": [],
-            }
-            for person in one["objects"]
-        ]
-        name = one["output"] if "frame" not in one else f"{one['output']}_{one['frame']:012d}"
-        with write_atomically(path / f"{name}_keypoints.json") as file:
-            file.write(json.dumps({"version": 1.3, "people": people}))
+
+    file: str
+    write: Write
+
+    @property
+    def suffix(self) -> str:
+        """Of files of this format that are called otherwise; empty where they cannot be."""
+        return self.file.removeprefix(NAME) if self.file.startswith(NAME) else ""
 
 
-FORMATS: dict[str, Write] = {
-    "json": write_json,
-    "csv": write_csv,
-    "parquet": write_parquet,
-    "coco": write_coco,
-    "openpose": write_openpose,
-    "yolo": write_yolo,
-    "label-studio": write_label_studio,
-}
-SUFFIXES = {
-    "json": ".json",
-    "csv": ".csv",
-    "parquet": ".parquet",
-    "coco": ".coco.json",
-    "openpose": "",
-    "yolo": "",
-    "label-studio": ".label-studio.json",
+FORMATS = {
+    "json": Format(f"{NAME}.json", write_json),
+    "csv": Format(f"{NAME}.csv", write_csv),
+    "parquet": Format(f"{NAME}.parquet", write_parquet),
+    "coco": Format(f"{NAME}.coco.json", write_coco),
+    "coco-vid": Format(f"{NAME}.coco-vid.json", write_coco_vid),
+    "openpose": Format("openpose", write_openpose),
+    "deeplabcut": Format("deeplabcut", write_deeplabcut),
+    "tracks": Format("tracks.json", write_tracks),
+    "yolo": Format("yolo", write_yolo),
+    "label-studio": Format(f"{NAME}.label-studio.json", write_label_studio),
 }
 
 
 def find_format(name: str) -> tuple[str, Write]:
-    """The file name and the function of a format, or of a file's suffix such as people.csv.
+    """The file name and the function of a format, of its usual file, or of a file's suffix such as people.csv.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of these.
     """
-    if name in FORMATS:
-        return f"{'predictions' if SUFFIXES[name] else name}{SUFFIXES[name]}", FORMATS[name]
-    for known in sorted(SUFFIXES, key=lambda known: -len(SUFFIXES[known])):
-        if SUFFIXES[known] and name.endswith(SUFFIXES[known]):
-            return name, FORMATS[known]
+    for known, one in FORMATS.items():
+        if name in (known, one.file):
+            return one.file, one.write
+    for one in sorted(FORMATS.values(), key=lambda one: -len(one.suffix)):
+        if one.suffix and name.endswith(one.suffix):
+            return name, one.write
     near = suggest(name, list(FORMATS)) or f"; there are {', '.join(FORMATS)}"
     raise UserError(f"--save: {name!r} is no format{near}")

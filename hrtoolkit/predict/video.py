@@ -50,6 +50,10 @@ class Frame(NamedTuple):
     image: np.ndarray
 
 
+class _DiscardedError(Exception):
+    """A file is not to get its name."""
+
+
 class _DamagedError(Exception):
     """A packet could not be decoded by several threads, which lose good frames with it."""
 
@@ -394,8 +398,8 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Leave nothing behind of a file that is not finished."""
-        with suppress(InterruptedError), self._stack:
-            raise InterruptedError
+        with suppress(_DiscardedError), self._stack:
+            raise _DiscardedError
 
     def _mux(self, packets: list[Packet]) -> None:
         try:

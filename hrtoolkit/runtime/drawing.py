@@ -6,7 +6,8 @@ Convention: images are RGB uint8 [H, W, 3] and are never modified: a drawing fun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import cv2
@@ -114,6 +115,24 @@ def draw_ids(image: np.ndarray, boxes_xyxy: np.ndarray, ids: np.ndarray) -> np.n
     known = ids > 0
     numbers = ids[known].tolist()
     return draw_boxes(image, boxes_xyxy[known], [f"#{one}" for one in numbers], [own_color(one) for one in numbers])
+
+
+def draw_tails(image: np.ndarray, ways: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Draw where somebody was as a line in the color of their id, thinner the longer ago.
+
+    Args:
+        image: RGB uint8 [H, W, 3].
+        ways: points [T, 2] by id, the last one where they are now.
+    """
+    canvas = copy_image(image)
+    reach, width = 4 * max(canvas.shape[:2]), max(2, round(max(canvas.shape[:2]) / 150))
+    for number, way in ways.items():
+        known = way[np.isfinite(way).all(axis=-1)].clip(-reach, reach)
+        points = np.rint(known * 2**SUBPIXEL_BITS).astype(int).tolist()
+        for place, (start, end) in enumerate(pairwise(points), start=1):
+            thickness = max(1, round(width * place / (len(points) - 1)))
+            cv2.line(canvas, start, end, own_color(number), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
+    return canvas
 
 
 def draw_predicted_points(image: np.ndarray, points: np.ndarray, scores: np.ndarray, scheme: Skeleton) -> np.ndarray:

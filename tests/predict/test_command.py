@@ -140,6 +140,7 @@ def test_a_folder_of_frames_is_tracked_once(checkpoint, coco_folder, tmp_path, c
         *("source", "frame", "time", "object", "id")
     ]
     assert len(list((out / "pictures").rglob("*.mp4"))) == 1
+    assert json.loads((out / "tracks.json").read_text())["videos"][0]["tracks"][0]["frames"] == 3
     capsys.readouterr()
     assert track(*arguments) == 0 and "1 sources were there already" in capsys.readouterr().out
     assert predict(*arguments, "--track") == 0  # the same

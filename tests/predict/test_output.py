@@ -136,7 +136,7 @@ def test_tables_of_other_records(tmp_path):
         THINGS,
         save=["csv"],
     )
-    assert (tmp_path / "class/predictions.csv").read_text().splitlines()[1].startswith("a.png,,,,dog,0.9")
+    assert (tmp_path / "class/predictions.csv").read_text().splitlines()[1].startswith("a.png,,,,,dog,0.9")
     with pytest.raises(UserError, match="objects and people"):
         write(tmp_path / "coco", [Prediction(Source("a.png"), LabelMap(labels), THINGS, IMAGE)], THINGS, save=["coco"])
 
@@ -275,6 +275,12 @@ def test_yolo_has_one_text_for_two_pictures_of_one_name(tmp_path):
     both = [people(Source("1.jpg")), people(Source("1.png"))]
     with pytest.raises(UserError, match=r"one text for 1.jpg and 1.png"):
         write(tmp_path, both, both[0].scheme, save=["yolo"])
+
+
+def test_yolo_has_a_text_for_each_frame_of_a_film(tmp_path):
+    frames = [people(Source("film.mp4", frame=number, time=number / 25)) for number in range(2)]
+    write(tmp_path, frames, pictures=False, save=["yolo"])
+    assert sorted(path.name for path in (tmp_path / "yolo/labels").iterdir()) == ["film_000000.txt", "film_000001.txt"]
 
 
 def test_a_network_trained_again_does_not_go_on_in_the_folder_of_the_first(tmp_path):

@@ -261,6 +261,13 @@ def test_without_a_frame_no_file_is_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_discarded_video_leaves_nothing_and_no_error(tmp_path):
+    writer = VideoWriter(tmp_path / "a.mp4")
+    writer.write(scene(1), 0.0)
+    writer.discard()
+    assert not any(tmp_path.iterdir())
+
+
 def test_high_dynamic_range_and_odd_pixels_are_told(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
