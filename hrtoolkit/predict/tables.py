@@ -37,6 +37,7 @@ COLUMNS: dict[str, type] = {
     "keypoint_score": float,
     "raw_x": float,
     "raw_y": float,
+    "filled": bool,
     "pixels": int,
 }
 
@@ -66,6 +67,7 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
                 "id": thing.get("id"),
                 "label": thing.get("label"),
                 "score": thing["score"],
+                "filled": thing.get("filled"),
             }
             row |= dict(zip(("x1", "y1", "x2", "y2"), thing["box_xyxy"], strict=True))
             if "keypoints" not in thing:
@@ -105,7 +107,7 @@ def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> No
         from pyarrow import parquet
     except ImportError:
         raise UserError("parquet needs pyarrow: pip install 'hrtoolkit[tables]'") from None
-    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     with write_atomically(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
         all_rows = rows(predictions)

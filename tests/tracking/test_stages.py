@@ -8,6 +8,7 @@ import pytest
 from hrtoolkit.errors import OptionError
 from hrtoolkit.masks import Masks
 from hrtoolkit.predict import Prediction, Source
+from hrtoolkit.predict.tables import rows
 from hrtoolkit.records import Objects
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tracking.tracker import Tracker
@@ -64,6 +65,8 @@ def test_short_gaps_are_filled_and_marked_and_long_ones_are_not():
         one = results[number].to_dict()["objects"][0]
         assert one["filled"] is True and one["id"] == 1
     assert "filled" not in results[9].to_dict()["objects"][0]
+    flags = {row["frame"]: row["filled"] for row in rows(one.to_dict() for one in results)}
+    assert flags[9] is None and all(flags[number] is True for number in filled)
 
 
 @pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
