@@ -24,7 +24,8 @@ from hrtoolkit.norms import spread_over_views
 from hrtoolkit.openmmlab import find
 from hrtoolkit.parts import Head
 from hrtoolkit.published import NAME
-from hrtoolkit.schemes import ClassScheme, Scheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes import ClassScheme, KeypointScheme, Scheme, SchemeLike, resolve_scheme
+from hrtoolkit.schemes.known import KNOWN
 from hrtoolkit.weights import forget
 
 log = logging.getLogger(__name__)
@@ -473,7 +474,13 @@ def _shared_outputs(
     if not known or len(theirs) != each * len(known) or known == names:
         return None
     keys, own_keys = _keys(known), _keys(names)
-    pairs = [(keys.index(key), i) for i, key in enumerate(own_keys) if key in keys]
+    # By the names that all data sets have, too: CrowdPose's head is the head_top of others.
+    common, own_common = (_keys(_in_common(head, some)) for some in (known, names))
+    pairs = [
+        (keys.index(key) if key in keys else common.index(other), i)
+        for i, (key, other) in enumerate(zip(own_keys, own_common, strict=True))
+        if key in keys or other in common
+    ]
     if told.foreign and len(keys) == len(own_keys) and all(a == b for a, b in pairs):
         others = [f"{a} ({b} there)" for a, b in zip(names, known, strict=True) if a != b]
         _note(report, f"its outputs are taken in their order, though named otherwise: {shorten(others, 3)}")
@@ -522,6 +529,14 @@ def _row_names(head: Head, scheme: Scheme | None = None) -> tuple[str, ...]:
     if isinstance(scheme, ClassScheme) and scheme.numbered:
         return ()
     return (*head.extra_outputs, *scheme.names)
+
+
+def _in_common(head: Head, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of rows as all data sets have them, where they begin with those of the head or of a known scheme."""
+    first = len(head.extra_outputs)
+    schemes = (head.scheme, *KNOWN[KeypointScheme].values())
+    known = next((one for one in schemes if one.names == names[first : first + len(one.names)]), None)
+    return names if known is None else (*names[:first], *known.common().names, *names[first + len(known.names) :])
 
 
 def output_names(model: Model) -> list[str] | dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -12,6 +12,9 @@ from hrtoolkit.errors import Moved
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import Scheme
+
+if TYPE_CHECKING:
+    from hrtoolkit.tracking.keypoints import VideoFrame
 
 Truth = TypeVar("Truth", bound=Record, contravariant=True)  # the kind of record that a metric measures
 Named = TypeVar("Named", bound=Scheme, contravariant=True)  # and of its scheme
@@ -49,12 +52,51 @@ class Metric(Protocol[Truth, Named, Measure]):
         """Of the benchmark's result files; None where it has none."""
         ...
 
+    @property
+    def read(self) -> Callable[[str, Samples], Mapping[int, Record]] | None:
+        """Reads the benchmark's result files: finished records by sample, of a path; None where it reads none.
+
+        Raises:
+            DataError: they are not whole, or of other samples.
+        """
+        ...
+
+    @property
+    def videos(self) -> bool:
+        """Whether people are followed through videos: `measure_frame` takes the place of `measure`; by default not."""
+        ...
+
     def measure(self, prediction: Truth | None, truth: Truth, scheme: Named) -> Measure:
         """What scoring needs of one sample; small, because it is kept and sent between processes.
 
         Args:
             prediction: finished; None where nobody looked, because a sample has no crop.
             truth: everything that is annotated, what is ignored too.
+            scheme: of the data.
+        """
+        ...
+
+    def measure_frame(
+        self, prediction: Truth | None, truth: Truth | None, scheme: Named, frame: VideoFrame | None
+    ) -> Measure:
+        """`measure` of a metric of `videos`: of every frame, also where nothing is known of it.
+
+        Args:
+            prediction: finished; None where nobody looked.
+            truth: everything that is annotated; None where nothing is known.
+            scheme: of the data.
+            frame: of the video; None where samples are pictures by themselves.
+
+        Raises:
+            DataError: there are no videos.
+        """
+        ...
+
+    def expect(self, measures: list[Measure], scheme: Named) -> float | None:
+        """Headline of the annotations themselves by the rules of the metric; by default `perfect`.
+
+        Args:
+            measures: of the annotations taken for predictions.
             scheme: of the data.
         """
         ...
@@ -96,6 +138,14 @@ class BaseMetric(Generic[Measure]):
     perfect: float | None = 1.0
     most: int | None = None
     writer: Writer | None = None
+    read: Callable[[str, Samples], Mapping[int, Record]] | None = None
+    videos: bool = False
+
+    def measure_frame(self, prediction: Any, truth: Any, scheme: Any, frame: VideoFrame | None) -> Measure:
+        raise NotImplementedError
+
+    def expect(self, measures: list[Measure], scheme: Any) -> float | None:
+        return self.perfect
 
     def score_subset(self: Metric[Truth, Named, Measure], measures: list[Measure], scheme: Named) -> dict[str, float]:
         return self.score(measures, scheme) if measures else {}
@@ -165,9 +215,37 @@ def score_subsets(
     return numbers, {name: some for name, some in by_subset.items() if some}
 
 
+def finish_of(finish: Callable[[Sequence[Record]], Record], scheme: Scheme) -> Callable[[Sequence[Record]], Record]:
+    """A finish for records of another scheme than the head's: what it knows of keypoints is of this one.
+
+    Args:
+        finish: of a branch; one that depends on the scheme has `of_scheme`.
+        scheme: of the records.
+    """
+    of_scheme = getattr(finish, "of_scheme", None)
+    return finish if of_scheme is None else of_scheme(scheme)
+
+
+def measure_sample(
+    metric: Metric[Record, Scheme, Measure], samples: Samples, sample: int, prediction: Record | None, truth: Any
+) -> Measure:
+    """Measure a sample by itself, or as a frame of its video where the metric is of videos.
+
+    Args:
+        metric: measures it.
+        samples: that it is of.
+        sample: its position.
+        prediction: finished; None where nobody looked.
+        truth: of it; None only for metrics of videos.
+    """
+    if metric.videos:
+        return metric.measure_frame(prediction, truth, samples.scheme, samples.video_frame(sample))
+    return metric.measure(prediction, truth, samples.scheme)
+
+
 def score_truth(
     metric: Metric, samples: Samples, finish: Callable[[Sequence[Record]], Record]
-) -> tuple[float | None, ndarray]:
+) -> tuple[float | None, ndarray, float | None]:
     """Score the annotations themselves as predictions.
 
     Of samples with more objects than the metric counts, as many are looked at.
@@ -178,17 +256,22 @@ def score_truth(
         finish: of the branch that will predict.
 
     Returns:
-        the headline, None where nothing can be scored, and the ids of the samples with more objects than count.
+        the headline, None where nothing can be scored; the ids of the samples with more objects than count; and what
+        the headline is by the rules of the metric.
     """
+    finish = finish_of(finish, samples.scheme)
     measures, crowded = {}, np.zeros(len(samples), dtype=np.bool_)
     for sample in range(len(samples)):
         whole = samples.truth(sample)
         if whole is not None:
             truth = _cut(whole, metric.most) if isinstance(whole, Objects) and metric.most is not None else whole
             crowded[sample] = truth is not whole
-            measures[sample] = metric.measure(finish([truth.as_prediction()]), truth, samples.scheme)
-    score = score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
-    return score, samples.images.ids[crowded]
+            measures[sample] = measure_sample(metric, samples, sample, finish([truth.as_prediction()]), truth)
+    if not measures:
+        return None, samples.images.ids[crowded], metric.perfect
+    numbers, by_subset = score_subsets(metric, samples, measures)
+    expected = metric.expect(by_subset["all"], samples.scheme)
+    return numbers.get(metric.headline), samples.images.ids[crowded], expected
 
 
 def _cut(truth: Objects, most: int) -> Objects:

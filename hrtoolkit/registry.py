@@ -18,6 +18,7 @@ BATCH_AUGMENTATIONS = mm.Registry("batch augmentation")
 DATASETS = mm.Registry("dataset")
 AUGMENTATIONS = mm.Registry("augmentation")
 METRICS = mm.Registry("metric")
+TRACKERS = mm.Registry("tracker")
 HOOKS = mm.Registry("hook", parent=mm.HOOKS, scope="hrtoolkit")
 
 # An argument of one of these names, given as dict(type=...), is a part of that role, wherever it stands.
@@ -35,4 +36,5 @@ ROLES = {
     "augment": BATCH_AUGMENTATIONS,
     "dataset": DATASETS,
     "augmentation": AUGMENTATIONS,
+    "tracker": TRACKERS,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
@@ -24,6 +24,9 @@ from hrtoolkit.records import Objects, Record
 from hrtoolkit.schemes import Scheme, convert
 from hrtoolkit.threads import in_threads
 from hrtoolkit.views import Augmentation, Crop, View
+
+if TYPE_CHECKING:
+    from hrtoolkit.tracking.keypoints import VideoFrame
 
 
 class Images(NamedTuple):
@@ -115,6 +118,10 @@ class Samples(Protocol):
         """
         ...
 
+    def video_frame(self, sample: int) -> VideoFrame | None:
+        """What is known of a sample that is a frame of a video; by default samples are none."""
+        ...
+
     def to_learn(self, sample: int) -> Record:
         """What training compares a whole sample with; by default the truth without what is ignored.
 
@@ -170,6 +177,9 @@ class BaseSamples:
 
     def truth(self, sample: int) -> Record | None:
         raise NotImplementedError
+
+    def video_frame(self, sample: int) -> VideoFrame | None:
+        return None
 
     def to_learn(self, sample: int) -> Record:
         truth = self.truth(sample)

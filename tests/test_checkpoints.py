@@ -5,7 +5,9 @@ import torch
 
 from hrtoolkit import build_model, load_checkpoint
 from hrtoolkit.backbones import HRNet
+from hrtoolkit.checkpoints import output_names
 from hrtoolkit.errors import CheckpointError
+from hrtoolkit.schemes import KeypointScheme, resolve_scheme
 from hrtoolkit.schemes.people import COCO, MPII
 
 TINY = dict(type="HRNet", width=4, modules=(1, 1, 1), blocks=1, layer1_blocks=1, layer1_planes=8)
@@ -112,6 +114,25 @@ def test_equal_counts_in_another_order_are_matched_by_the_names_in_the_file():
     model = make_model(scheme=dict(names=names))
     load_checkpoint(model, {"meta": {"output_names": list(MPII.names)}, "state_dict": state})
     assert torch.equal(model.head.final_layer.bias, state["head.final_layer.bias"].flip(0))
+
+
+def test_channels_of_public_sets_are_found_by_the_names_that_all_have():
+    """The head of CrowdPose is the head_top of AI Challenger, and of what was trained on both."""
+    crowdpose, aic = (resolve_scheme(name, KeypointScheme).names for name in ("crowdpose", "aic"))
+    state = randomise(make_model(scheme="crowdpose").state_dict())
+    bias = state["head.final_layer.bias"]
+    for scheme, names in (("aic", aic), (dict(union=["coco", "aic"]), None)):
+        model = make_model(scheme=scheme)
+        load_checkpoint(model, {"meta": {"output_names": list(crowdpose)}, "state_dict": state})
+        names = names or model.head.scheme.names
+        assert model.head.final_layer.bias[names.index("head_top")] == bias[crowdpose.index("head")]
+        assert model.head.final_layer.bias[names.index("left_hip")] == bias[crowdpose.index("left_hip")]
+    # And back, from a network of both.
+    both = make_model(scheme=dict(union=["coco", "aic"]))
+    state, model = randomise(both.state_dict()), make_model(scheme="crowdpose")
+    load_checkpoint(model, {"meta": {"output_names": output_names(both)}, "state_dict": state})
+    top = state["head.final_layer.bias"][both.head.scheme.names.index("head_top")]
+    assert model.head.final_layer.bias[crowdpose.index("head")] == top
 
 
 def test_another_width_is_reported_shape_by_shape(official):

@@ -31,6 +31,7 @@ from hrtoolkit.parts import BaseBackbone, BaseHead, BaseNeck
 from hrtoolkit.records import Category, LabelMap, Objects, ValueMap
 from hrtoolkit.samples import BaseSamples, Input
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, ValueScheme, resolve_scheme
+from hrtoolkit.tracking.keypoints import People, VideoFrame
 from hrtoolkit.views import BaseAugmentation, BaseView, Crop
 
 from .test_configs import FROM_THE_DATA, SINGLE
@@ -303,7 +304,7 @@ def test_a_metric_finds_the_truth_perfect_and_survives_what_is_missing(role, nam
             if isinstance(best, Category):
                 best = best._replace(class_scores=np.eye(len(scheme.names))[best.label])
             try:
-                measures = [metric.measure(best, truth, scheme)] * 2
+                measures = [measure(metric, best, truth, scheme)] * 2
                 numbers = metric.score(measures, scheme)
             except (AttributeError, TypeError, ValueError, LookupError, hrtoolkit.errors.DataError):
                 continue  # of another kind of record or scheme
@@ -314,6 +315,18 @@ def test_a_metric_finds_the_truth_perfect_and_survives_what_is_missing(role, nam
             assert len(pickle.dumps(measures[0])) < 20_000
             assert all(p.dtype == np.uint8 for p in metric.draw({"all": measures}, scheme).values())
     assert tried
+
+
+def measure(metric, best, truth, scheme):
+    """The measure of a sample; for metrics of videos it is a frame of one."""
+    if not metric.videos:
+        return metric.measure(best, truth, scheme)
+    ids, ones = np.arange(1, len(truth.labels) + 1), np.ones(truth.visible.shape)
+    people = People(ids, truth.points, truth.visible > 0, head_sizes=truth.sizes)
+    with pytest.raises(hrtoolkit.errors.DataError, match="samples are pictures by themselves"):
+        metric.measure_frame(best, truth, scheme, None)
+    best = best._replace(ids=ids, point_scores=ones)
+    return metric.measure_frame(best, truth._replace(ids=ids), scheme, VideoFrame("film", 0, True, people, []))
 
 
 def test_contradictions_between_roles_are_found():

@@ -28,10 +28,12 @@ def add_data(folder: Path) -> None:
     _write_labelme(folder / "data/toy", folder / "labelme20", 20)
     _write_objects(folder / "data/toy", folder / "data/cats", ["cat"])
     _write_objects(folder / "data/toy", folder / "data/fruit", ["apple", "pear"])
+    _write_dancers(folder / "data/toy", folder / "data/dancers")
     _write_spoilt(folder / "data/toy", folder / "data/spoilt")
     _write_field(folder / "data/field")
     _write_stuff(folder / "data")
     _write_leaves(folder / "leaves")
+    _write_film(folder / "data/toy", folder)
 
 
 def add_weights(folder: Path) -> None:
@@ -63,6 +65,21 @@ def _write_classes(folder: Path) -> None:
                 shutil.copytree(folder / "data/toy_classes" / split / one, folder / "data" / data / split / name)
 
 
+def _write_film(toy_folder: Path, folder: Path) -> None:
+    """film/, frames of a camera that pans over a picture, and film.json, where the people in it are."""
+    content, people = _read_people(toy_folder, "val")
+    picture = next(one for one in content["images"] if one["id"] == people[0]["image_id"])
+    image = cv2.imread(str(toy_folder / "val2017" / picture["file_name"]))
+    (folder / "film").mkdir()
+    boxes = {}
+    for number in range(12):
+        name, shift = f"{number:03d}.png", 2 * number
+        cv2.imwrite(str(folder / "film" / name), np.roll(image, shift, axis=1))
+        here = [one["bbox"] for one in people if one["image_id"] == picture["id"]]
+        boxes[name] = [[x + shift, y, x + shift + w, y + h] for x, y, w, h in here if x + shift < image.shape[1]]
+    (folder / "film.json").write_text(json.dumps(boxes))
+
+
 def _read_people(toy_folder: Path, split: str) -> tuple[dict, list[dict]]:
     content = json.loads((toy_folder / f"annotations/person_keypoints_{split}2017.json").read_text())
     return content, [one for one in content["annotations"] if not one["iscrowd"] and one["num_keypoints"]]
@@ -86,6 +103,27 @@ def _write_objects(toy_folder: Path, out: Path, names: list[str]) -> None:
             source = toy_folder / f"{split}2017" / image["file_name"].removeprefix(f"{split}_")
             shutil.copy(source, out / "images" / image["file_name"])
         (out / f"{split}.json").write_text(json.dumps(content))
+
+
+def _write_dancers(toy_folder: Path, out: Path) -> None:
+    """The toy's people as a set of its own: body and crown in two fields, pixels from 1, no names, no areas."""
+    (out / "images").mkdir(parents=True)
+    for split in ("train", "val"):
+        content, people = _read_people(toy_folder, split)
+        content["categories"] = [{"id": 1, "name": "dancer"}]
+        dancers = []
+        for one in people:
+            points = np.reshape(one["keypoints"], (17, 3)).astype(float)
+            points[:, :2] += points[:, 2:] > 0  # counted from 1
+            crown = points[0] - [0, 4, 0] if points[0, 2] else points[0]
+            x, y, *size = one["bbox"]
+            kept = {key: one[key] for key in ("id", "image_id", "category_id")}
+            body = {"body": points[5:].ravel().tolist(), "crown": crown.tolist()}
+            dancers.append(kept | body | {"bbox": [x + 1, y + 1, *size]})
+        content["annotations"] = dancers
+        (out / f"{split}.json").write_text(json.dumps(content))
+        for image in content["images"]:
+            shutil.copy(toy_folder / f"{split}2017" / image["file_name"], out / "images")
 
 
 def _write_spoilt(toy_folder: Path, out: Path) -> None:

@@ -49,14 +49,14 @@ SETS = {
         "300,000 images, 700,000 people",
         "https://github.com/AIChallenger/AI_Challenger_2017",
         BODY,
-        "AP by areas of 0.53 of the box and by fall-offs of its own",
+        "AP by areas of 0.53 of the box and by fall-offs of its own, and the official code's mAP",
         "The original download is reported dead.",
     ),
     "posetrack18": Facts(
         "550 films, 153,615 poses",
         "https://posetrack.net",
         BODY,
-        "AP, of frames by themselves",
+        "AP, MOTA and HOTA of PoseTrack's own codes ([films](tracking.md))",
         "Ears are never labelled.",
     ),
     "humanart": Facts(
@@ -184,7 +184,8 @@ def find_configs(layout: str) -> dict[str, tuple[Config, str]]:
 def _headline(config: Config, published: dict[str, dict[str, Any]]) -> str:
     """The number that a config is best by, or else the first one, as OpenMMLab publishes it, or who else does."""
     entry = published.get("openmmlab") or next(iter(published.values()), {})
-    headline = config.val_evaluator.get("headline")
+    metrics = config.val_evaluator
+    headline = (metrics[0] if isinstance(metrics, list) else metrics).get("headline")
     return numbers_of({headline: entry[headline]} if headline in entry else entry).partition(",")[0]
 
 

@@ -1,9 +1,10 @@
 """HRNet-W32 top-down pose on AI Challenger, 256x192.
 
 Scored on validation with annotated boxes and the flip test, by areas of 0.53 of the box as CrowdPose's; AP is low
-because the fall-offs are 2 to 6 times tighter than COCO's. Trained from ImageNet weights, 64 people on each of 8 GPUs,
-Adam 5e-4. Files are OpenMMLab's aic_train.json and aic_val.json. No terms of the annotations are stated: treat them as
-research only.
+because the fall-offs are 2 to 6 times tighter than COCO's. mAP is that of the official code, which has no scores and
+compares the points that are seen; nothing is published of it. Trained from ImageNet weights, 64 people on each of 8
+GPUs, Adam 5e-4. Files are OpenMMLab's aic_train.json and aic_val.json. No terms of the annotations are stated: treat
+them as research only.
 
     python tools/train.py configs/pose/hrnet_w32_aic.py --set load_from=timm/hrnet_w32.ms_in1k
     python tools/test.py configs/pose/hrnet_w32_aic.py openmmlab --flip
@@ -37,4 +38,4 @@ val_dataloader = dict(
         image_dir="ai_challenger_keypoint_validation_20170911/keypoint_validation_images_20170911",
     ),
 )
-val_evaluator = dict(type="CrowdPoseMetric")
+val_evaluator = [dict(type="CrowdPoseMetric"), dict(type="AiChallengerMetric")]

@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `hrtoolkit test` takes."""
     options.add_config(parser)
     parser.add_argument(
-        "checkpoint", metavar="CHECKPOINT", help="file, address, or official, timm, openmmlab for published ones"
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="file, address, or official, timm, openmmlab for published ones; or a folder of predictions to score, for "
+        "benchmarks whose result files are read (PoseTrack18)",
     )
     parser.add_argument("--flip", action="store_true", help="average with the mirrored images")
     parser.add_argument("--boxes", metavar="FILE", help="detections in COCO's results format, not annotated boxes")
@@ -42,8 +45,9 @@ def run(args: argparse.Namespace) -> None:
 
     def print_numbers(metrics: dict[str, float]) -> None:
         if is_main_process():
+            width = max([10, *map(len, metrics)])
             for name, value in metrics.items():
-                print(f"{name:10} {value:.4f}")
+                print(f"{name:{width}} {value:.4f}")
             print(json.dumps(metrics), flush=True)
 
     checkpoint = options.path_argument(args.checkpoint)

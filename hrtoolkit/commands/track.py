@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="calmer keypoints: savgol for films, one-euro for cameras",
     )
     parser.add_argument(
+        "--fill", metavar="SECONDS", type=float, default=0.0, help="the longest gap that is filled; by default none"
+    )
+    parser.add_argument(
+        "--fix-sides", action="store_true", help="put left and right right where they were exchanged; it is told anyway"
+    )
+    parser.add_argument(
         "--tail",
         metavar="SECONDS",
         type=float,
@@ -91,5 +97,12 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from hrtoolkit.tracking.tracker import Tracker
 
-    tracker = Tracker(args.tracker, keep=args.keep, confirm=args.confirm, smooth=args.smooth)
+    tracker = Tracker(
+        args.tracker,
+        keep=args.keep,
+        confirm=args.confirm,
+        smooth=args.smooth,
+        fill=args.fill,
+        fix_sides=args.fix_sides,
+    )
     return predict(args, tracker, args.tail)

@@ -34,7 +34,7 @@ from hrtoolkit.data.fields import (
     find_faults,
 )
 from hrtoolkit.data.foreign import refusal, stream_coco
-from hrtoolkit.errors import DataError, shorten, suggest
+from hrtoolkit.errors import DataError, OptionError, shorten, suggest
 from hrtoolkit.findings import Findings, Level
 from hrtoolkit.masks import PackedSegmentations, inspect_segmentation
 from hrtoolkit.schemes import ClassScheme, KeypointScheme, SchemeLike, resolve_scheme
@@ -345,7 +345,7 @@ def scheme_of_categories(
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
             raise ValueError(f"the keypoints of category {category['name']!r} should be a list of names, got {names!r}")
         completes = scheme is None or (isinstance(scheme, Mapping) and "names" not in scheme)
-        stated = None if completes else resolve_scheme(scheme, KeypointScheme)
+        stated = None if completes else _state(scheme)
         if not names and stated is None:
             raise ValueError(
                 f"category {category['name']!r} lists no keypoint names; give them in the dataset's `scheme`, for "
@@ -362,13 +362,25 @@ def scheme_of_categories(
         else:
             _check_set(tuple(names), stated, whole)
             if set(names) <= set(stated.names):
-                found = _take_names(stated, names)
+                found = stated.take(names)
             else:
                 found = _scheme_of_file(category, {}, findings) if isinstance(scheme, KeypointScheme) else stated
         ids = tuple(int(one["id"]) if isinstance(one["id"], float) else one["id"] for one in categories)
         return replace(found, classes=ClassScheme(tuple(one["name"] for one in categories), ids=ids))
     except (TypeError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _state(scheme: SchemeLike | None) -> KeypointScheme:
+    """The scheme that a config states for a dataset.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return resolve_scheme(scheme, KeypointScheme)
+    except OptionError as error:
+        raise ValueError(f"the dataset's `scheme`: {error}") from None
 
 
 def _check_set(names: tuple[str, ...], stated: KeypointScheme, whole: bool) -> None:
@@ -426,27 +438,6 @@ def _read_skeleton(category: dict, findings: Findings) -> list[tuple[str, str]]:
     remedy = f"they are left out: {remedy}"
     findings.add("warning", f"{what} that join none of its {len(names)} keypoints, counted from 1", stray, remedy)
     return found
-
-
-def _take_names(scheme: KeypointScheme, names: Sequence[str]) -> KeypointScheme:
-    """A scheme of some of the names of another, in their own order."""
-    if tuple(names) == scheme.names:
-        return scheme
-    places = [scheme.names.index(name) for name in names]
-    reference = scheme.nme_reference
-    return KeypointScheme(
-        tuple(names),
-        mirrored=tuple(pair for pair in scheme.mirrored if set(pair) <= set(names)),
-        skeleton=tuple(pair for pair in scheme.skeleton if set(pair) <= set(names)),
-        palette=tuple(scheme.palette[place] for place in places),
-        sigmas=tuple(scheme.sigmas[place] for place in places) if scheme.sigmas else (),
-        upper_body=tuple(name for name in scheme.upper_body if name in names),
-        lower_body=tuple(name for name in scheme.lower_body if name in names),
-        title=scheme.title,
-        terms=scheme.terms,
-        source=scheme.source,
-        nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
-    )
 
 
 class _Table:

@@ -149,20 +149,20 @@ def _check_truth(samples: Samples, metric: Metric, finish: Callable[[Sequence[Re
     name, where = type(metric).__name__, samples.findings.where
     try:
         with np.errstate(all="ignore"):
-            score, crowded = score_truth(metric, samples, finish)
+            score, crowded, expected = score_truth(metric, samples, finish)
     except (DataError, LookupError, TypeError, ValueError) as error:  # what a protocol's code makes of faulty files
         return [Finding("stop", where, "the metric cannot score the annotations", (), 0, f"{name} says: {error}")]
-    if score is None:
+    if score is None or expected is None:
         return []
     found = Findings(where)
     what = f"images with more than {metric.most} objects to find, which is all that {name} counts"
     found.add("warning", what, crowded, "the others are never found; the metric's `most` changes that")
-    lost = abs(score - metric.perfect) / (abs(metric.perfect) or 1)
+    lost = abs(score - expected) / (abs(expected) or 1)
     if lost >= 0.001:
         finding = Finding(
             "warning" if lost < LOSS else "stop",
             where,
-            f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {metric.perfect:g}",
+            f"ground truth scored as prediction reaches {metric.headline} {score:.4f} of {expected:g}",
             (),
             0,
             f"no model can do better; {_find_reasons(samples)}",

@@ -17,6 +17,8 @@ AGAIN = "export it from there as COCO"
 JSON = {
     r'"coordinates"\s*:\s*\{': f"CreateML's format; {AGAIN} where it was labelled",
     r'"media_type"\s*:|"dm_format_version"': f"Datumaro's format; {AGAIN}",
+    r'"(keypoint|human)_annotations"\s*:': "AI Challenger's own format, in which 1 is seen, 2 hidden and 3 not "
+    "labelled; take OpenMMLab's aic_train.json and aic_val.json",
     r'^\s*\[.*"score"\s*:': "COCO's results format, what a detector found; the annotations are another file",
     r'^\s*\[.*"image_id"\s*:': "a list of annotations alone; COCO's format is an object with images and categories too",
 }

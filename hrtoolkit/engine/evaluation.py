@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from mmengine.dist import all_gather_object, broadcast_object_list, is_main_proc
 
 from hrtoolkit.errors import DataError, UserError, shorten
 from hrtoolkit.files import check_writable, explain
-from hrtoolkit.metric import Metric, Writer, score_subsets
+from hrtoolkit.metric import Metric, Writer, finish_of, measure_sample, score_subsets
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Inputs, Samples
 from hrtoolkit.schemes import KeypointScheme, convert
@@ -25,7 +25,7 @@ class Measured(NamedTuple):
     """What is kept of a sample."""
 
     sample: int
-    measures: tuple | None  # one a metric; None where nothing is known of the sample
+    measures: dict[int, Any]  # by the places of the metrics; without those that the sample does not count for
     packed: list | None  # for the result file
 
 
@@ -68,12 +68,18 @@ class Evaluation:
                 raise UserError(f"{type(self.metrics[0]).__name__} writes no result files; leave out --out")
             _check_apart(out, self.writer.folder, inputs.samples)
             check_writable(out, self.writer.folder)
-        own = inputs.samples.scheme
         # Which keypoints of the data the head does not have, bool [K]; None where it has all.
         self.unknown: np.ndarray | None = None
-        if isinstance(own, KeypointScheme) and (absent := [one for one in own.names if one not in inputs.scheme.names]):
-            self.unknown = np.isin(own.names, absent)
-            log.info("%s: not scored, for the head does not have them: %s", name, shorten(absent))
+        self.scored = inputs.scheme  # what is finished: keypoints that both have, by what is known of them in the data
+        own, heads = inputs.samples.scheme, inputs.scheme.common().names
+        if isinstance(own, KeypointScheme) and set(own.common().names) != set(heads):
+            known = np.isin(own.common().names, heads)
+            self.scored = own.take([one for one, is_known in zip(own.names, known, strict=True) if is_known])
+            self.finish = finish_of(finish, self.scored)
+            if not known.all():
+                self.unknown = ~known
+                absent = [one for one, is_known in zip(own.names, known, strict=True) if not is_known]
+                log.info("%s: not scored, for the head does not have them: %s", name, shorten(absent))
         self.unwritten: Exception | None = None  # why records could not be written
         self.measures: dict[str, dict[str, list]] = {}  # of the last evaluation, by metric and subset
         self.start()
@@ -111,7 +117,8 @@ class Evaluation:
             return
         sample, samples = self._sample, self.inputs.samples
         truth = self._known(self._truth if samples.truth_files else samples.truth(sample))
-        record = convert(self.finish(self._waiting), self.inputs.scheme, samples.scheme)
+        waiting = [convert(one, self.inputs.scheme, self.scored) for one in self._waiting]
+        record = self._fill(convert(self.finish(waiting), self.scored, samples.scheme))
         self._waiting, self._sample = [], None
         if self.watch is not None:
             self.watch(sample, record, truth)
@@ -122,12 +129,37 @@ class Evaluation:
             except (UserError, OSError) as error:  # the numbers matter more, and come first
                 log.error("%s; going on without writing", error)
                 self.unwritten = error
-        self.measured.append(Measured(sample, self._compare(record, truth), packed))
+        self.measured.append(Measured(sample, self._compare(sample, record, truth), packed))
 
-    def _compare(self, record: Record | None, truth: Record | None) -> tuple | None:
-        if truth is None:
-            return None
-        return tuple(metric.measure(record, truth, self.inputs.samples.scheme) for metric in self.metrics)
+    def _compare(self, sample: int, record: Record | None, truth: Record | None) -> dict[int, Any]:
+        return {
+            place: measure_sample(metric, self.inputs.samples, sample, record, truth)
+            for place, metric in enumerate(self.metrics)
+            if truth is not None or metric.videos
+        }
+
+    def add_results(self, records: Mapping[int, Record]) -> None:
+        """Take finished records of samples that were predicted before, in the scheme of the data.
+
+        Args:
+            records: by sample.
+        """
+        samples = self.inputs.samples
+        for sample, record in records.items():
+            truth = samples.truth(sample)
+            if self.watch is not None:
+                self.watch(sample, record, truth)
+            self.measured.append(Measured(sample, self._compare(sample, record, truth), None))
+
+    def _fill(self, record: Record) -> Record:
+        """A record whose keypoints that the head does not have lie in the middle of the others.
+
+        In the image's corner they would make people larger, and take them out of regions that are ignored.
+        """
+        if self.unknown is None or not isinstance(record, Objects) or record.points is None:
+            return record
+        middle = record.points[:, ~self.unknown].mean(axis=1, keepdims=True)
+        return record._replace(points=np.where(self.unknown[:, None], middle, record.points))
 
     def _known(self, truth: Record | None) -> Record | None:
         """Truth without keypoints that the head does not have: nobody could find them."""
@@ -149,7 +181,8 @@ class Evaluation:
         seen = {one.sample for one in self.measured}
         for sample in share:
             if sample not in seen:
-                self.measured.append(Measured(sample, self._compare(None, self._known(samples.truth(sample))), None))
+                compared = self._compare(sample, None, self._known(samples.truth(sample)))
+                self.measured.append(Measured(sample, compared, None))
 
     def score(self) -> dict[str, float]:
         """The numbers, the same in every process.
@@ -176,12 +209,12 @@ class Evaluation:
                 f"{len(measured)} measures for {len(samples)} samples: some are missing, or were measured twice"
             )
         self._packed = [entry for one in measured for entry in one.packed or ()]
-        known = {one.sample: one.measures for one in measured if one.measures is not None}
-        if not known:
-            log.warning("nothing is known of any of the %d samples: there are no numbers", len(measured))
         numbers: dict[str, float] = {}
-        for position, metric in enumerate(self.metrics if known else ()):
-            measures = {sample: of_all[position] for sample, of_all in known.items()}
+        for position, metric in enumerate(self.metrics):
+            measures = {one.sample: one.measures[position] for one in measured if position in one.measures}
+            if not measures:
+                log.warning("nothing is known of any of the %d samples: there are no numbers", len(measured))
+                break
             scores, by_subset = score_subsets(metric, samples, measures)
             if repeated := numbers.keys() & scores.keys():
                 raise DataError(f"two metrics of this config give {', '.join(sorted(repeated))}; leave one of them out")

@@ -28,6 +28,7 @@ from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import TRAINING, check_config
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
+from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.gradients import Gradients
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
@@ -35,7 +36,7 @@ from hrtoolkit.engine.optim import DeviceOptimWrapper, Precision, choose_mixed_p
 from hrtoolkit.engine.runner import Runner, log_to_file, set_aside, start_logging
 from hrtoolkit.engine.schedules import fit_schedule
 from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserError, suggest
-from hrtoolkit.files import FolderLock, check_writable, expand_path, is_exported, remove_unfinished
+from hrtoolkit.files import FolderLock, check_writable, expand_path, is_checkpoint, is_exported, remove_unfinished
 from hrtoolkit.model import Backend, Model
 from hrtoolkit.published import name_weights
 from hrtoolkit.registry import HOOKS
@@ -183,12 +184,13 @@ def test(
     backend: Backend | None = None,
     report_numbers: Callable[[dict[str, float]], None] | None = None,
 ) -> dict[str, float]:
-    """Evaluate a checkpoint on the test data, or on the validation data where a config has no other.
+    """Evaluate a checkpoint or finished predictions, on the test data, or on the validation data without them.
 
     Args:
         config: a file or what was loaded from it; it is checked whole before anything is built.
         checkpoint: a file of any known format that fits the model, or "official", "timm" or "openmmlab" for one
-            that the config publishes; or a folder that `hrtoolkit export` wrote.
+            that the config publishes; a folder that `hrtoolkit export` wrote; or a folder of result files of the
+            first metric's benchmark, which are scored as they are.
         flip: average with the mirrored images.
         pictures: folder for a few images with predictions beside the truth.
         boxes: detections to use instead of annotated boxes, the dataset's `box_file`.
@@ -214,6 +216,12 @@ def test(
     model = run.model
     # The truth of label maps is read with the images: to score it first would take as long as testing.
     run.check_data(truth=not any(samples.truth_files for samples in run.samples.values()))
+    results = _read_results(run, checkpoint)
+    if results is not None:
+        numbers = results.score()
+        if report_numbers is not None:
+            report_numbers(numbers)
+        return numbers
     if is_exported(checkpoint):
         from hrtoolkit.export.exported import check_as_made, use_exported
 
@@ -252,6 +260,22 @@ def test(
     except UserError as error:
         raise UserError(f"{error}; the numbers are {json.dumps(numbers)}") from error
     return numbers
+
+
+def _read_results(run: Run, path: str) -> Evaluation | None:
+    """What is left to score where a folder holds finished predictions of the test data; None where it holds a model.
+
+    Args:
+        run: the data and their metrics.
+        path: of the folder, or of a checkpoint.
+    """
+    names = run.names("test")
+    evaluation = run.evaluation(names[0]) if len(names) == 1 else None
+    read = evaluation.metrics[0].read if evaluation is not None else None
+    if evaluation is None or read is None or not Path(path).is_dir() or is_exported(path) or is_checkpoint(path):
+        return None
+    evaluation.add_results(read(path, evaluation.inputs.samples))
+    return evaluation
 
 
 def _place_results(run: Run, name: str, out: str | Path | None) -> str | None:

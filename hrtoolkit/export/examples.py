@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.errors import DataError
-from hrtoolkit.metric import Metric, score_subsets
+from hrtoolkit.metric import Metric, measure_sample, score_subsets
 from hrtoolkit.predict.boxes import BoxesLike, use_boxes
 from hrtoolkit.predict.sources import Readables, open_source
 from hrtoolkit.records import Objects, Record
@@ -72,7 +72,7 @@ class Examples:
                     same = (found.boxes_xyxy[:, None] == self.boxes(place)[:, :4]).all(axis=2)
                     found = found._replace(labels=self.labels(place)[same.argmax(axis=1)])
                 found = None if found is None else convert(found, scheme, samples.scheme)
-                measures[position] = metric.measure(found, truth, samples.scheme)
+                measures[position] = measure_sample(metric, samples, position, found, truth)
         return score_subsets(metric, samples, measures)[0].get(metric.headline) if measures else None
 
 

@@ -22,7 +22,7 @@ class People(NamedTuple):
 
     boxes_xyxy: ndarray  # [N, 4] float64
     points: ndarray  # [P, K, 2] float32 (x, y) in image pixels, of those P who have any; 0 where not labelled
-    visible: ndarray  # [P, K] uint8, above 0 where labelled
+    visible: ndarray  # [P, K] uint8, above 0 where labelled, 2 where seen
     has_points: ndarray | None = None  # [N] bool; None: everybody has
     areas: ndarray | None = None  # [N] float64, as annotated
     sizes: ndarray | None = None  # [N] float64 pixels, what errors are divided by
@@ -111,13 +111,15 @@ def crops_of_samples(windows_xywh: ndarray, boxes_xyxy: ndarray) -> Crops:
 def split_keypoints(keypoints: ndarray, rows: ndarray | slice = slice(None)) -> tuple[ndarray, ndarray]:
     """Take keypoints [N, K, 3] (x, y, visibility) apart: points float32 [N, K, 2], visible uint8 [N, K].
 
-    Points that are not labelled become 0: files may have NaN there, which no weight of zero would undo.
+    Visible is 0 where a point is not labelled, 1 where it is, and 2 where the file says that it is seen, too. Points
+    that are not labelled become 0: files may have NaN there, which no weight of zero would undo.
 
     Args:
         keypoints: of people.
         rows: which of the people.
     """
-    visible = (keypoints[..., 2] > 0)[rows].astype(np.uint8)
+    flags = keypoints[..., 2][rows]
+    visible = (flags > 0).astype(np.uint8) + (flags >= 2)
     points = keypoints[..., :2][rows].astype(np.float32, copy=isinstance(rows, slice))
     points[visible == 0] = 0
     return points, visible

@@ -24,6 +24,7 @@ class ObjectDict(TypedDict, total=False):
     label: str
     keypoints: dict[str, list[float]]  # x, y and score by name
     raw_keypoints: dict[str, list[float]]  # x and y by name, before they were smoothed
+    filled: bool  # true where it was not found, and is told by the frames around
     mask: dict[str, list[int] | str]  # COCO's run lengths
 
 
@@ -135,8 +136,11 @@ def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
         for one, points in zip(objects, triplets.tolist(), strict=True):
             one["keypoints"] = dict(zip(scheme.names, points, strict=True))
     if record.raw_points is not None:
-        for one, points in zip(objects, record.raw_points.astype(np.float64).tolist(), strict=True):
-            one["raw_keypoints"] = dict(zip(scheme.names, points, strict=True))
+        for place, points in enumerate(record.raw_points.astype(np.float64).tolist()):
+            if record.filled is None or not record.filled[place]:
+                objects[place]["raw_keypoints"] = dict(zip(scheme.names, points, strict=True))
+    for place in () if record.filled is None else np.flatnonzero(record.filled).tolist():
+        objects[place]["filled"] = True
     if record.masks is not None:
         for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
             one["mask"] = mask

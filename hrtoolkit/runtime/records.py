@@ -24,7 +24,7 @@ class Objects(NamedTuple):
     labels: ndarray  # [N] int64, classes of the scheme; 0 where there is one kind
     scores: ndarray | None = None  # [N], of predictions; before `finish` the scores of their boxes
     points: ndarray | None = None  # [N, K, 2] float32 (x, y)
-    visible: ndarray | None = None  # [N, K] uint8, of truth: above 0 where labelled
+    visible: ndarray | None = None  # [N, K] uint8, of truth: above 0 where labelled, 2 where said to be seen
     point_scores: ndarray | None = None  # [N, K], of predictions
     masks: Masks | None = None
     areas: ndarray | None = None  # [N] float64 square pixels, as annotated; of a prediction those of its crop
@@ -32,9 +32,8 @@ class Objects(NamedTuple):
     crowd: ndarray | None = None  # [N] bool, of truth: a region with many
     ignored: ndarray | None = None  # [N] bool, of truth: finding it or not costs nothing; crowds too
     ids: ndarray | None = None  # [N] int64 from 1, who it is through a video; -1 where nobody knows
-    raw_points: ndarray | None = (
-        None  # [N, K, 2] float32, of predictions whose points were smoothed: as they were found
-    )
+    raw_points: ndarray | None = None  # [N, K, 2] float32, of predictions: as found, where points were changed since
+    filled: ndarray | None = None  # [N] bool, of predictions: was not found, and is told by the frames around
 
     def select(self: Kind, chosen: ndarray | slice) -> Kind:
         """The objects at some positions, or where a mask [N] is true."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from hrtoolkit.errors import OptionError
+from hrtoolkit.errors import OptionError, shorten, suggest
 
 IGNORED = 255  # in label maps: a pixel that is neither learnt nor scored
 _UNKNOWN = 254  # in lookup tables only: a value that stands for nothing
@@ -63,7 +63,9 @@ class Scheme:
         partners = [name for pair in self.mirrored for name in pair]
         self._check_names("mirrored", partners)
         if twice := sorted({name for name in partners if partners.count(name) > 1}):
-            raise ValueError(f"{self.WHAT}: {twice} stand in more than one mirrored pair")
+            raise ValueError(
+                f"{self.WHAT}: {twice} stand in more than one mirrored pair; each has one partner, so leave a pair out"
+            )
         object.__setattr__(self, "ids", self.ids or tuple(range(len(self.names))))
         object.__setattr__(self, "palette", self.palette or voc_palette(len(self.names)))
         for name in ("ids", "palette"):
@@ -77,7 +79,9 @@ class Scheme:
 
     def _check_names(self, field: str, used: Sequence[str]) -> None:
         if unknown := sorted(set(used) - set(self.names)):
-            raise ValueError(f"{self.WHAT}: {field} names {unknown}, which are not among its names {list(self.names)}")
+            near = suggest(unknown[0], self.names) or "; correct them, or add them to the names"
+            names = shorten(self.names)
+            raise ValueError(f"{self.WHAT}: {field} names {unknown}, which are not among its names ({names}){near}")
 
     def flip_order(self) -> list[int]:
         """Index of the mirror partner of each name; a name without a partner is its own."""
@@ -93,6 +97,10 @@ class Scheme:
     def describe(self) -> dict[str, list]:
         """What predictions depend on, in plain values, as parts that have a scheme tell it."""
         return {"names": list(self.names), "mirrored": [list(pair) for pair in self.mirrored]}
+
+    def common(self) -> Scheme:
+        """The same outputs by the names that they have in all data sets; only keypoints may have others."""
+        return self
 
     def positions_in(self, other: Sequence[str]) -> np.ndarray:
         """Where each name stands among `other` names, int64 [K]; -1 where it does not."""
@@ -120,6 +128,8 @@ class KeypointScheme(Scheme):
             "box" for the side of the object's box. Empty where nothing is said.
         classes: the kinds of things that have these keypoints, with their ids in files; None where nobody says.
         file_names: what the data set's own files call the keypoints, in the same order; empty where that is the same.
+        common_names: pairs of a name and what other data sets call the same keypoint; where data sets meet, keypoints
+            are found by these.
         title: the data set whose keypoints these are; empty where they are somebody's own.
         terms: of use of that data set, as far as they are stated; they may reach weights that were trained on it.
         source: where names, pairs and fall-offs were taken from.
@@ -135,6 +145,7 @@ class KeypointScheme(Scheme):
     nme_reference: tuple[str, ...] | Literal["box"] = ()
     classes: ClassScheme | None = None
     file_names: tuple[str, ...] = ()
+    common_names: tuple[tuple[str, str], ...] = ()
     title: str = ""
     terms: str = ""
     source: str = ""
@@ -151,9 +162,74 @@ class KeypointScheme(Scheme):
         self._check_names("skeleton", [name for line in self.skeleton for name in line])
         self._check_names("upper_body", self.upper_body)
         self._check_names("lower_body", self.lower_body)
+        self._check_common_names()
         for name in ("sigmas", "file_names"):
             if getattr(self, name) and len(getattr(self, name)) != len(self.names):
-                raise ValueError(f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} keypoints")
+                raise ValueError(
+                    f"{self.WHAT}: {len(getattr(self, name))} {name} for {len(self.names)} keypoints; give one for "
+                    "each name, in their order"
+                )
+
+    def _check_common_names(self) -> None:
+        pairs = self.common_names
+        if not isinstance(pairs, tuple) or any(not isinstance(one, tuple) or len(one) != 2 for one in pairs):
+            raise ValueError(f"{self.WHAT}: common_names holds pairs of a name and its common one, got {pairs!r}")
+        self._check_names("common_names", [name for name, _ in pairs])
+        if twice := sorted(name for name, times in Counter(name for name, _ in pairs).items() if times > 1):
+            raise ValueError(f"{self.WHAT}: common_names names {twice} more than once")
+        renamed = dict(pairs)
+        times = Counter(renamed.get(name, name) for name in self.names)
+        for common in (name for name in times if times[name] > 1):
+            same = [name for name in self.names if renamed.get(name, name) == common]
+            raise ValueError(
+                f"{self.WHAT}: common_names makes one keypoint, {common!r}, of {same}; give each a name of its own"
+            )
+
+    def common(self) -> KeypointScheme:
+        return self._common
+
+    @cached_property
+    def _common(self) -> KeypointScheme:
+        # Kept, because every sample of another scheme asks for it.
+        if not self.common_names:
+            return self
+        renamed = dict(self.common_names)
+
+        def rename(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(renamed.get(name, name) for name in names)
+
+        reference = self.nme_reference
+        return replace(
+            self,
+            names=rename(self.names),
+            mirrored=tuple((rename(pair)[0], rename(pair)[1]) for pair in self.mirrored),
+            skeleton=tuple((rename(line)[0], rename(line)[1]) for line in self.skeleton),
+            upper_body=rename(self.upper_body),
+            lower_body=rename(self.lower_body),
+            nme_reference=reference if reference == "box" else rename(reference),
+            common_names=(),
+        )
+
+    def take(self, names: Sequence[str]) -> KeypointScheme:
+        """The scheme of some of the keypoints, in the order of `names`."""
+        if tuple(names) == self.names:
+            return self
+        places = [self.names.index(name) for name in names]
+        reference = self.nme_reference
+        return KeypointScheme(
+            tuple(names),
+            mirrored=tuple(pair for pair in self.mirrored if set(pair) <= set(names)),
+            skeleton=tuple(line for line in self.skeleton if set(line) <= set(names)),
+            palette=tuple(self.palette[place] for place in places),
+            sigmas=tuple(self.sigmas[place] for place in places) if self.sigmas else (),
+            upper_body=tuple(name for name in self.upper_body if name in names),
+            lower_body=tuple(name for name in self.lower_body if name in names),
+            nme_reference=reference if reference == "box" or set(reference) <= set(names) else (),
+            common_names=tuple(pair for pair in self.common_names if pair[0] in names),
+            title=self.title,
+            terms=self.terms,
+            source=self.source,
+        )
 
     def skeleton_indices(self) -> list[tuple[int, int]]:
         """The lines of the skeleton as pairs of indices."""

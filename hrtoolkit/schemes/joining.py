@@ -12,8 +12,9 @@ from hrtoolkit.schemes.base import KeypointScheme, Scheme
 def join_schemes(schemes: Mapping[str, Scheme]) -> Scheme:
     """The scheme whose outputs are those of all; classes, and keypoints that are the same, are as the first has them.
 
-    Names come in the order in which they appear, and what is said of them by the first that says it. OKS needs the
-    fall-off of every keypoint: where one has none, the union has none.
+    Names are those that all data sets have (`KeypointScheme.common_names`), in the order in which they appear; what is
+    said of them is what the first says that says it. OKS needs the fall-off of every keypoint: where one has none, the
+    union has none.
 
     Args:
         schemes: of data sets, by what messages call them.
@@ -25,6 +26,7 @@ def join_schemes(schemes: Mapping[str, Scheme]) -> Scheme:
     first, *others = schemes.values()
     if not isinstance(first, KeypointScheme) or all(one.names == first.names for one in others):
         return first
+    schemes = {where: one.common() for where, one in schemes.items()}
     known: dict[frozenset[str], tuple[str, str]] = {}  # by its words: a name, and who has it
     partners: dict[str, tuple[str, str]] = {}
     sigmas: dict[str, float] = {}
@@ -35,7 +37,8 @@ def join_schemes(schemes: Mapping[str, Scheme]) -> Scheme:
             if same != name:
                 raise DataError(
                     f"{who} has a keypoint {same!r} and {where} has {name!r}, which look like one: give both one name "
-                    "in their files, or by the dataset's scheme"
+                    "in their files, or in the dataset's scheme, as in "
+                    f"scheme=dict(common_names=[[{name!r}, {same!r}]])"
                 )
         for pair in scheme.mirrored:
             for name, partner in (pair, pair[::-1]):

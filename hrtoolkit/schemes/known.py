@@ -14,6 +14,7 @@ from hrtoolkit.runtime.sides import partners_by_name
 from hrtoolkit.schemes.base import IGNORED, ClassScheme, KeypointScheme, Scheme, ValueScheme
 from hrtoolkit.schemes.classes import CLASSES
 from hrtoolkit.schemes.faces import AFLW_19, COFW_29, IBUG_68, WFLW_98
+from hrtoolkit.schemes.joining import join_schemes
 from hrtoolkit.schemes.layouts import LAYOUTS
 from hrtoolkit.schemes.people import COCO, CROWDPOSE, MPII
 
@@ -31,7 +32,8 @@ KNOWN: dict[type[Scheme], dict[str, Scheme]] = {
     ValueScheme: {**VALUES},
 }
 
-# What a config may say: a known name, names, the fields of a scheme, a number of classes without names, or a scheme.
+# What a config may say: a known name, names, the fields of a scheme, the union or intersection of several, a number of
+# classes without names, or a scheme.
 SchemeLike = str | int | list | tuple | dict | Scheme
 SchemeT = TypeVar("SchemeT", bound=Scheme)
 
@@ -54,8 +56,8 @@ def resolve_scheme(value: SchemeLike | None, kind: type[SchemeT]) -> SchemeT:
     exactly the names of a known scheme, and nothing else said, are that one.
 
     Args:
-        value: a known name such as "coco", a list of names, fields of the scheme (`names` at least), a number of
-            classes that have no names, or a scheme.
+        value: a known name such as "coco", a list of names, fields of the scheme (`names` at least), `union` or
+            `intersection` with a list of several of keypoints, a number of classes that have no names, or a scheme.
         kind: `KeypointScheme`, `ClassScheme` or `ValueScheme`.
 
     Raises:
@@ -67,7 +69,7 @@ def resolve_scheme(value: SchemeLike | None, kind: type[SchemeT]) -> SchemeT:
         raise OptionError(f"there are {value.OUTPUTS} ({shorten(value.names)}), but this is for {kind.OUTPUTS}")
     try:
         found = _find(value, kind)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, DataError) as error:
         raise OptionError(str(error)) from None
     if isinstance(found, kind):
         return found
@@ -83,12 +85,34 @@ def _find(value: SchemeLike | None, kind: type[Scheme]) -> Scheme | None:
         return KNOWN[kind].get(value)
     if kind is ClassScheme and isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return ClassScheme(tuple(map(str, range(value))), numbered=True)
+    if isinstance(value, Mapping) and kind is KeypointScheme and len(value) == 1:
+        (way, several) = next(iter(value.items()))
+        if way in ("union", "intersection"):
+            return _combine(way, several)
     if isinstance(value, Mapping) and "names" in value:
         fields = [field.name for field in dataclasses.fields(kind)]
         if unknown := [name for name in value if name not in fields]:
             raise ValueError(f"{kind.WHAT}: no field is called {', '.join(unknown)}; there are {', '.join(fields)}")
         return _complete(kind, **value)
     return _complete(kind, names=value) if isinstance(value, Sequence) else None
+
+
+def _combine(way: str, several: Sequence[SchemeLike]) -> Scheme:
+    """All keypoints of several schemes, or those that all of them have, by the names that data sets have in common."""
+    if isinstance(several, str) or not isinstance(several, Sequence) or not several:
+        raise ValueError(f"scheme: {way} takes a list of schemes, got {several!r}")
+    schemes = {
+        f"{way}[{i}]" if not isinstance(one, str) else one: resolve_scheme(one, KeypointScheme)
+        for i, one in enumerate(several)
+    }
+    joined = join_schemes(schemes)
+    if way == "union":
+        return joined
+    assert isinstance(joined, KeypointScheme)
+    shared = [name for name in joined.names if all(name in one.common().names for one in schemes.values())]
+    if not shared:
+        raise ValueError(f"scheme: {', '.join(schemes)} have no keypoint in common, so there is no intersection")
+    return joined.take(shared)
 
 
 def _complete(kind: type[Scheme], names: Iterable[str], **fields: Any) -> Scheme:
@@ -139,7 +163,7 @@ def check_same(data: Scheme, head: Scheme, what: str = "the data", stated: bool 
     Raises:
         DataError: of another kind, with names that the head does not have, or with other classes.
     """
-    ours, theirs = head.names, data.names
+    ours, theirs = head.common().names, data.common().names
     if isinstance(data, ValueScheme) and isinstance(head, ValueScheme):
         for field, mine, other in (
             ("values", head.values, data.values),
@@ -174,7 +198,7 @@ def check_same(data: Scheme, head: Scheme, what: str = "the data", stated: bool 
 
 
 def convert(record: Record, source: Scheme, target: Scheme) -> Record:
-    """Turn a record of one scheme into the same record of another, by name.
+    """Turn a record of one scheme into the same record of another, by the names that all data sets have.
 
     Keypoints that the source does not have are not visible and have the score 0; classes that the target does not
     have become ignored pixels, and objects and images of such classes are not allowed.
@@ -187,6 +211,7 @@ def convert(record: Record, source: Scheme, target: Scheme) -> Record:
     Raises:
         ValueError: an object or image has a class that the target does not have.
     """
+    source, target = source.common(), target.common()
     numbered = any(isinstance(scheme, ClassScheme) and scheme.numbered for scheme in (source, target))
     if numbered or source.names == target.names:
         return record

@@ -57,6 +57,7 @@ MPII = KeypointScheme(
         "thorax", "upper_neck", "head_top", "right_wrist", "right_elbow", "right_shoulder", "left_shoulder",
         "left_elbow", "left_wrist",
     ),
+    common_names=(("upper_neck", "neck"),),  # its thorax and pelvis are nobody else's
     title="MPII",
 )  # fmt: skip
 
@@ -80,6 +81,7 @@ CROWDPOSE = KeypointScheme(
     upper_body=(
         "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "head", "neck",
     ),
+    common_names=(("head", "head_top"),),
     title="CrowdPose",
     terms="none stated in the authors' repository: treat as research only until they say more",
 )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from hrtoolkit.schemes.people import COCO
+from hrtoolkit.tracking.boxes import box_iou
 
 Kind = Literal["crossing", "occlusion", "returning", "shake"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -143,3 +144,28 @@ def _find(truth: Frame, covered: ndarray, heights: ndarray, rng: np.random.Gener
     )
     order = rng.permutation(count + len(false))
     return Frame(truth.time, *(np.concatenate(pair)[order] for pair in every))
+
+
+def find_poses(boxes: ndarray, frame: Frame, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """What a network finds that looks at crops: the person who fills a box best, or nothing to speak of.
+
+    Args:
+        boxes: [N, 4], where it looks.
+        frame: the truth.
+        rng: of everything random.
+
+    Returns:
+        points [N, 17, 2] and their scores [N, 17].
+    """
+    points = rng.uniform(boxes[:, None, :2], boxes[:, None, 2:], (len(boxes), 17, 2))
+    scores = rng.uniform(0, 0.3, (len(boxes), 17))
+    if not len(frame.boxes):
+        return points, scores
+    overlaps = box_iou(boxes[:, None], frame.boxes)
+    best, there = overlaps.argmax(axis=1), overlaps.max(axis=1) > 0.3
+    heights = (frame.boxes[:, 3] - frame.boxes[:, 1])[best, None]
+    found = frame.points[best] + rng.normal(0, 0.012, points.shape) * heights[..., None]
+    margin = 0.1 * heights[..., None]
+    inside = ((found > boxes[:, None, :2] - margin) & (found < boxes[:, None, 2:] + margin)).all(axis=-1)
+    sure = np.clip(rng.normal(0.8, 0.1, scores.shape), 0.05, 1) * np.where(inside, 1.0, 0.1)
+    return np.where(there[:, None, None], found, points), np.where(there[:, None], sure, scores)

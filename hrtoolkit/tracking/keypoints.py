@@ -38,6 +38,16 @@ class People(NamedTuple):
         return People._make(None if column is None else column[chosen] for column in self)
 
 
+class VideoFrame(NamedTuple):
+    """A frame of a video as the files of its truth have it, which is what its benchmark compares with."""
+
+    video: str  # its name
+    number: int  # of the frame in the video; frames may be missing
+    labelled: bool  # whether everybody in it is annotated
+    people: People  # of the truth, with the sizes of heads
+    regions: list[ndarray]  # to ignore, polygons [V, 2] in pixels
+
+
 class Comparison(NamedTuple):
     """The measure of a frame: G people of the truth, P predicted ones."""
 

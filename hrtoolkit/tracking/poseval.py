@@ -108,7 +108,11 @@ def mota(videos: Sequence[Sequence[Comparison]], corrected: bool = False) -> Mot
             without predictions all that is missed or false, where the original counts one miss, one false keypoint and
             one object of each.
     """
-    counts = [_follow(frames if corrected else frames[:-1], corrected) for frames in videos if len(frames)]
+    counts = [
+        _follow(frames if corrected else frames[:-1], len(frames[0].labelled), corrected)
+        for frames in videos
+        if len(frames)
+    ]
     if not counts:
         return Mota(*[np.full(1, np.nan)] * 4, *[np.zeros(0, np.int64)] * 5)
     misses, switches, false, objects, matches, distances = np.sum(counts, axis=0)
@@ -121,9 +125,8 @@ def mota(videos: Sequence[Sequence[Comparison]], corrected: bool = False) -> Mot
     return Mota(*percentages, *(count.astype(np.int64) for count in (misses, switches, false, objects, matches)))
 
 
-def _follow(frames: Sequence[Comparison], corrected: bool) -> ndarray:
+def _follow(frames: Sequence[Comparison], keypoints: int, corrected: bool) -> ndarray:
     """Counts of one video: misses, switches, false, objects, matches, and the sum of distances [6, K]."""
-    keypoints = frames[0].labelled.shape[0] if frames else 0
     counts = np.zeros((6, keypoints))
     truth_ids, people = number([frame.truth_ids for frame in frames])
     ids, _ = number([frame.ids for frame in frames])

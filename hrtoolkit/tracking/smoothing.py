@@ -139,7 +139,7 @@ def savitzky_golay(
     for start in range(begin, end, AT_ONCE):
         rows = slice(start, min(start + AT_ONCE, end))
         smoothed[rows] = _fit(values, weights, times, first[rows], last[rows], flat[rows], start, window, order)
-    return smoothed[begin:end].reshape(-1, *shape[1:])
+    return smoothed[begin:end].reshape(end - begin, *shape[1:])
 
 
 def _run_ends(seen: ndarray) -> tuple[ndarray, ndarray]:

@@ -1,16 +1,30 @@
 """Top-down human pose: COCO keypoints, MPII, and any keypoint file in COCO's format."""
 
-from hrtoolkit.tasks.pose import augmentation, checkpoints, datasets, distances, finish, metric, whole_body
+from hrtoolkit.tasks.pose import (
+    ai_challenger,
+    augmentation,
+    checkpoints,
+    datasets,
+    distances,
+    finish,
+    metric,
+    posetrack,
+    tracking,
+    whole_body,
+)
 
 __all__ = [
     "HUB_TASK",
     "OFFICIAL_PAGE",
+    "ai_challenger",
     "augmentation",
     "checkpoints",
     "datasets",
     "distances",
     "finish",
     "metric",
+    "posetrack",
+    "tracking",
     "whole_body",
 ]
 

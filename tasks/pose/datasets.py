@@ -158,9 +158,12 @@ class CocoKeypoints(KeypointSamples):
             images, owners, chosen = _leave_out_empty(images, owners, chosen, path)
         people, starts, rows = _order_people(annotations, owners, chosen, ids, len(images.ids))
         self._trained, self._apart = chosen.trained[rows], apart
+        # A part's own box is the extent of its points, and OpenMMLab leaves it so.
+        self._cut = apart and all(part.bbox == "bbox" for part in found or ())
+        self.annotation_ids = annotations.ids[rows]  # of the people
         if apart:
-            sides = geometry.to_xywh(_cut(people.boxes_xyxy, images.sizes))[:, 2:]
-            people = people._replace(sizes=sides.max(axis=1))
+            boxes = _cut(people.boxes_xyxy, images.sizes) if self._cut else people.boxes_xyxy
+            people = people._replace(sizes=geometry.to_xywh(boxes)[:, 2:].max(axis=1))
         self._regions = None if not masks else _find_regions(images, annotations, owners, rows, findings)
         learnt = self._trained if people.has_points is None else self._trained[people.has_points]
         check_symmetry(keep(people.points, learnt), keep(people.visible, learnt), completed, findings)
@@ -197,7 +200,7 @@ class CocoKeypoints(KeypointSamples):
         boxes = keep(self.people.boxes_xyxy, self._trained)
         image_wh = self.images.sizes_wh[samples]
         if self._apart:  # no official code looks at them
-            windows = geometry.to_xywh(_cut(boxes, image_wh))
+            windows = geometry.to_xywh(_cut(boxes, image_wh) if self._cut else boxes)
         else:
             windows = geometry.clip_boxes(geometry.to_xywh(boxes), image_wh)
         ones = np.broadcast_to(np.float32(1), len(positions))  # a million of them take no memory

@@ -55,6 +55,11 @@ class PoseFinish:
         self.nms_threshold = nms_threshold
         self.score = score
 
+    def of_scheme(self, scheme: KeypointScheme) -> PoseFinish:
+        """The same for people with these keypoints."""
+        options = {name: value for name, value in vars(self).items() if name != "sigmas"}
+        return PoseFinish(scheme=scheme, **options)
+
     def portable(self) -> Settings:
         """What `hrtoolkit.runtime` needs to finish records in the same way."""
         return {"type": type(self).__name__, **vars(self), "sigmas": self.sigmas.tolist()}

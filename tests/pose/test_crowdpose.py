@@ -163,7 +163,7 @@ def test_the_examples_of_the_official_code(test_data):
     assert list(numbers.values()) == pytest.approx(expected, abs=5e-7)
 
 
-def test_the_synthetic_example_of_all_subsets(test_data):
+def test_the_synthetic_example_of_all_subsets(test_data, tmp_path):
     folder = test_data / "keypoint_sets" / "metric_examples"
     names = dict(scheme="crowdpose", category="person")
     samples = load(folder, "vector8_crowd_gt.json", **names)
@@ -173,6 +173,22 @@ def test_the_synthetic_example_of_all_subsets(test_data):
         predictions.setdefault(one["image_id"], []).append((one["score"], points))
     expected = [0.696975, 0.857143, 0.857143, 0.833333, 1, 1, 1, 0.8505, 0.4252]
     assert list(score(samples, predictions).values()) == pytest.approx(expected, abs=5e-7)
+    # Whoever is labelled is not who counts: it is whom the file counts keypoints of.
+    metric, measures = CrowdPoseMetric(), {}
+    for sample, image in enumerate(samples.images.ids.tolist()):
+        truth = samples.truth(sample)
+        everybody = truth._replace(ignored=~(truth.visible > 0).any(axis=1))
+        measures[sample] = metric.measure(found(predictions.get(image, [])), everybody, samples.scheme)
+    numbers = score_subsets(metric, samples, measures)[0]
+    assert [numbers["AP"], numbers["AP50"]] == pytest.approx([0.735262, 0.875], abs=5e-7)
+    # A file of the two images of the medium subset alone.
+    content = json.loads((folder / "vector8_crowd_gt.json").read_text())
+    content["images"] = [one for one in content["images"] if one["id"] in (3, 4)]
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] in (3, 4)]
+    (tmp_path / "medium.json").write_text(json.dumps(content))
+    numbers = score(load(tmp_path, "medium.json", **names), predictions)
+    expected = [0.850495, 1, 1, 0.85, 1, 1, -1, 0.8505, -1]
+    assert list(numbers.values()) == pytest.approx(expected, abs=5e-7)
 
 
 def test_the_sample_of_the_release_is_read_without_a_warning(test_data):

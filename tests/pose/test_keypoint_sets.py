@@ -58,7 +58,8 @@ def test_keypoints_of_several_fields_follow_each_other(tmp_path):
     samples = load(tmp_path, "coco_wholebody", parts=WHOLE)
     truth = samples.truth(0)
     np.testing.assert_array_equal(truth.points[0], triplets(133)[:, :2])
-    assert truth.visible[0].tolist() == [1] * 133  # 0.04 is labelled, and not a 25th of a keypoint
+    # 0.04 is labelled, and not a 25th of a keypoint.
+    assert truth.visible[0].tolist() == [2] * 112 + [1] * 21
     assert truth.ignored.tolist() == [False, False, True]  # of whom `num_keypoints` is of the body alone
     assert len(samples.crops().samples) == 2
     assert told(samples)["annotations with visibilities other than 0, 1 and 2"] == "warning"
@@ -86,11 +87,15 @@ def test_each_hand_is_a_sample_of_its_own_in_its_own_box(tmp_path):
     np.testing.assert_array_equal(
         points, [(30, 40), (80, 65), (80, 65)]
     )  # left, right, and the right one that is valid
-    # Boxes are cut at the image's edges, with their last pixel; PCK divides by their longer side.
-    np.testing.assert_array_equal(samples.crops().windows_xywh[:2], [(20, 30, 90, 40), (70, 60, 250, 20)])
-    assert [samples.truth(i).sizes.tolist() for i in range(3)] == [[90], [250], [250]]
+    # Boxes of parts are not cut at the image's edges, others are; PCK divides by their longer side.
+    np.testing.assert_array_equal(samples.crops().windows_xywh[:2], [(20, 30, 90, 40), (70, 60, 300, 20)])
+    assert [samples.truth(i).sizes.tolist() for i in range(3)] == [[90], [300], [300]]
     with pytest.raises(OptionError, match="apart goes without box_file"):
         load(tmp_path, "coco_wholebody_hand", parts=HANDS, apart=True, box_file="boxes.json")
+    write(tmp_path, [dict(keypoints=flat(21), bbox=[70, 60, 300, 20])], LAYOUTS["onehand10k"].names)
+    samples = load(tmp_path, "onehand10k", apart=True)
+    np.testing.assert_array_equal(samples.crops().windows_xywh, [(70, 60, 250, 20)])
+    assert samples.truth(0).sizes.tolist() == [250]
 
 
 def test_faces_start_from_their_box_and_divide_by_the_outer_eye_corners(tmp_path):

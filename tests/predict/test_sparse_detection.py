@@ -10,7 +10,7 @@ from hrtoolkit.records import Objects
 from hrtoolkit.runtime.boxes import Boxes
 from hrtoolkit.runtime.sources import Picture
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.toy.films import HEIGHT, WIDTH, make_film
+from hrtoolkit.toy.films import HEIGHT, WIDTH, find_poses, make_film
 from hrtoolkit.tracking.boxes import box_iou, enclose
 from hrtoolkit.tracking.people import measure_people, people_clear
 from hrtoolkit.tracking.tracker import Tracker
@@ -19,20 +19,12 @@ IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 EVERYBODY = np.ones((1, 17), bool)
 
 
-def find_poses(boxes, frame, rng):
-    """What a network of crops finds: the person that fills a box best, or nothing to speak of."""
-    overlaps = box_iou(boxes.boxes_xyxy[:, None], frame.boxes) if len(frame.boxes) else np.zeros((len(boxes.scores), 1))
-    best = overlaps.argmax(axis=1)
-    there = overlaps.max(axis=1) > 0.3
-    points = np.zeros((len(best), 17, 2))
-    scores = rng.uniform(0, 0.2, (len(best), 17))
-    if len(frame.boxes):
-        heights = (frame.boxes[:, 3] - frame.boxes[:, 1])[best, None, None]
-        points = frame.points[best] + 0.008 * heights * rng.normal(size=(len(best), 17, 2))
-        scores = np.where(there[:, None], 0.8, scores)
+def look(boxes, frame, rng):
+    """What is found in boxes."""
+    points, scores = find_poses(boxes.boxes_xyxy, frame, rng)
     return Objects(
         boxes.boxes_xyxy,
-        np.zeros(len(best), np.int64),
+        np.zeros(len(points), np.int64),
         boxes.scores * scores.mean(axis=1),
         points.astype(np.float32),
         point_scores=scores,
@@ -56,7 +48,7 @@ class Film:
             picture = Picture(Source("film", None, index, frame.time), IMAGE)
             boxes = self.detector(index, picture)
             self.boxes.append(boxes)
-            record = self.detector.see(find_poses(boxes, frame, rng))
+            record = self.detector.see(look(boxes, frame, rng))
             yield Prediction(picture.source, record, COCO, picture.image)
 
 
@@ -98,7 +90,7 @@ def test_it_is_called_every_nth_frame_and_boxes_move_with_people_between():
         assert boxes.scores == [1.0]  # a detector's, also between: it does not shrink from frame to frame
         middle = (boxes.boxes_xyxy[0, :2] + boxes.boxes_xyxy[0, 2:]) / 2
         extent = enclose(frame.points, EVERYBODY)[0]
-        np.testing.assert_allclose(middle, (extent[:2] + extent[2:]) / 2, atol=8)
+        np.testing.assert_allclose(middle, (extent[:2] + extent[2:]) / 2, atol=15)
         assert len(one.record.points) == 1
 
 
@@ -143,13 +135,13 @@ def test_auto_measures_both_networks_and_says_so(caplog):
     film = Film(*[alone()] * 2, "auto")
     film.detect, slow = film.detect, 0.004
 
-    def look(index, picture):
+    def slowly(index, picture):
         import time
 
         time.sleep(slow)
         return Film.detect(film, index, picture)
 
-    film.detector.detect = look
+    film.detector.detect = slowly
     list(film)
     assert "the detector looks at every" in caplog.text and film.calls[:5] == [0, 1, 2, 3, 4]
     assert film.detector.every > 1

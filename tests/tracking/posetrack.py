@@ -63,6 +63,47 @@ def read_file(truth_path, found_path):
         yield *sides, [np.stack(region, axis=-1) for region in zip(xs, ys, strict=True)], image["is_labeled"]
 
 
+def write_truth(folder, name, frames, number=1):
+    """Write a sequence of `vectors.json` as PoseTrack18's file of truth; the video is called `video_of(name)`."""
+    video = video_of(name)
+    images, annotations = [], []
+    for place, frame in enumerate(frames):
+        image = dict(id=10**10 + int(video[:6]) * 10**4 + place, file_name=f"images/val/{video}/{place:06d}.jpg")
+        xs, ys = ([[point[axis] for point in region] for region in frame.get("regions", ())] for axis in (0, 1))
+        image |= dict(is_labeled=frame["labelled"], ignore_regions_x=xs, ignore_regions_y=ys, width=400, height=300)
+        images.append(image)
+        for row, person in enumerate(frame["truth"]):
+            keypoints, low, high = to_keypoints(person)
+            sides = [max(b - a, 1) for a, b in zip(low, high, strict=True)]
+            box = [a - 0.15 * side for a, side in zip(low, sides, strict=True)] + [1.3 * side for side in sides]
+            annotation = dict(image_id=image["id"], id=image["id"] * 100 + row, track_id=person["id"], category_id=1)
+            annotations.append(annotation | dict(keypoints=keypoints, bbox=box, bbox_head=person["head"], scores=[]))
+    return write_file(folder / f"{video}.json", images, annotations)
+
+
+def write_file(path, images, annotations):
+    """Write a file of truth or predictions."""
+    categories = [dict(id=1, name="person", supercategory="person", keypoints=FILE_NAMES)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(images=images, annotations=annotations, categories=categories)))
+    return path
+
+
+def video_of(name):
+    return f"{name}_mpii_test"
+
+
+def to_keypoints(person):
+    """The file's triplets of somebody of `vectors.json`, and their extent."""
+    given = dict(zip(NAMES, np.reshape(person["points"], (15, 2)).tolist(), strict=True))
+    points = [
+        [value / 4 for value in given[name]] if None not in given.get(name, [None]) else None for name in FILE_NAMES
+    ]
+    there = [point for point in points if point is not None] or [[0.0, 0.0]]
+    low, high = ([pick(values) for values in zip(*there, strict=True)] for pick in (min, max))
+    return [value for point in points for value in ([0, 0, 0] if point is None else [*point, 1])], low, high
+
+
 def assert_equal(values, expected, tolerance=1e-9):
     """Numbers agree; null stands for NaN."""
     np.testing.assert_allclose(values, np.array(expected, np.float64), rtol=0, atol=tolerance)

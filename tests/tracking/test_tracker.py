@@ -76,7 +76,7 @@ def test_it_is_late_by_as_many_frames_as_it_needs(found):
             asked.append(one.source.frame)
             yield one
 
-    for options, late in (({}, 1), ({"confirm": 4}, 4), ({"smooth": "savgol"}, 6)):
+    for options, late in (({}, 1), ({"confirm": 4}, 4), ({"smooth": "savgol"}, 7), ({"smooth": "one-euro"}, 1)):
         asked.clear()
         first = next(Tracker(**options)(watched()))
         assert first.source.frame == 0 and asked == list(range(late + 1))
