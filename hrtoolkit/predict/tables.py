@@ -14,6 +14,7 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.predict.coco import write_coco, write_coco_vid
 from hrtoolkit.predict.individuals import write_deeplabcut, write_openpose
 from hrtoolkit.predict.labelling import write_label_studio, write_yolo
+from hrtoolkit.predict.posetrack import write_posetrack
 from hrtoolkit.predict.tracks import write_tracks
 from hrtoolkit.schemes import Scheme
 
@@ -138,6 +139,7 @@ FORMATS = {
     "coco-vid": Format(f"{NAME}.coco-vid.json", write_coco_vid),
     "openpose": Format("openpose", write_openpose),
     "deeplabcut": Format("deeplabcut", write_deeplabcut),
+    "posetrack": Format("posetrack", write_posetrack),
     "tracks": Format("tracks.json", write_tracks),
     "yolo": Format("yolo", write_yolo),
     "label-studio": Format(f"{NAME}.label-studio.json", write_label_studio),
