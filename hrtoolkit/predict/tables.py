@@ -38,6 +38,7 @@ COLUMNS: dict[str, type] = {
     "keypoint_score": float,
     "raw_x": float,
     "raw_y": float,
+    "filled": bool,
     "pixels": int,
 }
 
@@ -68,6 +69,8 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
                 "label": thing.get("label"),
                 "score": thing["score"],
             }
+            if "id" in thing:
+                row["filled"] = thing.get("filled", False)
             row |= dict(zip(("x1", "y1", "x2", "y2"), thing["box_xyxy"], strict=True))
             if "keypoints" not in thing:
                 yield row
@@ -106,7 +109,7 @@ def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> No
         from pyarrow import parquet
     except ImportError:
         raise UserError("parquet needs pyarrow: pip install 'hrtoolkit[tables]'") from None
-    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     with write_atomically(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
         all_rows = rows(predictions)

@@ -94,6 +94,22 @@ def test_csv_has_a_row_a_keypoint_with_what_was_found_before_it_was_smoothed(fou
     np.testing.assert_array_equal(raw, np.concatenate([one.record.raw_points.reshape(-1, 2) for one in found]))
 
 
+def test_who_was_filled_is_in_the_tables(tmp_path):
+    truth = make_film("crossing", seconds=1)[0]
+    empty = truth[10]._replace(**{name: getattr(truth[10], name)[:0] for name in truth[10]._fields[1:]})
+    results = list(Tracker(fill=0.5)(predictions([*truth[:10], empty, *truth[11:]])))
+    save = ["csv", "coco-vid"]
+    write(tmp_path, results, SCHEME, pictures=False, save=save)
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = [(int(row["frame"]), row["filled"], row["raw_x"]) for row in csv.DictReader(file)]
+    filled = sum(one.record.filled.sum() for one in results if one.record.filled is not None)
+    assert filled > 1 and [row[1] for row in rows].count("True") == 17 * filled
+    assert {told for frame, told, _ in rows if frame == 10} == {"True"}
+    assert all(not raw for _, told, raw in rows if told == "True")
+    content = json.loads((tmp_path / "predictions.coco-vid.json").read_text())
+    assert sum("filled" in one for one in content["annotations"]) == filled
+
+
 def test_pandas_reads_csv_and_deeplabcut(found, folder):
     pandas = pytest.importorskip("pandas")
     check(found, *from_rows(pandas.read_csv(folder / "predictions.csv").to_dict("records")))
