@@ -60,8 +60,8 @@ def add_prediction(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         metavar="FORMAT",
         nargs="+",
         default=[],
-        help="csv, parquet, json, coco, coco-vid, openpose, deeplabcut, tracks, yolo, label-studio, labels, values, "
-        "masks",
+        help="csv, parquet, json, coco, coco-vid, openpose, deeplabcut, posetrack, tracks, yolo, label-studio, labels, "
+        "values, masks",
     )
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--show", action="store_true", help="show pictures in a window as they are done; q stops")

@@ -128,6 +128,8 @@ def _annotation(number: int, image_id: int, thing: dict, classes: dict[str, int]
         annotation["keypoints"] = [value for x, y, score in points for value in (x, y, visibility(score))]
         annotation["keypoint_scores"] = [score for _, _, score in points]
         annotation["num_keypoints"] = len(points)
+    if "filled" in thing:
+        annotation["filled"] = True
     if "mask" in thing:
         annotation["segmentation"] = thing["mask"]
     return annotation

@@ -14,6 +14,7 @@ from hrtoolkit.files import write_atomically
 from hrtoolkit.predict.coco import write_coco, write_coco_vid
 from hrtoolkit.predict.individuals import write_deeplabcut, write_openpose
 from hrtoolkit.predict.labelling import write_label_studio, write_yolo
+from hrtoolkit.predict.posetrack import write_posetrack
 from hrtoolkit.predict.tracks import write_tracks
 from hrtoolkit.schemes import Scheme
 
@@ -67,8 +68,9 @@ def rows(predictions: Iterable[dict]) -> Iterator[dict]:
                 "id": thing.get("id"),
                 "label": thing.get("label"),
                 "score": thing["score"],
-                "filled": thing.get("filled"),
             }
+            if "id" in thing:
+                row["filled"] = thing.get("filled", False)
             row |= dict(zip(("x1", "y1", "x2", "y2"), thing["box_xyxy"], strict=True))
             if "keypoints" not in thing:
                 yield row
@@ -140,6 +142,7 @@ FORMATS = {
     "coco-vid": Format(f"{NAME}.coco-vid.json", write_coco_vid),
     "openpose": Format("openpose", write_openpose),
     "deeplabcut": Format("deeplabcut", write_deeplabcut),
+    "posetrack": Format("posetrack", write_posetrack),
     "tracks": Format("tracks.json", write_tracks),
     "yolo": Format("yolo", write_yolo),
     "label-studio": Format(f"{NAME}.label-studio.json", write_label_studio),

@@ -100,9 +100,9 @@ class _Track:
 def write_tracks(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     """A list of the ids of each video: when each is there, its gaps and mean score, and where to look for exchanges.
 
-    `gaps` are first and last frames in which somebody is not found. `exchanges` are moments at which two overlap, and
-    one of them goes on with another speed or size. `why` has what was found: the `overlap` (IoU), a jump of `speed` (in
-    lengths of the box a second), or of `size` (how many times).
+    `gaps` are first and last frames in which somebody is not found, whether they were filled or not. `exchanges` are
+    moments at which two overlap, and one of them goes on with another speed or size. `why` has what was found: the
+    `overlap` (IoU), a jump of `speed` (in lengths of the box a second), or of `size` (how many times).
 
     Args:
         path: of the json file.
@@ -129,8 +129,8 @@ def _sum_up(source: str, frames: Iterable[dict]) -> dict[str, Any]:
     for one in frames:
         if "frame" not in one:
             raise UserError(f"{source}: a picture, where tracks.json has videos; save another format")
-        known = [thing for thing in one["objects"] if "id" in thing]
-        count, nameless = count + 1, nameless + len(one["objects"]) - len(known)
+        known = [thing for thing in one["objects"] if "id" in thing and "filled" not in thing]
+        count, nameless = count + 1, nameless + sum("id" not in thing for thing in one["objects"])
         for thing, seen in zip(known, _look(one, known), strict=True):
             number = thing["id"]
             track = tracks.setdefault(number, _Track(seen, seen))

@@ -13,6 +13,7 @@ from hrtoolkit.predict import Prediction, Source, individuals
 from hrtoolkit.predict.tables import FORMATS
 from hrtoolkit.schemes.people import COCO as SCHEME
 from hrtoolkit.toy.films import make_film
+from hrtoolkit.tracking.posetrack_files import NAMES as NAMES_THERE
 from hrtoolkit.tracking.tracker import Tracker
 
 from ..importers.importing import Read
@@ -91,6 +92,22 @@ def test_csv_has_a_row_a_keypoint_with_what_was_found_before_it_was_smoothed(fou
     check(found, *from_rows(rows))
     raw = np.array([(float(row["raw_x"]), float(row["raw_y"])) for row in rows])
     np.testing.assert_array_equal(raw, np.concatenate([one.record.raw_points.reshape(-1, 2) for one in found]))
+
+
+def test_who_was_filled_is_in_the_tables(tmp_path):
+    truth = make_film("crossing", seconds=1)[0]
+    empty = truth[10]._replace(**{name: getattr(truth[10], name)[:0] for name in truth[10]._fields[1:]})
+    results = list(Tracker(fill=0.5)(predictions([*truth[:10], empty, *truth[11:]])))
+    save = ["csv", "coco-vid"]
+    write(tmp_path, results, SCHEME, pictures=False, save=save)
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = [(int(row["frame"]), row["filled"], row["raw_x"]) for row in csv.DictReader(file)]
+    filled = sum(one.record.filled.sum() for one in results if one.record.filled is not None)
+    assert filled > 1 and [row[1] for row in rows].count("True") == 17 * filled
+    assert {told for frame, told, _ in rows if frame == 10} == {"True"}
+    assert all(not raw for _, told, raw in rows if told == "True")
+    content = json.loads((tmp_path / "predictions.coco-vid.json").read_text())
+    assert sum("filled" in one for one in content["annotations"]) == filled
 
 
 def test_pandas_reads_csv_and_deeplabcut(found, folder):
@@ -200,6 +217,50 @@ def test_deeplabcut_tables_become_labels(found, folder, tmp_path):
     check(found, named, nameless)
 
 
+def test_posetrack_has_every_frame_in_its_order(found, folder):
+    named, nameless = {}, defaultdict(list)
+    there = [SCHEME.names.index(name) for name in SCHEME.names if name in NAMES_THERE and not name.endswith("ear")]
+    for source, file in zip(NAMES, ("a.json", "b.json"), strict=True):
+        content = json.loads((folder / "posetrack" / file).read_text())
+        assert [one["file_name"] for one in content["images"]] == [f"images/{file[0]}/{n:06d}.jpg" for n in range(60)]
+        places = {one["id"]: place for place, one in enumerate(content["images"])}
+        last = max(number for name, _, number in expected(found)[0] if name == source)
+        order = [content["categories"][0]["keypoints"].index(SCHEME.names[place]) for place in there]
+        for one in content["annotations"]:
+            points = np.full((17, 2), np.nan)
+            points[there] = np.reshape(one["keypoints"], (17, 3))[order, :2]
+            if one["track_id"] > last:
+                nameless[source, places[one["image_id"]]].append(points)
+            else:
+                named[source, places[one["image_id"]], one["track_id"]] = points
+    assert len(there) == 13
+    without = [place for place in range(17) if place not in there]
+    cut = []
+    for one in found:
+        points = one.record.points.copy()
+        points[:, without] = np.nan
+        cut.append(Prediction(one.source, one.record._replace(points=points), SCHEME, one.image))
+    check(cut, named, nameless)
+
+
+def test_posetrack_names_pictures_as_they_are_called(found, tmp_path):
+    source = Source("train/000342_mpii_test", "/data/train/000342_mpii_test/000007.jpg", 0, 0.0)
+    one = Prediction(source, found[0].record, SCHEME, found[0].image)
+    write(tmp_path, [one], SCHEME, pictures=False, save=["posetrack"])
+    (image,) = json.loads((tmp_path / "posetrack/000342_mpii_test.json").read_text())["images"]
+    assert image["file_name"] == "images/000342_mpii_test/000007.jpg" and image["id"] == 10003420007
+
+
+def test_two_videos_of_one_name_have_no_posetrack_files(found, tmp_path):
+    both = [
+        Prediction(one.source._replace(name=name), one.record, SCHEME, one.image)
+        for name in ("a.mp4", "b/a.avi")
+        for one in found[:2]
+    ]
+    with pytest.raises(UserError, match=r"one file a\.json for a\.mp4 and b/a\.avi"):
+        write(tmp_path, both, SCHEME, pictures=False, save=["posetrack"])
+
+
 def test_tracks_say_when_everybody_is_there(found, folder):
     videos = json.loads((folder / "tracks.json").read_text())["videos"]
     named, nameless = expected(found)
@@ -214,7 +275,7 @@ def test_tracks_say_when_everybody_is_there(found, folder):
             assert track["seconds"] == pytest.approx((frames[-1] - frames[0]) / 30, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["coco-vid", "deeplabcut", "tracks"])
+@pytest.mark.parametrize("name", ["coco-vid", "deeplabcut", "posetrack", "tracks"])
 def test_formats_of_videos_refuse_pictures(tmp_path, name):
     with pytest.raises(UserError, match=r"a\.jpg: a picture, where .* videos"):
         write(tmp_path, [people(Source("a.jpg"))], save=[name])

@@ -71,7 +71,7 @@ def test_a_corrected_folder_is_one_that_was_right_from_the_start(tmp_path, kind)
     write(tmp_path / "wrong", predictions(source, 3), COCO, save=SAVE, tail=0.3)
     right, wrong = read(tmp_path / "right"), read(tmp_path / "wrong")
     differ = {name.split("/")[0] for name in right if right[name] != wrong[name]}
-    others = {"pictures", "openpose", "deeplabcut", "tracks.json"}
+    others = {"pictures", "openpose", "deeplabcut", "posetrack", "tracks.json"}
     # YOLO's texts and COCO's have no ids.
     assert differ == others | {f"predictions.{one}" for one in ("jsonl", "json", "csv", "coco-vid.json")}
     done = edit_ids(tmp_path / "wrong", "3:swap(1,2)")

@@ -81,6 +81,14 @@ def test_times_that_stand_still_are_no_speed(tmp_path):
     assert sum_up(tmp_path, still)[0]["exchanges"] == []
 
 
+def test_a_gap_that_was_filled_is_one(tmp_path):
+    frames = [frame(number, {1: (100 + number, 200)}) for number in range(9)]
+    for one in frames[3:6]:
+        one["objects"][0]["filled"] = True
+    video = sum_up(tmp_path, frames)[0]
+    assert video["tracks"][0]["gaps"] == [[3, 5]] and video["tracks"][0]["frames"] == 6 and video["without_id"] == 0
+
+
 def test_each_video_has_its_own_ids(tmp_path):
     frames = [frame(n, {1: (100, 200)}, source) for source in ("a.mp4", "b.mp4") for n in range(2)]
     assert [[t["frames"] for t in one["tracks"]] for one in sum_up(tmp_path, frames)] == [[2], [2]]

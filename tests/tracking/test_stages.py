@@ -66,7 +66,7 @@ def test_short_gaps_are_filled_and_marked_and_long_ones_are_not():
         assert one["filled"] is True and one["id"] == 1
     assert "filled" not in results[9].to_dict()["objects"][0]
     flags = {row["frame"]: row["filled"] for row in rows(one.to_dict() for one in results)}
-    assert flags[9] is None and all(flags[number] is True for number in filled)
+    assert flags[9] is False and all(flags[number] is True for number in filled)
 
 
 @pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
