@@ -488,5 +488,7 @@ def _parts(number: str, values: ndarray, names: Sequence[str]) -> dict[str, floa
 def _check_options(tracker: Tracker | None, joint_score: float | str = 0.0) -> None:
     if tracker is not None and tracker.method == "botsort":
         raise OptionError("tracker.method is 'botsort', which looks at pictures; a metric has none: take another one")
+    if tracker is not None and tracker.fill:
+        raise OptionError(f"tracker.fill is {tracker.fill}: people who were not found are not scored; leave it out")
     if joint_score != "best" and not (isinstance(joint_score, int | float) and 0 <= joint_score <= 1):
         raise OptionError(f"joint_score is {joint_score!r}, expected a number from 0 to 1")

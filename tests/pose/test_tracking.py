@@ -308,6 +308,11 @@ def test_a_tracker_that_looks_at_pictures_is_refused():
         PoseTrackHOTA(tracker=Tracker("botsort"))
 
 
+def test_a_tracker_that_adds_people_is_refused():
+    with pytest.raises(OptionError, match=r"tracker.fill is 0\.5"):
+        PoseTrackHOTA(tracker=Tracker(fill=0.5))
+
+
 # --- the least score of a keypoint ---
 
 
