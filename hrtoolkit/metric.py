@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -12,9 +12,7 @@ from hrtoolkit.errors import Moved
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.samples import Samples
 from hrtoolkit.schemes import Scheme
-
-if TYPE_CHECKING:
-    from hrtoolkit.tracking.keypoints import VideoFrame
+from hrtoolkit.tracking.keypoints import VideoFrame
 
 Truth = TypeVar("Truth", bound=Record, contravariant=True)  # the kind of record that a metric measures
 Named = TypeVar("Named", bound=Scheme, contravariant=True)  # and of its scheme
@@ -141,10 +139,12 @@ class BaseMetric(Generic[Measure]):
     read: Callable[[str, Samples], Mapping[int, Record]] | None = None
     videos: bool = False
 
-    def measure_frame(self, prediction: Any, truth: Any, scheme: Any, frame: VideoFrame | None) -> Measure:
+    def measure_frame(
+        self, prediction: Record | None, truth: Record | None, scheme: Scheme, frame: VideoFrame | None
+    ) -> Measure:
         raise NotImplementedError
 
-    def expect(self, measures: list[Measure], scheme: Any) -> float | None:
+    def expect(self: Metric[Truth, Named, Measure], measures: list[Measure], scheme: Named) -> float | None:
         return self.perfect
 
     def score_subset(self: Metric[Truth, Named, Measure], measures: list[Measure], scheme: Named) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy import ndarray
@@ -23,10 +23,8 @@ from hrtoolkit.frames import Frame, Size, to_input
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.schemes import Scheme, convert
 from hrtoolkit.threads import in_threads
+from hrtoolkit.tracking.keypoints import VideoFrame
 from hrtoolkit.views import Augmentation, Crop, View
-
-if TYPE_CHECKING:
-    from hrtoolkit.tracking.keypoints import VideoFrame
 
 
 class Images(NamedTuple):

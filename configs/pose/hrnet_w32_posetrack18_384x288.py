@@ -8,7 +8,7 @@ finds the least score, on train, to be set as val_evaluator.1.joint_score.
 
 Trained from COCO's weights, 64 people on each of 8 GPUs, Adam 5e-4, 20 epochs; ears have channels and no labels, and
 so no loss. Files are OpenMMLab's posetrack18_train.json and posetrack18_val.json; the latter has 170 videos in version
-0.45 of the labels and 74 in 0.2. The terms of the data could not be read, as its site is away: weights share the doubt.
+0.45 of the labels and 74 in 0.2. The data's terms are on its own page, which was away: weights share the doubt.
 
     python tools/train.py configs/pose/hrnet_w32_posetrack18_384x288.py \\
         --set load_from=pose/hrnet_w32_coco_384x288@openmmlab

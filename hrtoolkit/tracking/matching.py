@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy import ndarray
-from scipy.optimize import linear_sum_assignment
 
 from hrtoolkit.errors import DataError
 
@@ -29,6 +28,8 @@ def match(similarities: ndarray, least: float) -> tuple[ndarray, ndarray]:
     if allowed.sum(axis=0).max(initial=0) <= 1 and allowed.sum(axis=1).max(initial=0) <= 1:
         rows, columns = np.nonzero(allowed)
         return rows, columns
+    from scipy.optimize import linear_sum_assignment  # slow to import, and data sets import this module
+
     rows, columns = linear_sum_assignment(np.where(allowed, similarities, 0.0), maximize=True)
     kept = allowed[rows, columns]
     return rows[kept], columns[kept]

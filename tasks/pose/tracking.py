@@ -16,13 +16,13 @@ from numpy import ndarray
 from hrtoolkit.errors import DataError, OptionError
 from hrtoolkit.metric import BaseMetric
 from hrtoolkit.ranges import Positive, Share
-from hrtoolkit.records import Objects
+from hrtoolkit.records import Objects, Record
 from hrtoolkit.registry import METRICS, TRACKERS
 from hrtoolkit.runtime import records
 from hrtoolkit.runtime.oks import oks_between
 from hrtoolkit.runtime.prediction import Prediction
 from hrtoolkit.runtime.sources import Source
-from hrtoolkit.schemes import KeypointScheme
+from hrtoolkit.schemes import KeypointScheme, Scheme
 from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.tasks.pose.posetrack import read_results
 from hrtoolkit.tracking.boxes import box_iou
@@ -68,16 +68,21 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
     frame_rate: float = 30.0
 
     def measure(self, prediction: Objects | None, truth: Objects, scheme: KeypointScheme) -> FrameMeasure:
-        raise DataError(
+        raise DataError(self._no_videos())
+
+    def _no_videos(self) -> str:
+        return (
             f"{type(self).__name__} follows people through videos, and these samples are pictures by themselves; take "
             "a dataset of videos, such as PoseTrack18"
         )
 
     def measure_frame(
-        self, prediction: Objects | None, truth: Objects | None, scheme: KeypointScheme, frame: VideoFrame | None
+        self, prediction: Record | None, truth: Record | None, scheme: Scheme, frame: VideoFrame | None
     ) -> FrameMeasure:
         if frame is None:
-            return self.measure(prediction, truth, scheme)  # type: ignore[arg-type]  # says what is missing
+            raise DataError(self._no_videos())
+        assert prediction is None or isinstance(prediction, Objects), "keypoints are scored"
+        assert truth is None or isinstance(truth, Objects)
         if prediction is not None:
             prediction = prediction._replace(areas=None, masks=None, raw_points=None)
         return FrameMeasure(frame, prediction, truth)
