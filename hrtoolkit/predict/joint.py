@@ -15,8 +15,9 @@ from hrtoolkit.model import Model
 from hrtoolkit.predict.boxes import Boxes, BoxesLike, check_inside
 from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
-from hrtoolkit.predict.predictor import CROPS, Predictor, Summary, load_network, write_predictions
+from hrtoolkit.predict.predictor import CROPS, Predictor, load_network
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source
+from hrtoolkit.predict.writing import Summary, write_predictions
 from hrtoolkit.records import Objects, Record
 from hrtoolkit.runtime.geometry import to_xywh
 from hrtoolkit.runtime.joint import BaseJointPredictor

@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import torch
 from mmengine import Config
 from numpy import ndarray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hrtoolkit.build import build_model
 from hrtoolkit.checkpoint_files import read_checkpoint
@@ -24,7 +22,7 @@ from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
-from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
+from hrtoolkit.errors import CheckpointError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint, is_exported, list_shipped
 from hrtoolkit.model import UNNAMED, Backend, Branch, Model
 from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
@@ -33,6 +31,7 @@ from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source, skip_films
 from hrtoolkit.predict.sparse_detection import SparseDetector
+from hrtoolkit.predict.writing import Summary, write_predictions
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
 from hrtoolkit.records import Objects, Record
@@ -55,7 +54,6 @@ LARGEST_BATCH = 64  # that "auto" tries
 LONG_SECONDS = 1  # of a batch: a larger one gains nothing more
 WORTH_IT = 0.95  # a larger batch has to take less than this share of the time an input
 TURNS = 3  # that each size is timed
-Found = TypeVar("Found")  # of a picture
 
 
 def load(
@@ -224,22 +222,6 @@ def _read_model(model: str | Path | Config, checkpoint: str | Path | None) -> tu
         model = find_folder(model)
     content = read_checkpoint(model)
     return own_config(content, str(model)), content, str(model)
-
-
-class Summary(NamedTuple):
-    """What a run has done."""
-
-    predicted: int  # pictures or frames
-    earlier: int  # sources that an earlier run had finished
-    failed: list[tuple[Source, UserError]]  # what could not be read
-    files: list[Path]  # that hold the predictions
-
-    def __str__(self) -> str:
-        there = f", {self.earlier} sources were there already" if self.earlier else ""
-        lines = [f"{self.predicted} predicted{there}", *(f"  {file}" for file in self.files)]
-        if self.failed:
-            lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
-        return "\n".join(lines)
 
 
 class Predictor:
@@ -490,61 +472,3 @@ class Predictor:
         started = time.perf_counter()
         self.look_at(inputs)  # ends with arrays on the CPU: nothing is left to wait for
         return (time.perf_counter() - started) / len(inputs)
-
-
-def write_predictions(
-    found: Iterator[Mapping[str, Prediction]],
-    outputs: Mapping[str, Output],
-    failed: list[tuple[Source, UserError]],
-    total: int | None,
-    watch: Callable[[Prediction], None] | None = None,
-) -> Summary:
-    """Write what is found of each picture, by branch, and close the folders.
-
-    Args:
-        found: of one picture after another; nobody has asked for it yet.
-        outputs: the folder of each branch.
-        failed: grows while pictures are read.
-        total: how many pictures there are, where that is known.
-        watch: is given every prediction.
-
-    Raises:
-        UserError: nothing could be read, or a folder cannot be written.
-    """
-    earlier, count = min(len(output.done) for output in outputs.values()), 0
-    try:
-        for predictions in _show_progress(found, total):
-            for name, prediction in predictions.items():
-                if prediction.source.name not in outputs[name].done:  # a run may have stopped between two branches
-                    outputs[name].add(prediction)
-                if watch is not None:
-                    watch(prediction)
-            count += 1
-        files = [file for output in outputs.values() for file in output.finish()]
-    finally:
-        for output in outputs.values():
-            output.close()
-    if failed and not count and not earlier:
-        raise DataError(_list_failures(failed))
-    return Summary(count, earlier, failed, files)
-
-
-def _show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[Found]:
-    """Predictions, with a line that says how many there are, how many a second, and how long it will take."""
-    columns = (
-        *(TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}")),
-        *(TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total, speed="")
-        started = time.perf_counter()
-        for count, prediction in enumerate(predictions, start=1):
-            yield prediction
-            progress.update(task, advance=1, speed=f"{count / (time.perf_counter() - started):.1f}/s")
-
-
-def _list_failures(failed: Sequence[tuple[Source, UserError]], most: int = 10) -> str:
-    lines = [str(error) for _, error in failed[:most]]
-    if len(failed) > most:
-        lines.append(f"... and {len(failed) - most} more")
-    return "\n".join(lines)
