@@ -11,7 +11,7 @@ The same command again goes on where a run was stopped. Exit status: 0 all done,
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hrtoolkit.commands import options
 
@@ -53,6 +53,12 @@ def add_prediction(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         metavar="NAME|FILE",
         help="finds people or faces: a detector of torchvision, a checkpoint of hrtoolkit, YuNet's .onnx file, or of a "
         "model with several branches the name of one",
+    )
+    parser.add_argument(
+        "--detect-every",
+        metavar="N|auto",
+        default="1",
+        help="frames from one detection to the next, with people followed by their keypoints between; auto measures",
     )
     parser.add_argument("--branch", metavar="NAME", help="the only one that looks, of a model with several branches")
     parser.add_argument(
@@ -110,7 +116,7 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
     start_logging()
     watch = open_window() if args.show else None
     batch_size = None if args.batch_size is None else options.number_or_auto("--batch-size", args.batch_size)
-    detect_every = options.number_or_auto("--detect-every", getattr(args, "detect_every", "1"))
+    detect_every = options.number_or_auto("--detect-every", args.detect_every)
     network, settings, known = load_network(
         expand_path(args.model),
         None if args.weights is None else expand_path(args.weights),
@@ -125,8 +131,8 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
     if args.branch is None and len(network.branches) > 1:
         if tracker is not None:
             raise UserError(f"ids are for one branch: name it by --branch, of {', '.join(network.branches)}")
-        if args.fps is not None:
-            raise UserError("--fps is for one branch (--branch)")
+        if args.fps is not None or detect_every != 1:
+            raise UserError(f"--{'fps' if args.fps is not None else 'detect-every'} is for one branch (--branch)")
         if batch_size is not None:
             raise UserError("--batch-size is for one branch (--branch); all of them see one picture at a time")
         predictor = JointPredictor(network, detector=args.detector, settings=settings)
@@ -142,23 +148,15 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
             known=known,
         )
     source, out = args.source[0] if len(args.source) == 1 else args.source, options.path_argument(args.out)
-    pictures, recursive = not args.no_pictures, not args.flat
-    if isinstance(predictor, JointPredictor):
-        summary = predictor.run(
-            source, out, boxes=args.boxes, recursive=recursive, pictures=pictures, save=args.save, watch=watch
-        )
-    else:
-        summary = predictor.run(
-            source,
-            out,
-            boxes=args.boxes,
-            recursive=recursive,
-            pictures=pictures,
-            save=args.save if tracker is None else [*args.save, "tracks"],
-            watch=watch,
-            frame_rate=args.fps,
-            tracker=tracker,
-            tail=tail,
-        )
+    run_options: dict[str, Any] = {
+        "boxes": args.boxes,
+        "recursive": not args.flat,
+        "pictures": not args.no_pictures,
+        "save": args.save if tracker is None else [*args.save, "tracks"],
+        "watch": watch,
+    }
+    if isinstance(predictor, Predictor):
+        run_options |= {"frame_rate": args.fps, "tracker": tracker, "tail": tail}
+    summary = predictor.run(source, out, **run_options)
     print(summary)
     return SOME_FAILED if summary.failed else 0

@@ -29,12 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="oks compares poses; the others see boxes alone, and need hrtoolkit[trackers]",
     )
     parser.add_argument(
-        "--detect-every",
-        metavar="N|auto",
-        default="1",
-        help="frames from one detection to the next, with people followed by their keypoints between; auto measures",
-    )
-    parser.add_argument(
         "--keep", metavar="SECONDS", type=float, default=1.0, help="that somebody lost is waited for; by default 1"
     )
     parser.add_argument(
