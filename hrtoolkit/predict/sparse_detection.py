@@ -18,10 +18,9 @@ from hrtoolkit.runtime.oks import oks_between, oks_nms
 from hrtoolkit.runtime.sources import Picture
 from hrtoolkit.tracking.boxes import box_areas, box_iou, enclose
 from hrtoolkit.tracking.matching import match
+from hrtoolkit.tracking.oks_tracker import ENOUGH, SEEN
 
 log = logging.getLogger(__name__)
-SEEN = 0.3  # score from which a keypoint says where somebody is
-ENOUGH = 3  # keypoints seen: who has fewer is looked for by the detector
 EXPANSION = 1.25  # of what the keypoints take up, to a box
 SAME = 0.8  # similarity (OKS) from which two poses are one person's
 ALIKE = 0.3  # and this much is somebody a frame later
@@ -85,7 +84,7 @@ class SparseDetector:
         kept = np.sort(oks_nms(record.scores, alike, SAME))
         people = record.select(kept)
         seen = self._seen(people)
-        lost = seen.sum(axis=1) < ENOUGH
+        lost = seen.sum(axis=1) < ENOUGH  # the detector looks for them
         fallen = len(kept) < len(record.scores) and not self._detected
         self._due = self._left or fallen or bool(lost.any())
         self._since = 1 if self._detected else self._since + 1

@@ -21,6 +21,7 @@ from hrtoolkit.tracking.clock import Clock
 from hrtoolkit.tracking.matching import match
 
 NO_ID = -1
+SEEN = 0.3  # score from which a keypoint says where somebody is
 ENOUGH = 3  # keypoints seen in both frames: fewer do not say how people overlap, and boxes do
 LEAST_SIZE = 32.0  # pixels, of somebody whose box has no area
 DRIFT = 0.3  # sizes of a person a second by which predicted positions are wrong
@@ -98,7 +99,7 @@ class OksTracker:
         keep: NotNegative = 1.0,
         least: Share = 0.3,
         high: Share = 0.5,
-        seen: Share = 0.3,
+        seen: Share = SEEN,
         confirm: Count = 1,
     ):
         options = (("keep", keep, np.inf), ("least", least, 1), ("high", high, 1), ("seen", seen, 1))

@@ -17,12 +17,12 @@ from numpy import ndarray
 from hrtoolkit.runtime.prediction import Prediction
 from hrtoolkit.runtime.records import Objects
 from hrtoolkit.tracking.exchanges import find_exchanges, put_right
+from hrtoolkit.tracking.oks_tracker import SEEN
 from hrtoolkit.tracking.smoothing import OneEuroFilter, savitzky_golay
 
 log = logging.getLogger(__name__)
 WINDOW = 7  # frames that a polynomial is fitted to
 BLOCK, AFTER, BEFORE = 30, 15, 2  # frames in which exchanges are looked for together, and those around them
-SEEN = 0.3  # score from which a keypoint says on which side it is
 Kind = TypeVar("Kind", bound=Prediction)
 
 
@@ -98,8 +98,10 @@ def _with_points(objects: Objects, points: ndarray) -> Objects:
     return objects._replace(points=points.astype(objects.points.dtype), raw_points=raw)
 
 
-def watch_sides(frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]], fix: bool) -> Iterator[Frame[Kind]]:
-    """Find where left and right were exchanged, say so at the end, and perhaps put it right.
+def watch_sides(
+    frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]], fix: bool, tell: bool
+) -> Iterator[Frame[Kind]]:
+    """Find where left and right were exchanged, to put it right, or to say so at the end.
 
     What was right in the frames before stays right, and at the beginning what most frames agree on.
 
@@ -107,6 +109,7 @@ def watch_sides(frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]],
         frames: of one film.
         pairs: left and right keypoints.
         fix: put them right, which needs 45 frames more.
+        tell: log it.
     """
     before: deque[Frame[Kind]] = deque(maxlen=BEFORE)  # as they should be
     waiting: list[Frame[Kind]] = []
@@ -124,7 +127,7 @@ def watch_sides(frames: Iterable[Frame[Kind]], pairs: Sequence[tuple[int, int]],
             waiting = waiting[BLOCK:]
     right = _put_right(before, waiting, len(waiting), pairs, spells)
     yield from right if fix else ()
-    if scheme is not None:
+    if tell and scheme is not None:
         spells.tell(name, [(scheme.names[a], scheme.names[b]) for a, b in pairs], fix)
 
 

@@ -75,27 +75,29 @@ class Tracker:
             "fix_sides": self.fix_sides,
         }
 
-    def __call__(self, predictions: Iterable[Kind]) -> Iterator[Kind]:
+    def __call__(self, predictions: Iterable[Kind], *, tell: bool = True) -> Iterator[Kind]:
         """Predictions in their order, with ids; where another video begins, so do the ids.
 
         Args:
             predictions: of the frames of videos, each in its order.
+            tell: log where left and right were exchanged, or seem so, at the end of each video.
 
         Raises:
             OptionError: there are no people or objects in them, or they are pictures and no frames.
         """
         for _, film in groupby(predictions, key=lambda one: one.source.name):
-            yield from self._follow(film)
+            yield from self._follow(film, tell)
 
-    def _follow(self, film: Iterator[Kind]) -> Iterator[Kind]:
+    def _follow(self, film: Iterator[Kind], tell: bool) -> Iterator[Kind]:
         """The frames of one film, through all stages."""
         first = next(film)
         has_points, scheme = self._check(first).points is not None, first.scheme
         frames = self._identify(chain([first], film), self._build(scheme))
         if has_points:
             assert isinstance(scheme, KeypointScheme)
-            pairs = [(scheme.names.index(a), scheme.names.index(b)) for a, b in scheme.mirrored]
-            frames = watch_sides(frames, pairs, self.fix_sides)
+            if self.fix_sides or tell:
+                pairs = [(scheme.names.index(a), scheme.names.index(b)) for a, b in scheme.mirrored]
+                frames = watch_sides(frames, pairs, self.fix_sides, tell)
             if self.smooth != "none":
                 frames = smooth_at_once(frames) if self.smooth == "one-euro" else smooth_late(frames)
         if self.fill:

@@ -111,7 +111,8 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
         looked = [place for place, one in enumerate(frames) if one.prediction is not None]
         tracker = self.tracker or Tracker()
         tracked = list(frames)
-        found = tracker(self._as_prediction(frames[place], columns, scored) for place in looked)
+        predictions = (self._as_prediction(frames[place], columns, scored) for place in looked)
+        found = tracker(predictions, tell=False)  # several metrics would tell the same
         for place, one in zip(looked, found, strict=True):
             before, now = frames[place].prediction, one.record
             assert before is not None and before.points is not None and isinstance(now, records.Objects)

@@ -154,3 +154,12 @@ def test_options_out_of_range_and_masks_are_told():
     record = Objects(np.array([[0.0, 0, 4, 4]]), np.zeros(1, np.int64), np.ones(1), masks=Masks((8, 8), []))
     with pytest.raises(OptionError, match="masks"):
         list(Tracker(fill=0.5)([Prediction(Source("film", None, 0, 0.0), record, COCO, IMAGE)]))
+
+
+def test_exchanges_are_not_told_where_nobody_asks(caplog):
+    caplog.set_level("INFO")
+    wrong = exchange(walk(100), 40, 90)
+    assert len(list(Tracker()(predict(wrong), tell=False))) == 100 and not caplog.text
+    right = list(Tracker(fix_sides=True)(predict(wrong), tell=False))
+    np.testing.assert_allclose([one.record.points[0] for one in right], walk(100), atol=1e-3)
+    assert not caplog.text
