@@ -5,6 +5,8 @@ of each set, and an epoch is as long as the longest one. Each set is scored by i
 its own keypoints, fall-offs and metric, of those keypoints that the network has.
 """
 
+_base_ = "pose_210_epochs_openmmlab.py"
+
 custom_imports = dict(imports=["hrtoolkit.tasks.pose"])
 model = dict(
     backbone=dict(type="HRNet", width=32, num_outputs=1),
@@ -18,12 +20,3 @@ model = dict(
     ),
 )
 train_dataloader = dict(num_workers=4)
-train_cfg = dict(max_epochs=210, val_interval=10)
-base_batch_size = 512  # the learning rate is meant for 64 people on each of 8 GPUs; other batches scale it
-optim_wrapper = dict(optimizer=dict(type="Adam", lr=5e-4))
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type="MultiStepLR", by_epoch=True, milestones=[170 / 210, 200 / 210], gamma=0.1),
-]
-load_from = None
-seed = 0

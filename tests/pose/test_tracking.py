@@ -29,6 +29,7 @@ from hrtoolkit.tracking.tracker import Tracker
 
 from ..tracking.posetrack import NAMES, SEQUENCES, VECTORS, assert_equal, read_people, video_of, write_truth
 from ..tracking.test_hota import STOPS
+from .test_packs import TINY
 
 METRICS = (PoseTrackAP, PoseTrackMOTA, PoseTrackHOTA, PeopleTrackingMetric)
 VALUES = dict(ap="AP", pre="AP precision", rec="AP recall")
@@ -440,17 +441,6 @@ def test_an_epoch_trains_and_is_scored(test_data, tmp_path, boxes):
     found = train(config, tmp_path / "run")
     assert {"AP", "MOTA", "HOTA", "people HOTA", "AP of MOTA"} <= found.keys()
     assert found["frames"] == 35 and all(np.isfinite(list(found.values())))
-
-
-TINY = [
-    "model.backbone.width=4",
-    "model.backbone.modules=(1, 1, 1)",
-    "model.backbone.blocks=1",
-    "model.backbone.layer1_blocks=1",
-    "model.backbone.layer1_planes=8",
-    "model.view.input_size=(64, 64)",
-    "train_cfg.max_epochs=1",
-]
 
 
 def test_weights_of_openmmlab_find_their_names(tmp_path):
