@@ -185,7 +185,8 @@ def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
         if key in by_name:
             return by_name[key]
     near = suggest(name, list(by_name))
-    raise DataError(f"{name}: there are no boxes for it (an empty list would say that nobody is there){near}")
+    where = name if frame is None else f"{name}#{frame}"
+    raise DataError(f"{where}: there are no boxes for it (an empty list would say that nobody is there){near}")
 
 
 def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:

@@ -147,6 +147,13 @@ def test_a_folder_of_frames_is_tracked_once(checkpoint, coco_folder, tmp_path, c
     assert track(*arguments, "--smooth", "savgol") == 1 and "tracker" in capsys.readouterr().err
 
 
+def test_a_frame_without_boxes_is_named(checkpoint, coco_folder, tmp_path, capsys):
+    frames, boxes = coco_folder / "images", tmp_path / "boxes.json"
+    boxes.write_text(json.dumps({"11.jpg": [[10, 10, 50, 100]], f"{frames}#2": []}))
+    assert track(checkpoint, frames, "--fps", 10, "--out", tmp_path / "out", "--boxes", boxes) == 3
+    assert f"{frames}#1: there are no boxes for it" in capsys.readouterr().out
+
+
 def test_pictures_without_a_frame_rate_have_no_ids(checkpoint, coco_folder, tmp_path, capsys):
     assert track(checkpoint, coco_folder / "images", "--out", tmp_path / "out", "--boxes", "whole") == 1
     assert "--fps 30" in capsys.readouterr().err
