@@ -1,7 +1,7 @@
 """Calmer keypoints: the One-Euro filter frame by frame, and Savitzky-Golay where all frames are at hand.
 
-Both weigh a keypoint with its score, and neither smooths over a gap: a keypoint that was not seen in the frame before
-begins afresh. What is given stays as it is.
+Both weigh a keypoint by the square of its score, so that a wrong one hardly moves those around it, and neither smooths
+over a gap: a keypoint that was not seen in the frame before begins afresh. What is given stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Count, NotNegative, Positive
+from hrtoolkit.tracking.oks_tracker import SURE
 
 AT_ONCE = 256  # frames that are fitted together
 
@@ -40,7 +41,7 @@ class OneEuroFilter:
         OptionError: a frequency is not above 0, or `beta` is below it.
     """
 
-    def __init__(self, min_cutoff: Positive = 1.0, beta: NotNegative = 10.0, derivative_cutoff: Positive = 1.0):
+    def __init__(self, min_cutoff: Positive = 1.0, beta: NotNegative = 20.0, derivative_cutoff: Positive = 1.0):
         for name, value in (("min_cutoff", min_cutoff), ("derivative_cutoff", derivative_cutoff)):
             if not value > 0:
                 raise OptionError(f"{name} is {value} Hz, expected a number above 0")
@@ -62,7 +63,7 @@ class OneEuroFilter:
         Args:
             ids: [N], who is who; people below 1 are left as they are.
             points: [N, K, 2] in pixels, NaN where not seen.
-            point_scores: [N, K] from 0 to 1, the share of a point in full that counts; None for all of it.
+            point_scores: [N, K]; None where all count in full.
             heights: [N] pixels, of the people.
             time: seconds; one that does not run on begins afresh.
 
@@ -78,7 +79,7 @@ class OneEuroFilter:
             known = np.flatnonzero(memory.ids[places] == ids)
             before, last = (column[places[known]] for column in memory[1:])
             now, height = points[known], np.asarray(heights, np.float64)[known, None, None]
-            weights = 1.0 if point_scores is None else np.clip(point_scores[known], 0.0, 1.0)[..., None]
+            weights = 1.0 if point_scores is None else _weigh(point_scores[known])[..., None]
             rate = _share(self.derivative_cutoff, step) * ((now - before) / (height * step) - last) + last
             cutoff = self.min_cutoff + self.beta * np.hypot(rate[..., :1], rate[..., 1:])
             # As if the time before a doubtful point were shorter.
@@ -90,6 +91,11 @@ class OneEuroFilter:
         order = order[ids[order] > 0]
         self._memory, self._time = _Memory(ids[order], smoothed[order], speeds[order]), time
         return smoothed
+
+
+def _weigh(point_scores: ndarray) -> ndarray:
+    """Weights of keypoints, 1 of those that are sure."""
+    return np.square(np.clip(np.nan_to_num(point_scores) / SURE, 0.0, 1.0))
 
 
 def _share(cutoff: ndarray | float, step: float) -> ndarray | float:
@@ -112,7 +118,7 @@ def savitzky_golay(
 
     Args:
         points: [T, ..., 2], a row a frame, NaN where not seen.
-        point_scores: [T, ...], their weights; None for equal ones.
+        point_scores: [T, ...]; None where all count alike.
         times: [T] seconds, ascending.
         window: frames, an odd number.
         order: of the polynomial, below `window`.
@@ -134,7 +140,7 @@ def savitzky_golay(
     seen = ~np.isnan(flat)
     weights: ndarray = seen.astype(np.float64)
     if point_scores is not None:
-        weights *= np.nan_to_num(np.asarray(point_scores, np.float64).reshape(seen.shape))
+        weights *= _weigh(np.asarray(point_scores, np.float64).reshape(seen.shape))
     first, last = _run_ends(seen)
     values, smoothed, times = np.where(seen, flat, 0.0), flat.copy(), np.asarray(times, np.float64)
     begin, end = (0, len(flat)) if frame is None else (frame, frame + 1)
