@@ -267,7 +267,7 @@ class Predictor:
         if detect_every != 1 and (self.detect is None or not isinstance(self.scheme, KeypointScheme)):
             raise OptionError("detect_every is for a detector and a model that looks for keypoints where it found some")
         self.detect_every = detect_every
-        self.settings = dict(settings, detector=None if detector is None else str(detector), detect_every=detect_every)
+        self.settings = dict(settings, detector=_describe(detector), detect_every=detect_every)
         self.known = known
         self.collate = Collate(self.view.multiple, self.view.smallest)
 
@@ -522,3 +522,12 @@ class Predictor:
 def _part_of(source: Source, together: int) -> tuple[str | None, int]:
     """Which pictures may share batches: of a film some frames, and pictures by themselves."""
     return (None, 0) if source.frame is None else (source.name, source.frame // together)
+
+
+def _describe(detector: Detector | None) -> object:
+    """What a detector is, in plain values that are the same in the next run."""
+    if detector is None or isinstance(detector, (str, os.PathLike)):
+        return None if detector is None else str(detector)
+    if isinstance(detector, Predictor):
+        return detector.settings | {"tensors": detector.hash_weights()}
+    return getattr(detector, "__qualname__", type(detector).__qualname__)

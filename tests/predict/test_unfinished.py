@@ -271,6 +271,23 @@ def test_what_other_settings_have_found_is_not_taken(films, tmp_path):
         Network(batch_size=1).run(films / "2.mp4", out, boxes="whole", **late)
 
 
+def test_a_detector_is_the_same_one_in_the_next_run(tmp_path):
+    write_film(tmp_path / "film.mp4", 6)
+
+    def run(seed, end=None):
+        torch.manual_seed(seed)
+        detector = Predictor(build_model(small_config("FasterRCNNHead")), settings={"weights": "detector.pth"})
+        network = Network(detector=detector)
+        network.end = end
+        return network.run(tmp_path / "film.mp4", tmp_path / "out")
+
+    with pytest.raises(PowerCut):
+        run(0, 5)
+    assert run(0).predicted == 6
+    with pytest.raises(UserError, match="has predictions with detector"):
+        run(1)
+
+
 def test_a_full_disk_is_said(tmp_path):
     (tmp_path / "unfinished").write_text("")  # no folder can be made there
     unfinished = Unfinished(tmp_path / "unfinished")
