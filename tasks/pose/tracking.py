@@ -195,9 +195,7 @@ class _KeypointMetric(_VideoMetric):
         """What the rules give to the truth itself: in frames that are ignored whole, the original finds faults."""
         pairs = self.pairs(measures, scheme)
         for name, frames in pairs.items():
-            pairs[name] = [
-                one._replace(found=one.truth._replace(scores=np.ones(one.truth.present.shape))) for one in frames
-            ]
+            pairs[name] = [one._replace(found=_as_found(one.truth)) for one in frames]
         return self.score_pairs(pairs, [scheme.names[column] for column in _scored(scheme)])[self.headline]
 
 
@@ -463,6 +461,12 @@ def _found(prediction: Objects | None, columns: list[int]) -> People:
     people = People(ids, points, present, scores)
     named = np.asarray(ids > 0)
     return people if named.all() else people.select(named)
+
+
+def _as_found(truth: People) -> People:
+    """The truth as a prediction, in which nobody is without a keypoint."""
+    people = truth.select(np.any(truth.present, axis=1))
+    return people._replace(scores=np.ones(people.present.shape))
 
 
 def _unnamed(prediction: Objects | None) -> Objects | None:
