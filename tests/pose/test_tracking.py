@@ -328,6 +328,19 @@ def test_a_tracker_that_adds_people_is_refused():
         PoseTrackHOTA(tracker=Tracker(fill=0.5))
 
 
+def test_every_whole_number_in_a_file_is_an_id(toy, tmp_path, test_data):
+    samples, records, _ = toy
+    for file in (test_data / "tracking/predictions").iterdir():
+        content = json.loads(file.read_text())
+        for one in content["annotations"]:
+            one["track_id"] -= 3
+        (tmp_path / file.name).write_text(json.dumps(content))
+    below = read_results(str(tmp_path), samples)
+    assert min(one.ids.min() for one in below.values() if len(one.ids)) == 1
+    for metric in METRICS:
+        assert score(metric(), samples, below) == score(metric(), samples, records)
+
+
 # --- the least score of a keypoint ---
 
 
