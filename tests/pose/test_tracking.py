@@ -186,6 +186,28 @@ def test_people_are_scored_as_trackeval_does(tmp_path, name, kind):
     assert numbers["people MOTA"] == pytest.approx(next(iter(expected["clear"].values())), abs=near)
 
 
+def test_poses_are_compared_at_the_points_of_the_file(tmp_path):
+    # Samples have points in single precision, in which 0.1 of a pixel is no number.
+    samples = make_samples(tmp_path, ["990001"])
+    records = read_results(str(tmp_path / "found"), samples)
+
+    def begin_with_one_person(content):
+        first = content["annotations"][0]
+        content["annotations"] = [first]
+        first["keypoints"] = [round(one + 0.1, 1) if one > 1 else one for one in first["keypoints"]]
+
+    samples = change(tmp_path, begin_with_one_person)
+    (person,), area = json.loads((tmp_path / "all.json").read_text())["annotations"], samples.truth(0).areas[0]
+    points, columns = np.reshape(person["keypoints"], (17, 3)), [samples.scheme.names.index(name) for name in NAMES]
+    found = np.where(points[:, 2:] > 0, points[:, :2] + [0.7, 0], np.nan)[None]
+    records = {0: records[0].select(slice(0, 1))._replace(points=found, ids=np.array([1]))}
+    sigmas = np.array(samples.scheme.sigmas)[columns]
+    expected = np.exp(-(0.7**2) / (2 * area * (2 * sigmas) ** 2)).mean()
+    measure = measure_sample(PeopleTrackingMetric(), samples, 0, records[0], samples.truth(0))
+    numbers = PeopleTrackingMetric().score([measure], samples.scheme)
+    assert 0.95 < expected < 0.9999 and numbers["people LocA"] == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_truth_itself_has_what_the_rules_give(tmp_path, metric):
     samples = make_samples(tmp_path)
