@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -522,6 +523,14 @@ def test_predictions_are_scored_without_a_network(test_data):
     assert_equal(numbers["MOTA"], expected["poseval"]["mota"][-1])
     assert_equal(numbers["HOTA"], expected["hota_points"]["HOTA"][-1])
     assert numbers["people IDF1"] > 0.7
+
+
+def test_scores_of_finished_predictions_need_no_pictures(test_data, tmp_path):
+    shutil.copytree(test_data / "tracking/annotations", tmp_path / "annotations")
+    done = run(tmp_path, str(test_data / "tracking/predictions"))
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((test_data / "tracking/expected.json").read_text())
+    assert_equal(json.loads(done.stdout.splitlines()[-1])["AP"], expected["poseval"]["ap"][-1])
 
 
 def test_a_folder_that_lacks_a_video_is_told(test_data, tmp_path):
