@@ -1,4 +1,4 @@
-"""PoseTrack's and people's scores of tracking, as slow and as plain as can be: loops and dictionaries.
+"""Scores of tracking and smoothing filters, as slow and as plain as can be: loops and dictionaries.
 
 Each function is one rule of the original codes (poseval 4258a15 with motmetrics 1.4.0, PoseTrack21 3e61960, TrackEval
 1.3.0), written from a description of what they do and independently of `hrtoolkit.tracking`, which is compared with it.
@@ -7,7 +7,7 @@ A person is a dictionary of keypoints: who lacks one has no entry of that name.
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from math import dist, exp, inf, nan, sqrt
+from math import dist, exp, hypot, inf, nan, pi, sqrt
 from statistics import fmean
 from typing import NamedTuple
 
@@ -521,3 +521,52 @@ def oks(found: Person, truth: Person, area: float, sigmas: Mapping[str, float]) 
         gap = dist(found.points[name], truth.points[name])
         nearness += exp(-(gap**2) / (2 * (area + EPSILON) * (2 * sigmas[name]) ** 2))
     return nearness / max(1, len(truth.points))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Smoothing, of the points [T, 2] of one keypoint of one person, NaN where not seen
+
+
+def one_euro(
+    points: np.ndarray, scores: np.ndarray, times: np.ndarray, height: float, cutoffs: tuple[float, float, float]
+) -> np.ndarray:
+    """The One-Euro filter with speeds in heights of the person; `cutoffs` are the least one, beta, and that of speeds.
+
+    Speeds are those from the last smoothed point. After a gap, or a time that does not run on, it begins afresh.
+    A doubtful point counts as if the time before it were shorter.
+    """
+    least, beta, of_speeds = cutoffs
+    smoothed = np.full(points.shape, nan)
+    for frame, point in enumerate(points):
+        step = times[frame] - times[frame - 1] if frame else 0.0
+        if step <= 0 or np.isnan(smoothed[frame - 1]).any():
+            smoothed[frame], speed = point, np.zeros(2)
+            continue
+        last = smoothed[frame - 1]
+        speed = speed + _low_pass(of_speeds, step) * ((point - last) / step / height - speed)
+        share = 1 - (1 - _low_pass(least + beta * hypot(*speed), step)) ** scores[frame]
+        smoothed[frame] = last + share * (point - last)
+    return smoothed
+
+
+def _low_pass(cutoff: float, step: float) -> float:
+    return 1 / (1 + 1 / (2 * pi * cutoff * step))
+
+
+def savitzky_golay(points: np.ndarray, scores: np.ndarray, times: np.ndarray, window: int, order: int) -> np.ndarray:
+    """A polynomial fitted to the nearest whole window of the run that a frame is in, or to the run if it is shorter.
+
+    A run of too few points for the polynomial stays as it is.
+    """
+    seen = ~np.isnan(points).any(axis=1)
+    smoothed = points.copy()
+    for frame in np.flatnonzero(seen):
+        first = max((gap + 1 for gap in np.flatnonzero(~seen) if gap < frame), default=0)
+        end = min((gap for gap in np.flatnonzero(~seen) if gap > frame), default=len(points))
+        start = max(first, min(frame - window // 2, end - window))
+        some = slice(start, min(start + window, end))
+        if some.stop - some.start > order:
+            weights = np.sqrt(scores[some])
+            fits = [np.polynomial.Polynomial.fit(times[some], axis, order, w=weights) for axis in points[some].T]
+            smoothed[frame] = [fit(times[frame]) for fit in fits]
+    return smoothed

@@ -1,4 +1,4 @@
-"""Scores of tracking against the slow rules of `oracle.py`, on random videos with everything that these speak of."""
+"""Scores and smoothing against the slow rules of `oracle.py`, on random videos with all that these speak of."""
 
 from collections import Counter
 
@@ -13,6 +13,7 @@ from hrtoolkit.tracking.hota import COUNTS, NUMBERS, keypoint_hota, people_hota
 from hrtoolkit.tracking.keypoints import People, VideoFrame, compare, compare_for_hota
 from hrtoolkit.tracking.people import measure_people, people_clear, people_identity
 from hrtoolkit.tracking.poseval import average_precision, mota
+from hrtoolkit.tracking.smoothing import OneEuroFilter, savitzky_golay
 
 from . import oracle
 from .oracle import Frame, Person
@@ -276,6 +277,47 @@ def test_people_by_the_rules_of_trackeval(seed):
         assert_equal(
             people_identity(measures), [expected[name] for name in ("IDF1", "IDP", "IDR", "IDTP", "IDFN", "IDFP")]
         )
+
+
+# --- smoothing ---
+
+
+def make_tracks(seed):
+    """Points [T, N, K, 2] of people who walk, with gaps, their scores, and times, a third of them far from equal."""
+    rng = np.random.default_rng(seed)
+    frames, people = rng.integers(1, 40), rng.integers(1, 4)
+    points = 100 + rng.normal(0, 3, (frames, people, 2, 2)).cumsum(axis=0)
+    points[rng.random(points.shape[:3]) < rng.choice([0, 0.1])] = np.nan
+    scores = rng.uniform(0.05, 1, points.shape[:3]) if rng.random() < 0.5 else np.ones(points.shape[:3])
+    steps = rng.uniform(0.02, 0.1, frames) if rng.random() < 0.35 else np.full(frames, 1 / 30)
+    return rng, points, scores, steps.cumsum()
+
+
+@pytest.mark.parametrize("seed", range(0, 20, 10))
+def test_one_euro_by_its_rules(seed):
+    for rng, points, scores, times in map(make_tracks, range(seed, seed + 10)):
+        if len(times) > 9 and rng.random() < 0.3:
+            times[5] = times[4] - rng.choice([0, 0.01])  # stands still, or runs backwards
+        heights, cutoffs = rng.uniform(20, 300, points.shape[1]), rng.uniform(0.3, 5, 3)
+        one, ids = OneEuroFilter(*cutoffs), np.arange(1, len(heights) + 1)
+        rows = zip(points, scores, times, strict=True)
+        found = np.stack([one.update(ids, row, some, heights, time=time) for row, some, time in rows])
+        for person, joint in np.ndindex(points.shape[1:3]):
+            track, weights = points[:, person, joint], scores[:, person, joint]
+            assert_equal(found[:, person, joint], oracle.one_euro(track, weights, times, heights[person], cutoffs))
+
+
+@pytest.mark.parametrize("seed", range(0, 20, 10))
+def test_savitzky_golay_by_its_rules(seed):
+    for rng, points, scores, times in map(make_tracks, range(seed, seed + 10)):
+        window = rng.choice([1, 3, 5, 7, 11])
+        order = rng.integers(0, min(window, 4))
+        found = savitzky_golay(points, scores, times, window, order)
+        for person, joint in np.ndindex(points.shape[1:3]):
+            track, weights = points[:, person, joint], scores[:, person, joint]
+            assert_equal(
+                found[:, person, joint], oracle.savitzky_golay(track, weights, times, window, order), tolerance=1e-8
+            )
 
 
 # --- the metrics ---
