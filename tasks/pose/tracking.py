@@ -88,11 +88,7 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
         return FrameMeasure(frame, prediction, truth)
 
     def by_video(self, measures: Sequence[FrameMeasure], scheme: KeypointScheme) -> dict[str, list[FrameMeasure]]:
-        """The frames of each video in their order, predictions with ids.
-
-        Raises:
-            DataError: a frame comes twice.
-        """
+        """The frames of each video in their order, predictions with ids."""
         videos: dict[str, list[FrameMeasure]] = {}
         for one in measures:
             videos.setdefault(one.frame.video, []).append(one)

@@ -407,8 +407,12 @@ def test_a_least_score_is_between_0_and_1(metric, value):
 # --- odd videos ---
 
 
+def json_of(folder):
+    return json.loads((folder / "all.json").read_text())
+
+
 def change(folder, change):
-    content = json.loads((folder / "all.json").read_text())
+    content = json_of(folder)
     change(content)
     (folder / "all.json").write_text(json.dumps(content))
     return PoseTrack18(data_root=str(folder), ann_file="all.json", scheme="posetrack18")
@@ -416,6 +420,31 @@ def change(folder, change):
 
 def finite(numbers):
     return {name: number for name, number in numbers.items() if np.isfinite(number)}
+
+
+def test_a_video_of_any_name_is_scored(tmp_path):
+    samples = make_samples(tmp_path, ["990003"])
+    expected = score(PoseTrackMOTA(), samples, read_results(str(tmp_path / "found"), samples))
+    (tmp_path / "found" / f"{video_of('990003')}.json").rename(tmp_path / "found" / "holiday.json")
+    rename = {image["id"]: f"films/holiday/IMG_{image['id']}.png" for image in json_of(tmp_path)["images"]}
+    samples = change(tmp_path, lambda c: [image.update(file_name=rename[image["id"]]) for image in c["images"]])
+    assert {samples.video_frame(sample).video for sample in range(len(samples))} == {"holiday"}
+    assert score(PoseTrackMOTA(), samples, read_results(str(tmp_path / "found"), samples)) == expected
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_flat_list_is_one_region_and_one_of_two_corners_none(tmp_path, metric):
+    samples = make_samples(tmp_path, ["990003"])
+    records = read_results(str(tmp_path / "found"), samples)
+
+    def ignore(xs, ys):
+        regions = dict(ignore_regions_x=xs, ignore_regions_y=ys)
+        samples = change(tmp_path, lambda content: [image.update(regions) for image in content["images"]])
+        return score(metric(), samples, records)
+
+    whole, flat = ignore([[60, 320, 320, 60]], [[40, 40, 200, 200]]), ignore([60, 320, 320, 60], [40, 40, 200, 200])
+    none, line = ignore([], []), ignore([[60, 320]], [[40, 200]])
+    assert whole == flat != none == line
 
 
 def test_a_labelled_frame_without_people_is_scored(tmp_path):
