@@ -37,12 +37,14 @@ class Subject(NamedTuple):
         metrics: that must find the annotations perfect, of the data sets with the same names.
         finish: of the branch.
         sees_crops: whether its view looks at crops, where the data has any.
+        needs_images: whether their files have to be there; who scores finished predictions needs none.
     """
 
     samples: Mapping[str, Samples]
     metrics: Mapping[str, Metric] = MappingProxyType({})
     finish: Callable[[Sequence[Record]], Record] = join
     sees_crops: bool = True
+    needs_images: bool = True
 
 
 def check_before_run(*subjects: Subject) -> None:
@@ -57,8 +59,8 @@ def check_before_run(*subjects: Subject) -> None:
     outcome: list = [None]
     if is_main_process():
         found = []
-        for samples, metrics, finish, sees_crops in subjects:
-            found += examine(samples, metrics, finish, sees_crops=sees_crops)
+        for samples, metrics, finish, sees_crops, needs_images in subjects:
+            found += examine(samples, metrics, finish, sees_crops=sees_crops, needs_images=needs_images)
         outcome = [list(dict.fromkeys(found))]
     broadcast_object_list(outcome)
     findings = Findings("")
@@ -75,6 +77,7 @@ def examine(
     finish: Callable[[Sequence[Record]], Record] = join,
     read_images: bool = False,
     sees_crops: bool = True,
+    needs_images: bool = True,
 ) -> list[Finding]:
     """Find what is wrong with the data sets of a config; nothing stops at the first finding.
 
@@ -85,6 +88,7 @@ def examine(
         read_images: decode every image, read every truth that is a file of its own (of which otherwise a sample is
             read), and compare contents too, which takes minutes on a large set.
         sees_crops: whether the view of that branch looks at crops, where the data has any.
+        needs_images: find image files that are not there.
     """
     findings = [finding for one in samples.values() for finding in one.findings]
     for name in samples.keys() & metrics.keys():
@@ -94,7 +98,7 @@ def examine(
     if not sees_crops:
         findings += [finding for one in samples.values() for finding in _check_wholeness(one)]
     for name, files in images.items():
-        found, images[name] = check_presence(name, files)
+        found, images[name] = check_presence(name, files) if needs_images else (Findings(""), files)
         if read_images:
             # Truths that are files of their own are held against their images by `check_labels`.
             broken, contents[name] = check_contents(name, images[name], samples[name].truth_files)

@@ -97,11 +97,12 @@ class Run:
         """Whether a branch looks at crops, where the data has any."""
         return any(branch.view is not None and branch.view.sees_crops for branch in self.model.branches.values())
 
-    def check_data(self, truth: bool = True) -> None:
+    def check_data(self, truth: bool = True, needs_images: bool = True) -> None:
         """Let the data answer for itself, see `check_before_run`.
 
         Args:
             truth: also whether the metrics find annotations perfect that are not trained on.
+            needs_images: also whether the image files are there.
 
         Raises:
             DataError: something is wrong with it.
@@ -112,7 +113,7 @@ class Run:
             named = {one: self.metrics.get(self.plan.data[one].name) for one in samples if truth}
             metrics = {one: some[0] for one, some in named.items() if some and self.plan.data[one].split != "train"}
             assert branch.view is not None, "the config was checked"
-            subjects.append(Subject(samples, metrics, branch.finish, branch.view.sees_crops))
+            subjects.append(Subject(samples, metrics, branch.finish, branch.view.sees_crops, needs_images))
         check_before_run(*subjects)
 
     def inputs(self, name: str) -> Inputs:

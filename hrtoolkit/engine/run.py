@@ -28,7 +28,6 @@ from hrtoolkit.engine.assembly import Run
 from hrtoolkit.engine.check_config import TRAINING, check_config
 from hrtoolkit.engine.combination import Combination
 from hrtoolkit.engine.distributed import start_distributed, synchronise_batchnorm
-from hrtoolkit.engine.evaluation import Evaluation
 from hrtoolkit.engine.gradients import Gradients
 from hrtoolkit.engine.hooks import EvaluationProgress, Pictures, Progress, StopOnNaN
 from hrtoolkit.engine.loop import EvaluationLoop, TrainLoop
@@ -39,7 +38,9 @@ from hrtoolkit.errors import CheckpointError, OptionError, TrainingError, UserEr
 from hrtoolkit.files import FolderLock, check_writable, expand_path, is_checkpoint, is_exported, remove_unfinished
 from hrtoolkit.model import Backend, Model
 from hrtoolkit.published import name_weights
+from hrtoolkit.records import Record
 from hrtoolkit.registry import HOOKS
+from hrtoolkit.samples import Samples
 from hrtoolkit.speed import compile_blocks, fold
 from hrtoolkit.terms import tell_terms_of_data
 
@@ -214,10 +215,13 @@ def test(
     config = configure_test(load_config(config), flip, boxes)
     run = Run.build(config, check_config(config), ("test",))
     model = run.model
+    read = _find_reader(run, checkpoint)
     # The truth of label maps is read with the images: to score it first would take as long as testing.
-    run.check_data(truth=not any(samples.truth_files for samples in run.samples.values()))
-    results = _read_results(run, checkpoint)
-    if results is not None:
+    read_late = any(samples.truth_files for samples in run.samples.values())
+    run.check_data(truth=not read_late, needs_images=read is None)
+    if read is not None:
+        results = run.evaluation(run.names("test")[0])
+        results.add_results(read(checkpoint, results.inputs.samples))
         numbers = results.score()
         if report_numbers is not None:
             report_numbers(numbers)
@@ -262,20 +266,17 @@ def test(
     return numbers
 
 
-def _read_results(run: Run, path: str) -> Evaluation | None:
-    """What is left to score where a folder holds finished predictions of the test data; None where it holds a model.
+def _find_reader(run: Run, path: str) -> Callable[[str, Samples], Mapping[int, Record]] | None:
+    """What reads a folder of finished predictions of the test data; None where it holds a model.
 
     Args:
         run: the data and their metrics.
         path: of the folder, or of a checkpoint.
     """
     names = run.names("test")
-    evaluation = run.evaluation(names[0]) if len(names) == 1 else None
-    read = evaluation.metrics[0].read if evaluation is not None else None
-    if evaluation is None or read is None or not Path(path).is_dir() or is_exported(path) or is_checkpoint(path):
+    if len(names) != 1 or not Path(path).is_dir() or is_exported(path) or is_checkpoint(path):
         return None
-    evaluation.add_results(read(path, evaluation.inputs.samples))
-    return evaluation
+    return run.evaluation(names[0]).metrics[0].read
 
 
 def _place_results(run: Run, name: str, out: str | Path | None) -> str | None:

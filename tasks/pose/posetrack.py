@@ -116,11 +116,16 @@ def read_results(path: str, samples: Samples) -> dict[int, Record]:
         read_predictions(file, video, samples.scheme.names)
         for video, file in zip(samples.videos, find_predictions(path, samples.videos).values(), strict=True)
     ]
-    return {sample: _to_record(found[number][place]) for sample, (number, place) in enumerate(samples.places)}
+    # Records count from 1, as -1 is nobody's id there; in a file every whole number is somebody's.
+    lowest = [min((0, *(number for people in frames for number in people.ids.tolist()))) for frames in found]
+    return {
+        sample: _to_record(found[number][place], 1 - lowest[number])
+        for sample, (number, place) in enumerate(samples.places)
+    }
 
 
-def _to_record(people: People) -> Objects:
-    """People of a file as a prediction; scores are means over the keypoints that are there."""
+def _to_record(people: People, shift: int) -> Objects:
+    """People of a file as a prediction, their ids moved up; scores are means over the keypoints that are there."""
     present, scores = people.present, people.scores
     if scores is None:
         means, point_scores = np.ones(len(present)), None
@@ -133,5 +138,5 @@ def _to_record(people: People) -> Objects:
         scores=means,
         points=np.where(present[..., None], people.points, np.nan),
         point_scores=point_scores,
-        ids=people.ids + 1,
+        ids=people.ids + shift,
     )

@@ -88,11 +88,7 @@ class _VideoMetric(BaseMetric[FrameMeasure]):
         return FrameMeasure(frame, prediction, truth)
 
     def by_video(self, measures: Sequence[FrameMeasure], scheme: KeypointScheme) -> dict[str, list[FrameMeasure]]:
-        """The frames of each video in their order, predictions with ids.
-
-        Raises:
-            DataError: a frame comes twice.
-        """
+        """The frames of each video in their order, predictions with ids."""
         videos: dict[str, list[FrameMeasure]] = {}
         for one in measures:
             videos.setdefault(one.frame.video, []).append(one)
@@ -195,9 +191,7 @@ class _KeypointMetric(_VideoMetric):
         """What the rules give to the truth itself: in frames that are ignored whole, the original finds faults."""
         pairs = self.pairs(measures, scheme)
         for name, frames in pairs.items():
-            pairs[name] = [
-                one._replace(found=one.truth._replace(scores=np.ones(one.truth.present.shape))) for one in frames
-            ]
+            pairs[name] = [one._replace(found=_as_found(one.truth)) for one in frames]
         return self.score_pairs(pairs, [scheme.names[column] for column in _scored(scheme)])[self.headline]
 
 
@@ -430,8 +424,15 @@ def _measure(
         ids = nobody if found.ids is None else found.ids
     values = np.zeros((len(truth_ids), len(ids)))
     if truth is not None and found is not None and values.size:
-        values = compare_people(truth, found, scheme)
+        values = compare_people(_exact(truth, one.frame), found, scheme)
     return measure_people(truth_ids, ids, values)
+
+
+def _exact(truth: Objects, frame: VideoFrame) -> Objects:
+    """The truth at the points of the file, which samples have in single precision."""
+    assert truth.ids is not None
+    places = {number + 1: place for place, number in enumerate(frame.people.ids.tolist())}
+    return truth._replace(points=frame.people.points[[places[one] for one in truth.ids.tolist()]])
 
 
 def _ignored(people: Objects, frame: VideoFrame) -> ndarray:
@@ -463,6 +464,12 @@ def _found(prediction: Objects | None, columns: list[int]) -> People:
     people = People(ids, points, present, scores)
     named = np.asarray(ids > 0)
     return people if named.all() else people.select(named)
+
+
+def _as_found(truth: People) -> People:
+    """The truth as a prediction, in which nobody is without a keypoint."""
+    people = truth.select(np.any(truth.present, axis=1))
+    return people._replace(scores=np.ones(people.present.shape))
 
 
 def _unnamed(prediction: Objects | None) -> Objects | None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -186,6 +187,28 @@ def test_people_are_scored_as_trackeval_does(tmp_path, name, kind):
     assert numbers["people MOTA"] == pytest.approx(next(iter(expected["clear"].values())), abs=near)
 
 
+def test_poses_are_compared_at_the_points_of_the_file(tmp_path):
+    # Samples have points in single precision, in which 0.1 of a pixel is no number.
+    samples = make_samples(tmp_path, ["990001"])
+    records = read_results(str(tmp_path / "found"), samples)
+
+    def begin_with_one_person(content):
+        first = content["annotations"][0]
+        content["annotations"] = [first]
+        first["keypoints"] = [round(one + 0.1, 1) if one > 1 else one for one in first["keypoints"]]
+
+    samples = change(tmp_path, begin_with_one_person)
+    (person,), area = json.loads((tmp_path / "all.json").read_text())["annotations"], samples.truth(0).areas[0]
+    points, columns = np.reshape(person["keypoints"], (17, 3)), [samples.scheme.names.index(name) for name in NAMES]
+    found = np.where(points[:, 2:] > 0, points[:, :2] + [0.7, 0], np.nan)[None]
+    records = {0: records[0].select(slice(0, 1))._replace(points=found, ids=np.array([1]))}
+    sigmas = np.array(samples.scheme.sigmas)[columns]
+    expected = np.exp(-(0.7**2) / (2 * area * (2 * sigmas) ** 2)).mean()
+    measure = measure_sample(PeopleTrackingMetric(), samples, 0, records[0], samples.truth(0))
+    numbers = PeopleTrackingMetric().score([measure], samples.scheme)
+    assert 0.95 < expected < 0.9999 and numbers["people LocA"] == pytest.approx(expected, abs=1e-12)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_truth_itself_has_what_the_rules_give(tmp_path, metric):
     samples = make_samples(tmp_path)
@@ -197,6 +220,20 @@ def test_the_truth_itself_has_what_the_rules_give(tmp_path, metric):
             and round(expected, 4) == 95.9515
         )
         assert score_truth(metric(corrected=True), samples, join)[::2] == (100, 100)
+    assert not [one for one in examine({"val": samples}, {"val": metric()}) if "ground truth" in one.what]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_people_without_a_labelled_keypoint_are_no_fault_of_the_truth(tmp_path, metric):
+    # PoseTrack21 annotates boxes of people without keypoints; a frame may have nobody else.
+    def hide(content):
+        for one in content["annotations"]:
+            if one["image_id"] % 100 == 4:
+                one["keypoints"] = [0] * 51
+
+    make_samples(tmp_path, ["990001"])
+    samples = change(tmp_path, hide)
+    assert not samples.video_frame(4).people.present.any() and len(samples.video_frame(4).people.ids) == 2
     assert not [one for one in examine({"val": samples}, {"val": metric()}) if "ground truth" in one.what]
 
 
@@ -314,6 +351,19 @@ def test_a_tracker_that_adds_people_is_refused():
         PoseTrackHOTA(tracker=Tracker(fill=0.5))
 
 
+def test_every_whole_number_in_a_file_is_an_id(toy, tmp_path, test_data):
+    samples, records, _ = toy
+    for file in (test_data / "tracking/predictions").iterdir():
+        content = json.loads(file.read_text())
+        for one in content["annotations"]:
+            one["track_id"] -= 3
+        (tmp_path / file.name).write_text(json.dumps(content))
+    below = read_results(str(tmp_path), samples)
+    assert min(one.ids.min() for one in below.values() if len(one.ids)) == 1
+    for metric in METRICS:
+        assert score(metric(), samples, below) == score(metric(), samples, records)
+
+
 # --- the least score of a keypoint ---
 
 
@@ -357,8 +407,12 @@ def test_a_least_score_is_between_0_and_1(metric, value):
 # --- odd videos ---
 
 
-def change(samples, folder, change):
-    content = json.loads((folder / "all.json").read_text())
+def json_of(folder):
+    return json.loads((folder / "all.json").read_text())
+
+
+def change(folder, change):
+    content = json_of(folder)
     change(content)
     (folder / "all.json").write_text(json.dumps(content))
     return PoseTrack18(data_root=str(folder), ann_file="all.json", scheme="posetrack18")
@@ -366,6 +420,31 @@ def change(samples, folder, change):
 
 def finite(numbers):
     return {name: number for name, number in numbers.items() if np.isfinite(number)}
+
+
+def test_a_video_of_any_name_is_scored(tmp_path):
+    samples = make_samples(tmp_path, ["990003"])
+    expected = score(PoseTrackMOTA(), samples, read_results(str(tmp_path / "found"), samples))
+    (tmp_path / "found" / f"{video_of('990003')}.json").rename(tmp_path / "found" / "holiday.json")
+    rename = {image["id"]: f"films/holiday/IMG_{image['id']}.png" for image in json_of(tmp_path)["images"]}
+    samples = change(tmp_path, lambda c: [image.update(file_name=rename[image["id"]]) for image in c["images"]])
+    assert {samples.video_frame(sample).video for sample in range(len(samples))} == {"holiday"}
+    assert score(PoseTrackMOTA(), samples, read_results(str(tmp_path / "found"), samples)) == expected
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_flat_list_is_one_region_and_one_of_two_corners_none(tmp_path, metric):
+    samples = make_samples(tmp_path, ["990003"])
+    records = read_results(str(tmp_path / "found"), samples)
+
+    def ignore(xs, ys):
+        regions = dict(ignore_regions_x=xs, ignore_regions_y=ys)
+        samples = change(tmp_path, lambda content: [image.update(regions) for image in content["images"]])
+        return score(metric(), samples, records)
+
+    whole, flat = ignore([[60, 320, 320, 60]], [[40, 40, 200, 200]]), ignore([60, 320, 320, 60], [40, 40, 200, 200])
+    none, line = ignore([], []), ignore([[60, 320]], [[40, 200]])
+    assert whole == flat != none == line
 
 
 def test_a_labelled_frame_without_people_is_scored(tmp_path):
@@ -386,7 +465,7 @@ def test_a_video_with_one_labelled_frame_has_no_mota_and_stops_nothing(tmp_path)
         for image in content["images"]:
             image["is_labeled"] = image["id"] not in first[1:]
 
-    samples = change(samples, tmp_path, label_one)
+    samples = change(tmp_path, label_one)
     records = read_results(str(tmp_path / "found"), samples)
     numbers = score(PoseTrackMOTA(), samples, records)
     assert np.isfinite(numbers["MOTA"]) and "MOTA 990001_mpii_test" not in numbers
@@ -418,9 +497,9 @@ def test_pictures_by_themselves_are_refused(tmp_path):
 
 
 def test_truth_with_two_people_of_one_id_is_refused(tmp_path):
-    samples = make_samples(tmp_path, ["990001"])
+    make_samples(tmp_path, ["990001"])
     with pytest.raises(DataError, match=r"all.json: two people of .*000000.jpg have the id 7; give each their own"):
-        change(samples, tmp_path, lambda c: [one.update(track_id=7) for one in c["annotations"][:2]])
+        change(tmp_path, lambda c: [one.update(track_id=7) for one in c["annotations"][:2]])
 
 
 # --- the config ---
@@ -473,6 +552,14 @@ def test_predictions_are_scored_without_a_network(test_data):
     assert_equal(numbers["MOTA"], expected["poseval"]["mota"][-1])
     assert_equal(numbers["HOTA"], expected["hota_points"]["HOTA"][-1])
     assert numbers["people IDF1"] > 0.7
+
+
+def test_scores_of_finished_predictions_need_no_pictures(test_data, tmp_path):
+    shutil.copytree(test_data / "tracking/annotations", tmp_path / "annotations")
+    done = run(tmp_path, str(test_data / "tracking/predictions"))
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((test_data / "tracking/expected.json").read_text())
+    assert_equal(json.loads(done.stdout.splitlines()[-1])["AP"], expected["poseval"]["ap"][-1])
 
 
 def test_a_folder_that_lacks_a_video_is_told(test_data, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hrtoolkit.errors import DataError
-from hrtoolkit.tracking.keypoints import GROUPS, NO_SCORE, People, compare, inside
+from hrtoolkit.tracking.keypoints import GROUPS, NO_SCORE, People, compare, head_sizes, inside
 from hrtoolkit.tracking.poseval import average_precision, mota
 
 from .posetrack import (
@@ -147,6 +147,12 @@ def test_nothing_labelled_is_no_error():
     assert compare(people([], []), people([1], [10])) is None
     assert np.isnan(average_precision([]).ap).all()
     assert np.isnan(mota([[]]).mota).all()
+
+
+def test_heads_are_measured_as_the_original_does_to_the_last_bit():
+    # A distance that meets the limit is a hit or a miss by that bit; `np.hypot` has another one in every 200th head.
+    boxes = np.stack([np.zeros(10_000), np.zeros(10_000), *np.divmod(np.arange(10_000), 100)], axis=1) / 4
+    assert head_sizes(boxes).tolist() == [0.6 * np.linalg.norm(box[2:]) for box in boxes]
 
 
 @pytest.mark.parametrize("whose", ["truth", "predictions"])
