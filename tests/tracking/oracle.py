@@ -544,9 +544,14 @@ def one_euro(
             continue
         last = smoothed[frame - 1]
         speed = speed + _low_pass(of_speeds, step) * ((point - last) / step / height - speed)
-        share = 1 - (1 - _low_pass(least + beta * hypot(*speed), step)) ** scores[frame]
+        share = 1 - (1 - _low_pass(least + beta * hypot(*speed), step)) ** weight_of(scores[frame])
         smoothed[frame] = last + share * (point - last)
     return smoothed
+
+
+def weight_of(score: float) -> float:
+    """What a keypoint counts: in full from a score of 0.8 on, below it by the square."""
+    return min(score / 0.8, 1) ** 2
 
 
 def _low_pass(cutoff: float, step: float) -> float:
@@ -566,7 +571,7 @@ def savitzky_golay(points: np.ndarray, scores: np.ndarray, times: np.ndarray, wi
         start = max(first, min(frame - window // 2, end - window))
         some = slice(start, min(start + window, end))
         if some.stop - some.start > order:
-            weights = np.sqrt(scores[some])
+            weights = [sqrt(weight_of(score)) for score in scores[some]]
             fits = [np.polynomial.Polynomial.fit(times[some], axis, order, w=weights) for axis in points[some].T]
             smoothed[frame] = [fit(times[frame]) for fit in fits]
     return smoothed
