@@ -1,5 +1,7 @@
 """The stage between predictions and whoever takes them: ids, late by a few frames, and calmer points."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,24 @@ def test_frames_without_people_and_frames_that_are_missing_are_gaps(found):
     truth = make_film("crossing", seconds=2)[0]
     gap = [one for one in predictions(truth) if one.source.frame not in (20, 21, 22)]
     assert where(Tracker()(iter(gap)))[-1].keys() == where(Tracker()(predictions(truth)))[-1].keys()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
+def test_points_that_are_not_finite_are_told_once_and_disturb_no_others(found, smooth, wrong, caplog):
+    lost = np.random.default_rng(0).random((len(found), 17)) < 0.1
+    broken = [
+        one._replace(points=np.where(some[None, :, None], wrong, one.points))
+        for one, some in zip(found, lost, strict=True)
+    ]
+    results = list(Tracker(smooth=smooth)(predictions(broken)))
+    assert caplog.text.count("film.mp4#0: keypoints that are not finite count as not seen") == 1 == len(caplog.records)
+    for one, some in zip(results, lost, strict=True):
+        assert (np.isfinite(one.record.points).all(axis=-1) == ~some).all()
+        text = json.dumps(one.to_dict(), allow_nan=False)
+        for thing in json.loads(text)["objects"]:
+            assert [point == [0, 0, 0] for point in thing["keypoints"].values()] == some.tolist()
+    assert max(one.record.ids.max(initial=0) for one in results) >= 6
 
 
 def test_what_has_no_ids_says_so(found):
