@@ -230,9 +230,7 @@ def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
 
 def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:
     if index >= len(each):
-        raise DataError(
-            f"{_name(picture)}: there are boxes for {len(each)} pictures, and this is number {index + 1}"
-        )
+        raise DataError(f"{_name(picture)}: there are boxes for {len(each)} pictures, and this is number {index + 1}")
     return each[index]
 
 
