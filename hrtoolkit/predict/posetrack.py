@@ -47,7 +47,7 @@ def write_posetrack(path: Path, predictions: Iterable[dict], scheme: Scheme) -> 
             ids[unknown] = nameless + 1 + np.arange(unknown.sum())
             nameless += int(unknown.sum())
             files.append(f"images/{name}/{_file_name(one)}")
-            present = points.any(axis=-1)  # 0, 0 is nowhere
+            present = np.asarray(points.any(axis=-1))  # 0, 0 is nowhere
             people.append(People(ids, points, present, found.point_scores))
         write_predictions(path / f"{name}.json", files, people, scheme.names)
 

@@ -136,7 +136,7 @@ class Tracker:
         warned = False
         for prediction in film:
             source, found = prediction.source, prediction.record
-            assert isinstance(found, Objects) and found.scores is not None, "one model gives records of one kind"
+            assert isinstance(found, Objects), "one model gives records of one kind"
             if not _is_finite(found):
                 found = _hide_what_is_not_finite(found)
                 if not warned:
@@ -146,6 +146,7 @@ class Tracker:
                         "precision (--amp) may be too coarse for these weights",
                         *(source.name, source.frame),
                     )
+            assert found.scores is not None, "predictions have scores"
             # Pages have no times.
             time = clock.advance(source.time if source.time is not None else (source.frame or 0) * USUAL_STEP)
             things = found.boxes_xyxy, found.scores, found.points, found.point_scores
