@@ -125,6 +125,31 @@ def test_what_was_found_stays_beside_what_was_smoothed(found, smooth):
     )
 
 
+@pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
+def test_a_film_of_twice_the_resolution_gives_the_same_twice(found, smooth):
+    twice = [frame._replace(boxes=2 * frame.boxes, points=2 * frame.points) for frame in found]
+    for one, other in zip(*(Tracker(smooth=smooth)(predictions(some)) for some in (found, twice)), strict=True):
+        np.testing.assert_array_equal(other.record.ids, one.record.ids)
+        np.testing.assert_allclose(other.record.points, 2 * one.record.points, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("smooth", ["one-euro", "savgol"])
+def test_smoothing_never_looks_over_a_gap(found, smooth):
+    """Who is missing in some frames is smoothed as in two films, one before and one after."""
+    rng = np.random.default_rng(0)
+    truth = make_film("crossing", seconds=2, people=1)[0]
+    frames = [frame._replace(points=frame.points + rng.normal(0, 2, frame.points.shape)) for frame in truth]
+    nobody = [frame._replace(**{name: getattr(frame, name)[:0] for name in frame._fields[1:]}) for frame in frames]
+    whole = list(Tracker(smooth=smooth)(predictions([*frames[:25], *nobody[25:30], *frames[30:]])))
+    parts = [*Tracker(smooth=smooth)(predictions(frames[:25])), *Tracker(smooth=smooth)(predictions(frames[30:]))]
+    there = [*whole[:25], *whole[30:]]
+    assert len(parts) == 55 and all(one.record.ids == [1] for one in there)
+    for one, other in zip(there, parts, strict=True):
+        np.testing.assert_allclose(one.record.points, other.record.points, atol=1e-3)  # float32
+        np.testing.assert_array_equal(one.record.raw_points, other.record.raw_points)
+    assert np.abs(there[20].record.points - there[20].record.raw_points).max() > 0.5
+
+
 def test_times_that_stand_still_do_not_stop_it(found, caplog):
     still = [frame._replace(time=1.0) for frame in found[:30]]
     results = list(Tracker(smooth="savgol")(predictions(still)))
