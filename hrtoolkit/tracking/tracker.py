@@ -104,6 +104,8 @@ class Tracker:
                 frames = watch_sides(frames, pairs, self.fix_sides, tell)
             if self.smooth != "none":
                 frames = smooth_at_once(frames) if self.smooth == "one-euro" else smooth_late(frames)
+        elif self.smooth != "none" or self.fix_sides:
+            log.warning("%s: no keypoints there, which smoothing and fixing sides are for", first.source.name)
         if self.fill:
             frames = fill_gaps(frames, self.fill)
         for frame in frames:

@@ -255,7 +255,9 @@ def test_posetrack_has_every_frame_in_its_order(found, folder):
     there = [SCHEME.names.index(name) for name in SCHEME.names if name in NAMES_THERE and not name.endswith("ear")]
     for source, file in zip(NAMES, ("a.json", "b.json"), strict=True):
         content = json.loads((folder / "posetrack" / file).read_text())
-        assert [one["file_name"] for one in content["images"]] == [f"images/{file[0]}/{n:06d}.jpg" for n in range(FRAMES)]
+        assert [one["file_name"] for one in content["images"]] == [
+            f"images/{file[0]}/{n:06d}.jpg" for n in range(FRAMES)
+        ]
         places = {one["id"]: place for place, one in enumerate(content["images"])}
         last = max(number for name, _, number in expected(found)[0] if name == source)
         order = [content["categories"][0]["keypoints"].index(SCHEME.names[place]) for place in there]

@@ -91,10 +91,13 @@ def test_another_video_begins_with_the_first_id(found):
     assert where(tracker(predictions(found[:20]))) == where(both[:20])
 
 
-def test_boxes_alone_are_followed(found):
+def test_boxes_alone_are_followed(found, caplog):
     results = list(Tracker(smooth="savgol")(predictions(found, boxes_alone=True)))
     assert max(one.record.ids.max(initial=0) for one in results) >= 6
     assert all(one.record.points is None and one.record.raw_points is None for one in results)
+    assert [one.getMessage() for one in caplog.records] == [
+        "film.mp4: no keypoints there, which smoothing and fixing sides are for"
+    ]
 
 
 def test_savgol_frame_by_frame_equals_that_of_the_whole_video(found):
