@@ -26,6 +26,9 @@ NAMES = ("a.mp4", "more/b.mp4")
 SAVE = [name for name in FORMATS if name not in ("label-studio", "parquet")]
 FRAMES, RATE = 60, 15
 IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+OPENPOSE = {"person_id"} | {  # what OpenPose itself writes of a person
+    f"{part}_keypoints_{space}" for part in ("pose", "face", "hand_left", "hand_right") for space in ("2d", "3d")
+}
 NOBODY = range(20, 24)  # in whom nobody is found
 
 
@@ -202,9 +205,14 @@ def test_openpose_has_everybody_in_the_order_of_ids(found, folder):
         files = sorted((folder / "openpose").glob(f"{name}_*_keypoints.json"))
         assert len(files) == FRAMES
         for frame, file in enumerate(files):
-            persons = json.loads(file.read_text())["people"]
+            content = json.loads(file.read_text())
+            persons = content["people"]
+            assert content["version"] == 1.3
             assert [one["person_id"] for one in persons[: len(ids)]] == [[number] for number in ids]
             for one in persons:
+                assert one.keys() == OPENPOSE and not any(
+                    one[key] for key in OPENPOSE - {"person_id", "pose_keypoints_2d"}
+                )
                 points = one["pose_keypoints_2d"]
                 if one["person_id"] == [-1]:
                     nameless[name, frame].append(points)
@@ -284,6 +292,17 @@ def test_posetrack_names_pictures_as_they_are_called(found, tmp_path):
     write(tmp_path, [one], SCHEME, pictures=False, save=["posetrack"])
     (image,) = json.loads((tmp_path / "posetrack/000342_mpii_test.json").read_text())["images"]
     assert image["file_name"] == "images/000342_mpii_test/000007.jpg" and image["id"] == 10003420007
+
+
+def test_posetrack_has_no_keypoint_that_is_nowhere_and_one_in_the_corner(found, tmp_path):
+    points, scores = found[0].record.points[:1].copy(), np.full((1, 17), 0.5)
+    nose, wrist = (SCHEME.names.index(name) for name in ("nose", "left_wrist"))
+    points[0, nose], points[0, wrist] = np.nan, 0.0
+    record = found[0].record.select(slice(0, 1))._replace(points=points, point_scores=scores, raw_points=None)
+    write(tmp_path, [replace(found[0], record=record)], SCHEME, pictures=False, save=["posetrack"])
+    (one,) = json.loads((tmp_path / "posetrack/a.json").read_text())["annotations"]
+    there = dict(zip(NAMES_THERE, np.reshape(one["keypoints"], (17, 3)).tolist(), strict=True))
+    assert there["nose"] == [0, 0, 0] and there["left_wrist"] == [0, 0, 1]
 
 
 def test_two_videos_of_one_name_have_no_posetrack_files(found, tmp_path):

@@ -248,6 +248,7 @@ def test_with_a_detector_of_hrtoolkit_a_second_run_goes_on(here, folder, capsys)
         with pytest.raises(SystemExit) as leaving:
             main(arguments)
         assert leaving.value.code == 0 and told in capsys.readouterr().out
+    assert json.loads(Path("out/run.json").read_text())["settings"]["detector"] == str(here / "detector")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
