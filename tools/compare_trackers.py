@@ -10,39 +10,19 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 
-import numpy as np
-
-from hrtoolkit.predict import Prediction, Source
-from hrtoolkit.records import Objects
-from hrtoolkit.schemes.people import COCO
-from hrtoolkit.toy.films import KINDS, Frame, make_film
+from hrtoolkit.runtime.records import Objects
+from hrtoolkit.toy.films import KINDS, Frame, as_predictions, make_film
 from hrtoolkit.tracking.boxes import box_iou
 from hrtoolkit.tracking.hota import people_hota
 from hrtoolkit.tracking.people import Similarities, measure_people, people_clear, people_identity
 from hrtoolkit.tracking.tracker import Tracker
 
-IMAGE = np.zeros((8, 8, 3), np.uint8)
-
-
-def predict(found: list[Frame]) -> Iterator[Prediction]:
-    """What is found of a film as a predictor gives it."""
-    for number, frame in enumerate(found):
-        record = Objects(
-            frame.boxes,
-            np.zeros(len(frame.boxes), np.int64),
-            frame.scores,
-            frame.points.astype(np.float32),
-            point_scores=frame.point_scores,
-        )
-        yield Prediction(Source("film", None, number, frame.time), record, COCO, IMAGE)
-
 
 def follow(tracker: Tracker, truth: list[Frame], found: list[Frame]) -> tuple[list[Similarities], float]:
     """The measures of all frames, and seconds a frame."""
     started = time.perf_counter()
-    results = [one.record for one in tracker(predict(found))]
+    results = [one.record for one in tracker(as_predictions(found))]
     seconds = (time.perf_counter() - started) / len(found)
     measures = []
     for frame, record in zip(truth, results, strict=True):

@@ -18,17 +18,18 @@ import numpy as np
 from PIL import Image
 
 from hrtoolkit.errors import OptionError, UserError
-from hrtoolkit.files import check_writable, not_written, write_atomically
+from hrtoolkit.files import check_writable, not_written, remove_unfinished, write_atomically
 from hrtoolkit.predict.drawings import Drawings, drawn_name, is_moving, numbered
 from hrtoolkit.predict.journal import Journal
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Source
 from hrtoolkit.predict.tables import find_format
+from hrtoolkit.predict.unfinished import Unfinished
 from hrtoolkit.records import LabelMap, Objects, ValueMap
 from hrtoolkit.schemes import ClassScheme, Scheme, scheme_fields
 from hrtoolkit.visualization import write_label_map, write_value_map
 
-JOURNAL, STATE = "predictions.jsonl", "run.json"
+JOURNAL, STATE, UNFINISHED = "predictions.jsonl", "run.json", "unfinished"
 PICTURES, LABELS, VALUES, MASKS = FOLDERS = ("pictures", "labels", "values", "masks")
 MAPS = FOLDERS[1:]
 AHEAD = 16  # predictions that may wait for being written
@@ -39,7 +40,8 @@ class Output:
     """Writes predictions into a folder, in a thread of its own.
 
     `predictions.jsonl` gets a line a prediction as soon as its pictures are written; `run.json` holds what the folder
-    was made with, and which videos are finished. A second run with the same settings leaves out what is there.
+    was made with, and which videos are finished. A second run with the same settings leaves out what is there. A video
+    that is not finished is written anew, from what its predictor finds in `unfinished`.
 
     Args:
         folder: is made if needed.
@@ -76,8 +78,11 @@ class Output:
         self.videos: list[str] = []  # that are finished
         self.earlier: list[str] = []  # tables that an earlier run wrote
         self.done: set[str] = set()  # names of sources
+        self.unfinished = Unfinished(self.folder / UNFINISHED)
         self._names: dict[str, str] = {}  # of pictures, and the sources that they belong to
         self._resume()
+        for folder in {path.parent for name in FOLDERS for path in (self.folder / name).rglob(".*.unfinished")}:
+            remove_unfinished(folder)
         self._thread = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
         self._drawings = Drawings(self.folder / PICTURES, tail) if pictures else None
@@ -93,12 +98,16 @@ class Output:
         taken = [name for name in (JOURNAL, *self.folders) if (self.folder / name).exists()]
         if taken and not state.exists():
             raise UserError(f"{self.folder}: {taken[0]} is there, but no {STATE} beside it; name another folder")
-        if not self.journal.exists() or not self.journal.stat().st_size:  # an earlier run predicted nothing
+        stored = read_state(self.folder) if state.exists() else None
+        settings = {} if stored is None else stored["settings"]
+        other = [name for name in self.settings if settings.get(name) != self.settings[name]]
+        if stored is None or not self.journal.exists() or not self.journal.stat().st_size:  # nothing was written
+            if other:
+                self.unfinished.remove()
             self._write_state()
             return
-        stored = read_state(self.folder)
-        settings, self.videos, self.earlier = stored["settings"], list(stored["videos"]), list(stored["tables"])
-        if other := [name for name in self.settings if settings.get(name) != self.settings[name]]:
+        self.videos, self.earlier = list(stored["videos"]), list(stored["tables"])
+        if other:
             name = other[0]
             raise UserError(
                 f"{self.folder} has predictions with {name} {settings.get(name)!r}, not {self.settings[name]!r}; name "
@@ -146,6 +155,7 @@ class Output:
         while self._pending:
             self._pending.popleft().result()
         self._thread.submit(self._end_video).result()
+        self.unfinished.remove()
         self.journal.touch()
         written = [self.folder / name for name in self.folders if (self.folder / name).exists()]
         for name, write in self.tables.items():
@@ -154,7 +164,8 @@ class Output:
         return [self.journal, *written]
 
     def close(self) -> None:
-        """End the thread; a video that is not finished is begun anew by the next run."""
+        """End the thread; a video that is not finished is written anew by the next run."""
+        self.unfinished.close()
         for future in self._pending:
             future.cancel()
         if self._drawings is not None:
@@ -211,8 +222,9 @@ class Output:
             if self._drawings is not None:
                 self._drawings.end_video()
             self.videos.append(self._video)
-            self._video = None
             self._write_state()
+            self.unfinished.end_film(self._video)
+            self._video = None
 
     def _name(self, source: Source) -> str:
         """A name below the folder for the files of a source: its own, made safe, and like no other's."""

@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -22,7 +23,7 @@ from hrtoolkit.config import ConfigError, load_config
 from hrtoolkit.data.loading import Collate
 from hrtoolkit.engine.optim import Precision
 from hrtoolkit.engine.run import choose_precision
-from hrtoolkit.errors import CheckpointError, OptionError, UserError
+from hrtoolkit.errors import CheckpointError, DataError, OptionError, UserError
 from hrtoolkit.files import is_checkpoint, is_exported, list_shipped
 from hrtoolkit.model import UNNAMED, Backend, Branch, Model
 from hrtoolkit.predict.boxes import BoxesLike, Detector, Find, check_inside, use_boxes, use_detector
@@ -31,6 +32,7 @@ from hrtoolkit.predict.output import Output
 from hrtoolkit.predict.prediction import Prediction
 from hrtoolkit.predict.sources import Picture, Readables, Source, count_pictures, open_source, skip_films
 from hrtoolkit.predict.sparse_detection import SparseDetector
+from hrtoolkit.predict.unfinished import Found, Unfinished
 from hrtoolkit.predict.writing import Summary, write_predictions
 from hrtoolkit.pretrained import HUB_NAME, find_folder, own_config, save_pretrained
 from hrtoolkit.published import name_weights
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CROPS = 16  # at once by default; of whole pictures it is one
+TOGETHER = 64  # frames of a film that may share batches
 LARGEST_BATCH = 64  # that "auto" tries
 LONG_SECONDS = 1  # of a batch: a larger one gains nothing more
 WORTH_IT = 0.95  # a larger batch has to take less than this share of the time an input
@@ -264,7 +267,7 @@ class Predictor:
         if detect_every != 1 and (self.detect is None or not isinstance(self.scheme, KeypointScheme)):
             raise OptionError("detect_every is for a detector and a model that looks for keypoints where it found some")
         self.detect_every = detect_every
-        self.settings = dict(settings, detector=None if detector is None else str(detector), detect_every=detect_every)
+        self.settings = dict(settings, detector=_describe(detector), detect_every=detect_every)
         self.known = known
         self.collate = Collate(self.view.multiple, self.view.smallest)
 
@@ -350,15 +353,15 @@ class Predictor:
         }
         output = Output(out, self.scheme, self.settings | told, pictures, save, tail)
         failed: list[tuple[Source, UserError]] = []
-        found = self(
-            source,
-            boxes=boxes,
-            recursive=recursive,
-            order=order,
-            on_failure=lambda one, error: failed.append((one, error)),
-            skip=output.skip,
-            frame_rate=frame_rate,
+
+        def on_failure(one: Source, error: UserError) -> None:
+            failed.append((one, error))
+
+        find, live = self._find_boxes(boxes), is_live(source)
+        opened = open_source(
+            source, recursive=recursive, order=order, on_failure=on_failure, skip=output.skip, frame_rate=frame_rate
         )
+        found = self._predict(opened, find, live, on_failure, None if live else output.unfinished)
         if tracker is not None:
             found = tracker(found)
         total = count_pictures(source, recursive, skip_films(output.skip, frame_rate))
@@ -414,20 +417,62 @@ class Predictor:
         find: Find | None,
         live: bool,
         on_failure: Callable[[Source, UserError], None] | None,
+        unfinished: Unfinished | None = None,
     ) -> Iterator[Prediction]:
+        for picture, record in self._find_records(pictures, find, live, on_failure, unfinished):
+            if isinstance(find, SparseDetector):
+                record = find.see(record)
+            yield Prediction(picture.source, record, self.scheme, picture.image)
+
+    def _find_records(
+        self,
+        pictures: Iterator[Picture],
+        find: Find | None,
+        live: bool,
+        on_failure: Callable[[Source, UserError], None] | None,
+        unfinished: Unfinished | None,
+    ) -> Iterator[tuple[Picture, Record]]:
+        """Each picture with its record, which a run that was stopped has found, or the network finds."""
+        index = -1  # of the picture that was read last
+        sparse = find if isinstance(find, SparseDetector) else None
+        given = None if find is self.detect or sparse is not None else find
+        alone = live or sparse is not None
+        # Others in a batch change the rounding: of a film they are the same wherever a run begins.
+        together = 1 if alone or self.batch_size == 1 else TOGETHER
         batches = Batches(
-            look=lambda index, picture: self._look(index, picture, find),
+            look=lambda _, picture: self._look(index, picture, find),
             run=self.look_at,
             # What is padded would change with the others of a batch.
             size=lambda one: self.collate.batch_hw([one.pixels.shape[:2]]),
             most=self._most,
         )
-        sparse = isinstance(find, SparseDetector)
-        for picture, records in batches.predict(pictures, live or sparse, on_failure):
-            record = self.branch.finish(records) if records else Objects._make(nobody(len(self.scheme.names)))
-            if isinstance(find, SparseDetector):
-                record = find.see(record)
-            yield Prediction(picture.source, record, self.scheme, picture.image)
+
+        def take(picture: Picture) -> tuple[Picture, Found | None]:
+            nonlocal index
+            index += 1
+            if unfinished is None:
+                return picture, None
+            try:
+                return picture, unfinished.take(picture, None if given is None else given(index, picture))
+            except DataError:  # nobody says where to look, which is told when the network is to
+                return picture, None
+
+        for _, part in groupby(pictures, key=lambda one: _part_of(one.source, together)):
+            for is_there, pairs in groupby(map(take, part), key=lambda pair: pair[1] is not None):
+                if is_there:
+                    for picture, found in pairs:
+                        assert found is not None
+                        if sparse is not None and found.detection is not None:
+                            sparse.repeat(index, picture, found.detection)
+                        yield picture, found.record
+                    continue
+                for picture, records in batches.predict((picture for picture, _ in pairs), alone, on_failure):
+                    record = self.branch.finish(records) if records else Objects._make(nobody(len(self.scheme.names)))
+                    if unfinished is not None and (sparse is None or sparse.detection is not None):
+                        unfinished.add(picture.source, record, None if sparse is None else sparse.detection)
+                    yield picture, record
+            if unfinished is not None:
+                unfinished.end_line()
 
     def _look(self, index: int, picture: Picture, find: Find | None) -> list[Input]:
         """The inputs of a picture: its crops, or the whole of it."""
@@ -472,3 +517,17 @@ class Predictor:
         started = time.perf_counter()
         self.look_at(inputs)  # ends with arrays on the CPU: nothing is left to wait for
         return (time.perf_counter() - started) / len(inputs)
+
+
+def _part_of(source: Source, together: int) -> tuple[str | None, int]:
+    """Which pictures may share batches: of a film some frames, and pictures by themselves."""
+    return (None, 0) if source.frame is None else (source.name, source.frame // together)
+
+
+def _describe(detector: Detector | None) -> object:
+    """What a detector is, in plain values that are the same in the next run."""
+    if detector is None or isinstance(detector, (str, os.PathLike)):
+        return None if detector is None else str(detector)
+    if isinstance(detector, Predictor):
+        return detector.settings | {"tensors": detector.hash_weights()}
+    return getattr(detector, "__qualname__", type(detector).__qualname__)

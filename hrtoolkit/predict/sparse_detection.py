@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -27,6 +27,13 @@ ALIKE = 0.3  # and this much is somebody a frame later
 OVERLAPPING = 0.4  # from which two boxes are one person's
 TRIED = 5  # frames in which "auto" measures both networks
 MOST = 10  # frames between two detections that "auto" takes
+
+
+class Detection(NamedTuple):
+    """What a detector did in a frame."""
+
+    every: int  # frames from one detection to the next
+    boxes: Boxes | None  # that it found; None where it did not look
 
 
 class SparseDetector:
@@ -52,11 +59,26 @@ class SparseDetector:
         self.detect, self.sigmas = detect, np.asarray(sigmas, np.float64)
         self.every = 1 if every == "auto" else every
         self._costs: list[tuple[float, float]] | None = [] if every == "auto" else None  # seconds of both networks
+        self._boxes: Boxes | None = None  # that the detector found in the last frame
         self._film: str | None = None
         self._seen_at = 0.0  # seconds of the last frame
 
     def __call__(self, index: int, picture: Picture) -> Boxes:
         """Where to look in the next picture."""
+        return self._look(picture, lambda: self.detect(index, picture))
+
+    @property
+    def detection(self) -> Detection | None:
+        """What was done in the last frame; None while both networks are measured."""
+        return None if self._costs is not None else Detection(self.every, self._boxes)
+
+    def repeat(self, index: int, picture: Picture, detection: Detection) -> None:
+        """Do again, without the detector, what was done in a picture by a run that was stopped; N is that of it."""
+        self.every, self._costs = detection.every, None
+        boxes = detection.boxes
+        self._look(picture, lambda: self.detect(index, picture) if boxes is None else boxes)
+
+    def _look(self, picture: Picture, detect: Callable[[], Boxes]) -> Boxes:
         source = picture.source
         if source.name != self._film or source.frame is None:
             self._film, self._due, self._since = source.name, True, 0
@@ -69,8 +91,9 @@ class SparseDetector:
         self._asked = (
             Boxes(np.zeros((0, 4)), np.zeros(0, np.float32)) if self._people is None else self._look_ahead(picture)
         )
-        if self._detected:
-            self._asked = _join(self.detect(index, picture), self._asked)
+        self._boxes = detect() if self._detected else None
+        if self._boxes is not None:
+            self._asked = _join(self._boxes, self._asked)
         self._started = time.perf_counter()
         self._detecting = self._started - started
         return self._asked

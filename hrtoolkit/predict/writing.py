@@ -25,10 +25,12 @@ class Summary(NamedTuple):
     earlier: int  # sources that an earlier run had finished
     failed: list[tuple[Source, UserError]]  # what could not be read
     files: list[Path]  # that hold the predictions
+    taken: int = 0  # of the frames, from a run that was stopped
 
     def __str__(self) -> str:
+        taken = f", {self.taken} of them by the run that was stopped" if self.taken else ""
         there = f", {self.earlier} sources were there already" if self.earlier else ""
-        lines = [f"{self.predicted} predicted{there}", *(f"  {file}" for file in self.files)]
+        lines = [f"{self.predicted} predicted{taken}{there}", *(f"  {file}" for file in self.files)]
         if self.failed:
             lines.append(f"{len(self.failed)} could not be read:\n{_list_failures(self.failed)}")
         return "\n".join(lines)
@@ -68,7 +70,7 @@ def write_predictions(
             output.close()
     if failed and not count and not earlier:
         raise DataError(_list_failures(failed))
-    return Summary(count, earlier, failed, files)
+    return Summary(count, earlier, failed, files, max(output.unfinished.taken for output in outputs.values()))
 
 
 def _show_progress(predictions: Iterator[Found], total: int | None) -> Iterator[Found]:

@@ -71,12 +71,13 @@ def oks_between(
     keypoints, others = np.asarray(keypoints, np.float64), np.asarray(others, np.float64)
     variances = (2 * np.asarray(sigmas, np.float64)) ** 2
     with np.errstate(invalid="ignore"):
-        squared_distances = np.square(keypoints - others).sum(axis=-1)  # [..., K]
+        squares = np.square(keypoints - others)
+        squared_distances = squares[..., 0] + squares[..., 1]  # [..., K]; a sum over two is many times slower
         similarities = np.exp(-squared_distances / (2 * variances * (areas + np.spacing(1))[..., None]))
     if counted is None:
         return np.nan_to_num(similarities.mean(axis=-1))  # NaN would spread to the scores of others
-    total = np.where(counted, similarities, 0.0).sum(axis=-1)
-    return np.nan_to_num(total / np.maximum(np.broadcast_to(counted, similarities.shape).sum(axis=-1), 1))
+    means = np.where(counted, similarities, 0.0).sum(axis=-1) / np.maximum(counted.sum(axis=-1), 1)
+    return np.where(np.isnan(means), 0.0, means)
 
 
 def oks_nms(scores: ndarray, oks: ndarray, threshold: float) -> ndarray:

@@ -6,11 +6,15 @@ nearer, or by a pillar, is there and cannot be found.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy import ndarray
 
+from hrtoolkit.runtime.prediction import Prediction
+from hrtoolkit.runtime.records import Objects
+from hrtoolkit.runtime.sources import Source
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tracking.boxes import box_iou
 
@@ -77,6 +81,20 @@ def make_film(
         truth.append(one)
         found.append(_find(one, covered[place, there], heights[there], rng))
     return truth, found
+
+
+def as_predictions(found: Iterable[Frame]) -> Iterator[Prediction]:
+    """What is found of a film as a predictor gives it."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    for number, frame in enumerate(found):
+        record = Objects(
+            frame.boxes,
+            np.zeros(len(frame.boxes), np.int64),
+            frame.scores,
+            frame.points.astype(np.float32),
+            point_scores=frame.point_scores,
+        )
+        yield Prediction(Source("film", None, number, frame.time), record, COCO, image)
 
 
 def _walk(kind: Kind, times: ndarray, heights: ndarray, rng: np.random.Generator) -> ndarray:

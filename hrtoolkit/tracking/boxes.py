@@ -14,14 +14,16 @@ def box_iou(boxes: ndarray, others: ndarray) -> ndarray:
         others: [..., 4]; leading dimensions broadcast.
     """
     sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
-    shared = np.maximum(sides, 0).prod(axis=-1)
+    sides = np.maximum(sides, 0)
+    shared = sides[..., 0] * sides[..., 1]  # many times faster than a product over an axis of two
     union = box_areas(boxes) + box_areas(others) - shared
     return np.divide(shared, union, out=np.zeros(union.shape), where=union > 0)
 
 
 def box_areas(boxes: ndarray) -> ndarray:
     """Areas [...] of boxes [..., 4]."""
-    return np.maximum(boxes[..., 2:] - boxes[..., :2], 0).prod(axis=-1)
+    sides = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def enclose(points: ndarray, seen: ndarray, expansion: float = 1.0) -> ndarray:

@@ -31,20 +31,23 @@ def find_exchanges(points: ndarray, pairs: Sequence[tuple[int, int]], least: Cou
     points = np.asarray(points, np.float64)
     places = points[..., 0] + 1j * points[..., 1]  # as complex numbers, which are fast to compare
     pairs_there = places[..., np.asarray(pairs, np.int64).reshape(-1, 2)]  # [T, ..., P, 2]
-    seen = np.asarray(~np.isnan(pairs_there).any(axis=-1))
+    missing = np.isnan(pairs_there)
+    seen = ~(missing[..., 0] | missing[..., 1])
     exchanged: ndarray = np.zeros(seen.shape, dtype=bool)
     if exchanged.size == 0:
         return exchanged
     extents = np.fmax.reduce(points, axis=-2) - np.fmin.reduce(points, axis=-2)  # [T, ..., 2]
     apart = np.abs(pairs_there[..., 0] - pairs_there[..., 1]) > APART * np.hypot(extents[..., :1], extents[..., 1:])
-    before = np.full(pairs_there.shape[1:], np.nan, np.complex128)
-    earlier = before
-    for frame, now in enumerate(pairs_there):
-        expected = np.where(np.isnan(earlier), before, 2 * before - earlier)
-        other = now[..., ::-1]
-        as_is, otherwise = (np.abs(some - expected).sum(axis=-1) for some in (now, other))
-        exchanged[frame] = apart[frame] & (otherwise < BETTER * as_is)  # never where one is not seen: NaN
-        before, earlier = np.where(exchanged[frame, ..., None], other, now), before
+    unknown = np.full((2, *pairs_there.shape[1:]), np.nan, np.complex128)
+    earlier, before, _ = (np.concatenate([unknown, pairs_there])[start:][: len(points)] for start in range(3))
+    # Few are ever exchanged. What is one depends on those before it, so that the few are looked at frame by frame.
+    doubtful = _cross(pairs_there, before, earlier, apart).any(axis=0)  # [..., P]
+    few, found = pairs_there[:, doubtful], exchanged[:, doubtful]
+    before = earlier = unknown[0][doubtful]
+    for frame, now in enumerate(few if few.size else ()):
+        found[frame] = _cross(now, before, earlier, apart[frame, doubtful])
+        before, earlier = np.where(found[frame, :, None], now[:, ::-1], now), before
+    exchanged[:, doubtful] = found
     shape = seen.shape
     seen, exchanged = seen.reshape(len(points), -1), exchanged.reshape(len(points), -1)
     runs = _number_runs(seen)
@@ -55,6 +58,23 @@ def find_exchanges(points: ndarray, pairs: Sequence[tuple[int, int]], least: Cou
     spells = _number_runs(exchanged)
     lengths = np.bincount(spells.ravel(), weights=exchanged.ravel())
     return (exchanged & (lengths >= least)[spells]).reshape(shape)
+
+
+def _cross(now: ndarray, before: ndarray, earlier: ndarray, apart: ndarray) -> ndarray:
+    """Whether both sides of pairs [..., P, 2], as complex numbers, are where the other one is expected: bool [..., P].
+
+    Never where one is not seen, which is NaN.
+
+    Args:
+        now: a frame.
+        before: the frame before it.
+        earlier: the frame before that.
+        apart: [..., P], whether sides are far enough from each other to be told.
+    """
+    expected = np.where(np.isnan(earlier), before, 2 * before - earlier)
+    far, other_far = np.abs(now - expected), np.abs(now[..., ::-1] - expected)
+    as_is, otherwise = far[..., 0] + far[..., 1], other_far[..., 0] + other_far[..., 1]
+    return np.asarray(apart & (otherwise < BETTER * as_is))
 
 
 def put_right(values: ndarray, exchanged: ndarray, pairs: Sequence[tuple[int, int]]) -> ndarray:

@@ -24,9 +24,9 @@ def match(similarities: ndarray, least: float) -> tuple[ndarray, ndarray]:
         rows [P], ascending, and their columns [P].
     """
     allowed = (similarities >= least) & (similarities > 0)
+    rows, columns = np.nonzero(allowed)
     # Most people have one candidate, who has no other: then nothing needs solving.
-    if allowed.sum(axis=0).max(initial=0) <= 1 and allowed.sum(axis=1).max(initial=0) <= 1:
-        rows, columns = np.nonzero(allowed)
+    if len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows):
         return rows, columns
     from scipy.optimize import linear_sum_assignment  # slow to import, and data sets import this module
 

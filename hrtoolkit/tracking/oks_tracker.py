@@ -47,12 +47,13 @@ class _People(NamedTuple):
     areas: ndarray  # [N] square pixels, 0 where nobody knows
 
     def select(self, chosen: ndarray) -> _People:
-        return _People._make(column[chosen] for column in self)
+        return _People(self.points[chosen], self.seen[chosen], self.boxes[chosen], self.areas[chosen])
 
     def move(self, steps: ndarray) -> _People:
         """Everybody at another place, by steps [N, 2] in pixels, or by the same [1, 2]."""
-        boxes = (self.boxes.reshape(-1, 2, 2) + steps[:, None]).reshape(-1, 4)
-        return self._replace(points=self.points + steps[:, None], boxes=boxes)
+        steps = steps[:, None]
+        boxes = (self.boxes.reshape(-1, 2, 2) + steps).reshape(-1, 4)
+        return _People(self.points + steps, self.seen, boxes, self.areas)
 
 
 class _Tracks(NamedTuple):
@@ -160,11 +161,12 @@ class OksTracker:
         rows, columns, camera = self._pair(tracks, found, scores)
         tracks = self._continue(tracks, found, rows, columns, strong, camera)
         new = self._choose_new(found, columns, scores)
-        begun = self._begin(found.select(new), strong[new], self._clock.now, self._begun)
-        self._begun += len(new)
         places = np.concatenate([columns, new])  # of those seen, in the order of `seen` below
         seen = np.concatenate([rows, len(tracks.ids) + np.arange(len(new))])
-        self._tracks = _join(tracks, begun)
+        if len(new):
+            tracks = _join(tracks, self._begin(found.select(new), strong[new], self._clock.now, self._begun))
+            self._begun += len(new)
+        self._tracks = tracks
         self._name(seen, places)
         ids = np.full(len(found.boxes), NO_ID)
         ids[places] = self._tracks.ids[seen]
@@ -181,7 +183,8 @@ class OksTracker:
                 raise OptionError(
                     f"the tracker was built with {len(self.sigmas)} sigmas for {points.shape[1]} keypoints"
                 )
-            seen = np.isfinite(points).all(axis=-1)
+            finite = np.isfinite(points)
+            seen = finite[..., 0] & finite[..., 1]
             if point_scores is not None:
                 seen &= np.asarray(point_scores) >= self.seen
             points = np.where(seen[..., None], points, 0.0)
@@ -207,8 +210,8 @@ class OksTracker:
             if settled.sum() < SEVERAL:
                 break
             steps = _measure_steps(expected.select(rows), found.select(columns))
-            before, camera = camera, np.median(steps[settled], axis=0, keepdims=True)
-            if np.abs(camera - before).max() ** 2 < SHAKEN**2 * np.median(found.areas[columns]):
+            before, camera = camera, _median(steps[settled])[None]
+            if np.abs(camera - before).max() ** 2 < SHAKEN**2 * _median(found.areas[columns]):
                 break
         rows, columns = match(first, self.least)
         # Who moves fast, or bows, is at least where the box is. False people have low scores.
@@ -230,9 +233,9 @@ class OksTracker:
         # Most people are far from each other: only the rest is computed.
         sizes, other_sizes = (np.sqrt(np.where(some.areas > 0, some.areas, LEAST_SIZE**2)) for some in (people, others))
         centers, other_centers = (some.boxes[:, :2] + some.boxes[:, 2:] for some in (people, others))
-        distances = np.abs(centers[:, None] - other_centers).max(axis=-1) / 2
-        reach = REACH * (1 + drift)[:, None] * (sizes[:, None] + other_sizes) / 2
-        a, b = np.nonzero(distances < reach)
+        distances = np.abs(centers[:, None] - other_centers)
+        reach = REACH * (1 + drift)[:, None] * (sizes[:, None] + other_sizes)
+        a, b = np.nonzero(np.maximum(distances[..., 0], distances[..., 1]) < reach)
         if not len(a):
             return similarities, overlaps
         drift, scale = drift[a], (sizes[a] + other_sizes[b]) / 2
@@ -337,11 +340,18 @@ def _measure_steps(before: _People, now: _People) -> ndarray:
     steps = (now.boxes[:, :2] + now.boxes[:, 2:] - before.boxes[:, :2] - before.boxes[:, 2:]) / 2
     enough = np.flatnonzero(counts >= ENOUGH)
     if len(enough):
-        ordered = np.sort(np.where(common[enough, :, None], (now.points - before.points)[enough], np.inf), axis=1)
+        moved = np.where(common[..., None], now.points - before.points, np.inf)[enough]
+        ordered = np.sort(moved.transpose(0, 2, 1), axis=2)  # [N, 2, K]
         low, high = (counts[enough] - 1) // 2, counts[enough] // 2
         place = np.arange(len(enough))
-        steps[enough] = (ordered[place, low] + ordered[place, high]) / 2
+        steps[enough] = (ordered[place, :, low] + ordered[place, :, high]) / 2
     return steps
+
+
+def _median(values: ndarray) -> ndarray:
+    """The median [...] of [N, ...]; NumPy's own takes many times as long for a few."""
+    ordered = np.sort(values, axis=0)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _join(tracks: _Tracks, others: _Tracks) -> _Tracks:

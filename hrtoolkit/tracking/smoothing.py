@@ -1,7 +1,7 @@
 """Calmer keypoints: the One-Euro filter frame by frame, and Savitzky-Golay where all frames are at hand.
 
-Both weigh a keypoint with its score, and neither smooths over a gap: a keypoint that was not seen in the frame before
-begins afresh. What is given stays as it is.
+Both weigh a keypoint by the square of its score, so that a wrong one hardly moves those around it, and neither smooths
+over a gap: a keypoint that was not seen in the frame before begins afresh. What is given stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Count, NotNegative, Positive
+from hrtoolkit.tracking.oks_tracker import SURE
 
 AT_ONCE = 256  # frames that are fitted together
 
@@ -40,7 +41,7 @@ class OneEuroFilter:
         OptionError: a frequency is not above 0, or `beta` is below it.
     """
 
-    def __init__(self, min_cutoff: Positive = 1.0, beta: NotNegative = 10.0, derivative_cutoff: Positive = 1.0):
+    def __init__(self, min_cutoff: Positive = 1.0, beta: NotNegative = 20.0, derivative_cutoff: Positive = 1.0):
         for name, value in (("min_cutoff", min_cutoff), ("derivative_cutoff", derivative_cutoff)):
             if not value > 0:
                 raise OptionError(f"{name} is {value} Hz, expected a number above 0")
@@ -62,14 +63,15 @@ class OneEuroFilter:
         Args:
             ids: [N], who is who; people below 1 are left as they are.
             points: [N, K, 2] in pixels, NaN where not seen.
-            point_scores: [N, K] from 0 to 1, the share of a point in full that counts; None for all of it.
+            point_scores: [N, K]; None where all count in full.
             heights: [N] pixels, of the people.
             time: seconds; one that does not run on begins afresh.
 
         Returns:
             points [N, K, 2], NaN where not seen.
         """
-        points = np.where(np.isnan(points).any(axis=-1, keepdims=True), np.nan, points).astype(np.float64)
+        missing = np.isnan(points)
+        points = np.where(missing[..., :1] | missing[..., 1:], np.nan, points).astype(np.float64)
         step, memory = time - self._time, self._memory
         smoothed, speeds = points.copy(), np.where(np.isnan(points), np.nan, 0.0)
         if memory is not None and len(memory.ids) and 0 < step < np.inf:
@@ -77,9 +79,9 @@ class OneEuroFilter:
             known = np.flatnonzero(memory.ids[places] == ids)
             before, last = (column[places[known]] for column in memory[1:])
             now, height = points[known], np.asarray(heights, np.float64)[known, None, None]
-            weights = 1.0 if point_scores is None else np.clip(point_scores[known], 0.0, 1.0)[..., None]
+            weights = 1.0 if point_scores is None else _weigh(point_scores[known])[..., None]
             rate = _share(self.derivative_cutoff, step) * ((now - before) / (height * step) - last) + last
-            cutoff = self.min_cutoff + self.beta * np.sqrt(np.square(rate).sum(axis=-1, keepdims=True))
+            cutoff = self.min_cutoff + self.beta * np.hypot(rate[..., :1], rate[..., 1:])
             # As if the time before a doubtful point were shorter.
             share = 1 - (1 - _share(cutoff, step)) ** weights
             followed = ~np.isnan(last) & ~np.isnan(now)
@@ -89,6 +91,11 @@ class OneEuroFilter:
         order = order[ids[order] > 0]
         self._memory, self._time = _Memory(ids[order], smoothed[order], speeds[order]), time
         return smoothed
+
+
+def _weigh(point_scores: ndarray) -> ndarray:
+    """Weights of keypoints, 1 of those that are sure."""
+    return np.square(np.clip(np.nan_to_num(point_scores) / SURE, 0.0, 1.0))
 
 
 def _share(cutoff: ndarray | float, step: float) -> ndarray | float:
@@ -111,7 +118,7 @@ def savitzky_golay(
 
     Args:
         points: [T, ..., 2], a row a frame, NaN where not seen.
-        point_scores: [T, ...], their weights; None for equal ones.
+        point_scores: [T, ...]; None where all count alike.
         times: [T] seconds, ascending.
         window: frames, an odd number.
         order: of the polynomial, below `window`.
@@ -128,18 +135,19 @@ def savitzky_golay(
     if not 0 <= order < window:
         raise OptionError(f"order is {order}, expected 0 to {window - 1} for a window of {window}")
     shape = np.shape(points)
-    flat = np.asarray(points, np.float64).reshape(len(points), math.prod(shape[1:-1]), 2)  # [T, J, 2]
-    seen = np.asarray(~np.isnan(flat).any(axis=-1))
+    # As complex numbers [T, J], which are faster than rows of two.
+    flat = np.array(points, np.float64).reshape(len(points), math.prod(shape[1:-1]), 2).view(np.complex128)[..., 0]
+    seen = ~np.isnan(flat)
     weights: ndarray = seen.astype(np.float64)
     if point_scores is not None:
-        weights *= np.nan_to_num(np.asarray(point_scores, np.float64).reshape(seen.shape))
+        weights *= _weigh(np.asarray(point_scores, np.float64).reshape(seen.shape))
     first, last = _run_ends(seen)
-    values, smoothed, times = np.where(seen[..., None], flat, 0.0), flat.copy(), np.asarray(times, np.float64)
+    values, smoothed, times = np.where(seen, flat, 0.0), flat.copy(), np.asarray(times, np.float64)
     begin, end = (0, len(flat)) if frame is None else (frame, frame + 1)
     for start in range(begin, end, AT_ONCE):
         rows = slice(start, min(start + AT_ONCE, end))
         smoothed[rows] = _fit(values, weights, times, first[rows], last[rows], flat[rows], start, window, order)
-    return smoothed[begin:end].reshape(end - begin, *shape[1:])
+    return smoothed[begin:end].view(np.float64).reshape(end - begin, *shape[1:])
 
 
 def _run_ends(seen: ndarray) -> tuple[ndarray, ndarray]:
@@ -161,26 +169,23 @@ def _fit(
     window: int,
     order: int,
 ) -> ndarray:
-    """The frames from `start` on, [S, J, 2], at the middle of polynomials that are centred on them."""
+    """The frames from `start` on, complex [S, J], at the middle of polynomials that are centred on them."""
     frames = start + np.arange(len(raw))[:, None]
-    half = window // 2
     # The nearest whole window; where there is none, the whole run.
-    lowest = np.maximum(np.minimum(frames - half, last - window + 1), first)
+    lowest = np.maximum(np.minimum(frames - window // 2, last - window + 1), first)
+    at = lowest + np.arange(window)[:, None, None]  # [window, S, J]
+    inside, at = at <= last, np.minimum(at, len(values) - 1)
     columns = np.arange(values.shape[1])
-    moments = np.zeros((2 * order + 1, *lowest.shape))  # sums of weights times powers of the time
-    sums = np.zeros((order + 1, *lowest.shape, 2))  # and times points
-    enough = np.zeros(lowest.shape, np.int64)
-    scale: float = (times[-1] - times[0]) / max(len(times) - 1, 1) * (half + 1) or 1.0  # keeps powers near 1
-    for place in range(window):
-        at = np.minimum(lowest + place, len(values) - 1)
-        power = np.where(lowest + place <= last, weights[at, columns], 0.0)
-        point, offset = values[at, columns], (times[at] - times[frames]) / scale
-        enough += power > 0
-        for exponent in range(2 * order + 1):
-            moments[exponent] += power
-            if exponent <= order:
-                sums[exponent] += power[..., None] * point
-            power = power * offset
+    power, point = np.where(inside, weights[at, columns], 0.0), values[at, columns]
+    enough = (power > 0).sum(axis=0)
+    scale: float = (times[-1] - times[0]) / max(len(times) - 1, 1) * (window // 2 + 1) or 1.0  # keeps powers near 1
+    offset = (times[at] - times[frames]) / scale
+    moments, sums = [], []  # of weights times powers of the time, and of these times points
+    for exponent in range(2 * order + 1):
+        moments.append(power.sum(axis=0))
+        if exponent <= order:
+            sums.append((power * point).sum(axis=0))
+        power = power * offset
     # Eliminate all coefficients but the constant one, which is the value at the frame itself.
     fitted = enough > order
     matrix = [[moments[row + column] for column in range(order + 1)] for row in range(order + 1)]
@@ -189,8 +194,8 @@ def _fit(
         for row in range(last_row):
             factor = matrix[row][last_row] / pivot
             matrix[row] = [matrix[row][k] - factor * matrix[last_row][k] for k in range(last_row)]
-            sums[row] -= factor[..., None] * sums[last_row]
-    return np.where(fitted[..., None], sums[0] / np.where(fitted, matrix[0][0], 1.0)[..., None], raw)
+            sums[row] = sums[row] - factor * sums[last_row]
+    return np.where(fitted, sums[0] / np.where(fitted, matrix[0][0], 1.0), raw)
 
 
 def jitter(points: ndarray) -> float:

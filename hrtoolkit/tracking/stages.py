@@ -79,16 +79,20 @@ def _fit(frames: Sequence[Frame[Kind]] | deque[Frame[Kind]], place: int) -> Fram
 
 def _gather(frames: Iterable[Frame], ids: ndarray, count: int) -> tuple[ndarray, ndarray]:
     """Points [T, N, K, 2] of people in several frames, NaN where somebody is not there, and scores [T, N, K]."""
-    rows, scores = [], []
-    for frame in frames:
-        others = frame.objects
-        assert others.ids is not None and others.points is not None and others.point_scores is not None
-        who, where = np.nonzero((ids[:, None] == others.ids) & (ids[:, None] > 0))
-        row, score = np.full((len(ids), count, 2), np.nan), np.zeros((len(ids), count))
-        row[who], score[who] = others.points[where], others.point_scores[where]
-        rows.append(row)
-        scores.append(score)
-    return np.stack(rows), np.stack(scores)
+    several = [frame.objects for frame in frames]
+    points = np.full((len(several), len(ids), count, 2), np.nan)
+    scores = np.zeros(points.shape[:-1])
+    if not len(ids):
+        return points, scores
+    everybody = np.concatenate([one.ids for one in several])
+    when = np.repeat(np.arange(len(several)), [len(one.labels) for one in several])
+    order = np.argsort(ids)
+    who = order[np.minimum(np.searchsorted(ids, everybody, sorter=order), len(ids) - 1)]
+    wanted = np.flatnonzero((everybody > 0) & (ids[who] == everybody))
+    places = when[wanted], who[wanted]
+    points[places] = np.concatenate([one.points for one in several])[wanted]
+    scores[places] = np.concatenate([one.point_scores for one in several])[wanted]
+    return points, scores
 
 
 def _with_points(objects: Objects, points: ndarray) -> Objects:
