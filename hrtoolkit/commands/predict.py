@@ -108,8 +108,8 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
     """
     from hrtoolkit.engine.runner import start_logging
     from hrtoolkit.errors import UserError
-    from hrtoolkit.files import expand_path
-    from hrtoolkit.predict import JointPredictor, Predictor
+    from hrtoolkit.files import expand_path, is_checkpoint
+    from hrtoolkit.predict import JointPredictor, Predictor, load
     from hrtoolkit.predict.predictor import load_network
     from hrtoolkit.predict.window import open_window
 
@@ -137,11 +137,12 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
             raise UserError("--batch-size is for one branch (--branch); all of them see one picture at a time")
         predictor = JointPredictor(network, detector=args.detector, settings=settings)
     else:
+        detector = load(args.detector) if is_checkpoint(args.detector) else args.detector
         predictor = Predictor(
             network,
             branch=args.branch,
             batch_size=batch_size,
-            detector=args.detector,
+            detector=detector,
             detect_every=detect_every,
             settings=settings,
             known=known,

@@ -10,7 +10,6 @@ import torchvision
 from numpy import ndarray
 
 from hrtoolkit.errors import OptionError, suggest
-from hrtoolkit.files import is_checkpoint
 from hrtoolkit.runtime import boxes
 from hrtoolkit.runtime.boxes import (
     LEAST_SCORE,
@@ -30,22 +29,15 @@ def use_detector(detector: Detector, device: torch.device) -> Find:
     """Look where a detector finds something, with a score of 0.5 at least.
 
     Args:
-        detector: see `hrtoolkit.runtime.boxes.use_detector`; also the name of one of torchvision's detectors, or a
-            checkpoint or folder that this toolkit wrote.
-        device: that a detector of torchvision or this toolkit runs on.
+        detector: see `hrtoolkit.runtime.boxes.use_detector`; also the name of one of torchvision's detectors.
+        device: that torchvision's detector runs on.
 
     Raises:
         OptionError: the name is not known, or the predictor finds no boxes.
         CheckpointError: weights cannot be fetched.
     """
     name = os.fspath(detector) if isinstance(detector, (str, os.PathLike)) else ""
-    if name and is_checkpoint(name):
-        from hrtoolkit.predict.predictor import load  # which imports this module
-
-        detector = load(name, device=device)
-    elif name and not name.endswith(".onnx"):
-        detector = _torchvision(name, device)
-    return boxes.use_detector(detector)
+    return boxes.use_detector(_torchvision(name, device) if name and not name.endswith(".onnx") else detector)
 
 
 def _torchvision(name: str, device: torch.device) -> Callable[[ndarray], ndarray]:

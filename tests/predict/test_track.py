@@ -10,8 +10,7 @@ import torch
 from mmengine import Config
 from PIL import Image
 
-import hrtoolkit.tasks.detection
-import hrtoolkit.tasks.pose  # noqa: F401
+import hrtoolkit.tasks.pose  # noqa: F401 (registers its parts)
 from hrtoolkit import build_model
 from hrtoolkit.commands import main
 from hrtoolkit.predict import Predictor, load
@@ -236,19 +235,6 @@ def test_a_run_that_was_stopped_goes_on_with_the_same_ids(here, folder, monkeypa
     files = [path.relative_to(here / "whole") for path in (here / "whole").rglob("*") if path.is_file()]
     assert len(files) > FRAMES
     assert all((here / "out" / name).read_bytes() == (here / "whole" / name).read_bytes() for name in files)
-
-
-def test_with_a_detector_of_hrtoolkit_a_second_run_goes_on(here, folder, capsys):
-    boxes = dict(type="FasterRCNNHead", scheme=["person"], roi_samples=32)
-    parts = dict(backbone=dict(TINY), neck=dict(type="Pyramid", channels=8), head=boxes, view=dict(type="FitInside"))
-    Predictor(build_model(Config(dict(model=parts)))).save_pretrained(here / "detector")
-    encode(here / "film.mp4", range(3))
-    arguments = ["track", str(folder), "film.mp4", "--detector", str(here / "detector"), "--out", "out"]
-    for told in ("3 predicted", "0 predicted, 1 sources were there already"):
-        with pytest.raises(SystemExit) as leaving:
-            main(arguments)
-        assert leaving.value.code == 0 and told in capsys.readouterr().out
-    assert json.loads(Path("out/run.json").read_text())["settings"]["detector"] == str(here / "detector")
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
