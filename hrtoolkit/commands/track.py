@@ -1,7 +1,7 @@
 """Predict on videos, and give everybody an id that stays: in drawings, lines of json and tables.
 
 hrtoolkit track best.pth film.mp4 --out tracks --detector fasterrcnn_resnet50_fpn_v2 --save csv
-hrtoolkit track best.pth frames/ --fps 30 --out tracks --smooth savgol
+hrtoolkit track best.pth frames/ --fps 30 --boxes boxes.json --out tracks --smooth savgol
 hrtoolkit track --edit "12=3,40:swap(1,2)" --out tracks
 
 Everything that `hrtoolkit predict` takes is taken, and `hrtoolkit predict --track` is the same without more options.
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tracker",
         choices=("oks", "sort", "bytetrack", "ocsort", "botsort", "cbiou"),
         default="oks",
-        help="oks compares poses; the others see boxes alone, and need hrtoolkit[trackers]",
+        help="oks, the default, compares poses; the others see boxes alone, and need hrtoolkit[trackers]",
     )
     parser.add_argument(
         "--keep", metavar="SECONDS", type=float, default=1.0, help="that somebody lost is waited for; by default 1"
@@ -42,20 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--smooth",
         choices=("none", "one-euro", "savgol"),
         default="none",
-        help="calmer keypoints: savgol for films, one-euro for cameras",
+        help="calmer keypoints: savgol for films, one-euro for cameras; by default none",
     )
     parser.add_argument(
         "--fill", metavar="SECONDS", type=float, default=0.0, help="the longest gap that is filled; by default none"
     )
     parser.add_argument(
-        "--fix-sides", action="store_true", help="put left and right right where they were exchanged; it is told anyway"
+        "--fix-sides",
+        action="store_true",
+        help="exchange left and right where the network took one for the other; without it, the log tells where",
     )
     parser.add_argument(
         "--tail",
         metavar="SECONDS",
         type=float,
         default=0.0,
-        help="draw where everybody was so long; by default 0, nothing",
+        help="of the past that are drawn as a line behind everybody; by default none",
     )
     parser.add_argument(
         "--edit",

@@ -100,8 +100,12 @@ def write_openpose(path: Path, predictions: Iterable[dict], scheme: Scheme) -> N
 
 
 def _person(number: int, values: list[float]) -> dict[str, Any]:
-    hidden = ("face_keypoints_2d", "hand_left_keypoints_2d", "hand_right_keypoints_2d")
-    return {"person_id": [number], "pose_keypoints_2d": values, **{name: [] for name in hidden}}
+    lists: dict[str, list[float]] = {
+        f"{part}_keypoints_{space}": []
+        for space in ("2d", "3d")
+        for part in ("pose", "face", "hand_left", "hand_right")
+    }
+    return {"person_id": [number], **lists, "pose_keypoints_2d": values}
 
 
 def write_deeplabcut(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:

@@ -41,13 +41,14 @@ def write_posetrack(path: Path, predictions: Iterable[dict], scheme: Scheme) -> 
         people: list[People] = []
         for one in frames:
             found = to_objects(one, scheme)
-            ids, points = found.ids, found.points
-            assert ids is not None and points is not None
+            ids, points, scores = found.ids, found.points, found.point_scores
+            assert ids is not None and points is not None and scores is not None
             unknown = ids < 1
             ids[unknown] = nameless + 1 + np.arange(unknown.sum())
             nameless += int(unknown.sum())
             files.append(f"images/{name}/{_file_name(one)}")
-            people.append(People(ids, points, np.isfinite(points).all(axis=-1), found.point_scores))
+            present = points.any(axis=-1) | (scores > 0)  # 0, 0, 0 is nowhere
+            people.append(People(ids, points, present, scores))
         write_predictions(path / f"{name}.json", files, people, scheme.names)
 
 

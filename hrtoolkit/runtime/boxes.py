@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy import ndarray
 from .errors import DataError, OptionError, suggest
 from .sources import HasArray, Picture
 
+log = logging.getLogger(__name__)
 LEAST_SCORE = 0.5  # of a detection that is looked at
 WHOLE = "whole"  # in place of boxes: the whole picture is one crop
 YUNET_URL = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
@@ -90,6 +92,9 @@ def use_boxes(boxes: BoxesLike) -> Find:
 def use_detector(detector: Detector) -> Find:
     """Look where a detector finds something, with a score of 0.5 at least.
 
+    Its boxes in which there is nothing to see, because they have no extent, are not finite or lie outside the picture,
+    are left out, and the log says so once.
+
     Args:
         detector: a predictor of objects, of which people (or, where it knows none, all) are looked at; a function from
             RGB uint8 [H, W, 3] to boxes [N, 4] or [N, 5]; or the file of OpenCV's face detector YuNet.
@@ -101,7 +106,25 @@ def use_detector(detector: Detector) -> Find:
         detect: Callable[[ndarray], Rows] = _yunet(os.fspath(detector))
     else:
         detect = _people_of(detector) if isinstance(detector, Finder) else detector
-    return lambda index, picture: _check(detect(picture.image), f"the detector, in {picture.source.name}")
+    warned = False
+
+    def find(index: int, picture: Picture) -> Boxes:
+        nonlocal warned
+        where = _name(picture)
+        rows = _read_rows(detect(picture.image), f"the detector, in {where}")
+        height, width = picture.image.shape[:2]
+        kept = np.isfinite(rows).all(axis=1) & (rows[:, 2:4] > rows[:, :2]).all(axis=1)
+        kept &= (rows[:, :2] < (width, height)).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)
+        if not kept.all() and not warned:
+            warned = True
+            log.warning(
+                "%s: the detector's box %s shows nothing (boxes are x1, y1, x2, y2 in pixels) and is left out, as all "
+                "such boxes are",
+                *(where, rows[~kept][0, :4].tolist()),
+            )
+        return _with_scores(rows[kept])
+
+    return find
 
 
 def choose_people(found: Any, names: Sequence[str]) -> Boxes:
@@ -132,7 +155,7 @@ def check_inside(boxes_xyxy: ndarray, picture: Picture) -> None:
     outside = (boxes_xyxy[:, :2] >= (width, height)).any(axis=1) | (boxes_xyxy[:, 2:] <= 0).any(axis=1)
     if outside.any():
         box = boxes_xyxy[outside][0].tolist()
-        raise DataError(f"{picture.source.name}: the box {box} lies outside the picture ({width} x {height})")
+        raise DataError(f"{_name(picture)}: the box {box} lies outside the picture ({width} x {height})")
 
 
 def _read_json(path: Path) -> Any:
@@ -159,7 +182,14 @@ def _is_boxes(value: object) -> TypeGuard[Rows]:
     )
 
 
-def _check(value: Rows, what: str) -> Boxes:
+def _name(picture: Picture) -> str:
+    """What messages call a picture, or a frame: film.mp4#3."""
+    name, frame = picture.source.name, picture.source.frame
+    return name if frame is None else f"{name}#{frame}"
+
+
+def _read_rows(value: Rows, what: str) -> ndarray:
+    """Boxes with their scores, if there are such: [N, 4] or [N, 5]."""
     try:
         array = np.asarray(value.cpu() if hasattr(value, "cpu") else value, np.float64)  # tensors may lie elsewhere
     except (TypeError, ValueError):
@@ -168,14 +198,24 @@ def _check(value: Rows, what: str) -> Boxes:
         array = np.zeros((0, 4))
     if array.ndim != 2 or array.shape[1] not in (4, 5):
         raise DataError(f"{what}: expected rows of x1, y1, x2, y2 and perhaps a score, got shape {array.shape}")
+    return array
+
+
+def _check(value: Rows, what: str) -> Boxes:
+    array = _read_rows(value, what)
     if not np.isfinite(array).all():
         raise DataError(f"{what}: row {int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])} is not finite")
     flat = np.flatnonzero((array[:, 2:4] <= array[:, :2]).any(axis=1))
     if len(flat):
         row = array[flat[0], :4].tolist()
         raise DataError(f"{what}: {row} has no extent; boxes are x1, y1, x2, y2 in pixels (not width and height)")
-    scores = array[:, 4] if array.shape[1] == 5 else np.ones(len(array))
-    return Boxes(np.ascontiguousarray(array[:, :4]), scores.astype(np.float32))
+    return _with_scores(array)
+
+
+def _with_scores(rows: ndarray) -> Boxes:
+    """Boxes of rows [N, 4], whose scores are 1, or [N, 5]."""
+    scores = rows[:, 4] if rows.shape[1] == 5 else np.ones(len(rows))
+    return Boxes(np.ascontiguousarray(rows[:, :4]), scores.astype(np.float32))
 
 
 def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
@@ -185,15 +225,12 @@ def _look_up(by_name: Mapping[str, Boxes], picture: Picture) -> Boxes:
         if key in by_name:
             return by_name[key]
     near = suggest(name, list(by_name))
-    where = name if frame is None else f"{name}#{frame}"
-    raise DataError(f"{where}: there are no boxes for it (an empty list would say that nobody is there){near}")
+    raise DataError(f"{_name(picture)}: there are no boxes for it (an empty list would say that nobody is there){near}")
 
 
 def _of_picture(each: Sequence[Boxes], index: int, picture: Picture) -> Boxes:
     if index >= len(each):
-        raise DataError(
-            f"{picture.source.name}: there are boxes for {len(each)} pictures, and this is number {index + 1}"
-        )
+        raise DataError(f"{_name(picture)}: there are boxes for {len(each)} pictures, and this is number {index + 1}")
     return each[index]
 
 

@@ -22,7 +22,7 @@ class ObjectDict(TypedDict, total=False):
     box_xyxy: list[float]
     id: int
     label: str
-    keypoints: dict[str, list[float]]  # x, y and score by name
+    keypoints: dict[str, list[float]]  # x, y and score by name; 0, 0, 0 of who is nowhere (not finite)
     raw_keypoints: dict[str, list[float]]  # x and y by name, before they were smoothed
     filled: bool  # true where it was not found, and is told by the frames around
     mask: dict[str, list[int] | str]  # COCO's run lengths
@@ -120,7 +120,7 @@ def _sum_up(numbers: ndarray) -> dict[str, float]:
 
 def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
     """A dict an object: its score, box, id and class, people's keypoints by name, and the mask if there is one."""
-    scores, boxes = np.asarray(record.scores, np.float64).tolist(), np.asarray(record.boxes_xyxy, np.float64).tolist()
+    scores, boxes = (_finite(np.asarray(some, np.float64)).tolist() for some in (record.scores, record.boxes_xyxy))
     objects: list[ObjectDict] = [{"score": s, "box_xyxy": box} for s, box in zip(scores, boxes, strict=True)]
     classes = scheme if record.points is None else scheme.classes
     if classes is not None:
@@ -133,10 +133,11 @@ def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
     if record.points is not None:
         assert record.point_scores is not None
         triplets = np.concatenate([record.points, record.point_scores[..., None]], axis=-1, dtype=np.float64)
-        for one, points in zip(objects, triplets.tolist(), strict=True):
+        triplets[~np.isfinite(triplets[..., :2]).all(axis=-1)] = 0.0
+        for one, points in zip(objects, _finite(triplets).tolist(), strict=True):
             one["keypoints"] = dict(zip(scheme.names, points, strict=True))
     if record.raw_points is not None:
-        for place, points in enumerate(record.raw_points.astype(np.float64).tolist()):
+        for place, points in enumerate(_finite(record.raw_points.astype(np.float64)).tolist()):
             if record.filled is None or not record.filled[place]:
                 objects[place]["raw_keypoints"] = dict(zip(scheme.names, points, strict=True))
     for place in () if record.filled is None else np.flatnonzero(record.filled).tolist():
@@ -145,3 +146,8 @@ def _list_objects(record: Objects, scheme: Any) -> list[ObjectDict]:
         for one, mask in zip(objects, record.masks.run_lengths(), strict=True):
             one["mask"] = mask
     return objects
+
+
+def _finite(values: ndarray) -> ndarray:
+    """Values that json can hold: 0 in place of those that are not finite."""
+    return np.where(np.isfinite(values), values, 0.0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Literal, get_args
+
+import numpy as np
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.ranges import Count, NotNegative
@@ -17,6 +20,7 @@ from hrtoolkit.tracking.clock import USUAL_STEP, Clock
 from hrtoolkit.tracking.oks_tracker import OksTracker
 from hrtoolkit.tracking.stages import Frame, Kind, fill_gaps, smooth_at_once, smooth_late, watch_sides
 
+log = logging.getLogger(__name__)
 Method = Literal["oks"] | BoxMethod
 Smooth = Literal["none", "one-euro", "savgol"]
 
@@ -100,6 +104,8 @@ class Tracker:
                 frames = watch_sides(frames, pairs, self.fix_sides, tell)
             if self.smooth != "none":
                 frames = smooth_at_once(frames) if self.smooth == "one-euro" else smooth_late(frames)
+        elif self.smooth != "none" or self.fix_sides:
+            log.warning("%s: no keypoints there, which smoothing and fixing sides are for", first.source.name)
         if self.fill:
             frames = fill_gaps(frames, self.fill)
         for frame in frames:
@@ -129,9 +135,20 @@ class Tracker:
         """Give ids to who is in a frame, and to who was in those before and has got one now."""
         clock = Clock()
         waiting: deque[Frame[Kind]] = deque()
+        warned = False
         for prediction in film:
             source, found = prediction.source, prediction.record
-            assert isinstance(found, Objects) and found.scores is not None, "one model gives records of one kind"
+            assert isinstance(found, Objects), "one model gives records of one kind"
+            if not _is_finite(found):
+                found = _hide_what_is_not_finite(found)
+                if not warned:
+                    warned = True
+                    log.warning(
+                        "%s#%s: keypoints that are not finite count as not seen, here and in later frames; half "
+                        "precision (--amp) may be too coarse for these weights",
+                        *(source.name, source.frame),
+                    )
+            assert found.scores is not None, "predictions have scores"
             # Pages have no times.
             time = clock.advance(source.time if source.time is not None else (source.frame or 0) * USUAL_STEP)
             things = found.boxes_xyxy, found.scores, found.points, found.point_scores
@@ -148,6 +165,21 @@ class Tracker:
             if len(waiting) > self.confirm:  # somebody with a low score needs a sighting more
                 yield waiting.popleft()
         yield from waiting
+
+
+def _is_finite(found: Objects) -> bool:
+    columns = (column for column in (found.points, found.point_scores) if column is not None)
+    return all(bool(np.isfinite(column).all()) for column in columns)
+
+
+def _hide_what_is_not_finite(found: Objects) -> Objects:
+    """The same people, with NaN for the keypoints that are nowhere, and scores of 0 for doubtful ones."""
+    points, scores = found.points, found.point_scores
+    if points is not None:
+        points = np.where(np.isfinite(points).all(axis=-1, keepdims=True), points, np.nan)
+    if scores is not None:
+        scores = np.where(np.isfinite(scores), scores, 0.0)
+    return found._replace(points=points, point_scores=scores)
 
 
 def _kind_of(record: object) -> str:

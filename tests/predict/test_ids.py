@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hrtoolkit.errors import UserError
 from hrtoolkit.predict import Prediction, Source, individuals
 from hrtoolkit.predict.tables import FORMATS
 from hrtoolkit.schemes.people import COCO as SCHEME
-from hrtoolkit.toy.films import make_film
+from hrtoolkit.toy.films import HEIGHT, WIDTH, make_film
 from hrtoolkit.tracking.posetrack_files import NAMES as NAMES_THERE
 from hrtoolkit.tracking.tracker import Tracker
 
@@ -22,18 +23,32 @@ from ..tracking.test_tracker import predictions
 from .test_output import PEOPLE, people, write
 
 NAMES = ("a.mp4", "more/b.mp4")
-SAVE = [name for name in FORMATS if name not in ("yolo", "label-studio", "parquet")]
+SAVE = [name for name in FORMATS if name not in ("label-studio", "parquet")]
+FRAMES, RATE = 60, 15
+IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+OPENPOSE = {"person_id"} | {  # what OpenPose itself writes of a person
+    f"{part}_keypoints_{space}" for part in ("pose", "face", "hand_left", "hand_right") for space in ("2d", "3d")
+}
+NOBODY = range(20, 24)  # in whom nobody is found
 
 
 @pytest.fixture(scope="module")
 def found():
-    """Two videos, smoothed, in which somebody has no id at times."""
-    films = [make_film("crossing", seconds=2, seed=seed)[1] for seed in (0, 1)]
-    results = [
-        one
-        for name, film in zip(NAMES, films, strict=True)
-        for one in Tracker(smooth="savgol")(predictions(film, name))
-    ]
+    """Two videos, smoothed: people leave and come back, some have no id, and in some frames there is nobody."""
+    results = []
+    for name, seed in zip(NAMES, (3, 4), strict=True):
+        film = make_film("returning", RATE, FRAMES / RATE, people=4, seed=seed)[1]
+        for frame in NOBODY:
+            empty = {column: getattr(film[frame], column)[:0] for column in film[frame]._fields[1:]}
+            film[frame] = film[frame]._replace(**empty)
+        images = (replace(one, image=IMAGE) for one in predictions(film, name))
+        results += Tracker(smooth="savgol", keep=5)(images)
+        frames = defaultdict(list)
+        for one in results[-FRAMES:]:
+            for number in one.record.ids.tolist():
+                frames[number].append(one.source.frame)
+        gaps = [max(np.diff(some), default=1) for number, some in frames.items() if number > 0]
+        assert len(gaps) > 4 and max(gaps) > len(NOBODY) + 2  # who came back is who they were
     assert sum((one.record.ids < 0).sum() for one in results) > 5
     return results
 
@@ -140,6 +155,27 @@ def test_json(found, folder):
     check(found, named, nameless)
 
 
+def test_coco_and_yolo_have_everybody_and_no_ids(found, folder):
+    coco = COCO(str(folder / "predictions.coco.json"))
+    assert [one["file_name"] for one in coco.dataset["images"]] == [
+        f"{one.source.name}#{one.source.frame}" for one in found
+    ]
+    for one, image in zip(found, coco.dataset["images"], strict=True):
+        points = one.record.points.astype(float)
+        there = [np.reshape(some["keypoints"], (17, 3))[:, :2] for some in coco.imgToAnns[image["id"]]]
+        np.testing.assert_array_equal(np.reshape(there, points.shape), points)
+        text = folder / f"yolo/labels/{one.source.name.removesuffix('.mp4')}_{one.source.frame:06d}.txt"
+        rows = [line.split()[5:] for line in text.read_text().splitlines()]
+        inside = ((points >= 0) & (points <= (WIDTH, HEIGHT))).all(axis=-1)
+        there = np.array(rows, float).reshape(*points.shape[:2], 3)[..., :2] * (WIDTH, HEIGHT)
+        np.testing.assert_allclose(there, np.where(inside[..., None], points, 0), atol=1e-3)
+
+
+def test_label_studio_has_no_films(found, tmp_path):
+    with pytest.raises(UserError, match="names pictures; write the frames"):
+        write(tmp_path, found[:2], SCHEME, pictures=False, save=["label-studio"])
+
+
 def test_coco_vid(found, folder):
     coco = COCO(str(folder / "predictions.coco-vid.json"))
     assert [one["name"] for one in coco.dataset["videos"]] == list(NAMES)
@@ -167,11 +203,16 @@ def test_openpose_has_everybody_in_the_order_of_ids(found, folder):
     for name in NAMES:
         ids = sorted({number for video, _, number in expected(found)[0] if video == name})
         files = sorted((folder / "openpose").glob(f"{name}_*_keypoints.json"))
-        assert len(files) == 60
+        assert len(files) == FRAMES
         for frame, file in enumerate(files):
-            persons = json.loads(file.read_text())["people"]
+            content = json.loads(file.read_text())
+            persons = content["people"]
+            assert content["version"] == 1.3
             assert [one["person_id"] for one in persons[: len(ids)]] == [[number] for number in ids]
             for one in persons:
+                assert one.keys() == OPENPOSE and not any(
+                    one[key] for key in OPENPOSE - {"person_id", "pose_keypoints_2d"}
+                )
                 points = one["pose_keypoints_2d"]
                 if one["person_id"] == [-1]:
                     nameless[name, frame].append(points)
@@ -196,7 +237,7 @@ def test_deeplabcut_tables_become_labels(found, folder, tmp_path):
         with (folder / f"deeplabcut/{name}.csv").open() as file:
             table = list(csv.reader(file))
         assert [row[0] for row in table[:4]] == ["scorer", "individuals", "bodyparts", "coords"]
-        assert [row[0] for row in table[4:]] == [str(number) for number in range(60)]
+        assert [row[0] for row in table[4:]] == [str(number) for number in range(FRAMES)]
         # Our reader leaves out what has a likelihood, because nobody has looked at it; labels have none.
         kept = [0, *(place for place, cell in enumerate(table[3]) if cell in ("x", "y"))]
         labels = tmp_path / name / "CollectedData_hrtoolkit.csv"
@@ -222,7 +263,9 @@ def test_posetrack_has_every_frame_in_its_order(found, folder):
     there = [SCHEME.names.index(name) for name in SCHEME.names if name in NAMES_THERE and not name.endswith("ear")]
     for source, file in zip(NAMES, ("a.json", "b.json"), strict=True):
         content = json.loads((folder / "posetrack" / file).read_text())
-        assert [one["file_name"] for one in content["images"]] == [f"images/{file[0]}/{n:06d}.jpg" for n in range(60)]
+        assert [one["file_name"] for one in content["images"]] == [
+            f"images/{file[0]}/{n:06d}.jpg" for n in range(FRAMES)
+        ]
         places = {one["id"]: place for place, one in enumerate(content["images"])}
         last = max(number for name, _, number in expected(found)[0] if name == source)
         order = [content["categories"][0]["keypoints"].index(SCHEME.names[place]) for place in there]
@@ -251,6 +294,17 @@ def test_posetrack_names_pictures_as_they_are_called(found, tmp_path):
     assert image["file_name"] == "images/000342_mpii_test/000007.jpg" and image["id"] == 10003420007
 
 
+def test_posetrack_has_no_keypoint_that_is_nowhere_and_one_in_the_corner(found, tmp_path):
+    points, scores = found[0].record.points[:1].copy(), np.full((1, 17), 0.5)
+    nose, wrist = (SCHEME.names.index(name) for name in ("nose", "left_wrist"))
+    points[0, nose], points[0, wrist] = np.nan, 0.0
+    record = found[0].record.select(slice(0, 1))._replace(points=points, point_scores=scores, raw_points=None)
+    write(tmp_path, [replace(found[0], record=record)], SCHEME, pictures=False, save=["posetrack"])
+    (one,) = json.loads((tmp_path / "posetrack/a.json").read_text())["annotations"]
+    there = dict(zip(NAMES_THERE, np.reshape(one["keypoints"], (17, 3)).tolist(), strict=True))
+    assert there["nose"] == [0, 0, 0] and there["left_wrist"] == [0, 0, 1]
+
+
 def test_two_videos_of_one_name_have_no_posetrack_files(found, tmp_path):
     both = [
         Prediction(one.source._replace(name=name), one.record, SCHEME, one.image)
@@ -264,7 +318,7 @@ def test_two_videos_of_one_name_have_no_posetrack_files(found, tmp_path):
 def test_tracks_say_when_everybody_is_there(found, folder):
     videos = json.loads((folder / "tracks.json").read_text())["videos"]
     named, nameless = expected(found)
-    assert [one["source"] for one in videos] == list(NAMES) and all(one["frames"] == 60 for one in videos)
+    assert [one["source"] for one in videos] == list(NAMES) and all(one["frames"] == FRAMES for one in videos)
     for video in videos:
         assert video["without_id"] == sum(len(v) for (name, _), v in nameless.items() if name == video["source"])
         for track in video["tracks"]:
@@ -272,7 +326,7 @@ def test_tracks_say_when_everybody_is_there(found, folder):
             assert (track["first_frame"], track["last_frame"], track["frames"]) == (frames[0], frames[-1], len(frames))
             missing = [frame for first, last in track["gaps"] for frame in range(first, last + 1)]
             assert sorted(frames + missing) == list(range(frames[0], frames[-1] + 1))
-            assert track["seconds"] == pytest.approx((frames[-1] - frames[0]) / 30, abs=1e-6)
+            assert track["seconds"] == pytest.approx((frames[-1] - frames[0]) / RATE, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["coco-vid", "deeplabcut", "posetrack", "tracks"])
@@ -283,8 +337,8 @@ def test_formats_of_videos_refuse_pictures(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["openpose", "deeplabcut"])
 def test_more_individuals_than_a_disk_has_room_for(found, tmp_path, monkeypatch, name):
-    monkeypatch.setattr(individuals, "MOST_NUMBERS", 60 * 17 * 3)
-    with pytest.raises(UserError, match=r"a\.mp4: .* 60 frames for each of \d+ ids.*csv"):
+    monkeypatch.setattr(individuals, "MOST_NUMBERS", FRAMES * 17 * 3)
+    with pytest.raises(UserError, match=rf"a\.mp4: .* {FRAMES} frames for each of \d+ ids.*csv"):
         write(tmp_path, found, SCHEME, pictures=False, save=[name])
 
 

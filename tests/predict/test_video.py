@@ -33,9 +33,11 @@ def number_of(image):
     return round((float(image[-height // 4 :, -width // 4 :].mean()) - 40) / 4)
 
 
-def encode(path, numbers=range(24), codec="libx264", times=None, size=SIZE, matrix=None, pix="yuv420p", **options):
+def encode(
+    path, numbers=range(24), codec="libx264", times=None, size=SIZE, matrix=None, pix="yuv420p", rate=24, **options
+):
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=24)
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, pix
         stream.options = {"g": "12", "bf": "2", **options} if codec == "libx264" else options
         if times:

@@ -1,5 +1,7 @@
 """The stage between predictions and whoever takes them: ids, late by a few frames, and calmer points."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -89,10 +91,13 @@ def test_another_video_begins_with_the_first_id(found):
     assert where(tracker(predictions(found[:20]))) == where(both[:20])
 
 
-def test_boxes_alone_are_followed(found):
+def test_boxes_alone_are_followed(found, caplog):
     results = list(Tracker(smooth="savgol")(predictions(found, boxes_alone=True)))
     assert max(one.record.ids.max(initial=0) for one in results) >= 6
     assert all(one.record.points is None and one.record.raw_points is None for one in results)
+    assert [one.getMessage() for one in caplog.records] == [
+        "film.mp4: no keypoints there, which smoothing and fixing sides are for"
+    ]
 
 
 def test_savgol_frame_by_frame_equals_that_of_the_whole_video(found):
@@ -123,6 +128,31 @@ def test_what_was_found_stays_beside_what_was_smoothed(found, smooth):
     )
 
 
+@pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
+def test_a_film_of_twice_the_resolution_gives_the_same_twice(found, smooth):
+    twice = [frame._replace(boxes=2 * frame.boxes, points=2 * frame.points) for frame in found]
+    for one, other in zip(*(Tracker(smooth=smooth)(predictions(some)) for some in (found, twice)), strict=True):
+        np.testing.assert_array_equal(other.record.ids, one.record.ids)
+        np.testing.assert_allclose(other.record.points, 2 * one.record.points, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("smooth", ["one-euro", "savgol"])
+def test_smoothing_never_looks_over_a_gap(found, smooth):
+    """Who is missing in some frames is smoothed as in two films, one before and one after."""
+    rng = np.random.default_rng(0)
+    truth = make_film("crossing", seconds=2, people=1)[0]
+    frames = [frame._replace(points=frame.points + rng.normal(0, 2, frame.points.shape)) for frame in truth]
+    nobody = [frame._replace(**{name: getattr(frame, name)[:0] for name in frame._fields[1:]}) for frame in frames]
+    whole = list(Tracker(smooth=smooth)(predictions([*frames[:25], *nobody[25:30], *frames[30:]])))
+    parts = [*Tracker(smooth=smooth)(predictions(frames[:25])), *Tracker(smooth=smooth)(predictions(frames[30:]))]
+    there = [*whole[:25], *whole[30:]]
+    assert len(parts) == 55 and all(one.record.ids == [1] for one in there)
+    for one, other in zip(there, parts, strict=True):
+        np.testing.assert_allclose(one.record.points, other.record.points, atol=1e-3)  # float32
+        np.testing.assert_array_equal(one.record.raw_points, other.record.raw_points)
+    assert np.abs(there[20].record.points - there[20].record.raw_points).max() > 0.5
+
+
 def test_times_that_stand_still_do_not_stop_it(found, caplog):
     still = [frame._replace(time=1.0) for frame in found[:30]]
     results = list(Tracker(smooth="savgol")(predictions(still)))
@@ -136,6 +166,24 @@ def test_frames_without_people_and_frames_that_are_missing_are_gaps(found):
     truth = make_film("crossing", seconds=2)[0]
     gap = [one for one in predictions(truth) if one.source.frame not in (20, 21, 22)]
     assert where(Tracker()(iter(gap)))[-1].keys() == where(Tracker()(predictions(truth)))[-1].keys()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("smooth", ["none", "one-euro", "savgol"])
+def test_points_that_are_not_finite_are_told_once_and_disturb_no_others(found, smooth, wrong, caplog):
+    lost = np.random.default_rng(0).random((len(found), 17)) < 0.1
+    broken = [
+        one._replace(points=np.where(some[None, :, None], wrong, one.points))
+        for one, some in zip(found, lost, strict=True)
+    ]
+    results = list(Tracker(smooth=smooth)(predictions(broken)))
+    assert caplog.text.count("film.mp4#0: keypoints that are not finite count as not seen") == 1 == len(caplog.records)
+    for one, some in zip(results, lost, strict=True):
+        assert (np.isfinite(one.record.points).all(axis=-1) == ~some).all()
+        text = json.dumps(one.to_dict(), allow_nan=False)
+        for thing in json.loads(text)["objects"]:
+            assert [point == [0, 0, 0] for point in thing["keypoints"].values()] == some.tolist()
+    assert max(one.record.ids.max(initial=0) for one in results) >= 6
 
 
 def test_what_has_no_ids_says_so(found):
