@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ class Output:
 
     Raises:
         OptionError: the tail is no number from 0 on.
-        UserError: a format is not known, the folder cannot be written, or it holds something else.
+        UserError: a format is not known or has no place for such predictions, the folder cannot be written, or it holds
+            something else.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Output:
         self.folder, self.scheme, self.settings = Path(folder), scheme, dict(settings)
         self.save = [name for name in save if name != "jsonl"]
         self.tables = dict(find_format(name) for name in self.save if name not in MAPS)
+        self._try_tables()
         self.tail = tail
         self.folders = [PICTURES] * pictures + [name for name in MAPS if name in self.save]
         check_writable(self.folder, folder=True)
@@ -91,6 +94,12 @@ class Output:
     @property
     def journal(self) -> Path:
         return self.folder / JOURNAL
+
+    def _try_tables(self) -> None:
+        """Write them without predictions: a format that has no place for them, or lacks a package, is told at once."""
+        with TemporaryDirectory() as folder:
+            for name, write in self.tables.items():
+                write(Path(folder) / name, (), self.scheme)
 
     def _resume(self) -> None:
         """Read what an earlier run wrote, and drop what it did not finish."""
@@ -151,6 +160,9 @@ class Output:
 
         Returns:
             the files and folders that hold predictions.
+
+        Raises:
+            UserError: something cannot be written; all else is.
         """
         while self._pending:
             self._pending.popleft().result()
@@ -158,9 +170,15 @@ class Output:
         self.unfinished.remove()
         self.journal.touch()
         written = [self.folder / name for name in self.folders if (self.folder / name).exists()]
+        failed = []
         for name, write in self.tables.items():
-            write(self.folder / name, self.predictions(), self.scheme)
-            written.append(self.folder / name)
+            try:
+                write(self.folder / name, self.predictions(), self.scheme)
+                written.append(self.folder / name)
+            except UserError as error:
+                failed.append(str(error))
+        if failed:
+            raise UserError("\n".join(failed) + f"\nall else is written to {self.folder}")
         return [self.journal, *written]
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hrtoolkit.errors import UserError, suggest
 from hrtoolkit.files import write_atomically
@@ -104,7 +104,11 @@ def write_csv(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
 
 def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> None:
     """A table of `rows`."""
-    pyarrow, parquet = _import_pyarrow()
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UserError("parquet needs pyarrow: pip install 'hrtoolkit[tables]'") from None
     types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     with write_atomically(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
@@ -113,27 +117,16 @@ def write_parquet(path: Path, predictions: Iterable[dict], scheme: Scheme) -> No
             writer.write_table(pyarrow.Table.from_pylist(some, schema))
 
 
-def _import_pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise UserError("parquet needs pyarrow: pip install 'hrtoolkit[tables]'") from None
-    return pyarrow, parquet
-
-
 class Format(NamedTuple):
     """A way to write predictions.
 
     Args:
         file: or folder, in the folder of predictions.
         write: makes it.
-        prepare: fails, before anything is predicted, where a package is missing.
     """
 
     file: str
     write: Write
-    prepare: Callable[[], object] = lambda: None
 
     @property
     def suffix(self) -> str:
@@ -144,7 +137,7 @@ class Format(NamedTuple):
 FORMATS = {
     "json": Format(f"{NAME}.json", write_json),
     "csv": Format(f"{NAME}.csv", write_csv),
-    "parquet": Format(f"{NAME}.parquet", write_parquet, _import_pyarrow),
+    "parquet": Format(f"{NAME}.parquet", write_parquet),
     "coco": Format(f"{NAME}.coco.json", write_coco),
     "coco-vid": Format(f"{NAME}.coco-vid.json", write_coco_vid),
     "openpose": Format("openpose", write_openpose),
@@ -160,15 +153,13 @@ def find_format(name: str) -> tuple[str, Write]:
     """The file name and the function of a format, of its usual file, or of a file's suffix such as people.csv.
 
     Raises:
-        UserError: it is none of these, or needs a package that is not installed.
+        UserError: it is none of these.
     """
     for known, one in FORMATS.items():
         if name in (known, one.file):
-            one.prepare()
             return one.file, one.write
     for one in sorted(FORMATS.values(), key=lambda one: -len(one.suffix)):
         if one.suffix and name.endswith(one.suffix):
-            one.prepare()
             return name, one.write
     near = suggest(name, list(FORMATS)) or f"; there are {', '.join(FORMATS)}"
     raise UserError(f"--save: {name!r} is no format{near}")

@@ -70,7 +70,7 @@ class OneEuroFilter:
         Returns:
             points [N, K, 2], NaN where not seen.
         """
-        missing = np.isnan(points)
+        missing = ~np.isfinite(points)
         points = np.where(missing[..., :1] | missing[..., 1:], np.nan, points).astype(np.float64)
         step, memory = time - self._time, self._memory
         smoothed, speeds = points.copy(), np.where(np.isnan(points), np.nan, 0.0)
@@ -137,7 +137,7 @@ def savitzky_golay(
     shape = np.shape(points)
     # As complex numbers [T, J], which are faster than rows of two.
     flat = np.array(points, np.float64).reshape(len(points), math.prod(shape[1:-1]), 2).view(np.complex128)[..., 0]
-    seen = ~np.isnan(flat)
+    seen = np.isfinite(flat)
     weights: ndarray = seen.astype(np.float64)
     if point_scores is not None:
         weights *= _weigh(np.asarray(point_scores, np.float64).reshape(seen.shape))

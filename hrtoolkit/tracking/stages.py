@@ -6,9 +6,11 @@ Each stage takes frames in order and gives all of them, some later than they cam
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -36,6 +38,29 @@ class Frame(NamedTuple, Generic[Kind]):
     def finish(self) -> Kind:
         """The prediction, with these objects."""
         return replace(self.prediction, record=self.objects)
+
+
+def smooth_runs(
+    frames: Iterable[Frame[Kind]], smooth: Callable[[Iterable[Frame[Kind]]], Iterator[Frame[Kind]]]
+) -> Iterator[Frame[Kind]]:
+    """Calm keypoints in each run of frames by itself: where frames could not be read there is a gap.
+
+    Args:
+        frames: of one film.
+        smooth: `smooth_at_once` or `smooth_late`.
+    """
+    before, usual, run = 0, math.inf, -1
+
+    def number_run(frame: Frame[Kind]) -> int:
+        nonlocal before, usual, run
+        number = frame.prediction.source.frame or 0
+        step = number - before if run >= 0 else math.inf
+        run += run < 0 or step > usual
+        usual, before = min(usual, step), number
+        return run
+
+    for _, some in groupby(frames, key=number_run):
+        yield from smooth(some)
 
 
 def smooth_at_once(frames: Iterable[Frame[Kind]]) -> Iterator[Frame[Kind]]:

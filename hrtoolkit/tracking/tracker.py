@@ -18,7 +18,7 @@ from hrtoolkit.schemes.people import with_sigmas
 from hrtoolkit.tracking.box_trackers import CLASSES, BoxMethod, BoxTracker
 from hrtoolkit.tracking.clock import USUAL_STEP, Clock
 from hrtoolkit.tracking.oks_tracker import OksTracker
-from hrtoolkit.tracking.stages import Frame, Kind, fill_gaps, smooth_at_once, smooth_late, watch_sides
+from hrtoolkit.tracking.stages import Frame, Kind, fill_gaps, smooth_at_once, smooth_late, smooth_runs, watch_sides
 
 log = logging.getLogger(__name__)
 Method = Literal["oks"] | BoxMethod
@@ -103,7 +103,7 @@ class Tracker:
                 pairs = [(scheme.names.index(a), scheme.names.index(b)) for a, b in scheme.mirrored]
                 frames = watch_sides(frames, pairs, self.fix_sides, tell)
             if self.smooth != "none":
-                frames = smooth_at_once(frames) if self.smooth == "one-euro" else smooth_late(frames)
+                frames = smooth_runs(frames, smooth_at_once if self.smooth == "one-euro" else smooth_late)
         elif self.smooth != "none" or self.fix_sides:
             log.warning("%s: no keypoints there, which smoothing and fixing sides are for", first.source.name)
         if self.fill:

@@ -141,6 +141,19 @@ def test_tables_of_other_records(tmp_path):
         write(tmp_path / "coco", [Prediction(Source("a.png"), LabelMap(labels), THINGS, IMAGE)], THINGS, save=["coco"])
 
 
+def test_a_format_without_a_place_for_predictions_is_told_before_there_are_any(tmp_path):
+    for name, reason in (("openpose", "has people"), ("deeplabcut", "has keypoints"), ("posetrack", "has people")):
+        with pytest.raises(UserError, match=reason):
+            Output(tmp_path / "out", THINGS, {}, save=["csv", name])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_one_format_refuses_the_others_hold(tmp_path):
+    with pytest.raises(UserError, match=r"(?s)names pictures.*all else is written to .*out"):
+        write(tmp_path / "out", [people(Source("a.mp4", None, 0, 0.0))], save=["label-studio", "csv"])
+    assert (tmp_path / "out/predictions.csv").read_text().count("a.mp4") == 2 * 3
+
+
 def test_masks_are_numbered_with_the_best_on_top(tmp_path):
     square = [[[10, 10, 30, 10, 30, 30, 10, 30]], [[20, 20, 50, 20, 50, 35, 20, 35]]]
     record = Objects(

@@ -1,6 +1,7 @@
 """The stage between predictions and whoever takes them: ids, late by a few frames, and calmer points."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,16 +137,21 @@ def test_a_film_of_twice_the_resolution_gives_the_same_twice(found, smooth):
         np.testing.assert_allclose(other.record.points, 2 * one.record.points, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("unread", [False, True])
 @pytest.mark.parametrize("smooth", ["one-euro", "savgol"])
-def test_smoothing_never_looks_over_a_gap(found, smooth):
-    """Who is missing in some frames is smoothed as in two films, one before and one after."""
+def test_smoothing_never_looks_over_a_gap(smooth, unread, stride):
+    """Frames without somebody, or that could not be read, part a film into two, one before and one after."""
     rng = np.random.default_rng(0)
     truth = make_film("crossing", seconds=2, people=1)[0]
     frames = [frame._replace(points=frame.points + rng.normal(0, 2, frame.points.shape)) for frame in truth]
     nobody = [frame._replace(**{name: getattr(frame, name)[:0] for name in frame._fields[1:]}) for frame in frames]
-    whole = list(Tracker(smooth=smooth)(predictions([*frames[:25], *nobody[25:30], *frames[30:]])))
+    gap = range(25, 30)
+    film = list(predictions([*frames[:25], *nobody[25:30], *frames[30:]]))
+    film = [replace(one, source=one.source._replace(frame=one.source.frame * stride)) for one in film]
+    whole = list(Tracker(smooth=smooth)(one for number, one in enumerate(film) if not (unread and number in gap)))
     parts = [*Tracker(smooth=smooth)(predictions(frames[:25])), *Tracker(smooth=smooth)(predictions(frames[30:]))]
-    there = [*whole[:25], *whole[30:]]
+    there = [*whole[:25], *whole[-30:]]
     assert len(parts) == 55 and all(one.record.ids == [1] for one in there)
     for one, other in zip(there, parts, strict=True):
         np.testing.assert_allclose(one.record.points, other.record.points, atol=1e-3)  # float32
