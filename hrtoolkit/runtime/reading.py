@@ -14,6 +14,7 @@ from .masks import Masks, paste_masks
 from .oks import collect_people, oks_nms, pairwise_oks, rescore, soft_oks_nms
 from .records import Category, LabelMap, Objects, Record, ValueMap, join
 from .resample import blend, neighbours, resize_like_torch
+from .tagged import find_people
 from .views import Look
 
 IGNORED = 255  # in label maps: nothing is known of this pixel
@@ -188,10 +189,29 @@ def read_people(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> l
     return records
 
 
+def read_tagged_people(outputs: Arrays, looks: Sequence[Look], settings: Settings) -> list[Record]:
+    """The people of each image, from heatmaps and tags.
+
+    Args:
+        outputs: of B images, see `tagged.find_people`.
+        looks: at the images.
+        settings: see there.
+    """
+    records: list[Record] = []
+    for i, look in enumerate(looks):
+        assert look.matrix is not None, "a view that warps"
+        own = {name: values[i] for name, values in outputs.items()}
+        points, point_scores, scores = find_people(own, look.pixels.shape[:2], settings)
+        points = geometry.transform_points(points, geometry.invert_affine(look.matrix))
+        records.append(Objects(**collect_people(points, point_scores, scores)))
+    return records
+
+
 READ: dict[str, Callable[[Arrays, Sequence[Look], Settings], list[Record]]] = {
     "keypoints": read_keypoints,
     "objects": read_objects,
     "people": read_people,
+    "tagged_people": read_tagged_people,
     "label_map": read_label_maps,
     "value_map": read_value_maps,
     "category": read_categories,

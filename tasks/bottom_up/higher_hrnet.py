@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -20,14 +18,12 @@ from hrtoolkit.ranges import NotNegative, Positive, Share
 from hrtoolkit.records import Objects
 from hrtoolkit.registry import HEADS
 from hrtoolkit.runtime.oks import collect_people
+from hrtoolkit.runtime.tagged import find_people
 from hrtoolkit.schemes import SchemeLike
 from hrtoolkit.tasks.bottom_up.embedding import find_cells, heatmap_error, paint_heatmaps, pull_and_push, read_tags
-from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
-from hrtoolkit.tasks.bottom_up.filling import find_steps, search_missing
-from hrtoolkit.tasks.bottom_up.grouping import group
 from hrtoolkit.tasks.bottom_up.heads import PeopleHead, sizes_of
 from hrtoolkit.tasks.bottom_up.inference import Seen
-from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, clear_beyond, find_candidates, keep_peaks
+from hrtoolkit.tasks.bottom_up.peaks import MOST_PEOPLE, pool_candidates, resize
 from hrtoolkit.tasks.bottom_up.targets import draw_people, fit_use, people_targets
 
 BLOCKS = 4  # residual ones after the transposed convolution
@@ -158,15 +154,12 @@ class HigherHRNetHead(PeopleHead):
     def decode(
         self, maps: list[Tensor], flipped: list[Tensor] | None = None, sizes_hw: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The maps, and the 30 best candidates of each joint, of which those up to `threshold` are none.
+        """`heatmaps` [B, K, h, w], means of all levels, and `tags` [B, K, T, h, w], of which T are compared.
 
-        Returns:
-            `heatmaps` [B, K, h, w], means of all levels; `tags` [B, K, T, h, w], of which T are compared; `cells`
-            [B, K, M, 2] (x, y), the candidates in whole input pixels; their `values` [B, K, M] and `candidate_tags`
-            [B, K, M, T].
+        On a GPU also what `pool_candidates` gives; elsewhere `read` looks for them where they can be.
         """
         heatmaps, tags = self._read_maps(maps, flipped)
-        return self._find_candidates(heatmaps, tags, heatmaps.shape[-2] * self.strides[-1], sizes_hw)
+        return self._with_candidates(heatmaps, tags, heatmaps.shape[-2] * self.strides[-1], sizes_hw)
 
     def decode_scales(self, seen: Iterable[Seen], input_hw: tuple[int, int], sizes_hw: Tensor) -> dict[str, Tensor]:
         """As `decode`, of several scales: heatmaps are means in input pixels, and tags those of scale 1.
@@ -179,11 +172,11 @@ class HigherHRNetHead(PeopleHead):
         total, count, tags = None, 0, None
         for one in seen:
             heatmaps, own_tags = self._read_maps(one.maps, one.flipped)
-            enlarged = _resize(heatmaps, input_hw)
+            enlarged = resize(heatmaps, input_hw)
             total, count = enlarged if total is None else total + enlarged, count + 1
             tags = own_tags if one.scale == 1 else tags
         assert total is not None and tags is not None, "scale 1 is among the scales"
-        return self._find_candidates(total / count, tags, input_hw[0], sizes_hw)
+        return self._with_candidates(total / count, tags, input_hw[0], sizes_hw)
 
     def _read_maps(self, maps: list[Tensor], flipped: list[Tensor] | None) -> tuple[Tensor, Tensor]:
         """Mean heatmaps [B, K, h, w] and tags [B, K, T, h, w] of the finest level, T = 2 with mirrored inputs."""
@@ -191,80 +184,40 @@ class HigherHRNetHead(PeopleHead):
         heats, tags = [], []  # of the inputs, and of the mirrored ones turned back
         for one in [maps] if flipped is None else [maps, flipped]:
             outputs = [output.float() for output in self(one)]
-            coarse = _resize(outputs[0], outputs[-1].shape[-2:])
+            coarse = resize(outputs[0], outputs[-1].shape[-2:])
             heats.append(torch.stack([coarse[:, :joints], *outputs[1:]]).mean(0))
             tags.append(coarse[:, joints:])
         if flipped is not None:
             heats[1], tags[1] = (one.flip(-1)[:, self.flip_order] for one in (heats[1], tags[1]))
         return torch.stack(heats).mean(0), torch.stack(tags, dim=2)
 
-    def _find_candidates(
-        self, heatmaps: Tensor, tags: Tensor, height: int, sizes_hw: Tensor | None
-    ) -> dict[str, Tensor]:
+    @staticmethod
+    def _with_candidates(heatmaps: Tensor, tags: Tensor, height: int, sizes_hw: Tensor | None) -> dict[str, Tensor]:
         """What `decode` gives, of maps whose input has `height` rows."""
-        factor = height // heatmaps.shape[-2]
-        width = heatmaps.shape[-1] * factor
+        found = {"heatmaps": heatmaps, "tags": tags}
         if heatmaps.device.type == "cpu":
-            sizes = [(height, width)] * len(heatmaps) if sizes_hw is None else sizes_hw.tolist()
-            images = [Enlarged(one.numpy(), factor, tuple(size)) for one, size in zip(heatmaps, sizes, strict=True)]
-            found = [find_candidates(one, self.threshold, MOST_PEOPLE) for one in images]
-            cells, values = (torch.from_numpy(np.stack(one)) for one in zip(*found, strict=True))
-        else:
-            peaks = keep_peaks(_resize(heatmaps, (height, width)))  # [B, K, H, W]
-            if sizes_hw is not None:
-                peaks = clear_beyond(peaks, sizes_hw)
-            values, places = peaks.flatten(2).topk(min(MOST_PEOPLE, height * width))
-            cells = torch.stack([places % width, places // width], dim=-1)  # [B, K, M, 2]
-        # The tags as they would be enlarged, at the candidates alone.
-        grid = (2 * cells + 1) / cells.new_tensor([width, height]) - 1
-        flat = tags.flatten(0, 1)  # [BK, T, h, w]
-        read = F.grid_sample(flat, grid.to(flat).flatten(0, 1)[:, None], padding_mode="border", align_corners=False)
-        candidate_tags = read[:, :, 0].transpose(1, 2).unflatten(0, heatmaps.shape[:2])
-        return {
-            "heatmaps": heatmaps,
-            "tags": tags,
-            "cells": cells,
-            "values": values,
-            "candidate_tags": candidate_tags,
-        }
+            return found
+        return found | pool_candidates(heatmaps, tags, height // heatmaps.shape[-2], sizes_hw)
 
     def read(self, outputs: Mapping[str, ndarray], frames: Frame) -> list[Objects]:
-        """The 30 best people of each image, best first.
-
-        `scores` are the means of what was found of a person before it was filled. A joint that is not found at all has
-        the score 0 and lies in the middle of the others.
-        """
+        """The 30 best people of each image, best first, see `tagged.find_people`."""
         assert isinstance(frames, Warp), "views of whole people give such frames"
-        images = ({name: values[i] for name, values in outputs.items()} for i in range(len(frames)))
-        return [self._read_image(one, frames[i]) for i, one in enumerate(images)]
+        records = []
+        for i in range(len(frames)):
+            own = {name: values[i] for name, values in outputs.items()}
+            height, width = frames[i].input_hw
+            points, point_scores, scores = find_people(own, (height, width), self.reading())
+            records.append(Objects(**collect_people(frames[i].points_to_image(points), point_scores, scores)))
+        return records
 
-    def _read_image(self, outputs: Mapping[str, ndarray], frame: Frame) -> Objects:
-        values, tags, cells = outputs["values"], outputs["candidate_tags"], outputs["cells"]
-        there = (values > self.threshold) & np.isfinite(tags).all(axis=-1)
-        members = group(values, tags, there, MOST_PEOPLE)  # [N, K], -1 for none
-        joints = np.arange(members.shape[1])
-        scores = np.where(members >= 0, values[joints, members], 0).mean(axis=1)
-        best = np.argsort(-scores, kind="stable")[:MOST_PEOPLE]
-        members, scores = members[best], scores[best]
-        found = members >= 0
-        heights = np.where(found, values[joints, members], 0)
-        places = cells[joints, members]  # [N, K, 2]
-        tag_maps = outputs["tags"].reshape(-1, *outputs["tags"].shape[-2:])
-        factor = tag_maps.shape[-2] * self.strides[-1] // outputs["heatmaps"].shape[-2]
-        height, width = frame.input_hw
-        heatmaps = Enlarged(outputs["heatmaps"], factor, (height, width))
-        if self.fill is not None and not found.all():
-            means = np.where(found[..., None], tags[joints, members], 0).sum(axis=1) / found.sum(axis=1)[:, None]
-            people, missing = np.nonzero(~found)
-            places[people, missing], heights[people, missing] = search_missing(
-                heatmaps, Enlarged(tag_maps, self.strides[-1], (height, width)), missing, means[people]
-            )
-            found |= heights > self.fill
-            heights = np.where(found, heights, 0)
-        points = places + 0.5 + 0.25 * find_steps(heatmaps, joints, places)
-        points = frame.points_to_image(points)
-        middle = np.where(found[..., None], points, 0).sum(axis=1, keepdims=True) / found.sum(axis=1)[:, None, None]
-        return Objects(**collect_people(np.where(found[..., None], points, middle), heights, scores))
+    def reading(self) -> Settings:
+        return {
+            "kind": "tagged_people",
+            "stride": self.strides[-1],
+            "threshold": self.threshold,
+            "fill": self.fill,
+            "most": MOST_PEOPLE,
+        }
 
     def adapt(self, tensors: dict[str, Tensor], source: str) -> tuple[dict[str, Tensor], list[str]]:
         """Take over the layer of mmpose's HRNet with associative embedding, which has the name of that for crops."""
@@ -288,10 +241,3 @@ def _finer(in_channels: int, channels: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
     )
     return nn.Sequential(up, *(nn.Sequential(BasicBlock(channels)) for _ in range(BLOCKS)))
-
-
-def _resize(maps: Tensor, size_hw: Sequence[int]) -> Tensor:
-    height, width = size_hw
-    if maps.shape[-2:] == (height, width):
-        return maps
-    return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)

@@ -1,23 +1,20 @@
-"""Peaks of maps: the centres of people, as CID and DEKR find them, and candidates for joints."""
+"""Peaks of maps: the centres of people, as CID and DEKR find them, and what stands out of heatmaps."""
 
 from __future__ import annotations
 
-from itertools import product
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy import ndarray
 from torch import Tensor
 
-from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
+from hrtoolkit.runtime.candidates import REACH
+from hrtoolkit.runtime.enlarged import edge_of
 
 MOST_PEOPLE = 30  # of an image
-AROUND = np.ones((5, 5), np.uint8)  # cells in which a candidate for a joint is the highest
-BESIDE = np.ones((3, 3), np.uint8)  # cells of a coarse map that a pixel can lie between
-# To the other cells of AROUND, the nearest first: few are left for the rest.
-STEPS = sorted(product(range(-2, 3), repeat=2), key=lambda step: abs(step[0]) + abs(step[1]))[1:]
+AROUND = np.ones((2 * REACH + 1,) * 2, np.uint8)  # cells in which a candidate for a joint is the highest
 
 
 def smooth(maps: Tensor, kernel: int) -> Tensor:
@@ -87,41 +84,37 @@ def keep_peaks(maps: Tensor) -> Tensor:
     return torch.where(maps == highest, maps, 0)
 
 
-def find_candidates(heatmaps: Enlarged, threshold: float, most: int) -> tuple[ndarray, ndarray]:
-    """The highest pixels of each enlarged map above a threshold that none of the 5 x 5 around exceeds, best first.
-
-    The map is enlarged only where one of the cells around exceeds the threshold.
+def pool_candidates(heatmaps: Tensor, tags: Tensor, factor: int, sizes_hw: Tensor | None) -> dict[str, Tensor]:
+    """Candidates for joints, as the runtime's `find_candidates` has them, found on the enlarged maps as a whole.
 
     Args:
-        heatmaps: [K, ...]; what lies beyond the input counts as a neighbour alone.
-        threshold: what a candidate exceeds, 0 at least.
-        most: how many are found in each map.
+        heatmaps: [B, K, h, w].
+        tags: [B, K, T, h', w'], of any stride.
+        factor: input pixels a cell of the heatmaps.
+        sizes_hw: [B, 2], of the inputs without a batch's padding; None where there is none.
 
     Returns:
-        pixels [K, most, 2] (x, y), and their values [K, most]; both are 0 where there is no candidate any more.
+        `cells` [B, K, 30, 2] (x, y) in input pixels, best first, their `values` [B, K, 30], 0 where there is no
+        candidate any more, and `candidate_tags` [B, K, 30, T].
     """
-    maps, factor = heatmaps.maps, heatmaps.factor
-    near = np.flatnonzero(np.stack([cv2.dilate(one, BESIDE) for one in maps]) > threshold)
-    values = heatmaps.cells(near)
-    i, dy, dx = np.nonzero(values > threshold)
-    values = values[i, dy, dx]
-    rows, column = np.divmod(near[i], maps.shape[2])
-    k, row = np.divmod(rows, maps.shape[1])
-    y, x = row * factor + dy, column * factor + dx
-    # Below the threshold nothing is written: it exceeds no candidate. Margins spare a test for the edges.
-    reach = len(AROUND) // 2
-    height, width = (side * factor + 2 * reach for side in maps.shape[1:])
-    written = np.zeros(len(maps) * height * width, maps.dtype)
-    places = (k * height + y + reach) * width + x + reach
-    written[places] = values
-    kept = np.arange(len(places))
-    for down, right in STEPS:
-        kept = kept[values[kept] >= written[places[kept] + down * width + right]]
-    kept = kept[(y[kept] < heatmaps.size_hw[0]) & (x[kept] < heatmaps.size_hw[1])]
-    kept = kept[np.lexsort((-values[kept], k[kept]))]
-    joints = k[kept]
-    rank = np.arange(len(kept)) - np.searchsorted(joints, joints)
-    kept, joints, rank = kept[rank < most], joints[rank < most], rank[rank < most]
-    cells, heights = np.zeros((len(maps), most, 2), np.int64), np.zeros((len(maps), most), maps.dtype)
-    cells[joints, rank, 0], cells[joints, rank, 1], heights[joints, rank] = x[kept], y[kept], values[kept]
-    return cells, heights
+    height, width = (side * factor for side in heatmaps.shape[-2:])
+    edge = edge_of(factor)
+    full = resize(heatmaps, (height, width))[..., edge : height - edge, edge : width - edge]
+    peaks = keep_peaks(full)
+    if sizes_hw is not None:
+        peaks = clear_beyond(peaks, sizes_hw - edge)
+    values, places = peaks.flatten(2).topk(min(MOST_PEOPLE, peaks[0, 0].numel()))
+    cells = torch.stack([places % full.shape[-1], places // full.shape[-1]], dim=-1) + edge
+    grid = (2 * cells + 1) / cells.new_tensor([width, height]) - 1
+    flat = tags.flatten(0, 1)  # [BK, T, h', w']
+    read = F.grid_sample(flat, grid.to(flat).flatten(0, 1)[:, None], padding_mode="border", align_corners=False)
+    candidate_tags = read[:, :, 0].transpose(1, 2).unflatten(0, heatmaps.shape[:2])
+    return {"cells": cells, "values": values, "candidate_tags": candidate_tags}
+
+
+def resize(maps: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """Maps [B, C, h, w] at another size, by bilinear interpolation."""
+    height, width = size_hw
+    if maps.shape[-2:] == (height, width):
+        return maps
+    return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)

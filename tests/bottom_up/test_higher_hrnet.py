@@ -12,6 +12,7 @@ from hrtoolkit.frames import Warp
 from hrtoolkit.speed import fold
 from hrtoolkit.tasks.bottom_up.higher_hrnet import HigherHRNetHead
 from hrtoolkit.tasks.bottom_up.inference import Seen
+from hrtoolkit.tasks.bottom_up.peaks import pool_candidates
 
 from .golden import GOLDEN, assert_official, load_official, make_input, norm_shapes
 
@@ -134,6 +135,8 @@ def test_a_network_for_crops_gives_its_backbone_alone():
 
 # People
 
+POOLED = pytest.mark.parametrize("pooled", [False, True])
+
 
 class Given(HigherHRNetHead):
     """A head whose maps are its outputs."""
@@ -171,16 +174,19 @@ def make_scene():
     return torch.tensor(heat).float(), torch.tensor(np.stack([tags, tags + 0.05], axis=1)).float()
 
 
-def find_people(head, heat, tags, size_hw=None):
+def find_people(head, heat, tags, size_hw=None, pooled=False):
+    """What a head reads from maps as large as the input, with candidates as a GPU finds them or without."""
     size_hw = size_hw or tuple(heat.shape[-2:])
-    found = head._find_candidates(heat[None], tags[None], heat.shape[-2], torch.tensor([size_hw]))
-    arrays = {name: value.numpy() for name, value in found.items()}
-    head.strides = [1]  # these maps are as large as the input
-    return head.read(arrays, identity_frames(size_hw))[0]
+    found = {"heatmaps": heat[None], "tags": tags[None]}
+    if pooled:
+        found |= pool_candidates(heat[None], tags[None], 1, torch.tensor([size_hw]))
+    head.strides = [1]
+    return head.read({name: value.numpy() for name, value in found.items()}, identity_frames(size_hw))[0]
 
 
-def test_people_are_the_official_ones():
-    people = find_people(make_head(), *make_scene())
+@POOLED
+def test_people_are_the_official_ones(pooled):
+    people = find_people(make_head(), *make_scene(), pooled=pooled)
     np.testing.assert_allclose(
         people.points,
         [[(2.75, 2.75), (3.25, 7.25), (2.25, 10.25)], [(9.75, 3.75), (10.75, 7.25), (11.25, 10.25)]],
@@ -191,8 +197,9 @@ def test_people_are_the_official_ones():
     np.testing.assert_allclose(people.boxes_xyxy, [(2.25, 2.75, 3.25, 10.25), (9.75, 3.75, 11.25, 10.25)])
 
 
-def test_joints_are_filled_as_in_the_official_code():
-    people = find_people(make_head(threshold=0.7), *make_scene())
+@POOLED
+def test_joints_are_filled_as_in_the_official_code(pooled):
+    people = find_people(make_head(threshold=0.7), *make_scene(), pooled=pooled)
     points = [[(2.75, 2.75), (3.25, 7.25), (2.25, 9.75)], [(9.75, 3.75), (10.75, 7.25), (11.25, 10.25)]]
     np.testing.assert_allclose(people.points, points)
     np.testing.assert_allclose(people.point_scores[0, 2], 0.480442, atol=1e-6)
@@ -206,29 +213,40 @@ def test_a_joint_that_is_not_found_lies_between_the_others(fill):
     assert people.point_scores[1, 2] == 0 and people.scores[1] == pytest.approx(0.475555, abs=1e-6)
 
 
-def test_nobody_is_found_on_empty_maps_and_on_small_ones():
-    people = find_people(make_head(), torch.zeros(3, 12, 14), torch.zeros(3, 2, 12, 14))
+@POOLED
+def test_nobody_is_found_on_empty_maps_and_on_small_ones(pooled):
+    people = find_people(make_head(), torch.zeros(3, 12, 14), torch.zeros(3, 2, 12, 14), pooled=pooled)
     assert people.points.shape == (0, 3, 2) and people.boxes_xyxy.shape == (0, 4) and people.scores.shape == (0,)
     small = torch.zeros(3, 4, 5)
     small[:, 2, 3] = 0.8
-    people = find_people(make_head(), small, torch.zeros(3, 1, 4, 5))
+    people = find_people(make_head(), small, torch.zeros(3, 1, 4, 5), pooled=pooled)
     np.testing.assert_allclose(people.points, [[(3.25, 2.25)] * 3])
 
 
-def test_candidates_are_the_official_ones():
+@POOLED
+def test_candidates_are_the_official_ones(pooled):
     heat = torch.zeros(1, 8, 9)
     heat[0, 2, 3] = heat[0, 2, 4] = 0.9
     heat[0, 5, 7], heat[0, 7, 0], heat[0, 4, 5] = 0.5, 0.3, 0.6
-    found = make_head(1)._find_candidates(heat[None], torch.zeros(1, 1, 1, 8, 9), 8, None)
-    there = found["values"][0, 0] > 0.1
-    assert found["cells"][0, 0][there].tolist() == [[3, 2], [4, 2], [0, 7]]
-    assert found["values"][0, 0][there].tolist() == pytest.approx([0.9, 0.9, 0.3])
+    tags = 10.0 * torch.arange(72).view(1, 1, 8, 9)  # everybody is somebody else
+    people = find_people(make_head(1), heat, tags, pooled=pooled)
+    assert (people.points[:, 0] // 1).tolist() == [[3, 2], [4, 2], [0, 7]]
+    assert people.scores.tolist() == pytest.approx([0.9, 0.9, 0.3])
 
 
-def test_nobody_is_found_in_the_padding_of_a_batch():
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["heatmaps", "tags"])
+def test_nobody_is_found_where_maps_are_not_finite(bad, place):
+    maps = make_scene()
+    maps[place == "tags"].fill_(bad)
+    assert len(find_people(make_head(), *maps).scores) == 0
+
+
+@POOLED
+def test_nobody_is_found_in_the_padding_of_a_batch(pooled):
     heat, tags = make_scene()
     heat[2] = heat[2].flip(-1)  # what the first person has of the last joint lies in the padding too
-    people = find_people(make_head(), heat, tags, (12, 8))
+    people = find_people(make_head(), heat, tags, (12, 8), pooled)
     assert len(people.points) == 1 and people.points[0, 0].tolist() == [2.75, 2.75]
     assert people.points[..., 0].max() < 8
 
@@ -293,17 +311,13 @@ def test_scales_and_mirrored_inputs_are_joined_as_in_the_official_code(scales, f
     assert full[1, :, 15, 23].tolist() == pytest.approx(tags[1], abs=1e-6)
     if scales == (1,):
         once = head.decode(seen[0].maps, seen[0].flipped, torch.tensor([[16, 24]]))
-        assert all(torch.equal(once[name], found[name]) for name in ("cells", "tags"))
-        np.testing.assert_allclose(once["values"], found["values"], atol=1e-6)
-
-
-def test_tags_of_candidates_are_those_of_the_enlarged_map():
-    head = as_given(make_head(["left", "right"]))
-    found = head.decode(stub(draw_image(1)), None, torch.tensor([[16, 24]]))
-    full = F.interpolate(found["tags"][0], scale_factor=2, mode="bilinear", align_corners=False)
-    for joint in range(2):
-        x, y = found["cells"][0, joint].T
-        np.testing.assert_allclose(found["candidate_tags"][0, joint], full[joint][:, y, x].T, atol=1e-6)
+        assert once["heatmaps"].shape[-2:] == (8, 12) and torch.equal(once["tags"], found["tags"])
+        one, other = (
+            head.read({name: value.numpy() for name, value in outputs.items()}, identity_frames((16, 24)))[0]
+            for outputs in (once, found)
+        )
+        np.testing.assert_allclose(one.points, other.points)
+        np.testing.assert_allclose(one.point_scores, other.point_scores, atol=1e-6)
 
 
 # Learning

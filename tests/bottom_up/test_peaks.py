@@ -5,8 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
-from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_candidates, find_centers, keep_peaks, smooth
+from hrtoolkit.tasks.bottom_up.peaks import clear_beyond, find_centers, keep_peaks, pool_candidates, smooth
 
 
 def center_map():
@@ -101,25 +100,16 @@ def test_peaks_are_those_of_a_pooling_layer():
     assert torch.equal(keep_peaks(maps.transpose(2, 3)), keep_peaks(maps).transpose(2, 3))
 
 
-@pytest.mark.parametrize(("factor", "threshold"), [(1, 0.3), (2, 0.3), (4, 0.3), (2, 0.0)])
-def test_candidates_are_the_highest_peaks_of_the_enlarged_maps(factor, threshold):
-    torch.manual_seed(factor)
-    maps = F.avg_pool2d(torch.randn(3, 40, 60), 3, stride=1, padding=1)
-    maps[2] = -1  # nobody
-    full = F.interpolate(maps[None], scale_factor=factor, mode="bilinear", align_corners=False)
-    size_hw = (37 * factor, 58 * factor - 1)  # the rest is a batch's padding
-    peaks = clear_beyond(keep_peaks(full), torch.tensor([size_hw]))[0]
-    known = torch.where(peaks > threshold, peaks, 0).flatten(1).topk(20).values
-    cells, values = find_candidates(Enlarged(maps.numpy(), factor, size_hw), threshold, 20)
-    assert values == pytest.approx(known.numpy(), abs=1e-6) and values[:2].any(axis=1).all() and not values[2].any()
-    read = peaks.numpy()[np.arange(3)[:, None], cells[..., 1], cells[..., 0]]
-    assert np.where(values > 0, read, 0) == pytest.approx(values, abs=1e-6)
-
-
-def test_equal_neighbours_are_all_candidates_and_the_edge_is_one_too():
-    maps = np.zeros((1, 6, 7), np.float32)
-    maps[0, 2, 2:4], maps[0, 5, 6], maps[0, 0, 1] = 0.5, 0.7, 0.4  # the last is too near to the first two
-    cells, values = find_candidates(Enlarged(maps, 1, (6, 7)), 0.1, 4)
-    assert cells[0].tolist() == [[6, 5], [2, 2], [3, 2], [0, 0]] and values[0].tolist() == pytest.approx(
-        [0.7, 0.5, 0.5, 0]
-    )
+def test_tags_of_pooled_candidates_are_those_of_the_enlarged_map():
+    torch.manual_seed(0)
+    heatmaps, tags = torch.rand(2, 3, 24, 32), torch.randn(2, 3, 2, 6, 8)
+    found = pool_candidates(heatmaps, tags, 1, torch.tensor([[24, 32], [20, 31]]))
+    inside = found["cells"][1][found["values"][1] > 0]
+    assert len(inside) > 30 and inside[:, 0].max() < 31 and inside[:, 1].max() < 20
+    full = F.interpolate(tags.flatten(0, 1), scale_factor=4, mode="bilinear", align_corners=False)
+    full = full.unflatten(0, (2, 3))
+    for i, k in np.ndindex(2, 3):
+        x, y = found["cells"][i, k].T
+        there = found["values"][i, k] > 0
+        np.testing.assert_allclose(found["values"][i, k][there], heatmaps[i, k, y, x][there])
+        np.testing.assert_allclose(found["candidate_tags"][i, k], full[i, k][:, y, x].T, atol=1e-5)

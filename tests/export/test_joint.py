@@ -31,7 +31,7 @@ for package in ("onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 test.__test__ = False
 
-BRANCHES = ["boxes", "parts", "pose"]
+BRANCHES = ["boxes", "people", "parts", "pose"]
 BOXES = [[20, 30, 120, 200], [60, 10, 200, 220]]
 
 
@@ -47,6 +47,7 @@ def tell_apart(checkpoint, seed=1):
     rpn, (stage,) = model.branches["boxes"].head.rpn.head, model.branches["boxes"].head.stages
     spreads = {rpn.cls_logits: 2.0, rpn.bbox_pred: 0.3, model.branches["pose"].head.final_layer: 1.0}
     spreads |= {stage.box_predictor.cls_score: 2.0, stage.box_predictor.bbox_pred: 1.0}
+    spreads |= {model.branches["people"].head.final_layers[0]: 1.0}
 
     def spread_outputs(layer, inputs, output):
         factor = spreads[layer] / output.std()
@@ -64,7 +65,7 @@ def tell_apart(checkpoint, seed=1):
 
 @pytest.fixture(scope="module")
 def joint(tmp_path_factory):
-    """A config of three branches in two views, a checkpoint, and an export of it with its certificate."""
+    """A config of four branches in two views, a checkpoint, and an export of it with its certificate."""
     folder = tmp_path_factory.mktemp("joint")
     write_coco(folder / "toy", 8, 3)
     make = partial(small_config, folder / "toy")
@@ -108,7 +109,7 @@ def test_it_holds_and_has_the_backbone_once_a_view(joint):
     assert all(one.metric["loss"] == 0 for one in certificate.branches.values())
     export = folder / "export"
     told = json.loads((export / "joint.json").read_text())
-    assert told["views"] == {"whole": ["boxes", "parts"], "pose": ["pose"]} and told["detector"] == "boxes"
+    assert told["views"] == {"whole": ["boxes", "people", "parts"], "pose": ["pose"]} and told["detector"] == "boxes"
     convolutions = {}
     for view in told["views"]:
         graph = onnx.load(export / view / "model.onnx").graph
@@ -117,7 +118,7 @@ def test_it_holds_and_has_the_backbone_once_a_view(joint):
         assert all(name.endswith("/Conv") for name in convolutions[view])  # a second run would be Conv_2
     assert set(convolutions["pose"]) < set(convolutions["whole"])  # pose reads the finest map alone
     text = (export / "certificate.md").read_text()
-    assert "The backbone exists once for each view: whole (boxes, parts); pose (pose)." in text
+    assert "The backbone exists once for each view: whole (boxes, people, parts); pose (pose)." in text
     size = (export / "pose/model.onnx").stat().st_size
     assert f"| pose/model.onnx | {size / 2**20:.2f} |" in text and "| together | " in text
 
@@ -188,14 +189,15 @@ def test_a_branch_that_does_not_hold_is_named_and_fails_the_export(joint, tmp_pa
     assert json.loads((tmp_path / "out/certificate.json").read_text())["passed"] is False
 
 
-def test_a_spoilt_branch_is_found_out_and_the_others_hold(joint, tmp_path):
+@pytest.mark.parametrize("spoilt", ["parts", "people"])
+def test_a_spoilt_branch_is_found_out_and_the_others_hold(joint, tmp_path, spoilt):
     copied = shutil.copytree(joint[1] / "export/whole", tmp_path / "whole")
     model = onnx.load(copied / "model.onnx")
-    final = [node for node in model.graph.node if node.op_type == "Conv" and node.name.startswith("branches.parts.")][
-        -1
-    ]
+    final = [n for n in model.graph.node if n.op_type == "Conv" and n.name.startswith(f"branches.{spoilt}.")][-1]
     (bias,) = (one for one in model.graph.initializer if one.name == final.input[2])
-    bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(1), bias.name))
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[-1] += 3  # the tags of the last joint, or the last class
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
     onnx.save(model, copied / "model.onnx")
     settings = json.loads((copied / "preprocess.json").read_text())
     settings["sha256"] = hash_files([copied / "model.onnx"])
@@ -203,9 +205,9 @@ def test_a_spoilt_branch_is_found_out_and_the_others_hold(joint, tmp_path):
     predictor, examples, _ = load_joint_with_data(joint[1] / "work/best.pth")
     passed = {
         name: certify(copied, predictor.branches[name], examples[name], timed=False).passed
-        for name in ("boxes", "parts")
+        for name in ("boxes", "people", "parts")
     }
-    assert passed == {"boxes": True, "parts": False}
+    assert passed == {name: name != spoilt for name in passed}
 
 
 def test_int8_is_calibrated_on_what_all_branches_see(joint, pictures, tmp_path):
@@ -247,7 +249,7 @@ def test_what_cannot_be_exported_is_named_with_its_branch(joint, tmp_path):
 
     predictor.model.branches["parts"].inference = Tiles()
     predictor.model.branches["pose"].head.reading = nothing
-    text = r"(?s)parts: Tiles runs .*model.branches.parts.inference=None.*pose: Head has no.*others.*--branch boxes$"
+    text = r"(?s)parts: Tiles runs .*model.branches.parts.inference=None.*pose: Head has no.*: --branch boxes people$"
     with pytest.raises(OptionError, match=text):
         export_joint(predictor, tmp_path / "out", examples)
     with pytest.raises(OptionError, match="format is 'tflite'"):
@@ -266,20 +268,20 @@ def test_who_asks_for_the_wrong_branch_is_told_which_there_are(joint, tmp_path):
     config, folder, _ = joint
     export = folder / "export"
     for loading in (load, runtime.load):
-        with pytest.raises(RuntimeUserError, match=r"name one of .*branches \(boxes, parts, pose\) by branch="):
+        with pytest.raises(RuntimeUserError, match=r"name one of .*branches \(boxes, people, parts, pose\) by branch="):
             loading(export)
-    with pytest.raises(RuntimeUserError, match=r"\(boxes, parts, pose\), got 'people'"):
-        runtime.load(export, branch="people")
-    with pytest.raises(RuntimeUserError, match=r"looks at whole pictures \(boxes, parts\), got 'pose'"):
+    with pytest.raises(RuntimeUserError, match=r"\(boxes, people, parts, pose\), got 'depth'"):
+        runtime.load(export, branch="depth")
+    with pytest.raises(RuntimeUserError, match=r"looks at whole pictures \(boxes, people, parts\), got 'pose'"):
         runtime.load_joint(export, detector="pose")
-    with pytest.raises(OptionError, match=r"name one of the model's branches .* got 'people'"):
-        load_joint_with_data(folder / "work/best.pth", branches=["people", "boxes"])
+    with pytest.raises(OptionError, match=r"name one of the model's branches .* got 'depth'"):
+        load_joint_with_data(folder / "work/best.pth", branches=["depth", "boxes"])
     shutil.copytree(export, tmp_path / "less")
     told = json.loads((export / "joint.json").read_text())
-    (tmp_path / "less/joint.json").write_text(json.dumps(told | {"views": {"whole": ["boxes", "parts"]}}))
-    with pytest.raises(OptionError, match=r"is an export of boxes, parts, and the model also has pose"):
+    (tmp_path / "less/joint.json").write_text(json.dumps(told | {"views": {"whole": ["boxes", "people", "parts"]}}))
+    with pytest.raises(OptionError, match=r"is an export of boxes, people, parts, and the model also has pose"):
         test(config, tmp_path / "less")
-    assert list(load_joint(tmp_path / "less").branches) == ["boxes", "parts"]
+    assert list(load_joint(tmp_path / "less").branches) == ["boxes", "people", "parts"]
     for views in ({"../whole": ["boxes"]}, {"whole": []}, ["whole"]):
         (tmp_path / "less/joint.json").write_text(json.dumps(told | {"views": views}))
         with pytest.raises(RuntimeUserError, match="its views make no sense"):

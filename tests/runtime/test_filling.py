@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hrtoolkit.tasks.bottom_up.enlarged import Enlarged
-from hrtoolkit.tasks.bottom_up.filling import find_steps, search_missing
+from hrtoolkit.runtime.enlarged import Enlarged
+from hrtoolkit.runtime.filling import find_steps, search_missing
 
 
 def make_maps(rng, count, hw, deviation, blur):
@@ -42,6 +42,14 @@ def test_the_search_finds_what_lies_highest(factor, length, cut):
     true_places, true_heights = search_everywhere(heatmaps, tags, joints, wanted, factor, size_hw)
     np.testing.assert_allclose(heights, true_heights, atol=1e-5)
     assert (np.abs(places - true_places).max(axis=1) <= 1).mean() > 0.95  # two places can be as high
+
+
+def test_of_pixels_that_repeat_the_edge_of_a_map_the_innermost_is_found():
+    maps = np.zeros((1, 9, 7), np.float32)
+    maps[0, 8, 6] = 0.7
+    flat = Enlarged(np.zeros((1, 9, 7), np.float32), 4, (36, 28))
+    places, heights = search_missing(Enlarged(maps, 4, (36, 28)), flat, np.zeros(1, int), np.zeros((1, 1), np.float32))
+    assert places.tolist() == [[26, 34]] and heights == pytest.approx(0.7)
 
 
 def test_maps_are_enlarged_as_torch_does():

@@ -27,6 +27,11 @@ class Enlarged(NamedTuple):
         lower = self.maps[which, below, left] * (1 - column) + self.maps[which, below, right] * column
         return upper * (1 - row) + lower * row
 
+    def inner(self, x: ndarray, y: ndarray) -> ndarray:
+        """Which pixels of the maps do not repeat one further inside, see `edge_of`."""
+        edge, (height, width) = edge_of(self.factor), (side * self.factor for side in self.maps.shape[-2:])
+        return (x >= edge) & (x < width - edge) & (y >= edge) & (y < height - edge)
+
     def cells(self, cells: ndarray) -> ndarray:
         """The pixels [N, factor, factor] of cells [N], counted through all maps row by row; edges are repeated."""
         height, width = self.maps.shape[-2:]
@@ -58,6 +63,14 @@ class Enlarged(NamedTuple):
         kernel, bound = np.ones((step + 2, step + 2), np.uint8), cv2.dilate if highest else cv2.erode
         found = [bound(self.maps[i], kernel, anchor=(1, 1))[::step, ::step] for i in which]
         return np.stack([one[:rows, :columns].reshape(-1) for one in found])
+
+
+def edge_of(factor: int) -> int:
+    """How many pixels at an edge repeat the one further inside, where a cell is `factor` pixels.
+
+    Whatever looks for the highest leaves them out: which of equal ones is highest would be left to rounding.
+    """
+    return max(factor // 2 - 1, 0)
 
 
 def _between(pixels: ndarray, factor: int, cells: int) -> tuple[ndarray, ndarray, ndarray]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.tasks.bottom_up.enlarged import BLOCK, Enlarged
+from .enlarged import BLOCK, Enlarged
 
 
 def search_missing(heatmaps: Enlarged, tags: Enlarged, joints: ndarray, wanted: ndarray) -> tuple[ndarray, ndarray]:
@@ -44,7 +44,8 @@ def search_missing(heatmaps: Enlarged, tags: Enlarged, joints: ndarray, wanted: 
         apart = tags.blocks(rows[open_, :, None], x[:, None], y[:, None]) - wanted[open_, :, None, None, None]
         total = heat - np.rint(np.sqrt((apart**2).sum(axis=1)))
         x, y = (at[..., None, None] * BLOCK + inner for at, inner in ((x, inner_x), (y, inner_y)))
-        total = np.where((x < width) & (y < height), total, -np.inf).reshape(len(open_), -1)
+        inside = heatmaps.inner(x, y) & (x < width) & (y < height)
+        total = np.where(inside, total, -np.inf).reshape(len(open_), -1)
         pick, at = np.arange(len(open_)), total.argmax(axis=1)
         better = total[pick, at] > best[open_]
         pick, at, who = pick[better], at[better], open_[better]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrtoolkit.tasks.bottom_up.grouping import group
+from hrtoolkit.runtime.grouping import group
 
 # Of each joint its candidates: place, height, tags. Then of each person the place of every joint.
 CASES = {
@@ -26,6 +26,11 @@ CASES = {
     # The official code knows people by their first tag, and loses one of two that agree in it.
     "two people of one tag": (
         [[((1, 1), 0.9, [0.5]), ((2, 2), 0.8, [0.5])], [((3, 3), 0.9, [0.6]), ((4, 4), 0.8, [0.4])]],
+        [[(1, 1), (3, 3)], [(2, 2), (4, 4)]],
+    ),
+    # Plain distances add up to 0.7 either way.
+    "tags on one side": (
+        [[((1, 1), 0.9, [0]), ((2, 2), 0.8, [0.1])], [((3, 3), 0.8, [0.45]), ((4, 4), 0.9, [0.35])]],
         [[(1, 1), (4, 4)], [(2, 2), (3, 3)]],
     ),
     "the first tag of somebody far": (
