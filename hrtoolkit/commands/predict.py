@@ -130,7 +130,10 @@ def predict(args: argparse.Namespace, tracker: Tracker | None = None, tail: floa
     predictor: Predictor | JointPredictor
     if args.branch is None and len(network.branches) > 1:
         if tracker is not None:
-            raise UserError(f"ids are for one branch: name it by --branch, of {', '.join(network.branches)}")
+            raise UserError(
+                f"ids are for one branch: name it by --branch, of {', '.join(network.branches)}, and where it looks at "
+                "crops another one by --detector"
+            )
         if args.fps is not None or detect_every != 1:
             raise UserError(f"--{'fps' if args.fps is not None else 'detect-every'} is for one branch (--branch)")
         if batch_size is not None:

@@ -83,7 +83,8 @@ def load(
         device: "auto" takes a GPU where there is one.
         batch_size: inputs that the network sees at once, by default 16 crops or one whole picture; several pictures at
             once are of one size. "auto" measures what is fastest.
-        detector: finds the boxes of people or faces, see `use_detector`.
+        detector: finds the boxes of people or faces, see `use_detector`; of a model that has several branches the name
+            of another one, too.
         branch: name of the one that looks, of a model that has several.
         flip: average with the mirrored inputs.
         folded: put BatchNorm into the convolutions, which is faster and the same up to rounding.
@@ -234,7 +235,8 @@ class Predictor:
         model: with its weights, in eval mode and on its device.
         branch: name of the one that looks; None where there is but one.
         batch_size: see `load`.
-        detector: see `use_detector`; a network that sees crops needs it, or boxes with each call.
+        detector: see `use_detector`, or the name of another branch; a network that sees crops needs it, or boxes with
+            each call.
         detect_every: frames of a film from one detection to the next, see `SparseDetector`; "auto" measures.
         settings: what else predictions depend on, for `run`, in plain values.
         known: of the weights, for `save_pretrained`, such as `metrics`, in plain values.
@@ -263,6 +265,8 @@ class Predictor:
         self.batch_size = batch_size or (CROPS if self.sees_crops else 1)
         if detector is not None and not self.sees_crops:
             raise OptionError("a detector finds boxes for models that look at crops; this one looks at whole pictures")
+        if isinstance(detector, str) and detector in model.branches and detector != self.name:
+            detector = Predictor(model, branch=detector, settings={**settings, "branch": detector})
         self.detect = None if detector is None else use_detector(detector, self.device)
         if detect_every != 1 and (self.detect is None or not isinstance(self.scheme, KeypointScheme)):
             raise OptionError("detect_every is for a detector and a model that looks for keypoints where it found some")

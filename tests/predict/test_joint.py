@@ -45,6 +45,10 @@ def test_crops_are_of_what_another_branch_found(checkpoint, toy, monkeypatch):  
     (expected,) = predictor(picture, boxes=boxes[:2])
     np.testing.assert_array_equal(predictions["pose"].record.points, expected["pose"].record.points)
     assert len(predictions["pose"].record.labels) == 2  # the third is too unsure
+    alone = load(checkpoint, device="cpu", branch="pose", detector="boxes")
+    monkeypatch.setattr(alone.model.branch("boxes"), "finish", lambda records: found)
+    np.testing.assert_array_equal(alone.find(predictions["pose"].image).points, expected["pose"].record.points)
+    assert alone.settings["detector"]["branch"] == "boxes"
 
 
 def test_the_command_writes_a_folder_for_each_branch_and_goes_on(checkpoint, toy, tmp_path, capsys):  # noqa: F811
