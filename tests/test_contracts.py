@@ -322,7 +322,7 @@ def measure(metric, best, truth, scheme):
     if not metric.videos:
         return metric.measure(best, truth, scheme)
     ids, ones = np.arange(1, len(truth.labels) + 1), np.ones(truth.visible.shape)
-    people = People(ids, truth.points, truth.visible > 0, head_sizes=truth.sizes)
+    people = People(ids - 1, truth.points, truth.visible > 0, head_sizes=truth.sizes)  # records count from 1
     with pytest.raises(hrtoolkit.errors.DataError, match="samples are pictures by themselves"):
         metric.measure_frame(best, truth, scheme, None)
     best = best._replace(ids=ids, point_scores=ones)

@@ -1,5 +1,7 @@
 """Maps of numbers as records: by name, drawn, in words, in files, and in another scheme."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -62,11 +64,11 @@ def test_a_folder_of_predictions_has_arrays(tmp_path):
 
 @pytest.mark.parametrize("name", ["csv", "coco"])
 def test_a_table_has_no_maps(tmp_path, name):
-    output = Output(tmp_path / "found", DEPTH, {}, pictures=False, save=[name])
-    output.add(Prediction(Source("a.png"), ValueMap(RAMP), DEPTH, IMAGE))
     with pytest.raises(UserError, match=r"save (values|maps)"):
-        output.finish()
-    output.close()
+        output = Output(tmp_path / "found", DEPTH, {}, pictures=False, save=[name])
+        output.add(Prediction(Source("a.png"), ValueMap(RAMP), DEPTH, IMAGE))
+        with closing(output):
+            output.finish()
 
 
 def test_values_of_another_order_are_turned_by_name_and_other_ones_refused():
