@@ -123,14 +123,15 @@ def test_pretended_cuda_trains_and_predicts(head, precision, monkeypatch):
     batch = make_batch(config)
     torch.manual_seed(0)
     model = build_model(config)
-    expected = predict(model, batch, make_wrapper(model, precision))
+    exact = precision == "float32"  # half precision takes a CPU long, and is compared nowhere
+    expected = predict(model, batch, make_wrapper(model, precision)) if exact else None
     with pretend_cuda(monkeypatch):
         move(model)
         wrapper = make_wrapper(model, precision)
         found = predict(model, batch, wrapper)
         losses = model.train().train_step(dict(batch), wrapper)
     assert devices(losses) == {"cuda"}
-    if precision == "float32":
+    if exact:
         compare(found, expected)
 
 
