@@ -18,15 +18,11 @@ from typing import get_args
 import numpy as np
 from numpy import ndarray
 
-from hrtoolkit.runtime.records import Objects
-from hrtoolkit.toy.films import KINDS, Kind, as_predictions, make_film
-from hrtoolkit.tracking.keypoints import People, compare
-from hrtoolkit.tracking.poseval import average_precision
+from hrtoolkit.toy.films import KINDS, Kind, as_predictions, make_film, measure_precision
 from hrtoolkit.tracking.smoothing import OneEuroFilter, jitter, savitzky_golay
 from hrtoolkit.tracking.tracker import Smooth, Tracker
 
 FPS, FRAMES, TRACKS, HEIGHT, NOISE = 30, 600, 40, 200.0, 1.5
-HEAD = 0.1  # of the height of somebody's box
 TIMES = np.arange(FRAMES) / FPS
 
 
@@ -74,15 +70,7 @@ def measure_lag(truth: ndarray, smoothed: ndarray) -> float:
 def measure_ap(kind: Kind, smooth: Smooth) -> float:
     """Average precision of keypoints on a film, in percent."""
     truth, found = make_film(kind, FPS)
-    compared = []
-    for true, prediction in zip(truth, Tracker(smooth=smooth)(as_predictions(found)), strict=True):
-        record = prediction.record
-        assert isinstance(record, Objects) and record.points is not None
-        heads = HEAD * (true.boxes[:, 3] - true.boxes[:, 1])
-        people = People(true.ids, true.points, true.point_scores > 0, head_sizes=heads)
-        numbers, everything = np.arange(len(record.points)), np.ones(record.points.shape[:2], dtype=bool)
-        compared.append(compare(people, People(numbers, record.points, everything, record.point_scores)))
-    return float(average_precision([one for one in compared if one is not None]).ap[-1])
+    return measure_precision(truth, Tracker(smooth=smooth)(as_predictions(found)))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ nearer, or by a pillar, is there and cannot be found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -17,11 +17,14 @@ from hrtoolkit.runtime.records import Objects
 from hrtoolkit.runtime.sources import Source
 from hrtoolkit.schemes.people import COCO
 from hrtoolkit.tracking.boxes import box_iou
+from hrtoolkit.tracking.keypoints import People, compare
+from hrtoolkit.tracking.poseval import average_precision
 
 Kind = Literal["crossing", "occlusion", "returning", "shake"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WIDTH, HEIGHT = 1280, 720  # of the image in pixels
 COVERED = 0.6  # share of a box behind which nobody is found
+HEAD = 0.1  # of the height of somebody's box, to which PoseTrack compares distances
 PILLAR_SECONDS = 1.0  # that somebody needs to walk past it
 # Of a body of height 1, seen from the side it walks along: how far out of the middle, and how far down.
 BODY = {
@@ -95,6 +98,24 @@ def as_predictions(found: Iterable[Frame]) -> Iterator[Prediction]:
             point_scores=frame.point_scores,
         )
         yield Prediction(Source("film", None, number, frame.time), record, COCO, image)
+
+
+def measure_precision(truth: Sequence[Frame], found: Iterable[Prediction]) -> float:
+    """PoseTrack's average precision of keypoints on a film, in percent.
+
+    Args:
+        truth: of every frame.
+        found: people of every frame, with points and scores.
+    """
+    compared = []
+    for true, prediction in zip(truth, found, strict=True):
+        record = prediction.record
+        assert isinstance(record, Objects) and record.points is not None
+        heads = HEAD * (true.boxes[:, 3] - true.boxes[:, 1])
+        people = People(true.ids, true.points, true.point_scores > 0, head_sizes=heads)
+        numbers, everything = np.arange(len(record.points)), np.ones(record.points.shape[:2], dtype=bool)
+        compared.append(compare(people, People(numbers, record.points, everything, record.point_scores)))
+    return float(average_precision([one for one in compared if one is not None]).ap[-1])
 
 
 def _walk(kind: Kind, times: ndarray, heights: ndarray, rng: np.random.Generator) -> ndarray:

@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from hrtoolkit.build import build_model
 from hrtoolkit.config import load_config
 from hrtoolkit.export.examples import examples_of_pictures
 from hrtoolkit.export.run import export_model
 from hrtoolkit.predict import Predictor
-from tests.runtime.exporting import TINY, both
+from tests.runtime.exporting import TINY, both, build_lively
 from tests.runtime.test_predictor import assert_alike
 
 
@@ -20,12 +19,7 @@ def lively_model(levels=2, **options):
     config.model.head.update(levels=levels, threshold=0.3)
     config.model.view.update(size=64)
     config.model.update(options)
-    model = build_model(config).eval()
-    with torch.no_grad():
-        for parameter in model.head.parameters():
-            if parameter.ndim == 4:
-                parameter.normal_(std=0.1)
-    return model
+    return build_lively(config, 0.1)
 
 
 @pytest.mark.parametrize("levels", [1, 2])

@@ -24,11 +24,16 @@ def small_model(name, view=None, **head):
     config.model.head.update(head)
     config.model.backbone.pop("variant", None)
     config.model.backbone.update(TINY)
+    return build_lively(config, 0.3)
+
+
+def build_lively(config, spread):
+    """A config's model, the kernels of its head drawn with a deviation, so that its outputs vary."""
     model = build_model(config).eval()
     with torch.no_grad():
         for parameter in model.head.parameters():
             if parameter.ndim == 4:
-                parameter.normal_(std=0.3)
+                parameter.normal_(std=spread)
     return model
 
 

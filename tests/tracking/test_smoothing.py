@@ -6,11 +6,9 @@ from scipy.signal import savgol_filter
 
 from hrtoolkit.errors import OptionError
 from hrtoolkit.schemes.people import COCO
-from hrtoolkit.toy.films import KINDS, as_predictions, make_film
+from hrtoolkit.toy.films import KINDS, as_predictions, make_film, measure_precision
 from hrtoolkit.tracking.boxes import enclose
 from hrtoolkit.tracking.exchanges import find_exchanges, put_right
-from hrtoolkit.tracking.keypoints import People, compare
-from hrtoolkit.tracking.poseval import average_precision
 from hrtoolkit.tracking.smoothing import OneEuroFilter, jitter, savitzky_golay
 from hrtoolkit.tracking.tracker import Tracker
 
@@ -170,15 +168,8 @@ def test_a_point_without_a_score_has_no_say():
 def test_smoothing_costs_no_average_precision(kind):
     truth, found = make_film(kind, seconds=4)
 
-    def precision(filter):
-        compared = []
-        predictions = Tracker(smooth=filter)(as_predictions(found), tell=False)
-        for true, record in zip(truth, (one.record for one in predictions), strict=True):
-            heads = (true.boxes[:, 3] - true.boxes[:, 1]) / 10
-            people = People(true.ids, true.points, np.ones(true.points.shape[:2], bool), head_sizes=heads)
-            seen = np.ones(record.points.shape[:2], bool)
-            compared.append(compare(people, People(np.arange(len(seen)), record.points, seen, record.point_scores)))
-        return average_precision([one for one in compared if one is not None]).ap[-1]
+    def precision(smooth):
+        return measure_precision(truth, Tracker(smooth=smooth)(as_predictions(found), tell=False))
 
     least = precision("none") - 0.1
     assert precision("one-euro") >= least and precision("savgol") >= least
